@@ -1,0 +1,65 @@
+"""Neural-backed decision trees: any trained classifier, as a tree whose decisions can be read.
+
+    tree = nbdt.induce(net, classes=names)     # from the last layer's weights
+    model = nbdt.NBDT(net, tree)               # an nn.Module
+    model.explain(images)                      # one Explanation a row
+
+The method is that of Wan et al., "NBDT: Neural-Backed Decision Tree", ICLR 2021.
+"""
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbdt.errors import NBDTError
+    from nbdt.explain import Decision, Explanation
+    from nbdt.heads import find_head, induce
+    from nbdt.hierarchy import Hierarchy, list_hierarchies, load_hierarchy
+    from nbdt.model import NBDT
+    from nbdt.rules import HardRules, SoftRules
+
+__all__ = [
+    "NBDT",
+    "Decision",
+    "Explanation",
+    "HardRules",
+    "Hierarchy",
+    "NBDTError",
+    "SoftRules",
+    "__version__",
+    "find_head",
+    "induce",
+    "list_hierarchies",
+    "load_hierarchy",
+]
+
+# Names are imported when they are first asked for, so that what needs no torch (trees, the
+# command line's help) does not wait for it.
+_MODULE_OF = {
+    "NBDT": "nbdt.model",
+    "Decision": "nbdt.explain",
+    "Explanation": "nbdt.explain",
+    "HardRules": "nbdt.rules",
+    "Hierarchy": "nbdt.hierarchy",
+    "NBDTError": "nbdt.errors",
+    "SoftRules": "nbdt.rules",
+    "find_head": "nbdt.heads",
+    "induce": "nbdt.heads",
+    "list_hierarchies": "nbdt.hierarchy",
+    "load_hierarchy": "nbdt.hierarchy",
+}
+_MODULES = ("builders", "errors", "evaluation", "explain", "heads", "hierarchy", "model", "rules")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version("nbdt-toolkit")
+    if name in _MODULES:
+        return import_module(f"nbdt.{name}")
+    if name in _MODULE_OF:
+        return getattr(import_module(_MODULE_OF[name]), name)
+    raise AttributeError(f"module 'nbdt' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_MODULES})

@@ -1,0 +1,183 @@
+"""A binary tree as the merges of a clustering: scipy's linkage matrix, scikit-learn's children_.
+
+Both number nodes as a `Hierarchy` does: classes 0 … C-1, and node C+i is made by merge i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nbdt.errors import HierarchyError, InputError
+from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.validation import FloatArray, IntArray
+
+
+def to_linkage(tree: Hierarchy) -> FloatArray:
+    """The tree as a linkage matrix of `scipy.cluster.hierarchy`, for its dendrograms and cuts.
+
+    Row i holds the two children of node C+i, its merge height, and the number of classes under
+    it; shape (C-1, 4).
+
+    Raises:
+        HierarchyError: a node has more than two children, the tree has no merge heights, or a
+            node has a lower id than one of its children, which a list of merges cannot have.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["a", "b", "c"], merge_heights=[0, 0, 0, 1, 2.5])
+        >>> to_linkage(tree)
+        array([[0. , 1. , 1. , 2. ],
+               [2. , 3. , 2.5, 3. ]])
+        >>> from_linkage(to_linkage(tree), ["a", "b", "c"]) == tree
+        True
+    """
+    children = _merges(tree)
+    if tree.merge_heights is None:
+        raise HierarchyError(
+            "this tree has no merge heights, which a linkage matrix cannot go without; "
+            "to_sklearn_children can."
+        )
+    inner = slice(tree.num_classes, None)
+    return np.column_stack([children, tree.merge_heights[inner], tree.sizes[inner]])
+
+
+def from_linkage(linkage: npt.ArrayLike, names: Sequence[str] | None = None) -> Hierarchy:
+    """The tree of a linkage matrix of `scipy.cluster.hierarchy` or fastcluster.
+
+    Args:
+        linkage: the matrix; shape (C-1, 4). Its last column, the sizes, is checked too.
+        names: the names of the C classes, or of all nodes; ``"0" … "C-1"`` when left out.
+
+    Raises:
+        InputError: this is no linkage matrix of one tree; the message names the row.
+        HierarchyError: wrong number of names, or a negative height.
+
+    Example:
+        >>> from_linkage([[0, 1, 1.0, 2], [2, 3, 2.5, 3]])
+        Hierarchy(3 classes, 5 nodes, depth 2: 0, 1, 2)
+    """
+    array = _numbers(linkage, "a linkage matrix", 4)
+    tree = _from_merges(array[:, :2], array[:, 2], names)
+    wrong = np.flatnonzero(array[:, 3] != tree.sizes[tree.num_classes :])
+    if len(wrong):
+        size = tree.sizes[tree.num_classes + wrong[0]]
+        raise InputError(
+            f"row {wrong[0]} joins {size} classes, but its last column says {array[wrong[0], 3]:g}."
+        )
+    return tree
+
+
+def to_sklearn_children(tree: Hierarchy) -> tuple[IntArray, FloatArray | None]:
+    """The tree as the ``children_`` and ``distances_`` of scikit-learn's AgglomerativeClustering.
+
+    Returns:
+        The two children of every inner node, shape (C-1, 2); and the merge heights of the inner
+        nodes, shape (C-1,), or None if the tree has none.
+
+    Raises:
+        HierarchyError: a node has more than two children, or a lower id than one of them.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["a", "b", "c"])
+        >>> children, distances = to_sklearn_children(tree)
+        >>> children.tolist(), distances
+        ([[0, 1], [2, 3]], None)
+        >>> from_sklearn_children(children, names=["a", "b", "c"]) == tree
+        True
+    """
+    heights = tree.merge_heights
+    return _merges(tree), None if heights is None else heights[tree.num_classes :].copy()
+
+
+def from_sklearn_children(
+    children: npt.ArrayLike,
+    distances: npt.ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+) -> Hierarchy:
+    """The tree of a fitted scikit-learn AgglomerativeClustering.
+
+    Args:
+        children: its ``children_``; shape (C-1, 2).
+        distances: its ``distances_``, if it was fitted with ``compute_distances=True``; they
+            become the merge heights; shape (C-1,).
+        names: the names of the C classes, or of all nodes; ``"0" … "C-1"`` when left out.
+
+    Raises:
+        InputError: these are not the merges of one tree; the message names the row.
+        HierarchyError: wrong number of names, or a negative distance.
+
+    Example:
+        >>> from sklearn.cluster import AgglomerativeClustering
+        >>> clustering = AgglomerativeClustering(compute_distances=True).fit([[0], [1], [5]])
+        >>> tree = from_sklearn_children(clustering.children_, clustering.distances_)
+        >>> tree.leaves(3)
+        (0, 1)
+    """
+    array = _numbers(children, "children_", 2)
+    heights = None
+    if distances is not None:
+        heights = _numbers(np.reshape(distances, (-1, 1)), "distances_", 1)[:, 0]
+        if len(heights) != len(array):
+            raise InputError(f"{len(array)} merges need as many distances, got {len(heights)}.")
+    return _from_merges(array, heights, names)
+
+
+def _merges(tree: Hierarchy) -> IntArray:
+    """The two children of every inner node; shape (C-1, 2)."""
+    children = np.empty((len(tree.inner), 2), dtype=np.int64)
+    for row, node in enumerate(tree.inner):
+        below = tree.children(node)
+        if len(below) > 2:
+            raise HierarchyError(
+                f"node {node} ({tree.name(node)!r}) has {len(below)} children; a list of merges "
+                "holds binary trees only."
+            )
+        if below[1] > node:
+            raise HierarchyError(
+                f"node {node} has a lower id than its child {below[1]}, but merges are listed "
+                "bottom-up; number the nodes so with tree.select first."
+            )
+        children[row] = below
+    return children
+
+
+def _from_merges(
+    children: FloatArray, heights: FloatArray | None, names: Sequence[str] | None
+) -> Hierarchy:
+    num_classes = len(children) + 1
+    parents = np.full(2 * num_classes - 1, -1)
+    for row, pair in enumerate(children.tolist()):
+        made = num_classes + row
+        for child in pair:
+            if child != int(child) or not 0 <= child < made:
+                raise InputError(
+                    f"row {row} joins node {child:g}; expected an integer from 0 to {made - 1}, "
+                    f"as {num_classes - 1} rows are the merges of {num_classes} classes."
+                )
+            if parents[int(child)] >= 0:
+                raise InputError(
+                    f"row {row} joins node {child:g}, which row "
+                    f"{parents[int(child)] - num_classes} has joined already."
+                )
+            parents[int(child)] = made
+    return Hierarchy(
+        parents,
+        [str(i) for i in range(num_classes)] if names is None else names,
+        merge_heights=None if heights is None else np.append(np.zeros(num_classes), heights),
+    )
+
+
+def _numbers(values: npt.ArrayLike, what: str, width: int) -> FloatArray:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} has to be an array of numbers.") from None
+    if array.ndim != 2 or array.shape[1] != width or not len(array):
+        raise InputError(f"{what} has to be of shape (C-1, {width}), got {array.shape}.")
+    if not np.isfinite(array).all():
+        raise InputError(f"{what} has NaN or infinity in it.")
+    return array

@@ -1,0 +1,258 @@
+"""A tree induced from an array with a row a class, by agglomerative clustering.
+
+The paper (Wan et al., ICLR 2021, section 3.1) clusters the rows of a network's last layer, each
+divided by its length, with Ward's linkage. Any rows do that say where a class stands: class-mean
+features, embeddings of the class names, …; or a confusion matrix.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.cluster.hierarchy import linkage as scipy_linkage
+
+from nbdt.errors import InputError
+from nbdt.hierarchy.naming import name_by_leaves
+from nbdt.hierarchy.tree import Hierarchy
+
+# A centroid or median merge can be lower than one that came before it; the others only grow.
+MONOTONE_LINKAGES = ("ward", "average", "complete", "single", "weighted")
+LINKAGES = (*MONOTONE_LINKAGES, "centroid", "median")
+EUCLIDEAN_LINKAGES = ("ward", "centroid", "median")
+METRICS = ("euclidean", "cosine", "confusion", "precomputed")
+
+# Distances are rounded to this share of the largest, so that the last bits, in which one BLAS
+# differs from another, do not decide between two merges.
+ROUNDING = 1e-6
+BLOCK_ROWS = 512
+# Numbers that fit a processor's cache, for passes over more than memory's speed allows.
+CACHED = 1 << 15
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def induce(
+    rows: npt.ArrayLike,
+    classes: Sequence[str] | None = None,
+    *,
+    linkage: str = "ward",
+    metric: str = "euclidean",
+    normalize: bool = True,
+    branching: int = 2,
+) -> Hierarchy:
+    """Clusters the rows of an array into a tree whose leaves are the rows.
+
+    Cost: O(C²·d) for the distances, in blocks through BLAS, and O(C²) for the clustering; memory
+    is two condensed distance matrices, 8·C² bytes.
+
+    Args:
+        rows: one row a class, shape (C, d); or (1, d), the weights of a binary classifier whose
+            one output is the second class's. With ``metric="confusion"`` a confusion matrix of
+            counts or rates, true classes down, shape (C, C); with ``"precomputed"`` distances.
+        classes: the names of the C classes; ``"0" … "C-1"`` when left out.
+        linkage: ``"ward"``, ``"average"``, ``"complete"``, ``"single"``, ``"weighted"``,
+            ``"centroid"`` or ``"median"``, as in `scipy.cluster.hierarchy.linkage`.
+        metric: ``"euclidean"`` or ``"cosine"`` between rows, or ``"confusion"``: one minus the
+            mean of the rates at which two classes are taken for each other, or ``"precomputed"``.
+        normalize: divide each row by its L2 norm first, as the paper does. The 2020 code did not.
+        branching: how many children a node may have. Above 2, the inner edge with the smallest
+            gap of merge heights is contracted while no node gets more (ties: the lower index).
+
+    Returns:
+        The tree, with merge heights, its inner nodes named after their most central classes.
+        The same rows give the same tree on every machine.
+
+    Raises:
+        InputError: rows that hold NaN or infinity, or zeros only where they are to be normalised,
+            less than two classes, a wrong number of names, or options that exclude each other.
+
+    Example:
+        >>> rows = [[1, 0], [0.9, 0.2], [0, 1], [0.1, 1]]
+        >>> print(induce(rows, ["cat", "dog", "car", "bus"]))
+        dog, bus, +2
+        ├─ car, bus
+        │  ├─ car
+        │  └─ bus
+        └─ cat, dog
+           ├─ cat
+           └─ dog
+    """
+    _check_options(linkage, metric, branching)
+    array = _checked_rows(rows)
+    if len(array) == 1 and metric in ("euclidean", "cosine"):
+        # Logits (0, z) differ by z alone: the two classes stand on either side of the origin.
+        array = np.concatenate([-array / 2, array / 2])
+    num_classes = len(array)
+    if num_classes < 2:
+        raise InputError(f"a tree needs at least two classes; got {num_classes} row.")
+    if isinstance(classes, str):
+        raise InputError(f"classes has to be a list of names; got the text {classes!r}.")
+    names = [str(i) for i in range(num_classes)] if classes is None else list(classes)
+    if len(names) != num_classes:
+        raise InputError(f"{num_classes} rows need {num_classes} class names; got {len(names)}.")
+
+    if metric in ("euclidean", "cosine") and (normalize or metric == "cosine"):
+        array = _normalized(array, names)
+    merges = scipy_linkage(_rounded(_distances(array, metric)), method=linkage)
+    parents, heights = _parents_of(merges, num_classes)
+    if branching > 2:
+        parents, heights = _contracted(parents, heights, num_classes, branching)
+    tree = Hierarchy(parents, names, merge_heights=heights)
+    return name_by_leaves(tree, None if metric in ("confusion", "precomputed") else array)
+
+
+def _check_options(linkage: str, metric: str, branching: int) -> None:
+    if linkage not in LINKAGES:
+        raise InputError(f"linkage is one of {', '.join(LINKAGES)}; got {linkage!r}.")
+    if metric not in METRICS:
+        raise InputError(f"metric is one of {', '.join(METRICS)}; got {metric!r}.")
+    if linkage in EUCLIDEAN_LINKAGES and metric != "euclidean":
+        raise InputError(
+            f"{linkage!r} linkage is defined for euclidean distances only; "
+            f"with metric={metric!r} use linkage='average'."
+        )
+    if isinstance(branching, bool) or not isinstance(branching, int) or branching < 2:
+        raise InputError(f"branching is a whole number from 2 on; got {branching!r}.")
+    if branching > 2 and linkage not in MONOTONE_LINKAGES:
+        raise InputError(
+            f"branching={branching} compares merge heights, which {linkage!r} linkage does not "
+            f"order; use one of {', '.join(MONOTONE_LINKAGES)}."
+        )
+
+
+def _checked_rows(rows: npt.ArrayLike) -> FloatArray:
+    try:
+        array = np.asarray(rows, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("rows has to be an array of numbers with a row a class.") from None
+    if array.ndim != 2 or 0 in array.shape:
+        raise InputError(f"rows has to be of shape (classes, features); got {array.shape}.")
+    wrong = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if len(wrong):
+        raise InputError(f"row {wrong[0]} holds NaN or infinity, so it has no distance to others.")
+    return array
+
+
+def _normalized(rows: FloatArray, names: Sequence[str]) -> FloatArray:
+    # Scaled by the largest entry first: the square of a tiny or huge entry leaves float64's range.
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    zero = np.flatnonzero(largest == 0)
+    if len(zero):
+        raise InputError(
+            f"the row of class {names[zero[0]]!r} is all zeros and has no direction; "
+            "use normalize=False with metric='euclidean' to cluster it as it is."
+        )
+    scaled = rows / largest
+    unit: FloatArray = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    return unit
+
+
+def _distances(array: FloatArray, metric: str) -> FloatArray:
+    """Condensed distances: those of pairs (0, 1), (0, 2), …, (C-2, C-1)."""
+    if metric == "euclidean":
+        return _euclidean(array)
+    if metric == "cosine":
+        # For unit rows |a − b|² = 2 (1 − a·b).
+        return _euclidean(array) ** 2 / 2
+    if len(array) != array.shape[1]:
+        raise InputError(f"metric={metric!r} needs a square matrix; got shape {array.shape}.")
+    if (array < 0).any():
+        raise InputError(f"metric={metric!r} needs entries that are not negative.")
+    upper = np.triu_indices(len(array), 1)
+    if metric == "confusion":
+        totals = array.sum(axis=1, keepdims=True)
+        if not totals.all():
+            raise InputError(
+                f"class {np.flatnonzero(totals == 0)[0]} has no samples in the confusion matrix."
+            )
+        rates = array / totals
+        condensed: FloatArray = 1 - (rates + rates.T)[upper] / 2
+        return condensed
+    if np.diagonal(array).any() or not np.allclose(array, array.T, rtol=1e-6, atol=0):
+        raise InputError("distances have to be symmetric, with zeros on the diagonal.")
+    return array[upper]
+
+
+def _euclidean(rows: FloatArray) -> FloatArray:
+    # |a − b|² = |a|² + |b|² − 2 a·b, a block of rows at a time against the rows after it, so that
+    # the work is BLAS's and the full C × C matrix never exists. In float64, since what is left of
+    # a difference of large squares in float32 is far coarser than the rounding that follows.
+    # The mean is taken off first: distances stay, and rows far from the origin lose no digits.
+    rows = rows - rows.mean(axis=0)
+    n = len(rows)
+    squares = np.einsum("ij,ij->i", rows, rows)
+    condensed = np.empty(n * (n - 1) // 2)
+    end = 0
+    for top in range(0, n - 1, BLOCK_ROWS):
+        block = rows[top : top + BLOCK_ROWS] @ rows[top:].T
+        # A row at a time from here on: it stays in the processor's cache, the block would not.
+        for i, products in enumerate(block[: n - 1 - top], start=top):
+            start, end = end, end + n - 1 - i
+            later = condensed[start:end]
+            np.multiply(products[i - top + 1 :], -2, out=later)
+            later += squares[i + 1 :]
+            later += squares[i]
+            np.maximum(later, 0, out=later)
+            np.sqrt(later, out=later)
+    return condensed
+
+
+def _rounded(distances: FloatArray) -> FloatArray:
+    step = distances.max() * ROUNDING
+    if step > 0:
+        for start in range(0, len(distances), CACHED):
+            part = distances[start : start + CACHED]
+            part /= step
+            np.rint(part, out=part)
+            part *= step
+    return distances
+
+
+def _parents_of(merges: FloatArray, num_classes: int) -> tuple[list[int], list[float]]:
+    """A linkage matrix as parents and merge heights: merge i makes node C + i."""
+    parents = np.full(2 * num_classes - 1, -1)
+    made = np.arange(num_classes, 2 * num_classes - 1)
+    parents[merges[:, 0].astype(np.int64)] = made
+    parents[merges[:, 1].astype(np.int64)] = made
+    # A centroid's merge of rows that coincide may come out as minus the last bit.
+    heights = np.concatenate([np.zeros(num_classes), np.maximum(merges[:, 2], 0)])
+    return parents.tolist(), heights.tolist()
+
+
+def _contracted(
+    parents: list[int], heights: list[float], num_classes: int, branching: int
+) -> tuple[list[int], list[float]]:
+    """Contracts inner edges, smallest gap first, while no node gets more than `branching` children.
+
+    A node's children are only ever added to, so an edge that does not fit once never fits later;
+    each is looked at once per parent that it comes to hang from.
+    """
+    parents = list(parents)
+    children: dict[int, list[int]] = {}
+    for node, parent in enumerate(parents):
+        children.setdefault(parent, []).append(node)
+    queue = [
+        (heights[parents[node]] - heights[node], node)
+        for node in range(num_classes, len(parents) - 1)
+    ]
+    heapq.heapify(queue)
+    while queue:
+        gap, node = heapq.heappop(queue)
+        if node not in children or gap != heights[parents[node]] - heights[node]:
+            continue  # contracted, or moved to a higher parent, since it was queued
+        above = parents[node]
+        if len(children[above]) + len(children[node]) - 1 > branching:
+            continue
+        children[above].remove(node)
+        for child in children.pop(node):
+            parents[child] = above
+            children[above].append(child)
+            if child >= num_classes:
+                heapq.heappush(queue, (heights[above] - heights[child], child))
+
+    kept = [*range(num_classes), *sorted(node for node in children if node >= num_classes)]
+    new_id = {old: new for new, old in enumerate(kept)} | {-1: -1}
+    return [new_id[parents[node]] for node in kept], [heights[node] for node in kept]

@@ -1,0 +1,308 @@
+"""Trees in files: the ones that come with nbdt, and anybody's own.
+
+A *bundled* tree is called ``data set/name``, as ``"cifar10/wordnet"``; the files are those of the
+package ``nbdt.hierarchies``. Files are read with care: they may come from strangers. Whatever is
+wrong with one is said in one sentence that begins with its name, and nothing of it is used.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
+from nbdt.hierarchy.convert.document import from_dict, to_dict
+from nbdt.hierarchy.convert.untrusted import MAX_BYTES, decoded, described, parsed_json
+from nbdt.hierarchy.tree import Hierarchy
+
+_CLASSES = "classes.csv"
+_COLUMNS = ["index", "name", "wnid"]
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """One class of a bundled data set.
+
+    Attributes:
+        index: its place in the classifier's output.
+        name: what it is called.
+        wnid: its WordNet 3.0 id, as ``"n02121620"``; ``""`` where it has none.
+    """
+
+    index: int
+    name: str
+    wnid: str
+
+
+def list_hierarchies() -> list[str]:
+    """The names of the bundled trees, sorted; `load_hierarchy` takes each.
+
+    Example:
+        >>> all(name.count("/") == 1 for name in list_hierarchies())
+        True
+    """
+    return sorted(
+        f"{folder.name}/{file.name.removesuffix('.json')}"
+        for folder in _data_sets()
+        for file in folder.iterdir()
+        if file.name.endswith(".json")
+    )
+
+
+def load_hierarchy(name_or_path: str | os.PathLike[str]) -> Hierarchy:
+    """Reads a tree: a bundled one by its name, or a file of schema ``nbdt.hierarchy/1``.
+
+    A `pathlib.Path`, or a text that ends in ``.json``, is a file. Any other text is the name of a
+    bundled tree, which nothing in the current folder can hide; only if there is none of that
+    name, it is a file after all.
+
+    Args:
+        name_or_path: the name, as ``"cifar10/wordnet"``, or the path; at most 64 MB are read.
+
+    Raises:
+        NotFoundError: there is neither such a tree nor such a file; near names are suggested.
+        FormatError: the file is not of that schema, or not JSON in UTF-8.
+        HierarchyError: what it holds is no tree of classes.
+        InputError: the file cannot be read.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_hierarchy(tree, pathlib.Path(folder, "pets.json"))
+        ...     load_hierarchy(pathlib.Path(folder, "pets.json")) == tree
+        True
+    """
+    if isinstance(name_or_path, str) and not name_or_path.endswith(".json"):
+        # Only listed names are opened, so no name leads out of the package.
+        if name_or_path in list_hierarchies():
+            return _from_text(_bundled_text(f"{name_or_path}.json"), name_or_path)
+        if not _is_file(Path(name_or_path)):
+            _raise_missing(name_or_path, "bundled hierarchy or file", list_hierarchies())
+    return _from_text(read_text(name_or_path), str(name_or_path))
+
+
+def save_hierarchy(tree: Hierarchy, path: str | os.PathLike[str]) -> None:
+    """Writes a tree to a file of schema ``nbdt.hierarchy/1``, for `load_hierarchy`.
+
+    The file is replaced in one step: whatever goes wrong, it holds either what it held or the
+    whole tree.
+
+    Args:
+        tree: the tree.
+        path: where to write; the folder has to exist, and the name should end in ``.json``.
+
+    Raises:
+        FormatError: the tree has an attribute that JSON cannot hold.
+        InputError: the file cannot be written.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "tree.json")
+        ...     save_hierarchy(Hierarchy([2, 2, -1], ["cat", "dog"]), path)
+        ...     print(path.read_text(), end="")
+        {
+        "schema": "nbdt.hierarchy/1",
+        "parents": [2, 2, -1],
+        "names": ["cat", "dog", ""]
+        }
+    """
+    write_text(path, _formatted(to_dict(tree)))
+
+
+def list_datasets() -> list[str]:
+    """The data sets whose classes are bundled, sorted; `load_classes` takes each.
+
+    Example:
+        >>> sorted(list_datasets()) == list_datasets()
+        True
+    """
+    return sorted(folder.name for folder in _data_sets() if folder.joinpath(_CLASSES).is_file())
+
+
+def load_classes(dataset: str) -> tuple[ClassInfo, ...]:
+    """The classes of a bundled data set, in the order of a classifier's outputs.
+
+    Raises:
+        NotFoundError: no classes are bundled for a data set of that name.
+        FormatError: the table of classes is damaged.
+
+    Example:
+        >>> [load_classes(dataset)[0].index for dataset in list_datasets()[:1]] in ([0], [])
+        True
+    """
+    if dataset not in list_datasets():
+        _raise_missing(dataset, "data set with bundled classes", list_datasets())
+    place = f"{dataset}/{_CLASSES}"
+    rows = list(csv.reader(_bundled_text(place).splitlines(), strict=True))
+    if not rows or rows[0] != _COLUMNS:
+        raise FormatError(f"{place}: the columns have to be {','.join(_COLUMNS)}.")
+    classes = []
+    for index, row in enumerate(rows[1:]):
+        if len(row) != len(_COLUMNS) or row[0] != str(index) or not row[1].strip():
+            raise FormatError(f"{place}: line {index + 2} has to be {index},name,wnid.")
+        classes.append(ClassInfo(index, row[1], row[2]))
+    return tuple(classes)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    r"""The text of a file in UTF-8, of at most 64 MB.
+
+    Raises:
+        NotFoundError: there is no such file.
+        FormatError: it is too long, or in another encoding.
+        InputError: it cannot be read, or is no ordinary file.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "classes.txt")
+        ...     write_text(path, "cat\ndog\n")
+        ...     read_text(path).split()
+        ['cat', 'dog']
+    """
+    # A pipe or a device would be read for ever, so only ordinary files are opened.
+    if not _is_file(Path(path)):
+        if os.path.lexists(path):
+            raise InputError(f"{_called(path)}: is no ordinary file.")
+        raise NotFoundError(f"{_called(path)}: there is no such file.")
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{_called(path)}: cannot be read: {error.strerror}.") from error
+    try:
+        return decoded(data)
+    except FormatError as error:
+        raise FormatError(f"{_called(path)}: {error}") from None
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The value of a JSON file, read as strictly and with the same limits as a tree.
+
+    For documents that `nbdt.hierarchy.convert` takes, such as a graph of the 2020 release.
+
+    Raises:
+        NotFoundError: there is no such file.
+        FormatError: it is not JSON in UTF-8; or has a key twice, NaN, or a number beyond 64 bits.
+        InputError: it cannot be read, or is no ordinary file.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "pair.json")
+        ...     write_text(path, "[1, 2.5]")
+        ...     read_json(path)
+        [1, 2.5]
+    """
+    text = read_text(path)
+    try:
+        return parsed_json(text)
+    except FormatError as error:
+        raise FormatError(f"{_called(path)}: {error}") from None
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text to a file in UTF-8, replacing the file in one step.
+
+    Raises:
+        InputError: the file cannot be written; it is then as it was.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_text(pathlib.Path(folder, "note.txt"), "cat")
+        ...     [file.name for file in pathlib.Path(folder).iterdir()]
+        ['note.txt']
+    """
+    # A link keeps pointing to the file that it pointed to.
+    target = Path(os.path.realpath(path))
+    aside = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        try:
+            with aside.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{_called(path)}: cannot be written: {error.strerror}.") from error
+
+
+def _bundled() -> Traversable:
+    return resources.files("nbdt.hierarchies")
+
+
+def _data_sets() -> list[Traversable]:
+    return [
+        entry
+        for entry in _bundled().iterdir()
+        if entry.is_dir() and not entry.name.startswith(("_", "."))
+    ]
+
+
+def _bundled_text(place: str) -> str:
+    return _bundled().joinpath(*place.split("/")).read_text(encoding="utf-8")
+
+
+def _from_text(text: str, source: str) -> Hierarchy:
+    try:
+        return from_dict(parsed_json(text))
+    except NBDTError as error:
+        raise type(error)(f"{_called(source)}: {error}") from None
+
+
+def _formatted(document: dict[str, Any]) -> str:
+    """JSON with a line a key, and a line a node within the attributes, so that diffs are short."""
+    lines = []
+    for key, value in document.items():
+        if key == "attributes":
+            nodes = ",\n".join(f"{_json(node)}: {_json(known)}" for node, known in value.items())
+            lines.append(f'"attributes": {{\n{nodes}\n}}')
+        else:
+            lines.append(f"{_json(key)}: {_json(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # The name is too long for a file, say.
+        return False
+
+
+def _called(path: str | os.PathLike[str]) -> str:
+    """The path as an error names it: as it was given, its beginning left out if it is very long."""
+    text = os.fspath(path)
+    return text if len(text) <= 200 else f"…{text[-199:]}"
+
+
+def _raise_missing(name: str, what: str, names: Sequence[str]) -> NoReturn:
+    close = difflib.get_close_matches(str(name)[:100], names, n=3)
+    hint = (
+        f"did you mean {' or '.join(map(repr, close))}?"
+        if close
+        else (
+            f"there are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}."
+            if names
+            else "there are none."
+        )
+    )
+    raise NotFoundError(f"there is no {what} {described(name)}; {hint}")

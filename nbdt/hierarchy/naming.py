@@ -1,0 +1,310 @@
+"""Names for the inner nodes of a tree: from a taxonomy, or from the node's most central classes.
+
+A name never says more than is true. A node is called plainly ``dog`` only if it holds the dogs,
+all of them and nothing else; ``dog: beagle, basset, +7`` holds dogs only, but not all of them;
+``mostly dog: beagle, wolf, +8`` holds other things too. What stands behind a name is kept in the
+node's attributes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from nbdt.errors import InputError
+from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.validation import FloatArray
+
+# Groups of up to three classes are named by all of them, larger ones by two and a count.
+LISTED_IN_FULL = 3
+LISTED = 2
+# In groups of more classes, only this many of each child are compared with the group's mean.
+CANDIDATES = 32
+# A concept that fits a node worse than this (F1) tells its reader less than its classes do.
+WORST_FIT = 0.1
+NAMING_KEYS = ("name_source", "concept", "concept_wnid", "precision", "recall")
+# Sparse entries at a time, so that memory stays bounded for chains of thousands of nodes.
+BLOCK_ENTRIES = 2_000_000
+
+
+def name_by_leaves(tree: Hierarchy, rows: npt.ArrayLike | None = None) -> Hierarchy:
+    """Names every inner node after its most central classes: ``"cat, dog, +3"``.
+
+    A class called ``"tench, Tinca tinca"`` is listed by its first synonym, where no other class
+    shares it. The attribute ``name_source`` of each inner node becomes ``"leaves"``. O(nodes).
+
+    Args:
+        tree: the tree to name; names that its inner nodes had are replaced.
+        rows: one row a class, shape (C, d), such as those the tree was induced from. Central are
+            then the classes closest to the mean row of the node's classes (of nodes with more
+            than 32 classes, among the 32 most central of each child); without rows, those with
+            the fewest edges down from the node. Ties go to the lower class.
+
+    Returns:
+        The same tree with a name on every inner node, no two alike.
+
+    Raises:
+        InputError: rows of another shape than (C, d), or that hold NaN or infinity.
+
+    Example:
+        >>> tree = Hierarchy([5, 5, 4, 4, 5, -1], ["cat", "dog, hound", "car", "bus"])
+        >>> named = name_by_leaves(tree)
+        >>> named.names[4:]
+        ('car, bus', 'cat, dog, +2')
+        >>> named.attributes(4)
+        mappingproxy({'name_source': 'leaves'})
+    """
+    labels = _leaf_labels(tree, rows)
+    return _renamed(tree, labels, {node: {"name_source": "leaves"} for node in tree.inner})
+
+
+def name_by_taxonomy(
+    tree: Hierarchy, taxonomy: Hierarchy, rows: npt.ArrayLike | None = None
+) -> Hierarchy:
+    """Names every inner node after the concept of a taxonomy that fits its classes best.
+
+    With precision the share of the node's classes that belong to the concept, and recall the
+    share of the concept's classes that lie under the node (of those classes that the tree has):
+
+    * both are 1: the node is the concept, and gets its name: ``"dog"``;
+    * else the concept with the highest F1, their harmonic mean, among those with a precision over
+      1/2 (ties: the higher precision, then the deeper concept). Its name is then followed by the
+      node's most central classes, and preceded by "mostly" when the precision is not 1:
+      ``"dog: beagle, basset, +7"``, ``"mostly dog: beagle, wolf, +8"``;
+    * where the best F1 is under 0.1, or that concept is the root of the taxonomy, the classes
+      alone are the name, as in `name_by_leaves`.
+
+    Each inner node keeps as attributes ``name_source`` (``"taxonomy"`` or ``"leaves"``) and, with
+    a concept, ``concept``, ``precision``, ``recall`` and ``concept_wnid`` where the taxonomy
+    knows its wnid.
+
+    Args:
+        tree: the tree to name; names that its inner nodes had are replaced.
+        taxonomy: a tree over the same classes, or more of them. Classes are matched by their
+            ``wnid`` attributes if all classes of both trees have one, else by name.
+        rows: one row a class, to find the central classes by; see `name_by_leaves`.
+
+    Returns:
+        The same tree with a name on every inner node, no two alike.
+
+    Raises:
+        InputError: the taxonomy lacks classes of the tree, or the rows do not fit it.
+
+    Example:
+        >>> taxonomy = Hierarchy(
+        ...     [5, 5, 5, 6, 6, 7, 7, -1],
+        ...     ["cat", "dog", "frog", "car", "bus", "animal", "vehicle", "thing"],
+        ... )
+        >>> tree = Hierarchy([5, 5, 7, 6, 6, 8, 7, 8, -1], taxonomy.classes)
+        >>> named = name_by_taxonomy(tree, taxonomy)
+        >>> named.names[5:]
+        ('animal: cat, dog', 'vehicle', 'mostly vehicle: frog, car, bus', 'thing')
+        >>> dict(named.attributes(5))
+        {'name_source': 'taxonomy', 'concept': 'animal', 'precision': 1.0, 'recall': 0.6667}
+    """
+    labels = _leaf_labels(tree, rows)
+    attributes: dict[int, dict[str, Any]] = {}
+    for node, concept, precision, recall in _best_concepts(tree, taxonomy):
+        pure = precision == recall == 1
+        fit = 2 * precision * recall / (precision + recall) if concept >= 0 else 0.0
+        if not pure and (fit < WORST_FIT or concept == taxonomy.root):
+            attributes[node] = {"name_source": "leaves"}
+            continue
+        name = taxonomy.names[concept]
+        if not pure:
+            mostly = "mostly " if precision < 1 else ""
+            labels[node] = f"{mostly}{name}: {labels[node]}"
+        else:
+            labels[node] = name
+        attributes[node] = {"name_source": "taxonomy", "concept": name}
+        if "wnid" in taxonomy.attributes(concept):
+            attributes[node]["concept_wnid"] = taxonomy.attributes(concept)["wnid"]
+        attributes[node] |= {"precision": round(precision, 4), "recall": round(recall, 4)}
+    return _renamed(tree, labels, attributes)
+
+
+# ── the most central classes ──────────────────────────────────────────────────────────────────
+
+
+def _leaf_labels(tree: Hierarchy, rows: npt.ArrayLike | None) -> dict[int, str]:
+    """For each inner node its most central classes and how many more there are."""
+    array = None if rows is None else _checked_rows(rows, tree.num_classes)
+    short = _first_synonyms(tree.classes)
+    labels = {}
+    for node, central in _central_leaves(tree, array):
+        size = int(tree.sizes[node])
+        listed = [short[leaf] for leaf in central[: size if size <= LISTED_IN_FULL else LISTED]]
+        if len(listed) < size:
+            listed.append(f"+{size - len(listed)}")
+        labels[node] = ", ".join(listed)
+    return labels
+
+
+def _checked_rows(rows: npt.ArrayLike, num_classes: int) -> FloatArray:
+    try:
+        array = np.asarray(rows, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("rows has to be an array of numbers with a row a class.") from None
+    if array.ndim != 2 or len(array) != num_classes:
+        raise InputError(
+            f"a tree of {num_classes} classes needs rows of shape ({num_classes}, features); "
+            f"got {array.shape}."
+        )
+    wrong = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if len(wrong):
+        raise InputError(f"row {wrong[0]} holds NaN or infinity, so it has no distance to a mean.")
+    return array
+
+
+def _first_synonyms(classes: Sequence[str]) -> list[str]:
+    """Each class's name up to the first comma, or in full where that would be ambiguous."""
+    first = [name.split(",")[0].strip() or name for name in classes]
+    uses = Counter(name.casefold() for name in first)
+    return [
+        short if uses[short.casefold()] == 1 else name
+        for short, name in zip(first, classes, strict=True)
+    ]
+
+
+def _central_leaves(tree: Hierarchy, rows: FloatArray | None) -> Iterator[tuple[int, list[int]]]:
+    """Yields each inner node with its most central leaves, most central first."""
+    kept: dict[int, list[int]] = {}
+    sums: dict[int, FloatArray] = {}
+    depths = tree.depths.tolist()
+    for node in tree.postorder():
+        children = tree.children(node)
+        if not children:
+            kept[node] = [node]
+            if rows is not None:
+                sums[node] = rows[node]
+            continue
+        leaves = sorted(leaf for child in children for leaf in kept.pop(child))
+        if rows is None:
+            leaves.sort(key=depths.__getitem__)
+            kept[node] = leaves[:LISTED_IN_FULL]
+        else:
+            sums[node] = np.sum([sums.pop(child) for child in children], axis=0)
+            away = rows[leaves] - sums[node] / tree.sizes[node]
+            distances = np.einsum("ij,ij->i", away, away)
+            # Rounded, so that two classes, always as far from their mean, tie on any machine.
+            scale = float(distances.max()) * 1e-6 or 1.0
+            order = np.argsort(np.rint(distances / scale), kind="stable")
+            kept[node] = [leaves[i] for i in order[:CANDIDATES].tolist()]
+        yield node, kept[node]
+
+
+# ── the best concepts ─────────────────────────────────────────────────────────────────────────
+
+
+def _best_concepts(tree: Hierarchy, taxonomy: Hierarchy) -> Iterator[tuple[int, int, float, float]]:
+    """Yields (inner node, concept or −1, precision, recall), nodes in order."""
+    leaf_of = _matched_leaves(tree, taxonomy)
+    concepts = [c for c in taxonomy.inner if taxonomy.names[c]]
+    depths = taxonomy.depths[concepts]
+    column = {concept: i for i, concept in enumerate(concepts)}
+    # Row i: the concepts over class i, of those of the taxonomy that have a name.
+    above = [[column[c] for c in taxonomy.ancestors(leaf) if c in column] for leaf in leaf_of]
+    membership = scipy.sparse.csr_array(
+        (
+            np.ones(sum(map(len, above)), dtype=np.int64),
+            np.concatenate([np.array(row, dtype=np.int64) for row in above]),
+            np.cumsum([0, *map(len, above)]),
+        ),
+        shape=(tree.num_classes, len(concepts)),
+    )
+    concept_sizes = np.asarray(membership.sum(axis=0))
+    for nodes, under in _leaf_matrices(tree):
+        shared = (under @ membership).tocsr()
+        for i, node in enumerate(nodes):
+            entries = slice(shared.indptr[i], shared.indptr[i + 1])
+            found, counts = shared.indices[entries], shared.data[entries]
+            size = tree.sizes[node]
+            enough = 2 * counts > size
+            found, counts = found[enough], counts[enough]
+            if not len(found):
+                yield node, -1, 0.0, 0.0
+                continue
+            f1 = 2 * counts / (size + concept_sizes[found])
+            best = np.lexsort((found, -depths[found], -counts, -f1))[0]
+            overlap = counts[best]
+            yield (
+                node,
+                concepts[found[best]],
+                float(overlap / size),
+                float(overlap / concept_sizes[found[best]]),
+            )
+
+
+def _matched_leaves(tree: Hierarchy, taxonomy: Hierarchy) -> list[int]:
+    """For each class of the tree the leaf of the taxonomy that is the same class."""
+    keys = [_wnids(tree), _wnids(taxonomy)]
+    if not all(len(set(wnids)) == len(wnids) and None not in wnids for wnids in keys):
+        keys = [list(tree.classes), list(taxonomy.classes)]
+    leaf_of = {key: leaf for leaf, key in enumerate(keys[1])}
+    missing = [name for key, name in zip(keys[0], tree.classes, strict=True) if key not in leaf_of]
+    if missing:
+        some = ", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else "")
+        raise InputError(
+            f"the taxonomy lacks {len(missing)} of the tree's {tree.num_classes} classes: {some}; "
+            "classes are matched by their wnids where both trees have them, else by name."
+        )
+    return [leaf_of[key] for key in keys[0]]
+
+
+def _wnids(tree: Hierarchy) -> list[str | None]:
+    # Attributes may be anything that a file says.
+    known = (tree.attributes(leaf).get("wnid") for leaf in range(tree.num_classes))
+    return [wnid if isinstance(wnid, str) else None for wnid in known]
+
+
+def _leaf_matrices(tree: Hierarchy) -> Iterator[tuple[list[int], scipy.sparse.csr_array]]:
+    """Yields blocks of inner nodes with their (nodes, classes) matrix of which holds which."""
+    nodes: list[int] = []
+    entries = 0
+    for node in tree.inner:
+        nodes.append(node)
+        entries += int(tree.sizes[node])
+        if entries >= BLOCK_ENTRIES or node == tree.root:
+            starts = tree.leaf_start[nodes]
+            stops = starts + tree.sizes[nodes]
+            leaves = [
+                tree.leaf_order[start:stop] for start, stop in zip(starts, stops, strict=True)
+            ]
+            row_ends = np.concatenate([[0], np.cumsum(tree.sizes[nodes])])
+            ones = np.ones(entries, dtype=np.int64)
+            yield (
+                nodes,
+                scipy.sparse.csr_array(
+                    (ones, np.concatenate(leaves), row_ends), shape=(len(nodes), tree.num_classes)
+                ),
+            )
+            nodes, entries = [], 0
+
+
+# ── a name of its own for each ────────────────────────────────────────────────────────────────
+
+
+def _renamed(
+    tree: Hierarchy, labels: Mapping[int, str], attributes: Mapping[int, Mapping[str, Any]]
+) -> Hierarchy:
+    """The tree with these names, told apart where they are alike, and attributes."""
+    names = list(tree.classes)
+    taken = set(names)
+    for node in tree.inner:
+        name = labels[node]
+        if name in taken:
+            name = f"{name} ({tree.sizes[node]} classes)"
+        if name in taken:
+            name = f"{name[:-1]}, node {node})"
+        taken.add(name)
+        names.append(name)
+    merged = {leaf: tree.attributes(leaf) for leaf in range(tree.num_classes)}
+    for node in tree.inner:
+        others = {k: v for k, v in tree.attributes(node).items() if k not in NAMING_KEYS}
+        merged[node] = others | dict(attributes[node])
+    return Hierarchy(tree.parents, names, merge_heights=tree.merge_heights, attributes=merged)

@@ -1,0 +1,372 @@
+"""A tree from what things are kinds of: WordNet's nouns, or any table of parents.
+
+Both work alike. From each class one climbs from parent to parent; the concepts met on the way that
+cover at least two branches become the inner nodes. Concepts with a single branch decide nothing
+and are left out, so the root is the deepest concept over all classes. A class that is a kind of
+thing of which other classes are kinds too, such as "dog" beside "beagle", is a leaf under its own
+concept, "dog (all kinds)", next to those.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from nbdt.errors import FormatError, InputError, NotFoundError
+from nbdt.hierarchy.library import read_text
+from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.wordnet import WordNet
+
+ALL_KINDS = "all kinds"
+
+
+def from_wordnet(
+    classes: Sequence[str],
+    wordnet: WordNet | None = None,
+    names: Sequence[str] | None = None,
+) -> Hierarchy:
+    r"""The tree of WordNet's concepts over some classes.
+
+    A synset with several hypernyms is taken to be a kind of the *first* that its entry lists,
+    which is the one its lexicographers thought of first. (The shortest way to the top would make
+    a dog a domestic animal rather than a canine, and a car a container; the longest would part
+    fruit from food.) The choice hangs on the synset alone, so a tree over fewer classes is this
+    tree restricted to them.
+
+    Args:
+        classes: a wnid (``"n02084071"``) or an unambiguous noun (``"beagle"``) for each class.
+        wordnet: the database; looked for in its usual places when left out.
+        names: what to call the classes; left out, a noun is called as given and a wnid by the
+            first lemma of its synset, told apart by its hypernym where needed:
+            ``"crane (wading bird)"``.
+
+    Returns:
+        The tree. Inner nodes are called by their first lemma, likewise told apart; each node has
+        the attributes ``wnid`` and ``gloss``.
+
+    Raises:
+        NotFoundError: there is no database, or it lacks a class.
+        InputError: a noun means several things, or the number of names is wrong.
+        FormatError: the database is damaged.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     files = {
+        ...         "data.noun": "00000000 03 n 01 animal 0 000 | it lives\n"
+        ...         "00000041 05 n 01 cat 0 001 @ 00000000 n 0000 | it purrs\n"
+        ...         "00000097 05 n 01 dog 0 001 @ 00000000 n 0000 | it barks\n"
+        ...         "00000153 05 n 01 pug 0 001 @ 00000097 n 0000 | it snores\n",
+        ...         "index.noun": "pug n 1 1 @ 1 0 00000153\n",
+        ...         "noun.exc": "",
+        ...     }
+        ...     for name, text in files.items():
+        ...         _ = Path(folder, name).write_text(text, newline="\n")
+        ...     wordnet = WordNet(folder)
+        >>> tree = from_wordnet(["n00000041", "n00000097", "pug"], wordnet)
+        >>> print(tree)
+        animal
+        ├─ cat
+        └─ dog (all kinds)
+           ├─ dog
+           └─ pug
+        >>> dict(tree.attributes(2))
+        {'wnid': 'n00000153', 'gloss': 'it snores'}
+    """
+    _check_texts(classes, "classes")
+    wordnet = WordNet() if wordnet is None else wordnet
+    synsets = {}
+    parent_of: dict[str, str | None] = {}
+    keys = []
+    for noun_or_wnid in classes:
+        synset = wordnet.find(noun_or_wnid)
+        keys.append(synset.wnid)
+        while synset.wnid not in synsets:
+            synsets[synset.wnid] = synset
+            parent_of[synset.wnid] = synset.hypernyms[0] if synset.hypernyms else None
+            if synset.hypernyms:
+                try:
+                    synset = wordnet.synset(synset.hypernyms[0])
+                except NotFoundError:
+                    raise FormatError(
+                        f"{wordnet!r} is damaged: {synset.wnid} is a kind of "
+                        f"{synset.hypernyms[0]}, which is not there."
+                    ) from None
+
+    cycle = _on_cycle(parent_of)
+    if cycle is not None:
+        raise FormatError(f"{wordnet!r} is damaged: {cycle} is its own ancestor.")
+
+    labels = {wnid: synset.lemmas[0] for wnid, synset in synsets.items()}
+    if names is None:
+        wanted = [
+            labels[key] if given == key else given for given, key in zip(classes, keys, strict=True)
+        ]
+        clashes = Counter(wanted)
+        names = [
+            name if clashes[name] == 1 else _told_apart(name, key, parent_of, labels)
+            for name, key in zip(wanted, keys, strict=True)
+        ]
+    elif len(names) != len(classes):
+        raise InputError(f"{len(classes)} classes need {len(classes)} names; got {len(names)}.")
+    parents, concepts = _grown(keys, parent_of)
+    return Hierarchy(
+        parents,
+        [*names, *_concept_names(concepts, keys, names, parent_of, labels)],
+        attributes={
+            node: {"wnid": wnid, "gloss": synsets[wnid].gloss}
+            for node, wnid in enumerate([*keys, *concepts])
+        },
+    )
+
+
+def from_parents(
+    table: Mapping[str, str | None] | Iterable[tuple[str, str | None]],
+    classes: Sequence[str] | None = None,
+) -> Hierarchy:
+    """The tree that a table says: for each thing, what it is a kind of.
+
+    Args:
+        table: parents by child, or (child, parent) pairs, such as `read_parents` reads. A root
+            may be left out, or have None or ``""`` as its parent.
+        classes: the classes, in the classifier's order; any things in the table. Left out: all
+            that nothing is a kind of, in order of first appearance.
+
+    Returns:
+        The tree; inner nodes are called as in the table.
+
+    Raises:
+        InputError: a child with two parents, something that is its own ancestor, classes that
+            are not in the table, that are named twice or that have no common root.
+
+    Example:
+        >>> table = {"cat": "animal", "dog": "animal", "pug": "dog", "car": "thing",
+        ...          "animal": "thing"}
+        >>> print(from_parents(table))
+        thing
+        ├─ car
+        └─ animal
+           ├─ cat
+           └─ pug
+        >>> print(from_parents(table, ["pug", "dog", "car"]))
+        thing
+        ├─ car
+        └─ dog (all kinds)
+           ├─ pug
+           └─ dog
+    """
+    parent_of = _checked_table(table)
+    if classes is None:
+        with_kinds = set(parent_of.values())
+        classes = [key for key in parent_of if key not in with_kinds]
+    else:
+        _check_texts(classes, "classes")
+        missing = [key for key in classes if key not in parent_of]
+        if missing:
+            raise InputError(f"the table of parents lacks the classes {_listed(missing)}.")
+    parents, concepts = _grown(classes, parent_of)
+    labels = {key: key for key in parent_of}
+    names = _concept_names(concepts, classes, classes, parent_of, labels)
+    return Hierarchy(parents, [*classes, *names])
+
+
+def read_parents(path: str | os.PathLike[str]) -> list[tuple[str, str | None]]:
+    r"""Reads a table of parents for `from_parents` from a CSV file in UTF-8.
+
+    Its first line names the columns, ``child`` and ``parent`` among them; an empty parent marks
+    a root.
+
+    Raises:
+        NotFoundError: there is no such file.
+        InputError: the file cannot be read.
+        FormatError: it is no such table; nothing of it was used.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "parents.csv")
+        ...     _ = path.write_text("child,parent\ncat,animal\ndog,animal\nanimal,\n")
+        ...     read_parents(path)
+        [('cat', 'animal'), ('dog', 'animal'), ('animal', None)]
+    """
+    text = read_text(path)
+    rows = csv.DictReader(io.StringIO(text), strict=True)
+    try:
+        columns = rows.fieldnames or ()
+        if not {"child", "parent"}.issubset(columns):
+            raise FormatError(
+                f"{path} needs the columns child and parent in its first line; "
+                f"it has {_listed(columns) or 'none'}."
+            )
+        table = []
+        for row in rows:
+            if not row["child"] or row["parent"] is None or None in row:
+                raise FormatError(
+                    f"{path}, line {rows.line_num}: expected {len(columns)} values, with a child."
+                )
+            table.append((row["child"].strip(), row["parent"].strip() or None))
+    except csv.Error as error:
+        raise FormatError(f"{path}: this is no CSV, after line {rows.line_num}: {error}.") from None
+    return table
+
+
+# ── growing the tree ──────────────────────────────────────────────────────────────────────────
+
+
+def _grown(keys: Sequence[str], parent_of: Mapping[str, str | None]) -> tuple[list[int], list[str]]:
+    """The parents of a tree whose leaves are the keys, and the concepts at its inner nodes.
+
+    Every leaf hangs from its own concept; a concept that nothing else hangs from has one child
+    then, and is left out like any other such.
+    """
+    if len(keys) < 2:
+        raise InputError(f"a tree needs at least two classes; got {len(keys)}.")
+    branches = Counter(keys)
+    roots: dict[str, str] = {}
+    reached: set[str] = set()
+    for key in keys:
+        concept: str | None = key
+        while concept is not None and concept not in reached:
+            reached.add(concept)
+            above = parent_of[concept]
+            if above is None:
+                roots[concept] = key
+            else:
+                branches[above] += 1
+            concept = above
+    if len(roots) > 1:
+        found = ", ".join(f"{root!r} (over {key!r})" for root, key in list(roots.items())[:5])
+        raise InputError(
+            f"the classes have no common root; found {len(roots)}: {found}; add one thing that "
+            "all of these are kinds of."
+        )
+
+    def nearest_kept(concept: str | None) -> str | None:
+        while concept is not None and branches[concept] < 2:
+            concept = parent_of[concept]
+        return concept
+
+    above_of = {
+        concept: nearest_kept(parent_of[concept])
+        for concept, count in branches.items()
+        if count > 1
+    }
+    below: dict[str | None, list[str]] = {}
+    for concept, above in above_of.items():
+        below.setdefault(above, []).append(concept)
+    # Deepest first, so that every parent comes after its children and the root last.
+    depths: dict[str | None, int] = {None: 0}
+    level_order = below[None].copy()
+    for concept in level_order:
+        depths[concept] = depths[above_of[concept]] + 1
+        level_order += below.get(concept, ())
+    concepts = sorted(level_order, key=lambda concept: -depths[concept])
+
+    node_of = {concept: len(keys) + i for i, concept in enumerate(concepts)} | {None: -1}
+    over_leaves = [node_of[nearest_kept(key)] for key in keys]
+    return over_leaves + [node_of[above_of[concept]] for concept in concepts], concepts
+
+
+def _concept_names(
+    concepts: Sequence[str],
+    keys: Sequence[str],
+    names: Sequence[str],
+    parent_of: Mapping[str, str | None],
+    labels: Mapping[str, str],
+) -> list[str]:
+    """A name for each inner node, unlike all others and those of the classes."""
+    uses = Counter([*names, *(labels[concept] for concept in concepts)])
+    own_classes = set(keys)
+    taken = set(names)
+    chosen = []
+    for concept in concepts:
+        name = labels[concept]
+        if uses[name] > 1 and concept in own_classes:
+            name = f"{name} ({ALL_KINDS})"
+        elif uses[name] > 1:
+            name = _told_apart(name, concept, parent_of, labels)
+        while name in taken:
+            name = f"{name} ({concept})"
+        taken.add(name)
+        chosen.append(name)
+    return chosen
+
+
+def _told_apart(
+    name: str, key: str, parent_of: Mapping[str, str | None], labels: Mapping[str, str]
+) -> str:
+    """The name with what it is a kind of: "crane (wading bird)"."""
+    above = parent_of[key]
+    return f"{name} ({key if above is None else labels[above]})"
+
+
+# ── checks ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _checked_table(
+    table: Mapping[str, str | None] | Iterable[tuple[str, str | None]],
+) -> dict[str, str | None]:
+    """The parents by child, for every thing in the table; in order of first appearance."""
+    parent_of: dict[str, str | None] = {}
+    for child, parent in _pairs(table):
+        _check_texts([child] if parent in (None, "") else [child, parent], "things")
+        if not parent:
+            parent_of.setdefault(child, None)
+            continue
+        earlier = parent_of.get(child)
+        if earlier not in (None, parent):
+            raise InputError(
+                f"{child!r} has two parents, {earlier!r} and {parent!r}; a tree has room for one."
+            )
+        parent_of[child] = parent
+        parent_of.setdefault(parent, None)
+    cycle = _on_cycle(parent_of)
+    if cycle is not None:
+        raise InputError(f"{cycle!r} is its own ancestor in the table of parents.")
+    return parent_of
+
+
+def _pairs(
+    table: Mapping[str, str | None] | Iterable[tuple[str, str | None]],
+) -> Iterator[tuple[str, str | None]]:
+    rows = table.items() if isinstance(table, Mapping) else table
+    try:
+        for row in rows:
+            child, parent = row
+            yield child, parent
+    except (TypeError, ValueError):
+        raise InputError(
+            "a table of parents has to be a dict, or a list of pairs of a child and its parent."
+        ) from None
+
+
+def _on_cycle(parent_of: Mapping[str, str | None]) -> str | None:
+    """Something that is its own ancestor, if anything is."""
+    checked: set[str | None] = {None}
+    for key in parent_of:
+        climb: set[str] = set()
+        current: str | None = key
+        while current is not None and current not in checked:
+            checked.add(current)
+            climb.add(current)
+            current = parent_of[current]
+        if current in climb:
+            return current
+    return None
+
+
+def _check_texts(values: Sequence[str], what: str) -> None:
+    if isinstance(values, str):
+        raise InputError(f"{what} has to be a list of names, got one text: {values!r}.")
+    for value in values:
+        if not isinstance(value, str) or not value.strip():
+            raise InputError(f"{what} have to be texts that are not blank; got {value!r}.")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (", …" if len(names) > 5 else "")

@@ -1,0 +1,410 @@
+"""Edits: what each gives, what it keeps, what it refuses, and that the tree given stays."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from nbdt.errors import HierarchyError, InputError, NotFoundError
+from nbdt.hierarchy import edit
+from nbdt.hierarchy.tree import Hierarchy
+from tests.strategies import caterpillar, hierarchies, random_hierarchy
+
+# thing: car, pet (cat, dog, fish), wild (fox, owl)
+ANIMALS = Hierarchy(
+    [6, 6, 7, 7, 8, 6, 8, 8, -1],
+    ["cat", "dog", "fox", "owl", "car", "fish", "pet", "wild", "thing"],
+    merge_heights=[0, 0, 0, 0, 0, 0, 1, 2, 3],
+    attributes={0: {"wnid": "n1"}, 6: {"gloss": "kept at home"}, 8: {"gloss": "all"}},
+)
+
+
+def shape(tree: Hierarchy, node: int | None = None) -> Any:
+    """The topology alone: a leaf's name, or a set of what is below a node."""
+    node = tree.root if node is None else node
+    if tree.is_leaf(node):
+        return tree.name(node)
+    return frozenset(shape(tree, child) for child in tree.children(node))
+
+
+def groups(tree: Hierarchy) -> dict[frozenset[str], tuple[str, object, float | None]]:
+    """What is known of each inner node, by the names of the classes under it."""
+    heights = tree.merge_heights
+    return {
+        frozenset(tree.names[leaf] for leaf in tree.leaves(node)): (
+            tree.names[node],
+            tree.attributes(node),
+            None if heights is None else float(heights[node]),
+        )
+        for node in tree.inner
+    }
+
+
+def known_of_classes(tree: Hierarchy) -> dict[str, object]:
+    return {tree.names[leaf]: tree.attributes(leaf) for leaf in range(tree.num_classes)}
+
+
+@pytest.fixture(autouse=True)
+def _untouched() -> Any:
+    before = copy.deepcopy(ANIMALS)
+    yield
+    assert before == ANIMALS
+
+
+class TestRename:
+    @given(hierarchies(), st.data())
+    def test_changes_names_only(self, tree: Hierarchy, data: st.DataObject) -> None:
+        nodes = data.draw(st.sets(st.integers(0, tree.root)))
+        renamed = edit.rename(tree, {node: f"new {node}" for node in nodes})
+        assert renamed.names == tuple(
+            f"new {node}" if node in nodes else name for node, name in enumerate(tree.names)
+        )
+        assert edit.rename(renamed, {node: tree.names[node] for node in nodes}) == tree
+
+    def test_by_name(self) -> None:
+        tree = edit.rename(ANIMALS, {"pet": "animal companion", 7: "", "cat": "house cat"})
+        assert tree.names[6:] == ("animal companion", "", "thing")
+        assert tree.classes[0] == "house cat"
+
+    def test_swaps(self) -> None:
+        assert edit.rename(ANIMALS, {"cat": "dog", "dog": "cat"}).classes[:2] == ("dog", "cat")
+
+    @pytest.mark.parametrize(
+        ("names", "error", "message"),
+        [
+            ({"cat": "dog"}, HierarchyError, "classes 0 and 1 are both called 'dog'"),
+            ({"cat": " "}, HierarchyError, "class 0 has no name"),
+            ({6: 7}, HierarchyError, "name of node 6 has to be a text"),
+            ({6: "a", "pet": "b"}, InputError, r"node 6 \('pet'\) is given twice"),
+            ({"pets": "a"}, NotFoundError, "did you mean 'pet'"),
+            ({9: "a"}, NotFoundError, "no node 9"),
+            (["cat"], InputError, "mapping by node"),
+        ],
+    )
+    def test_refuses(self, names: Any, error: type[Exception], message: str) -> None:
+        with pytest.raises(error, match=message):
+            edit.rename(ANIMALS, names)
+
+
+class TestReorder:
+    @given(hierarchies(), st.data())
+    def test_permutes_the_classes(self, tree: Hierarchy, data: st.DataObject) -> None:
+        order = data.draw(st.permutations(range(tree.num_classes)))
+        other = edit.reorder(tree, order)
+        assert other.classes == tuple(tree.classes[leaf] for leaf in order)
+        assert shape(other) == shape(tree)
+        assert groups(other) == groups(tree)
+        assert other.names[tree.num_classes :] == tree.names[tree.num_classes :]
+        assert edit.reorder(other, np.argsort(order).tolist()) == tree
+        assert edit.reorder(other, tree.classes) == tree
+
+    def test_needs_every_class_once(self) -> None:
+        with pytest.raises(InputError, match=r"all 6 classes, got 2: node 1 \('dog'\) is missing"):
+            edit.reorder(ANIMALS, ["cat", "fox"])
+        with pytest.raises(InputError, match="given twice"):
+            edit.reorder(ANIMALS, [0, 1, 2, 3, 4, 4])
+        with pytest.raises(InputError, match=r"node 6 \('pet'\) is no class, it stands for 3"):
+            edit.reorder(ANIMALS, ["pet"])
+
+    def test_of_many_names_is_fast_enough(self) -> None:
+        tree = random_hierarchy(21_841)
+        assert edit.reorder(tree, tree.classes[::-1]).classes == tree.classes[::-1]
+
+
+class TestMove:
+    @given(hierarchies(min_classes=3), st.data())
+    def test_takes_all_that_is_under_the_node(self, tree: Hierarchy, data: st.DataObject) -> None:
+        node = data.draw(st.integers(0, tree.root - 1))
+        targets = [v for v in tree.inner if not tree.is_ancestor(node, v)]
+        target = data.draw(st.sampled_from(targets))
+        moved = edit.move(tree, node, target)
+        assert moved.classes == tree.classes
+        assert known_of_classes(moved) == known_of_classes(tree)
+        if target == tree.parent(node):
+            assert moved == tree
+            return
+        assert moved.merge_heights is None
+        # The classes under a node: those it had, without and with those that moved.
+        leaves = set(tree.leaves(node))
+        expected = set()
+        for inner in tree.inner:
+            under = set(tree.leaves(inner))
+            if inner not in tree.preorder(node):
+                under = under - leaves | (leaves if tree.is_ancestor(inner, target) else set())
+            if len(under) > 1:
+                expected.add(frozenset(under))
+        assert {frozenset(moved.leaves(inner)) for inner in moved.inner} == expected
+
+    def test_takes_out_a_parent_left_with_one_child(self) -> None:
+        moved = edit.move(ANIMALS, "fox", "pet")
+        assert moved.names == ("cat", "dog", "fox", "owl", "car", "fish", "pet", "thing")
+        assert shape(moved) == {frozenset({"cat", "dog", "fox", "fish"}), "owl", "car"}
+        assert moved.attributes(6) == {"gloss": "kept at home"}
+
+    def test_takes_out_a_root_left_with_one_child(self) -> None:
+        tree = Hierarchy(
+            [3, 3, 4, 4, -1], ["a", "b", "c", "ab", "abc"], attributes={3: {"wnid": "n3"}}
+        )
+        moved = edit.move(tree, "c", "ab")
+        assert moved == Hierarchy(
+            [3, 3, 3, -1], ["a", "b", "c", "ab"], attributes={3: {"wnid": "n3"}}
+        )
+
+    @pytest.mark.parametrize(
+        ("node", "parent", "error", "message"),
+        [
+            ("thing", "pet", HierarchyError, "the root has nothing above it"),
+            ("cat", "car", HierarchyError, r"node 4 \('car'\) is a leaf"),
+            ("pet", "pet", HierarchyError, r"below node 6 \('pet'\), which is itself"),
+            ("cat", "nothing", NotFoundError, "did you mean 'thing'"),
+            (9, 8, NotFoundError, "no node 9"),
+            (0, -1, NotFoundError, "no node -1"),
+            ("cat", "", NotFoundError, "no node is called ''"),
+        ],
+    )
+    def test_refuses(self, node: Any, parent: Any, error: type[Exception], message: str) -> None:
+        with pytest.raises(error, match=message):
+            edit.move(ANIMALS, node, parent)
+
+    def test_refuses_to_go_under_itself(self) -> None:
+        deep = caterpillar(5)
+        with pytest.raises(
+            HierarchyError, match="node 7 cannot be moved below node 5, which is und"
+        ):
+            edit.move(deep, 7, 5)
+
+
+def some_siblings(tree: Hierarchy, data: st.DataObject) -> list[int]:
+    """Two or more children of a node, but not all."""
+    wide = [v for v in tree.inner if len(tree.children(v)) > 2]
+    assume(wide)
+    children = data.draw(st.permutations(tree.children(data.draw(st.sampled_from(wide)))))
+    return children[: data.draw(st.integers(2, len(children) - 1))]
+
+
+class TestGroup:
+    @given(hierarchies(min_classes=3), st.data())
+    def test_adds_one_node(self, tree: Hierarchy, data: st.DataObject) -> None:
+        nodes = some_siblings(tree, data)
+        grouped = edit.group(tree, nodes, "new")
+        new = tree.root  # the new node follows the inner nodes, the root follows it
+        assert len(grouped) == len(tree) + 1
+        assert grouped.names == (*tree.names[:-1], "new", tree.names[-1])
+        assert grouped.children(new) == tuple(sorted(nodes))
+        assert grouped.attributes(new) == {}
+        assert grouped.attributes(grouped.root) == tree.attributes(tree.root)
+        assert grouped.merge_heights is None
+        without = edit.dissolve(grouped, new)
+        assert shape(without) == shape(tree)
+        assert without.names == tree.names
+
+    @pytest.mark.parametrize("change", [edit.group, edit.merge])
+    @pytest.mark.parametrize(
+        ("nodes", "error", "message"),
+        [
+            (["cat"], InputError, "two siblings or more are needed, got 1"),
+            ([], InputError, "two siblings or more are needed, got 0"),
+            (["cat", "cat"], InputError, "given twice"),
+            (["cat", "fox"], HierarchyError, r"\('cat'\) and node 2 \('fox'\) are not siblings"),
+            (["thing", "pet"], HierarchyError, r"\('thing'\) and node 6 \('pet'\) are not sibl"),
+            (["pet", "thing"], HierarchyError, r"\('pet'\) and node 8 \('thing'\) are not sibl"),
+            (["fox", "owl"], HierarchyError, r"all the children of node 7 \('wild'\)"),
+            ({"cat", "dog"}, InputError, "a set has none"),
+            ("cat", InputError, "list of nodes is needed, got 'cat'"),
+            (3, InputError, "list of nodes is needed, got 3"),
+            (["cat", 1.0], NotFoundError, "no node 1.0"),
+        ],
+    )
+    def test_refuses(
+        self, change: Callable[..., Hierarchy], nodes: Any, error: type[Exception], message: str
+    ) -> None:
+        with pytest.raises(error, match=message):
+            change(ANIMALS, nodes)
+
+
+class TestDissolve:
+    @given(hierarchies(), st.data())
+    def test_takes_one_node_out(self, tree: Hierarchy, data: st.DataObject) -> None:
+        assume(len(tree.inner) > 1)
+        node = data.draw(st.sampled_from(tree.inner[:-1]))
+        dissolved = edit.dissolve(tree, node)
+        left = [v for v in range(len(tree)) if v != node]
+        for new, old in enumerate(left):
+            assert dissolved.path(new) == tuple(left.index(v) for v in tree.path(old) if v != node)
+            assert dissolved.names[new] == tree.names[old]
+            assert dissolved.attributes(new) == tree.attributes(old)
+        before = groups(tree)
+        assert all(before[under] == known for under, known in groups(dissolved).items())
+
+    @pytest.mark.parametrize(
+        ("node", "message"),
+        [("cat", r"node 0 \('cat'\) is a leaf; an inner node"), ("thing", "root cannot be dis")],
+    )
+    def test_refuses(self, node: str, message: str) -> None:
+        with pytest.raises(HierarchyError, match=message):
+            edit.dissolve(ANIMALS, node)
+
+
+class TestMergeAndSplit:
+    @given(hierarchies(min_classes=3), st.data())
+    def test_a_merged_node_has_the_children_of_all(
+        self, tree: Hierarchy, data: st.DataObject
+    ) -> None:
+        nodes = some_siblings(tree, data)
+        merged = edit.merge(tree, nodes, "both")
+        assert merged.classes == tree.classes
+        assert merged.merge_heights is None
+        new = merged.root - 1
+        assert merged.name(new) == "both"
+        expected = set()
+        for node in nodes:
+            expected |= {shape(tree, node)} if tree.is_leaf(node) else shape(tree, node)
+        assert shape(merged, new) == expected
+        taken = [node for node in nodes if not tree.is_leaf(node)]
+        assert len(merged) == len(tree) + 1 - len(taken)
+
+    @given(hierarchies(min_classes=3), st.data())
+    def test_a_split_undoes_a_merge(self, tree: Hierarchy, data: st.DataObject) -> None:
+        nodes = some_siblings(tree, data)
+        merged = edit.merge(tree, nodes)
+        new = merged.root - 1
+        parts = [tree.leaves(node) for node in nodes]
+        shares = [
+            [child for child in merged.children(new) if merged.leaves(child)[0] in part]
+            for part in parts
+        ]
+        again = edit.split(merged, new, shares, [tree.names[node] for node in nodes])
+        assert shape(again) == shape(tree)
+        names = {under: known[0] for under, known in groups(again).items()}
+        assert names == {under: known[0] for under, known in groups(tree).items()}
+
+    def test_the_root_stays_when_split(self) -> None:
+        tree = edit.split(ANIMALS, "thing", [["pet", "wild"], ["car"]], ["animal", "machine"])
+        assert tree.names[6:] == ("pet", "wild", "animal", "thing")
+        assert tree.path(0) == (9, 8, 6, 0)
+        assert tree.attributes(9) == {"gloss": "all"}
+        assert tree.attributes(8) == {}
+
+    def test_an_inner_node_goes_when_split(self) -> None:
+        tree = edit.split(ANIMALS, "pet", [["fish"], ["cat", "dog"]], ["", "furry"])
+        assert tree.names[6:] == ("wild", "furry", "thing")
+        assert shape(tree) == {"car", "fish", frozenset({"cat", "dog"}), frozenset({"fox", "owl"})}
+
+    def test_groups_of_one_leave_the_children_alone(self) -> None:
+        tree = edit.split(ANIMALS, "pet", [["fish"], ["cat"], ["dog"]])
+        assert shape(tree) == shape(edit.dissolve(ANIMALS, "pet"))
+
+    @pytest.mark.parametrize(
+        ("node", "shares", "names", "error", "message"),
+        [
+            ("cat", [[0], [1]], None, HierarchyError, "is a leaf; an inner node is needed"),
+            ("pet", [["cat", "dog", "fish"]], None, InputError, "two or more lists"),
+            ("pet", [["cat", "dog", "fish"], []], None, InputError, "none empty"),
+            ("pet", ["cat", "dog", "fish"], None, InputError, "two or more lists"),
+            ("pet", [["cat", "dog"], ["cat", "fish"]], None, InputError, "given twice"),
+            ("pet", [["cat"], ["dog"]], None, HierarchyError, r"5 \('fish'\) is in no group"),
+            ("pet", [[0, 1], [5, 2]], None, HierarchyError, r"2 \('fox'\) is not one"),
+            ("pet", [[0, 1], [5]], ["furry"], InputError, "2 groups need as many names, got 1"),
+            ("pet", [[0, 1], [9]], None, NotFoundError, "no node 9"),
+        ],
+    )
+    def test_refuses(
+        self, node: Any, shares: Any, names: Any, error: type[Exception], message: str
+    ) -> None:
+        with pytest.raises(error, match=message):
+            edit.split(ANIMALS, node, shares, names)
+
+
+class TestCollapse:
+    @given(hierarchies(), st.integers(1, 12))
+    def test_leaves_nothing_deeper(self, tree: Hierarchy, depth: int) -> None:
+        flatter = edit.collapse(tree, depth)
+        assert flatter.classes == tree.classes
+        for leaf in range(tree.num_classes):
+            path = tree.path(leaf)
+            kept = path if len(path) <= depth + 1 else (*path[:depth], leaf)
+            assert [flatter.leaves(node) for node in flatter.path(leaf)] == [
+                tree.leaves(node) for node in kept
+            ]
+        before = groups(tree)
+        assert all(before[under] == known for under, known in groups(flatter).items())
+
+    @given(hierarchies())
+    def test_to_its_height_changes_nothing(self, tree: Hierarchy) -> None:
+        assert edit.collapse(tree, tree.height(tree.root)) == tree
+
+    @pytest.mark.parametrize("depth", [0, -1, 1.5, None, "2"])
+    def test_refuses_what_is_no_depth(self, depth: Any) -> None:
+        with pytest.raises(InputError, match="whole number, 1 or more; got"):
+            edit.collapse(ANIMALS, depth)
+
+    def test_of_the_deepest_tree_is_fast_enough(self) -> None:
+        assert len(edit.collapse(caterpillar(100_000), 50_000)) == 150_000
+
+
+class TestRestrict:
+    @given(hierarchies(), st.data())
+    def test_keeps_what_tells_these_classes_apart(
+        self, tree: Hierarchy, data: st.DataObject
+    ) -> None:
+        order = data.draw(st.permutations(range(tree.num_classes)))
+        kept = order[: data.draw(st.integers(2, tree.num_classes))]
+        part = edit.restrict(tree, kept)
+        assert part.classes == tuple(tree.classes[leaf] for leaf in kept)
+        before = known_of_classes(tree)
+        assert all(before[name] == known for name, known in known_of_classes(part).items())
+        # A node stands for the lowest common ancestor it was, with all that was known of it.
+        for a in range(len(kept)):
+            for b in range(a):
+                new, old = part.lca(a, b), tree.lca(kept[a], kept[b])
+                assert part.names[new] == tree.names[old]
+                assert part.attributes(new) == tree.attributes(old)
+                if tree.merge_heights is not None:
+                    assert part.merge_heights is not None
+                    assert part.merge_heights[new] == tree.merge_heights[old]
+                under = [i for i, leaf in enumerate(kept) if leaf in tree.leaves(old)]
+                assert part.leaves(new) == tuple(under)
+
+    @given(hierarchies())
+    def test_to_all_changes_nothing(self, tree: Hierarchy) -> None:
+        assert edit.restrict(tree, range(tree.num_classes)) == tree
+        assert edit.restrict(tree, tree.classes) == tree
+
+    @given(hierarchies(), st.data())
+    def test_to_the_classes_of_a_node_is_its_subtree(
+        self, tree: Hierarchy, data: st.DataObject
+    ) -> None:
+        node = data.draw(st.sampled_from(tree.inner))
+        assert edit.restrict(tree, tree.leaves(node)) == tree.subtree(node)
+
+    @pytest.mark.parametrize(
+        ("classes", "error", "message"),
+        [
+            (["cat"], InputError, "at least two classes, got 1"),
+            ([], InputError, "at least two classes, got 0"),
+            (["cat", "cat"], InputError, "given twice"),
+            (["cat", "pet"], InputError, r"\('pet'\) is no class, it stands for 3: tree.leaves\(6"),
+            ({"cat", "dog"}, InputError, "a set has none"),
+            ("cat", InputError, "list of nodes is needed"),
+            (["cat", "cow"], NotFoundError, "no node is called 'cow'"),
+            ([0, 17], NotFoundError, "no node 17"),
+        ],
+    )
+    def test_refuses(self, classes: Any, error: type[Exception], message: str) -> None:
+        with pytest.raises(error, match=message):
+            edit.restrict(ANIMALS, classes)
+
+    def test_of_the_deepest_tree_is_fast_enough(self) -> None:
+        deep = caterpillar(100_000)
+        assert edit.restrict(deep, range(0, 100_000, 2)).height(99_998) == 49_999
+
+
+def test_a_name_of_several_inner_nodes_is_refused() -> None:
+    tree = Hierarchy([4, 4, 5, 5, 6, 6, -1], ["a", "b", "c", "d", "pair", "pair", "a"])
+    with pytest.raises(InputError, match="nodes 4 and 5 are all called 'pair'; give the id"):
+        edit.dissolve(tree, "pair")
+    assert edit.rename(tree, {"a": "x"}).names[0] == "x"  # a class goes before an inner node

@@ -1,0 +1,72 @@
+"""Nodes given by id or name."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from nbdt.errors import InputError, NotFoundError
+from nbdt.hierarchy.lookup import class_ids, described, distinct_ids, node_ids
+from nbdt.hierarchy.tree import Hierarchy
+from tests.strategies import hierarchies
+
+TREE = Hierarchy([4, 4, 5, 5, 6, 6, -1], ["a", "b", "c", "d", "pair", "pair", "a"])
+
+
+@given(hierarchies())
+def test_ids_and_names_of_classes_mean_the_same(tree: Hierarchy) -> None:
+    leaves = list(range(tree.num_classes))
+    assert node_ids(tree, tree.classes) == class_ids(tree, leaves) == leaves
+    assert node_ids(tree, range(len(tree))) == list(range(len(tree)))
+
+
+def test_ids_become_plain_integers() -> None:
+    assert [type(node) for node in node_ids(TREE, np.array([6, 0]))] == [int, int]
+
+
+def test_a_class_goes_before_an_inner_node() -> None:
+    assert node_ids(TREE, ["a", "d", 6]) == [0, 3, 6]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "error", "message"),
+    [
+        (["pair"], InputError, "nodes 4 and 5 are all called 'pair'; give the id"),
+        (["pears"], NotFoundError, "did you mean 'pair'"),
+        ([""], NotFoundError, "no node is called ''"),
+        ([7], NotFoundError, "no node 7"),
+        ([None], NotFoundError, "no node None"),
+        ("a", InputError, "list of nodes is needed, got 'a'"),
+        (0, InputError, "list of nodes is needed, got 0"),
+    ],
+)
+def test_what_is_no_node_is_refused(nodes: Any, error: type[Exception], message: str) -> None:
+    for look_up in (node_ids, distinct_ids, class_ids):
+        with pytest.raises(error, match=message):
+            look_up(TREE, nodes)
+
+
+def test_a_node_may_come_twice_where_it_does_no_harm() -> None:
+    assert node_ids(TREE, ["a", 0]) == [0, 0]
+    for look_up in (distinct_ids, class_ids):
+        with pytest.raises(InputError, match=r"node 0 \('a'\) is given twice"):
+            look_up(TREE, ["a", 0])
+
+
+def test_a_set_has_no_order() -> None:
+    for nodes in ({0, 1}, frozenset({0, 1})):
+        with pytest.raises(InputError, match="a set has none"):
+            distinct_ids(TREE, nodes)
+
+
+def test_an_inner_node_is_no_class() -> None:
+    with pytest.raises(
+        InputError, match=r"node 4 \('pair'\) is no class, it stands for 2: tree\.le"
+    ):
+        class_ids(TREE, ["a", 4])
+
+
+def test_nodes_are_described_by_id_and_name() -> None:
+    assert described(TREE, 4) == "node 4 ('pair')"
+    assert described(Hierarchy([2, 2, -1], ["a", "b"]), 2) == "node 2"

@@ -1,0 +1,311 @@
+"""The order of layers in DESIGN.md: data flows one way, and imports only point back along it.
+
+Source is read, not run, so an import under `if TYPE_CHECKING:` or inside a function counts too.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What each layer takes its data from. It may import these, and all that they may import.
+UPSTREAM: dict[str, tuple[str, ...]] = {
+    "errors": (),
+    "hierarchies": (),
+    "hierarchy": ("errors", "hierarchies"),
+    "networks": ("errors",),
+    "preprocessing": ("errors",),
+    "builders": ("networks", "preprocessing"),
+    "data": ("hierarchy", "preprocessing"),
+    "heads": ("hierarchy",),
+    "rules": ("hierarchy",),
+    "losses": ("rules",),
+    "explain": ("rules",),
+    "pretrained": ("hierarchy", "builders"),
+    "model": ("heads", "explain", "pretrained"),
+    "training": ("losses", "model", "data"),
+    "selective": ("model", "data"),
+    "evaluation": ("model", "data"),
+    "saliency": ("model", "data"),
+    "view": ("selective", "evaluation", "saliency"),
+    "report": ("view", "training"),
+    "public names": ("report",),  # nbdt/__init__.py
+    "demo": ("public names",),
+    "server": ("public names",),
+    "cli": ("demo", "server"),
+}
+
+# Everything that `make demo` does not install: these are imported inside functions, or by the
+# server, which is an extra as a whole.
+OPTIONAL = {
+    *("timm", "transformers", "onnx", "onnxscript", "onnxruntime", "captum", "fastcluster"),
+    *("fastapi", "starlette", "uvicorn", "pydantic", "multipart"),
+}
+SERVER_EXTRA = {"fastapi", "starlette", "uvicorn", "pydantic", "multipart"}
+CORE = {
+    *("torch", "torchvision", "numpy", "scipy", "sklearn", "networkx", "graphviz"),
+    *("safetensors", "typer", "rich", "jaxtyping", "PIL"),
+}
+
+MAX_LINES = 400
+LONG = {"nbdt.hierarchy.tree": "one class: all that one asks of a tree, each with its docstring"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One module that another one imports, and where."""
+
+    importer: str
+    imported: str
+    line: int
+    in_function: bool
+
+    @property
+    def package(self) -> str:
+        return self.imported.partition(".")[0]
+
+    def __str__(self) -> str:
+        return f"{self.importer}, line {self.line}: imports {self.imported}"
+
+
+def source_files(root: Path) -> dict[str, Path]:
+    """The project's modules by dotted name; server/ is installed as nbdt.server."""
+    files = {}
+    for folder, package in (("nbdt", "nbdt"), ("server", "nbdt.server")):
+        for path in sorted((root / folder).rglob("*.py")):
+            parts = path.relative_to(root / folder).with_suffix("").parts
+            files[".".join([package, *parts]).removesuffix(".__init__")] = path
+    return files
+
+
+def imports_in(source: str, module: str, is_package: bool, modules: set[str]) -> Iterator[Import]:
+    """All imports of a module's source; `from package import module` is one of that module."""
+    tree = ast.parse(source)
+    in_function = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for inner in ast.walk(outer)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = module.split(".") if is_package else module.split(".")[:-1]
+                base = ".".join([*package[: len(package) - node.level + 1], *base.split(".")])
+                base = base.rstrip(".")
+            inside = [f"{base}.{alias.name}" for alias in node.names]
+            targets = [full if full in modules else base for full in inside]
+        else:
+            continue
+        for target in dict.fromkeys(targets):
+            yield Import(module, target, node.lineno, id(node) in in_function)
+
+
+def all_imports(root: Path) -> list[Import]:
+    files = source_files(root)
+    return [
+        found
+        for module, path in files.items()
+        for found in imports_in(
+            path.read_text(encoding="utf-8"), module, path.stem == "__init__", set(files)
+        )
+    ]
+
+
+def layer(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "public names"
+
+
+def may_import(importer: str) -> set[str]:
+    """The layers upstream of one, and itself."""
+    allowed, pending = {importer}, [importer]
+    while pending:
+        for above in UPSTREAM.get(pending.pop(), ()):
+            if above not in allowed:
+                allowed.add(above)
+                pending.append(above)
+    return allowed
+
+
+# ── the rules, each giving what breaks it ─────────────────────────────────────────────────────
+
+
+def without_a_place(imports: list[Import]) -> list[str]:
+    layers = {layer(found.importer): found.importer for found in imports}
+    return [
+        f"{name} ({module}) has no place in UPSTREAM"
+        for name, module in layers.items()
+        if name not in UPSTREAM
+    ]
+
+
+def against_the_flow(imports: list[Import]) -> list[str]:
+    said = []
+    for found in imports:
+        allowed = may_import(layer(found.importer))
+        if found.package == "nbdt" and layer(found.imported) not in allowed:
+            said.append(f"{found}, but {layer(found.importer)!r} may import {sorted(allowed)}")
+    return said
+
+
+def in_a_ring(imports: list[Import]) -> list[str]:
+    graph = nx.DiGraph((found.importer, found.imported) for found in imports)
+    rings = [ring for ring in nx.strongly_connected_components(graph) if len(ring) > 1]
+    return [
+        *(f"import each other: {', '.join(sorted(ring))}" for ring in rings),
+        *(f"{module} imports itself" for module in nx.nodes_with_selfloops(graph)),
+    ]
+
+
+def hidden_in_functions(imports: list[Import]) -> list[str]:
+    # The command line starts the server, an extra, only where it is asked to.
+    exempt = ("cli", "server")
+    return [
+        f"{found} inside a function, which only optional packages need"
+        for found in imports
+        if found.in_function
+        and found.package not in OPTIONAL
+        and (layer(found.importer), layer(found.imported)) != exempt
+    ]
+
+
+def not_installed_by_default(imports: list[Import]) -> list[str]:
+    allowed = sys.stdlib_module_names | CORE | {"nbdt"}
+    return [
+        f"{found} at the top, but it is not among the packages that are always installed"
+        for found in imports
+        if not found.in_function
+        and found.package not in allowed
+        and not (layer(found.importer) == "server" and found.package in SERVER_EXTRA)
+    ]
+
+
+def torch_in_hierarchy(imports: list[Import]) -> list[str]:
+    return [
+        f"{found}, but a tree of classes is numpy and plain data"
+        for found in imports
+        if layer(found.importer) == "hierarchy" and found.package in {"torch", "torchvision"}
+    ]
+
+
+RULES = [
+    without_a_place,
+    against_the_flow,
+    in_a_ring,
+    hidden_in_functions,
+    not_installed_by_default,
+    torch_in_hierarchy,
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_project_keeps_the_rule(rule) -> None:  # type: ignore[no-untyped-def]
+    imports = all_imports(ROOT)
+    assert len(imports) > 50
+    broken = rule(imports)
+    assert not broken, "\n".join(broken)
+
+
+def test_the_layers_themselves_have_an_order() -> None:
+    graph = nx.DiGraph((name, above) for name, above in UPSTREAM.items() for above in above)
+    assert nx.is_directed_acyclic_graph(graph)
+    assert set(graph) == set(UPSTREAM)
+
+
+@pytest.mark.parametrize("name", ["utils", "util", "helpers", "helper", "common", "misc"])
+def test_every_module_is_a_concept(name: str) -> None:
+    named_so = [module for module in source_files(ROOT) if name in module.split(".")]
+    assert not named_so, f"{named_so} is called after no concept"
+
+
+def test_modules_are_short() -> None:
+    lines = {
+        module: len(path.read_text(encoding="utf-8").splitlines())
+        for module, path in source_files(ROOT).items()
+    }
+    long = {module for module, count in lines.items() if count > MAX_LINES}
+    told = "; ".join(f"{module} has {lines[module]}" for module in sorted(long - set(LONG)))
+    assert not long - set(LONG), f"more than {MAX_LINES} lines and no reason in LONG: {told}"
+    assert not set(LONG) - long, f"no longer long, so no exception: {set(LONG) - long}"
+
+
+# ── that the rules can be broken ──────────────────────────────────────────────────────────────
+
+
+def broken_by(sources: dict[str, str], tmp_path: Path) -> dict[str, list[str]]:
+    """What each rule says of a project of these files, where it says anything."""
+    for name, text in sources.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    imports = all_imports(tmp_path)
+    return {rule.__name__: said for rule in RULES if (said := rule(imports))}
+
+
+GOOD = {
+    "nbdt/__init__.py": "from nbdt.model import NBDT",
+    "nbdt/errors.py": "",
+    "nbdt/model.py": "import torch\nfrom nbdt import errors\nfrom nbdt.rules import soft",
+    "nbdt/rules/__init__.py": "from nbdt.rules.soft import soft",
+    "nbdt/rules/soft.py": "from ..errors import InputError\ndef soft():\n    import timm",
+    "nbdt/hierarchy/tree.py": "import numpy as np\nfrom nbdt.errors import NBDTError",
+    "nbdt/cli.py": "import nbdt\ndef serve():\n    from nbdt.server import app\n    import uvicorn",
+    "server/__init__.py": "",
+    "server/app.py": "import fastapi\nfrom nbdt.model import NBDT\nfrom . import settings",
+    "server/settings.py": "import os",
+}
+
+
+def test_a_good_project_breaks_no_rule(tmp_path: Path) -> None:
+    assert broken_by(GOOD, tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rules", "said"),
+    [
+        ("nbdt/rules/soft.py", "from nbdt.model import NBDT",
+         {"against_the_flow", "in_a_ring"}, "nbdt.rules.soft, line 1: imports nbdt.model"),
+        ("nbdt/rules/soft.py", "\nfrom .. import explain\n",
+         {"against_the_flow", "in_a_ring"}, "rules.soft, line 2: imports nbdt, but 'rules' may"),
+        ("nbdt/hierarchy/tree.py", "from typing import TYPE_CHECKING\n"
+         "if TYPE_CHECKING:\n    from nbdt.model import NBDT",
+         {"against_the_flow"}, "nbdt.hierarchy.tree, line 3: imports nbdt.model"),
+        ("nbdt/errors.py", "import nbdt.server.app",
+         {"against_the_flow", "in_a_ring"}, "nbdt.errors, line 1: imports nbdt.server.app"),
+        ("nbdt/model.py", "def load():\n    from nbdt.rules import soft",
+         {"hidden_in_functions"}, "nbdt.model, line 2: imports nbdt.rules.soft inside a function"),
+        ("nbdt/model.py", "class A:\n    async def load(self):\n        import torch",
+         {"hidden_in_functions"}, "nbdt.model, line 3: imports torch inside a function"),
+        ("nbdt/model.py", "import timm",
+         {"not_installed_by_default"}, "nbdt.model, line 1: imports timm at the top"),
+        ("nbdt/model.py", "try:\n    import fastapi\nexcept ImportError:\n    pass",
+         {"not_installed_by_default"}, "nbdt.model, line 2: imports fastapi at the top"),
+        ("server/settings.py", "from nbdt.server import app", {"in_a_ring"},
+         "import each other: nbdt.server.app, nbdt.server.settings"),
+        ("server/settings.py", "from nbdt.server import settings", {"in_a_ring"},
+         "nbdt.server.settings imports itself"),
+        ("server/settings.py", "from nbdt.cli import main", {"against_the_flow", "in_a_ring"},
+         "nbdt.server.settings, line 1: imports nbdt.cli"),
+        ("nbdt/hierarchy/tree.py", "from torch import nn", {"torch_in_hierarchy"},
+         "nbdt.hierarchy.tree, line 1: imports torch, but a tree"),
+        ("nbdt/hierarchy/tree.py", "def f():\n    import torchvision.ops",
+         {"torch_in_hierarchy", "hidden_in_functions"}, "line 2: imports torchvision.ops"),
+        ("nbdt/widgets.py", "import numpy", {"without_a_place"}, "widgets (nbdt.widgets)"),
+    ],
+)  # fmt: skip
+def test_a_bad_import_is_named(
+    name: str, text: str, rules: set[str], said: str, tmp_path: Path
+) -> None:
+    broken = broken_by(GOOD | {name: text}, tmp_path)
+    assert set(broken) == rules
+    assert any(said in message for messages in broken.values() for message in messages)
