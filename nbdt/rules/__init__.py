@@ -1,0 +1,24 @@
+"""How logits walk the tree: scores of nodes, decisions, and soft and hard answers."""
+
+from nbdt.rules.functional import (
+    Rule,
+    Score,
+    decision_log_probs,
+    hard_predict,
+    node_scores,
+    soft_log_probs,
+)
+from nbdt.rules.layout import TreeLayout
+from nbdt.rules.modules import HardRules, SoftRules
+
+__all__ = [
+    "HardRules",
+    "Rule",
+    "Score",
+    "SoftRules",
+    "TreeLayout",
+    "decision_log_probs",
+    "hard_predict",
+    "node_scores",
+    "soft_log_probs",
+]

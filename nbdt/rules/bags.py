@@ -1,0 +1,157 @@
+"""The rules as sums over listed rows: the fast way for ordinary logits and trees.
+
+Nodes are rows and samples are columns, so that "add up the leaves under a node" and "add up the
+decisions on a leaf's path" are sums of whole rows (an embedding bag), which run at the speed of
+memory. Finite logits only: `nbdt.rules.scan` handles masked classes and everything else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from nbdt.rules.layout import Siblings, TreeLayout
+from nbdt.rules.scan import first_max
+
+# With a row stride of a power of two, the entries of a column share a few cache sets, and the
+# transposition back takes twice as long; so a few columns are added.
+AWKWARD_STRIDE = 256
+PADDING = 16
+
+
+def to_rows(
+    samples: Float[Tensor, "batch columns"], *, pad: bool = False
+) -> Float[Tensor, "columns padded"]:
+    """A transposed, contiguous copy; `pad` it where it is going to be transposed back."""
+    batch, columns = samples.shape
+    extra = PADDING if pad and batch % AWKWARD_STRIDE == 0 else 0
+    rows = samples.new_empty(columns, batch + extra)
+    rows[:, batch:] = 0
+    # As a batch of one: for two dimensions torch takes a single-threaded route.
+    rows[:, :batch].unsqueeze(0).copy_(samples.unsqueeze(0).transpose(1, 2))
+    return rows
+
+
+def to_samples(rows: Float[Tensor, "columns padded"], batch: int) -> Float[Tensor, "batch columns"]:
+    """The inverse of `to_rows`."""
+    return rows[:, :batch].unsqueeze(0).transpose(1, 2).contiguous().squeeze(0)
+
+
+def leaf_sums(leaves: Tensor, layout: TreeLayout, weights: Tensor | None = None) -> Tensor:
+    """The weighted sum over the classes under each row's node: (C, batch) → (nodes, batch)."""
+    return torch.nn.functional.embedding_bag(
+        layout.row_leaves, leaves, layout.row_offsets, mode="sum", per_sample_weights=weights
+    )
+
+
+def path_sums(rows: Tensor, layout: TreeLayout) -> Tensor:
+    """The sum over the rows on each class's path, without the root: (nodes, batch) → (C, batch)."""
+    return torch.nn.functional.embedding_bag(
+        layout.path_rows, rows, layout.path_offsets, mode="sum"
+    )
+
+
+def mean_scores(leaves: Tensor, layout: TreeLayout) -> Tensor:
+    """The mean of the logits under each row's node: (C, batch) → (nodes, batch)."""
+    return leaf_sums(leaves, layout, layout.row_weights(leaves.dtype))
+
+
+def relative_logsumexp_scores(leaves: Tensor, layout: TreeLayout) -> Tensor:
+    """The log-sum-exp under each row's node, less the sample's highest logit.
+
+    A sum of positive terms keeps its relative precision, so one shift serves all nodes as long
+    as no term leaves the range of exp(): (C, batch) → (nodes, batch).
+    """
+    return leaf_sums((leaves - leaves.amax(0)).exp_(), layout).log_()
+
+
+def _block(rows: Tensor, siblings: Siblings) -> Tensor:
+    """A view of one block of siblings: (nodes, batch) → (arity, families, batch)."""
+    arity, start, families = siblings
+    return rows[start : start + arity * families].view(arity, families, -1)
+
+
+def decide_(scores: Tensor, layout: TreeLayout) -> Tensor:
+    """Turns scores into log p(v | parent of v) in place, row by row; the root's row is dropped."""
+    for siblings in layout.siblings:
+        block = _block(scores, siblings)
+        if siblings.arity == 2:
+            _decide_pairs_(block[0], block[1])
+        else:
+            block -= block.amax(0)
+            block -= block.exp().sum(0).log_()
+    return scores[:-1]
+
+
+def _decide_pairs_(first: Tensor, second: Tensor) -> None:
+    # With m = second − first and c = log σ(|m|): log σ(−m) = c − (m + |m|)/2 for the first and
+    # log σ(m) = c + (m − |m|)/2 for the second. Exact where the decision is clear, and each pass
+    # over memory counts.
+    margin = torch.sub(second, first, out=first)
+    size = torch.abs(margin, out=second)
+    below = margin - size
+    above = margin.add_(size)
+    common = size.sigmoid_().log_()
+    torch.sub(common, above, alpha=0.5, out=first)
+    common.add_(below, alpha=0.5)
+
+
+def greedy_leaves(scores: Tensor, layout: TreeLayout) -> Tensor:
+    """The class reached by taking the child with the highest score: (nodes, batch) → (batch,)."""
+    missed = torch.empty_like(scores[:-1])
+    for siblings in layout.siblings:
+        block = _block(scores, siblings)
+        out = _block(missed, siblings)
+        if siblings.arity == 2:
+            torch.gt(block[1], block[0], out=out[0])
+            torch.sub(1, out[0], out=out[1])
+            continue
+        best = block == block.amax(0)
+        if best.sum() == best[0].numel():
+            torch.logical_not(best, out=out)
+        else:  # ties: the first of the highest
+            out.fill_(1).scatter_(0, first_max(block.movedim(0, -2)).unsqueeze(0), 0)
+    # One class has missed no decision on its path; its number is all that is left of the sum.
+    reached = path_sums(missed, layout).neg_().add_(1).clamp_min_(0)
+    numbers = torch.arange(layout.num_classes, device=scores.device, dtype=scores.dtype)
+    return (numbers @ reached).long()
+
+
+def soft_mean(logits: Float[Tensor, "batch classes"], layout: TreeLayout) -> Tensor:
+    """Soft log-probabilities under the score `mean`: (batch, C) → (batch, C)."""
+    return (
+        _SoftMean.apply(logits, layout) if logits.requires_grad else _soft_mean(logits, layout)[0]
+    )
+
+
+def _soft_mean(logits: Tensor, layout: TreeLayout) -> tuple[Tensor, Tensor]:
+    rows = decide_(mean_scores(to_rows(logits, pad=True), layout), layout)
+    return to_samples(path_sums(rows, layout), len(logits)), rows
+
+
+class _SoftMean(torch.autograd.Function):
+    """`soft_mean` with its gradient written out: two sums of rows, as forward."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, layout: TreeLayout) -> Tensor:
+        soft, rows = _soft_mean(logits, layout)
+        ctx.layout = layout
+        ctx.save_for_backward(rows)
+        return soft
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (rows,) = ctx.saved_tensors
+        layout = ctx.layout
+        # Back over the paths, the softmax of each family, and the means.
+        grads = leaf_sums(to_rows(grad, pad=True), layout)
+        for siblings in layout.siblings:
+            block = _block(grads, siblings)
+            block -= _block(rows, siblings).exp() * block.sum(0)
+        grads *= layout.row_inverse_sizes(grads.dtype).unsqueeze(1)
+        return to_samples(path_sums(grads, layout), len(grad)), None
