@@ -1,0 +1,140 @@
+"""What was decided at one inner node, and why it could have been otherwise: `Decision`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from nbdt.explain.document import Part
+
+DECISION_KEYS = (
+    "node",
+    "node_name",
+    "child",
+    "child_name",
+    "probability",
+    "children",
+    "children_names",
+    "probabilities",
+    "margin",
+    "contrary",
+    "entropy",
+    "feature_distance",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided at one inner node.
+
+    Attributes:
+        node: the inner node.
+        node_name: its name.
+        child: the child taken.
+        children: all children, lowest id first.
+        children_names: their names, in the same order.
+        probabilities: one for each child; they sum to 1.
+        margin: the score of the child taken minus that of its nearest sibling, in the units of
+            the logits. Negative where a soft path takes a child that is not the likeliest; see
+            `contrary`. Infinite (null in JSON, which has no infinity) where every sibling is
+            masked out, so that nothing could turn the decision.
+        entropy: how undecided the node was: the entropy of `probabilities` over the logarithm
+            of their number; 0 is sure, 1 is even.
+        feature_distance: how far the features would have to move to flip the decision, in
+            their own units; negative where `margin` is. None where it is not defined: the score
+            is not ``mean``, the head is not linear, or no movement can flip the decision.
+
+    Example:
+        >>> decision = Decision(3, "animal", 0, (0, 1), ("cat", "dog"), (0.75, 0.25), 1.1, 0.81)
+        >>> decision.probability, decision.child_name, decision.contrary
+        (0.75, 'cat', False)
+    """
+
+    node: int
+    node_name: str
+    child: int
+    children: tuple[int, ...]
+    children_names: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    margin: float
+    entropy: float
+    feature_distance: float | None = None
+
+    @property
+    def probability(self) -> float:
+        """The probability of the child taken."""
+        return self.probability_of(self.child)
+
+    @property
+    def child_name(self) -> str:
+        """The name of the child taken."""
+        return self.name_of(self.child)
+
+    @property
+    def contrary(self) -> bool:
+        """Whether a sibling is likelier than the child taken.
+
+        It happens on soft paths, which are chosen as a whole: a class can win although one of
+        the decisions on its path, seen alone, speaks for another child.
+        """
+        return self.margin < 0
+
+    @property
+    def nearest_sibling(self) -> int:
+        """The likeliest of the children not taken; the lower id where several are."""
+        pairs = zip(self.children, self.probabilities, strict=True)
+        return max((pair for pair in pairs if pair[0] != self.child), key=lambda pair: pair[1])[0]
+
+    def probability_of(self, child: int) -> float:
+        """The probability of one of the children."""
+        return self.probabilities[self.children.index(child)]
+
+    def name_of(self, child: int) -> str:
+        """The name of one of the children."""
+        return self.children_names[self.children.index(child)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The decision as plain data, a part of the document of `Explanation.to_dict`."""
+        return {
+            "node": self.node,
+            "node_name": self.node_name,
+            "child": self.child,
+            "child_name": self.child_name,
+            "probability": self.probability,
+            "children": list(self.children),
+            "children_names": list(self.children_names),
+            "probabilities": list(self.probabilities),
+            "margin": self.margin if math.isfinite(self.margin) else None,
+            "contrary": self.contrary,
+            "entropy": self.entropy,
+            "feature_distance": self.feature_distance,
+        }
+
+    @classmethod
+    def from_part(cls, part: Part) -> Decision:
+        """Reads what `to_dict` wrote; refuses with a FormatError what contradicts itself."""
+        children = part.nodes("children")
+        if len(children) < 2:
+            part.refuse("children", "has to name at least two nodes")
+        names, probabilities = part.texts("children_names"), part.shares("probabilities")
+        for key, values in (("children_names", names), ("probabilities", probabilities)):
+            if len(values) != len(children):
+                part.refuse(key, f"needs one entry a child, {len(children)}; got {len(values)}")
+        if part.node("child") not in children:
+            part.refuse("child", "is not among the children")
+        margin = part.optional("margin", part.number)
+        decision = cls(
+            node=part.node("node"),
+            node_name=part.text("node_name"),
+            child=part.node("child"),
+            children=children,
+            children_names=names,
+            probabilities=probabilities,
+            margin=math.inf if margin is None else margin,
+            entropy=part.share("entropy"),
+            feature_distance=part.optional("feature_distance", part.number),
+        )
+        for key in ("child_name", "probability", "contrary"):
+            part.follows(key, getattr(decision, key))
+        return decision

@@ -1,0 +1,278 @@
+"""One prediction, told as the decisions that led to it: `Explanation` and its JSON document.
+
+Explanations are plain immutable data. They know nothing of tensors and hold the names they need,
+so that one can be read, stored and sent where the tree and the network are not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from nbdt.explain.decision import DECISION_KEYS, Decision
+from nbdt.explain.document import SCHEMA, Part
+
+# What follows from the fields: written into the document for clients, checked when it is read.
+_DERIVED = (
+    "prediction",
+    "prediction_name",
+    "probability",
+    "agrees",
+    "parts_at_name",
+    "answer",
+    "answer_name",
+    "answer_probability",
+)
+_KEYS = (
+    "prediction",
+    "prediction_name",
+    "probability",
+    "network_prediction",
+    "network_prediction_name",
+    "agrees",
+    "answer",
+    "answer_name",
+    "answer_probability",
+    "stopped_at",
+    "guarantee",
+    "runner_up",
+    "runner_up_name",
+    "runner_up_probability",
+    "parts_at",
+    "parts_at_name",
+    "score",
+    "rule",
+    "path",
+)
+# Longer paths are told by their first two and last two decisions.
+_LONGEST_PATH = 6
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanation:
+    """One prediction: its path through the tree, the runner-up, and where the two part.
+
+    `str` gives a short text for a reader, `to_dict` the document for a program.
+
+    Attributes:
+        path: the decisions from the root to the predicted class, root first.
+        network_prediction: the class with the largest logit: what the network says by itself.
+        network_prediction_name: its name.
+        runner_up: the second-likeliest class (soft rule), or the likeliest class but the
+            predicted one (hard rule).
+        runner_up_name: its name.
+        runner_up_probability: its probability: the product along its own path.
+        parts_at: the node where the paths to the predicted class and to the runner-up part.
+        score: what a node is worth: ``"mean"`` or ``"logsumexp"``.
+        rule: how decisions became an answer: ``"soft"`` or ``"hard"``.
+        stopped_at: the node on the path that is the answer where the tree was too unsure to go
+            on; None where the answer is the predicted class. `path` goes on to the class.
+        guarantee: the least share of answers, on average, that hold the true class, where the
+            tree was calibrated to stop when unsure; None where it was not.
+
+    Example:
+        >>> root = Decision(4, "thing", 3, (2, 3), ("car", "animal"), (0.02, 0.98), 3.9, 0.14)
+        >>> animal = Decision(3, "animal", 0, (0, 1), ("cat", "dog"), (0.75, 0.25), 1.1, 0.81)
+        >>> explanation = Explanation((root, animal), 0, "cat", 1, "dog", 0.245, 3, "mean", "soft")
+        >>> explanation
+        Explanation('cat', probability 0.7350, 2 decisions, network 'cat')
+        >>> print(explanation)
+        Predicted cat (74 %); the network agrees.
+        Path: thing → animal 98 % → cat 75 %.
+        Closest decision: cat 75 % over dog 25 % at animal.
+        Runner-up: dog (24 %), which parts from cat at animal.
+        >>> Explanation.from_dict(explanation.to_dict()) == explanation
+        True
+    """
+
+    path: tuple[Decision, ...]
+    network_prediction: int
+    network_prediction_name: str
+    runner_up: int
+    runner_up_name: str
+    runner_up_probability: float
+    parts_at: int
+    score: str
+    rule: str
+    stopped_at: int | None = None
+    guarantee: float | None = None
+
+    @property
+    def prediction(self) -> int:
+        """The predicted class: the leaf where the path ends."""
+        return self.path[-1].child
+
+    @property
+    def prediction_name(self) -> str:
+        """The name of the predicted class."""
+        return self.path[-1].child_name
+
+    @property
+    def probability(self) -> float:
+        """The product of the decisions on the path."""
+        return math.prod(decision.probability for decision in self.path)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the tree predicts what the network predicts."""
+        return self.prediction == self.network_prediction
+
+    @property
+    def parts_at_name(self) -> str:
+        """The name of the node where the runner-up parts from the predicted class."""
+        return next(d.node_name for d in self.path if d.node == self.parts_at)
+
+    @property
+    def answer(self) -> int:
+        """The node answered: `stopped_at`, or else the predicted class."""
+        return self.prediction if self.stopped_at is None else self.stopped_at
+
+    @property
+    def answer_name(self) -> str:
+        """The name of the node answered."""
+        if self.stopped_at is None:
+            return self.prediction_name
+        return next(d.node_name for d in self.path if d.node == self.stopped_at)
+
+    @property
+    def answer_probability(self) -> float:
+        """The product of the decisions from the root down to the node answered."""
+        product = 1.0
+        for decision in self.path:
+            if decision.node == self.stopped_at:
+                break
+            product *= decision.probability
+        return product
+
+    @property
+    def closest(self) -> Decision:
+        """The decision with the smallest margin, nearest the root where several have it."""
+        return min(self.path, key=lambda decision: decision.margin)
+
+    # ── as a document ─────────────────────────────────────────────────────────────────────────
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as plain data: JSON of the schema ``nbdt.explanation/1``.
+
+        Every number is finite, so that any JSON writer takes it. What follows from the rest
+        (names, `agrees`, `answer`, …) is written too, so that a client need not work it out.
+        """
+        document: dict[str, Any] = {"schema": SCHEMA}
+        document.update((key, getattr(self, key)) for key in _KEYS)
+        document["path"] = [decision.to_dict() for decision in self.path]
+        return document
+
+    @classmethod
+    def from_dict(cls, document: Any) -> Explanation:
+        """The explanation that `to_dict` wrote; reading what was written is the identity.
+
+        Raises:
+            FormatError: the document is not of schema ``nbdt.explanation/1`` or contradicts
+                itself; the message says where, as in ``$.path[2].margin``.
+        """
+        part = Part(document, "$", ("schema", *_KEYS))
+        part.constant("schema", SCHEMA)
+        path = tuple(Decision.from_part(step) for step in part.parts("path", DECISION_KEYS))
+        if not path:
+            part.refuse("path", "has to hold at least one decision")
+        for index, (above, below) in enumerate(pairwise(path), start=1):
+            if below.node != above.child:
+                part.refuse(
+                    f"path[{index}].node",
+                    f"is {below.node}, but the decision before it leads to {above.child}",
+                )
+        explanation = cls(
+            path=path,
+            network_prediction=part.node("network_prediction"),
+            network_prediction_name=part.text("network_prediction_name"),
+            runner_up=part.node("runner_up"),
+            runner_up_name=part.text("runner_up_name"),
+            runner_up_probability=part.share("runner_up_probability"),
+            parts_at=part.node("parts_at"),
+            score=part.choice("score", ("mean", "logsumexp")),
+            rule=part.choice("rule", ("soft", "hard")),
+            stopped_at=part.optional("stopped_at", part.node),
+            guarantee=part.optional("guarantee", part.share),
+        )
+        inner = [decision.node for decision in path]
+        for key in ("parts_at", "stopped_at"):
+            if getattr(explanation, key) not in (*inner, None):
+                part.refuse(key, f"is {getattr(explanation, key)}, which is not on the path")
+        if explanation.runner_up == explanation.prediction:
+            part.refuse("runner_up", "is the predicted class itself")
+        for key in _DERIVED:
+            part.follows(key, getattr(explanation, key))
+        return explanation
+
+    # ── as text ───────────────────────────────────────────────────────────────────────────────
+
+    def __str__(self) -> str:
+        return "\n".join([*self._headline(), *self._decisions()])
+
+    def _headline(self) -> Iterator[str]:
+        """What was answered, and whether the network says so too."""
+        likeliest = f"{_plain(self.prediction_name)} ({_percent(self.probability)})"
+        if self.stopped_at is None:
+            says = "agrees" if self.agrees else f"says {_plain(self.network_prediction_name)}"
+            yield f"Predicted {likeliest}; the network {says}."
+        else:
+            answer = f"{_plain(self.answer_name)} ({_percent(self.answer_probability)})"
+            says = f"the network says {_plain(self.network_prediction_name)}"
+            yield f"Stopped at {answer}, too unsure to go on to {likeliest}; {says}."
+        if self.guarantee is not None:
+            share = f"{100 * self.guarantee:.4g} %"
+            yield f"Answers given this way hold the true class at least {share} of the time."
+
+    def _decisions(self) -> Iterator[str]:
+        """The path, its closest decision, and the runner-up."""
+        closest = self.closest
+        sibling = closest.nearest_sibling
+        taken = f"{_plain(closest.child_name)} {_percent(closest.probability)}"
+        other = f"{_plain(closest.name_of(sibling))} {_percent(closest.probability_of(sibling))}"
+        if len(self.path) == 1:
+            more = len(closest.children) - 2
+            yield f"One decision: {taken} over {other}{f' and {more} more' if more else ''}."
+            if sibling == self.runner_up:
+                return
+        else:
+            yield f"Path: {_plain(self.path[0].node_name)} → {self._steps()}."
+            where = _plain(closest.node_name)
+            if closest.contrary:
+                yield f"At {where} it takes {taken} against {other}, as the whole path is likelier."
+            else:
+                yield f"Closest decision: {taken} over {other} at {where}."
+        rival = f"{_plain(self.runner_up_name)} ({_percent(self.runner_up_probability)})"
+        parting = f"{_plain(self.prediction_name)} at {_plain(self.parts_at_name)}"
+        yield f"Runner-up: {rival}, which parts from {parting}."
+
+    def _steps(self) -> str:
+        """The children taken with their probabilities; the middle of a long path in sum."""
+        steps = [f"{_plain(d.child_name)} {_percent(d.probability)}" for d in self.path]
+        if len(steps) > _LONGEST_PATH:
+            middle = math.prod(d.probability for d in self.path[2:-2])
+            steps[2:-2] = [f"… {len(steps) - 4} more, together {_percent(middle)} …"]
+        return " → ".join(steps)
+
+    def __repr__(self) -> str:
+        stopped = "" if self.stopped_at is None else f", stopped at {self.answer_name!r}"
+        return (
+            f"Explanation({self.prediction_name!r}, probability {self.probability:.4f}{stopped}, "
+            f"{len(self.path)} decisions, network {self.network_prediction_name!r})"
+        )
+
+
+def _plain(name: str) -> str:
+    """The name on one line, whatever white space it holds."""
+    return " ".join(name.split())
+
+
+def _percent(probability: float) -> str:
+    """A whole percentage that calls nothing certain or impossible that is not."""
+    if 0 < probability < 0.005:
+        return "<1 %"
+    if 0.995 <= probability < 1:
+        return ">99 %"
+    return f"{100 * probability:.0f} %"
