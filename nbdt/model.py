@@ -1,0 +1,397 @@
+"""`NBDT`: any classifier and a tree of its classes, as one module."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.sparse import csr_matrix
+from torch import Tensor, nn
+
+from nbdt.builders import Builder, builder_of
+from nbdt.errors import HeadError, InputError
+from nbdt.explain import Explanation, FeatureGeometry, explain_logits
+from nbdt.heads import check_classifier, find_head
+from nbdt.heads.contracts import unwrapped
+from nbdt.hierarchy import Hierarchy
+from nbdt.preprocessing import Preprocessing
+from nbdt.pretrained import ModelConfig, load_tensors, read_model, write_model
+from nbdt.rules import Rule, Score, TreeLayout, hard_predict, soft_log_probs
+
+
+class NBDT(nn.Module):
+    """A classifier that decides down a tree of its classes (Wan et al., arXiv 2004.00221).
+
+    The network stays as it is and is `network`, an ordinary submodule; the tree adds no
+    parameters and nothing to the state dict. The module is called like the network and gives
+    log-probabilities, which can be used wherever logits are expected.
+
+    The methods beside `forward` and `logits` compute no gradients and work in eval mode, whatever
+    mode the module is in; each submodule's mode is restored afterwards.
+
+    Args:
+        network: a classifier that gives logits (batch, C), or an object or mapping that holds
+            them as ``logits``. One output z means the logits (0, z). `torch.nn.Identity()` makes
+            the input the logits.
+        hierarchy: the tree; leaf i is the network's output i.
+        score: what a node is worth: "logsumexp", for a network as it comes, or "mean", for one
+            tuned to its tree.
+        rule: how `predict`, `decision_path` and `explain` decide unless told otherwise: "soft"
+            or "hard".
+        preprocessing: how an image becomes the network's input; kept for whoever feeds it.
+        builder: how the network is built, for `save_pretrained`: a `Builder` or its name. By
+            default the one that `nbdt.builders.build` noted on the network.
+        head: the path of the last linear layer, where it cannot be found.
+
+    Attributes:
+        provenance: whatever you want a saved model to say of itself (data, accuracy, …), as
+            values that JSON can hold.
+
+    Raises:
+        InputError: the network has another number of outputs than the tree has leaves, where
+            that can be known before it is called; or an argument is not valid.
+        HeadError: the network is no classifier of one class among many, or `head` is no layer.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> model = NBDT(nn.Identity(), tree, score="mean")
+        >>> logits = torch.tensor([[3.0, 2.0, 2.9]])
+        >>> model(logits).exp()
+        tensor([[0.2934, 0.1079, 0.5987]])
+        >>> model.predict(logits)
+        tensor([2])
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        hierarchy: Hierarchy,
+        score: Score = "logsumexp",
+        rule: Rule = "soft",
+        *,
+        preprocessing: Preprocessing | None = None,
+        builder: Builder | str | None = None,
+        head: str | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(hierarchy, Hierarchy):
+            raise InputError(f"hierarchy has to be a Hierarchy, got {type(hierarchy).__name__}.")
+        check_classifier(network)
+        self.score: Score = _chosen("score", score, get_args(Score))
+        self.rule: Rule = _chosen("rule", rule, get_args(Rule))
+        self.preprocessing = preprocessing
+        self.builder = Builder(builder) if isinstance(builder, str) else builder
+        if builder is None:
+            self.builder = builder_of(unwrapped(network)[0])
+        self.provenance: dict[str, Any] = {}
+        self.network = network
+        self.layout = TreeLayout(hierarchy)
+        self._head_given = head
+        self._head_found = self._find_head()
+        device = self._logits_device()
+        if device is not None:
+            self.layout.to(device)
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """The tree."""
+        return self.layout.hierarchy
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the network's order."""
+        return self.hierarchy.classes
+
+    def logits(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
+        """The network's own logits, in the mode that the module is in and with gradients.
+
+        Args:
+            x: a batch as the network takes it; a mapping is passed as keyword arguments.
+
+        Raises:
+            InputError: what the network returned are no logits for this tree.
+
+        Example:
+            >>> tree = Hierarchy([2, 2, -1], ["no", "yes"])
+            >>> NBDT(nn.Linear(4, 1), tree).logits(torch.zeros(3, 4)).shape
+            torch.Size([3, 2])
+        """
+        output = self.network(**x) if isinstance(x, Mapping) else self.network(x)
+        if isinstance(output, Mapping):
+            output = output.get("logits")
+        logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+        if not isinstance(logits, Tensor):
+            raise InputError(
+                f"the network returned {type(output).__name__}; expected a tensor of logits, or "
+                "an object that holds one as .logits."
+            )
+        num_classes = self.hierarchy.num_classes
+        if num_classes == 2 and logits.ndim == 2 and logits.shape[1] == 1:
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        if logits.ndim != 2 or logits.shape[1] != num_classes:
+            raise InputError(
+                f"the tree has {num_classes} classes, so the network has to return logits of "
+                f"shape (batch, {num_classes}); got {tuple(logits.shape)}."
+            )
+        return logits
+
+    def forward(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
+        """The soft log-probability of every class, whatever the `rule`.
+
+        Args:
+            x: a batch as the network takes it; a mapping is passed as keyword arguments.
+
+        Returns:
+            Log-probabilities in nats, in float32 (or float64); exp of a row sums to 1.
+        """
+        return soft_log_probs(self.logits(x), self.layout, self.score)
+
+    def predict(
+        self, x: Tensor | Mapping[str, Any], rule: Rule | None = None
+    ) -> Int[Tensor, " batch"]:
+        """The index of each sample's predicted class.
+
+        Args:
+            x: a batch as the network takes it.
+            rule: "soft", the class with the largest probability, or "hard", the one reached by
+                taking the likeliest child at every node; by default the module's rule.
+
+        Example:
+            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+            >>> model = NBDT(nn.Identity(), tree)
+            >>> logits = torch.tensor([[2.0, 2.0, 2.2]])
+            >>> model.predict(logits), model.predict(logits, rule="hard")
+            (tensor([2]), tensor([0]))
+        """
+        rule = self._rule(rule)
+        with _evaluating(self):
+            logits = self.logits(x)
+            if rule == "hard":
+                return hard_predict(logits, self.layout, self.score)
+            return soft_log_probs(logits, self.layout, self.score).argmax(dim=-1)
+
+    def predict_proba(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
+        """The soft probability of every class, whatever the `rule`; a row sums to 1.
+
+        Args:
+            x: a batch as the network takes it.
+
+        Example:
+            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+            >>> NBDT(nn.Identity(), tree, score="mean").predict_proba(torch.zeros(1, 3))
+            tensor([[0.2500, 0.2500, 0.5000]])
+        """
+        with _evaluating(self):
+            log_probs: Tensor = self(x)
+            return log_probs.exp()
+
+    def decision_path(self, x: Tensor | Mapping[str, Any], rule: Rule | None = None) -> csr_matrix:
+        """Which nodes each sample passes, as in scikit-learn's ``decision_path``.
+
+        Args:
+            x: a batch as the network takes it.
+            rule: as in `predict`.
+
+        Returns:
+            An indicator matrix of shape (n_samples, n_nodes): 1 where the sample's path, from the
+            root to the predicted class, contains the node.
+
+        Example:
+            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+            >>> NBDT(nn.Identity(), tree).decision_path(torch.tensor([[5.0, 0, 0]])).toarray()
+            array([[1, 0, 0, 1, 1]])
+        """
+        leaves = self.predict(x, rule).tolist()
+        paths = {leaf: sorted(self.hierarchy.path(leaf)) for leaf in set(leaves)}
+        indices = [node for leaf in leaves for node in paths[leaf]]
+        starts = np.cumsum([0, *(len(paths[leaf]) for leaf in leaves)])
+        ones = np.ones(len(indices), dtype=np.int64)
+        shape = (len(leaves), len(self.hierarchy))
+        return csr_matrix((ones, np.array(indices, dtype=np.int64), starts), shape=shape)
+
+    def explain(self, x: Tensor | Mapping[str, Any], rule: Rule | None = None) -> list[Explanation]:
+        """Each sample's prediction, with the decisions that led to it.
+
+        Args:
+            x: a batch as the network takes it.
+            rule: as in `predict`.
+
+        Raises:
+            InputError: the logits of some rows hold NaN; the message names them.
+
+        Example:
+            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+            >>> print(NBDT(nn.Identity(), tree).explain(torch.tensor([[3.0, 2.0, 0.0]]))[0])
+            Predicted cat (71 %); the network agrees.
+            Path: thing → animal 96 % → cat 73 %.
+            Closest decision: cat 73 % over dog 27 % at animal.
+            Runner-up: dog (26 %), which parts from cat at animal.
+        """
+        rule = self._rule(rule)
+        with _evaluating(self):
+            logits = self.logits(x)
+        return explain_logits(
+            logits, self.layout, score=self.score, rule=rule, geometry=self._geometry()
+        )
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the model to a folder, whole or not at all; see `nbdt.pretrained`.
+
+        Args:
+            folder: a new or empty folder, or that of a model, which is replaced.
+
+        Raises:
+            InputError: the folder holds something else or cannot be written, or `builder` does
+                not build this network.
+
+        Example:
+            >>> import tempfile
+            >>> from nbdt.builders import build
+            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+            >>> model = NBDT(build("nbdt:digits-cnn", num_classes=3), tree).eval()
+            >>> folder = tempfile.mkdtemp()
+            >>> model.save_pretrained(folder)
+            >>> again = NBDT.from_pretrained(folder)
+            >>> images = torch.rand(2, 1, 8, 8)
+            >>> torch.equal(again(images), model(images))
+            True
+        """
+        network, prefix = unwrapped(self.network)
+        config = ModelConfig(
+            classes=self.classes,
+            score=self.score,
+            rule=self.rule,
+            builder=self.builder,
+            preprocessing=self.preprocessing,
+            head=self._head_given and self._head_given.removeprefix(f"{prefix}."),
+            provenance=self.provenance,
+        )
+        write_model(folder, config, self.hierarchy, network)
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | os.PathLike[str], network: nn.Module | None = None
+    ) -> NBDT:
+        """Loads a model that `save_pretrained` wrote, in eval mode.
+
+        Nothing is unpickled, downloaded, or imported because the folder names it.
+
+        Args:
+            folder: the model's folder.
+            network: a network of the same making, whose weights and their types are replaced;
+                needed where the folder does not say how to build one.
+
+        Raises:
+            NotFoundError: there is no such folder, or it holds no model.
+            FormatError: a file is missing, not the one that was saved, or not valid; or the
+                weights do not fit the network.
+            InputError: the folder does not say how to build the network, and none was given.
+
+        Example:
+            >>> import tempfile
+            >>> folder = tempfile.mkdtemp()
+            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+            >>> NBDT(nn.Linear(4, 3), tree).save_pretrained(folder)
+            >>> NBDT.from_pretrained(folder, network=nn.Linear(4, 3)).classes
+            ('cat', 'dog', 'car')
+        """
+        saved = read_model(folder)
+        config = saved.config
+        if network is None:
+            if config.builder is None:
+                raise InputError(
+                    f"{folder} does not say how its network is built, as it is none of "
+                    "torchvision, timm or nbdt; build it yourself and pass it: "
+                    "NBDT.from_pretrained(folder, network=…)."
+                )
+            network = config.builder.build()
+        model = cls(
+            network,
+            saved.hierarchy,
+            _chosen("score", config.score, get_args(Score)),
+            _chosen("rule", config.rule, get_args(Rule)),
+            preprocessing=config.preprocessing,
+            builder=config.builder,
+            head=config.head,
+        )
+        load_tensors(unwrapped(model.network)[0], saved.weights)
+        model.provenance = dict(config.provenance)
+        return model.eval()
+
+    def extra_repr(self) -> str:
+        """What torch prints of the module beside its parts."""
+        return f"score={self.score!r}, rule={self.rule!r}"
+
+    def _rule(self, rule: Rule | None) -> Rule:
+        chosen: Rule = _chosen("rule", self.rule if rule is None else rule, get_args(Rule))
+        return chosen
+
+    def _find_head(self) -> str | None:
+        """The path of the head, or None where it cannot be found and was not named."""
+        num_classes = self.hierarchy.num_classes
+        try:
+            head = find_head(self.network, self._head_given, num_classes=num_classes)
+        except HeadError:
+            if self._head_given is not None:
+                raise
+            return None
+        if head.num_classes != num_classes:
+            raise InputError(
+                f"the network has {head.num_classes} classes (its head is {head.path!r}), but the "
+                f"tree has {num_classes}."
+            )
+        return head.path
+
+    def _logits_device(self) -> torch.device | None:
+        """Where the logits will be, as far as it can be told before a call."""
+        if self._head_found is not None:
+            parameters = list(self.network.get_submodule(self._head_found).parameters())
+        else:
+            parameters = list(self.network.parameters())
+        device = parameters[-1].device if parameters else None
+        return None if device is None or device.type == "meta" else device
+
+    def _geometry(self) -> FeatureGeometry | None:
+        """Where the nodes lie in feature space now, if the score and the head have it."""
+        if self.score != "mean" or self._head_found is None:
+            return None
+        head = find_head(self.network, self._head_found)
+        if not isinstance(head.module, nn.Linear):
+            return None
+        rows = head.rows
+        if len(rows) < self.hierarchy.num_classes:
+            rows = torch.cat([torch.zeros_like(rows), rows])
+        return FeatureGeometry(self.hierarchy, rows)
+
+
+def _chosen(name: str, value: Any, allowed: tuple[str, ...]) -> Any:
+    if value not in allowed:
+        raise InputError(f"{name} has to be {' or '.join(map(repr, allowed))}, got {value!r:.80}.")
+    return value
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode and no gradients inside; afterwards every submodule is in the mode it was in.
+
+    A module in eval mode is not touched, so that threads can share it.
+    """
+    training = [part for part in module.modules() if part.training]
+    with torch.no_grad():
+        if not training:
+            yield
+            return
+        own, kept = module.training, {part: part.training for part in module.modules()}
+        module.eval()
+        try:
+            yield
+        finally:
+            # `train` first, as some modules do more in it than to set the flag.
+            module.train(own)
+            for part, flag in kept.items():
+                part.training = flag

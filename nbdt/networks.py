@@ -1,0 +1,137 @@
+"""The project's own small classifiers, each from its paper's description."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nbdt.errors import InputError
+
+
+class SmallCNN(nn.Module):
+    """A few 3×3 convolutions with batch norm, global average pooling, and one linear layer.
+
+    One convolution and a 2×2 max pooling a stage, the last stage without pooling. Global average
+    pooling (Lin et al. 2014, "Network In Network", section 3.2) lets it take images of any size.
+
+    Args:
+        num_classes: outputs, C.
+        in_channels: 1 for grey, 3 for colour.
+        widths: the channels of each stage; the last is the width of the features.
+
+    Example:
+        >>> import torch
+        >>> SmallCNN(widths=(32, 64))(torch.zeros(2, 1, 8, 8)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(
+        self, num_classes: int = 10, in_channels: int = 1, widths: Sequence[int] = (32, 64, 128)
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in pairwise((in_channels, *widths)):
+            layers += [
+                nn.Conv2d(before, after, 3, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+            ]
+        self.features = nn.Sequential(*layers[:-1])
+        self.linear = nn.Linear(widths[-1], num_classes)
+
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """The logits."""
+        logits: Tensor = self.linear(self.features(x).mean(dim=(2, 3)))
+        return logits
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions and a shortcut without parameters (He et al. 2015, section 4.2).
+
+    Where the size halves, the shortcut takes every second row and column and pads the new
+    channels with zeros, half before and half after the old ones ("option A").
+
+    Args:
+        before: the channels of the input.
+        after: the channels of the output.
+        stride: of the first convolution, 1 or 2.
+
+    Example:
+        >>> import torch
+        >>> BasicBlock(16, 32, 2)(torch.zeros(1, 16, 8, 8)).shape
+        torch.Size([1, 32, 4, 4])
+    """
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(after)
+        self.stride = stride
+        self.padding = (after - before) // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The block's output."""
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, self.padding, self.padding))
+        return F.relu(out + shortcut)
+
+
+class CifarResNet(nn.Module):
+    """The residual network for 32×32 images of He et al. 2015, section 4.2 (arXiv 1512.03385).
+
+    A 3×3 convolution, three stages of n basic blocks with 16, 32 and 64 channels, global average
+    pooling and a linear layer: depth 6n + 2.
+
+    Args:
+        num_classes: outputs, C.
+        in_channels: 1 for grey, 3 for colour.
+        depth: 20, 32, 44, 56, …; 20 has 269,722 parameters at ten classes.
+
+    Raises:
+        InputError: the depth is not 6n + 2.
+
+    Example:
+        >>> import torch
+        >>> CifarResNet(depth=8)(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 3, depth: int = 20) -> None:
+        super().__init__()
+        blocks, rest = divmod(depth - 2, 6)
+        if rest or blocks < 1:
+            raise InputError(f"a CIFAR ResNet has a depth of 6n + 2 (8, 14, 20, …), got {depth}.")
+        self.conv1 = nn.Conv2d(in_channels, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = _stage(16, 16, blocks, stride=1)
+        self.layer2 = _stage(16, 32, blocks, stride=2)
+        self.layer3 = _stage(32, 64, blocks, stride=2)
+        self.linear = nn.Linear(64, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """The logits."""
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.layer3(self.layer2(self.layer1(out)))
+        logits: Tensor = self.linear(out.mean(dim=(2, 3)))
+        return logits
+
+
+def _stage(before: int, after: int, blocks: int, *, stride: int) -> nn.Sequential:
+    first = BasicBlock(before, after, stride)
+    return nn.Sequential(first, *(BasicBlock(after, after, 1) for _ in range(blocks - 1)))

@@ -1,0 +1,30 @@
+"""The folder of a saved model: what is in it, how it is written, and how it is checked.
+
+=====================  =============================================================================
+``config.json``        schema ``nbdt.model/1``: how the network is built and fed, the class names,
+                       score and rule, where the numbers come from, and the size and SHA-256 of the
+                       two other files
+``hierarchy.json``     the tree, schema ``nbdt.hierarchy/1``
+``model.safetensors``  the network's own state dict
+=====================  =============================================================================
+
+No part of reading it unpickles anything or imports code that a file names.
+"""
+
+from nbdt.pretrained.config import SCHEMA, FileRecord, ModelConfig
+from nbdt.pretrained.folder import CONFIG, HIERARCHY, WEIGHTS, SavedModel, read_model, write_model
+from nbdt.pretrained.tensors import load_tensors, save_tensors
+
+__all__ = [
+    "CONFIG",
+    "HIERARCHY",
+    "SCHEMA",
+    "WEIGHTS",
+    "FileRecord",
+    "ModelConfig",
+    "SavedModel",
+    "load_tensors",
+    "read_model",
+    "save_tensors",
+    "write_model",
+]

@@ -1,0 +1,227 @@
+"""Writing a model folder whole or not at all, and reading one that may not be trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nbdt.builders import difference
+from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.library import load_hierarchy, read_json, save_hierarchy, write_text
+from nbdt.pretrained.config import SCHEMA, FileRecord, ModelConfig
+from nbdt.pretrained.tensors import save_tensors
+
+CONFIG, HIERARCHY, WEIGHTS = "config.json", "hierarchy.json", "model.safetensors"
+
+_SCHEMA_NAME = SCHEMA.partition("/")[0]
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What `read_model` found: a config and a tree that agree, and weights that are whole.
+
+    Attributes:
+        config: what config.json says.
+        hierarchy: the tree, whose classes are the config's.
+        weights: the path of the safetensors file; its hash is right.
+    """
+
+    config: ModelConfig
+    hierarchy: Hierarchy
+    weights: Path
+
+
+def write_model(
+    folder: str | os.PathLike[str], config: ModelConfig, hierarchy: Hierarchy, network: nn.Module
+) -> None:
+    """Writes a model folder; what was there before is replaced only once the new one is whole.
+
+    A folder that holds something else is left alone. Files that others put into a model folder
+    (a README, a model card) stay in it.
+
+    Args:
+        folder: the folder, which need not exist; nor need those above it.
+        config: the config; `files` and `versions` are filled in.
+        hierarchy: the tree.
+        network: its state dict is written.
+
+    Raises:
+        InputError: the folder holds something other than a model or cannot be written, the
+            network's tensors cannot be stored, or the config's builder does not build it.
+        FormatError: the provenance or an attribute of the tree holds something that JSON cannot.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
+        >>> config = ModelConfig(classes=tree.classes, score="mean", rule="soft")
+        >>> write_model(folder, config, tree, nn.Linear(4, 2))
+        >>> sorted(file.name for file in Path(folder).iterdir())
+        ['config.json', 'hierarchy.json', 'model.safetensors']
+    """
+    target = Path(folder).resolve()
+    if config.builder is not None:
+        different = difference(network, config.builder.blueprint())
+        if different:
+            raise InputError(
+                f"{config.builder.name} does not build this network: {different}. Correct the "
+                "model's builder, or set it to None: from_pretrained then asks for the network."
+            )
+    try:
+        _check_replaceable(target)
+        with _replacing(target) as new:
+            save_tensors(network, new / WEIGHTS)
+            save_hierarchy(hierarchy, new / HIERARCHY)
+            complete = replace(
+                config,
+                versions={"nbdt": _version(), "torch": str(torch.__version__)},
+                files={name: _record(new / name) for name in (HIERARCHY, WEIGHTS)},
+            )
+            text = json.dumps(complete.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
+            write_text(new / CONFIG, text + "\n")
+    except OSError as error:
+        raise InputError(f"{target}: the model cannot be saved: {error.strerror}.") from error
+
+
+def read_model(folder: str | os.PathLike[str]) -> SavedModel:
+    """Reads a model folder and checks that all of it is there and unchanged.
+
+    The weights themselves are hashed, not loaded.
+
+    Raises:
+        NotFoundError: there is no such folder, or it is not that of a model.
+        FormatError: a file is missing, changed or not valid; the message names it.
+        HierarchyError: hierarchy.json holds no tree of classes.
+        InputError: a file cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
+        >>> config = ModelConfig(classes=tree.classes, score="mean", rule="soft")
+        >>> write_model(folder, config, tree, nn.Linear(4, 2))
+        >>> read_model(folder).hierarchy == tree
+        True
+    """
+    top = Path(folder)
+    if not top.is_dir():
+        raise NotFoundError(f"{top}: there is no such folder; a saved model is a folder.")
+    if not (top / CONFIG).is_file():
+        raise NotFoundError(f"{top}: this folder holds no model; there is no {CONFIG} in it.")
+    document = read_json(top / CONFIG)
+    try:
+        config = ModelConfig.from_dict(document)
+    except FormatError as error:
+        raise FormatError(f"{top / CONFIG}: {error}") from None
+    if set(config.files) != {HIERARCHY, WEIGHTS}:
+        raise FormatError(f"{top / CONFIG}: files has to list {HIERARCHY} and {WEIGHTS}, only.")
+    for name, record in config.files.items():
+        _check_file(top / name, record)
+    hierarchy = load_hierarchy(top / HIERARCHY)
+    if hierarchy.classes != config.classes:
+        raise FormatError(f"{top / CONFIG}: its class names are not those of {HIERARCHY}.")
+    return SavedModel(config, hierarchy, top / WEIGHTS)
+
+
+# ── reading ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_file(path: Path, expected: FileRecord) -> None:
+    if not path.is_file():
+        raise FormatError(f"{path}: the file is missing.")
+    try:
+        length = path.stat().st_size
+        # A file of another length is refused before hours are spent on hashing it.
+        found = _record(path) if length == expected.bytes else FileRecord(length, "")
+    except OSError as error:
+        raise InputError(f"{path}: the file cannot be read: {error.strerror}.") from None
+    if found != expected:
+        raise FormatError(
+            f"{path}: the file is not the one that was saved (its length or SHA-256 differs from "
+            f"{CONFIG}); get the whole folder anew."
+        )
+
+
+def _record(path: Path) -> FileRecord:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return FileRecord(file.tell(), digest.hexdigest())
+
+
+# ── writing ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _version() -> str:
+    try:
+        return metadata.version("nbdt-toolkit")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _check_replaceable(target: Path) -> None:
+    """Refuses a target that is there and neither empty nor a model folder."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError(f"{target}: this is a file; a model is saved as a folder.")
+    if not any(target.iterdir()) or _is_model_folder(target):
+        return
+    raise InputError(
+        f"{target}: this folder holds something other than a model, so it is left alone; choose a "
+        "new or empty folder."
+    )
+
+
+def _is_model_folder(folder: Path) -> bool:
+    try:
+        document = read_json(folder / CONFIG)
+    except NBDTError:
+        return False
+    schema = document.get("schema") if isinstance(document, dict) else None
+    return isinstance(schema, str) and schema.partition("/")[0] == _SCHEMA_NAME
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A new folder beside `target`, which takes its place when the block ends without error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = f".{target.name}.{secrets.token_hex(4)}"
+    new, old = target.with_name(f"{aside}.new"), target.with_name(f"{aside}.old")
+    new.mkdir()
+    try:
+        yield new
+        for path in new.iterdir():
+            _flush(path)
+        if target.exists():
+            target.rename(old)
+        try:
+            new.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    if old.exists():
+        for path in old.iterdir():
+            if path.name not in (CONFIG, HIERARCHY, WEIGHTS):
+                path.rename(target / path.name)
+        shutil.rmtree(old)
+
+
+def _flush(path: Path) -> None:
+    """Makes sure that the file is on the disk before it takes another's place."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())

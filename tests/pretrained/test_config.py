@@ -1,0 +1,85 @@
+import json
+from typing import Any
+
+import pytest
+
+from nbdt.builders import Builder
+from nbdt.errors import FormatError
+from nbdt.preprocessing import Preprocessing
+from nbdt.pretrained import SCHEMA, FileRecord, ModelConfig
+
+FULL = ModelConfig(
+    classes=("cat", "犬"),
+    score="mean",
+    rule="hard",
+    builder=Builder("nbdt:digits-cnn", {"num_classes": 2}),
+    preprocessing=Preprocessing(mode="L", resize=8, crop=8),
+    head="linear",
+    versions={"nbdt": "0.1.0", "torch": "2.15.0"},
+    files={"model.safetensors": FileRecord(12, "0" * 64)},
+    provenance={"accuracy": {"soft": 0.5, "hard": [1, None]}},
+)
+
+
+@pytest.mark.parametrize("config", [FULL, ModelConfig(classes=(), score="mean", rule="soft")])
+def test_round_trip_through_json(config):
+    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def changed(**values: Any) -> dict[str, Any]:
+    return {**FULL.to_dict(), **values}
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (None, "a config is a JSON object, got None"),
+        ([FULL.to_dict()], "a JSON object, got a list"),
+        ({}, f"this version of nbdt reads '{SCHEMA}'"),
+        (changed(schema="nbdt.model/2"), "the schema is 'nbdt.model/2'"),
+        (changed(schema=["nbdt.model/1"]), "the schema is a list"),
+        (changed(code="import os"), "the key 'code' is unknown"),
+        ({k: v for k, v in FULL.to_dict().items() if k != "rule"}, "the key 'rule' is missing"),
+        (changed(classes="cat"), "classes has to be a list, got 'cat'"),
+        (changed(classes=["cat", 1]), "an entry of classes has to be a text, got 1"),
+        (changed(score="max"), "score has to be mean or logsumexp, got 'max'"),
+        (changed(score={}), "score has to be mean or logsumexp, got a dict"),
+        (changed(rule=None), "rule has to be soft or hard, got None"),
+        (changed(builder="nbdt:digits-cnn"), "a builder has a name and arguments"),
+        (changed(builder={"name": "os:system", "arguments": {}}), "builder: a network's name"),
+        (changed(builder=False), "a builder has a name"),
+        (changed(preprocessing={}), "preprocessing needs exactly"),
+        (changed(preprocessing=[]), "preprocessing needs exactly"),
+        (changed(head=3), "head has to be a text, got 3"),
+        (changed(versions=[]), "versions has to be an object, got a list"),
+        (changed(versions={"nbdt": 1}), "versions has to be a text, got 1"),
+        (changed(files=7), "files has to be an object, got 7"),
+        (changed(files={"x": 7}), r"files\['x'\] has to be an object, got 7"),
+        (changed(files={"x": {"bytes": 1}}), r"files\['x'\] needs bytes, a length, and sha256"),
+        (changed(files={"x": {"bytes": -1, "sha256": "0" * 64}}), "needs bytes"),
+        (changed(files={"x": {"bytes": True, "sha256": "0" * 64}}), "needs bytes"),
+        (changed(files={"x": {"bytes": 1, "sha256": "G" * 64}}), "64 hexadecimal digits"),
+        (changed(files={"x": {"bytes": 1, "sha256": 0}}), "64 hexadecimal digits"),
+        (changed(files={"x" * 10**6: 7}), r"files\['x"),
+        (changed(provenance="mine"), "provenance has to be an object"),
+        (changed(provenance={"a": float("nan")}), "provenance is nan, which JSON cannot hold"),
+    ],
+)
+def test_refuses(document, message):
+    with pytest.raises(FormatError, match=message) as caught:
+        ModelConfig.from_dict(document)
+    assert len(str(caught.value)) < 1000
+
+
+def test_provenance_has_to_be_jsonable():
+    config = ModelConfig(classes=(), score="mean", rule="soft", provenance={"when": object()})
+    with pytest.raises(FormatError, match="provenance is a object, which JSON cannot hold"):
+        config.to_dict()
+
+
+def test_nested_provenance_is_refused():
+    nested: Any = {}
+    for _ in range(100):
+        nested = {"a": nested}
+    with pytest.raises(FormatError, match="provenance is nested deeper"):
+        ModelConfig.from_dict(changed(provenance=nested))
