@@ -1,0 +1,586 @@
+import copy
+import json
+import pickle
+from collections import OrderedDict, namedtuple
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from nbdt.builders import Builder, build
+from nbdt.errors import FormatError, HeadError, InputError, NotFoundError
+from nbdt.hierarchy import Hierarchy
+from nbdt.model import NBDT
+from nbdt.preprocessing import Preprocessing
+from nbdt.pretrained import CONFIG, HIERARCHY, WEIGHTS
+from nbdt.rules import TreeLayout, hard_predict, soft_log_probs
+from tests.strategies import hierarchies, random_hierarchy
+
+PETS = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+PAIR = Hierarchy([2, 2, -1], ["no", "yes"])
+TEN = random_hierarchy(10)
+
+
+def small(**options) -> nn.Module:
+    torch.manual_seed(0)
+    return build("nbdt:digits-cnn", **options)
+
+
+def images(count: int = 5) -> torch.Tensor:
+    return torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+class Answering(nn.Module):
+    """Answers with a form of the input that a function makes."""
+
+    def __init__(self, form) -> None:
+        super().__init__()
+        self.form = form
+
+    def forward(self, x):
+        return self.form(x)
+
+
+class TestModule:
+    def test_adds_nothing_to_the_network(self):
+        net = small()
+        names = list(net.state_dict())
+        model = NBDT(net, TEN)
+        assert model.network is net
+        assert list(model.network.state_dict()) == names
+        assert list(model.state_dict()) == [f"network.{name}" for name in names]
+        assert len(list(model.parameters())) == len(list(net.parameters()))
+
+    def test_loads_its_own_state_dict(self):
+        model, other = NBDT(small(), TEN), NBDT(build("nbdt:digits-cnn"), TEN)
+        other.load_state_dict(model.state_dict())
+        assert torch.equal(other.eval()(images()), model.eval()(images()))
+
+    def test_modes_reach_the_network(self):
+        model = NBDT(small(), TEN)
+        assert model.eval().network.training is False
+        assert model.train().network.training is True
+
+    def test_hooks_run(self):
+        model = NBDT(small(), TEN)
+        seen = []
+        model.network.linear.register_forward_hook(lambda *_: seen.append("head"))
+        model.register_forward_hook(lambda *_: seen.append("model"))
+        model(images())
+        assert seen == ["head", "model"]
+
+    def test_gradients_reach_the_network(self):
+        for score in ("mean", "logsumexp"):
+            model = NBDT(small(), TEN, score=score)
+            nn.functional.nll_loss(model(images()), torch.arange(5)).backward()
+            assert model.network.features[0].weight.grad.abs().sum() > 0
+
+    @pytest.mark.parametrize("twin", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+    def test_copies_are_independent_and_equal(self, twin):
+        model = NBDT(small(), TEN, score="mean", preprocessing=Preprocessing(mode="L")).eval()
+        again = twin(model)
+        assert again.hierarchy == TEN
+        assert again.builder == model.builder
+        assert torch.equal(again(images()), model(images()))
+        assert again.explain(images(1)) == model.explain(images(1))
+        with torch.no_grad():
+            again.network.linear.weight.zero_()
+        assert model.network.linear.weight.abs().sum() > 0
+        assert again.explain(images(1))[0].path[0].feature_distance is None
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+    def test_other_types(self, dtype):
+        model = NBDT(small(), TEN, score="mean").eval().to(dtype)
+        x = images().to(dtype)
+        out = model(x)
+        assert out.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+        torch.testing.assert_close(out.exp().sum(1), torch.ones(5, dtype=out.dtype))
+        assert model.predict(x, rule="hard").shape == (5,)
+        assert len(model.explain(x)) == 5
+
+    def test_moves_as_a_whole(self):
+        model = NBDT(small(), TEN).to("meta")
+        assert all(buffer.is_meta for buffer in model.buffers())
+        assert model(images().to("meta")).shape == (5, 10)
+
+    def test_layout_goes_to_the_networks_device(self):
+        with torch.device("meta"):
+            net = nn.Linear(4, 3)
+        # No values could be read from the meta device, so there the tree stays where it is.
+        assert NBDT(net, PETS).layout.leaf_order.device.type == "cpu"
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+    def test_wraps_a_network_on_a_gpu(self):
+        model = NBDT(small().cuda(), TEN, score="mean").eval()
+        assert model.layout.leaf_order.is_cuda
+        assert model.predict(images().cuda(), rule="hard").is_cuda
+        assert len(model.explain(images().cuda())) == 5
+        torch.testing.assert_close(model.cpu()(images()).exp().sum(1), torch.ones(5))
+
+    def test_repr(self):
+        text = repr(NBDT(nn.Identity(), PETS, score="mean", rule="hard"))
+        assert "score='mean', rule='hard'" in text
+        assert "classes=3, nodes=5, depth=2" in text
+
+    def test_attributes(self):
+        described = Preprocessing(mode="L")
+        model = NBDT(small(num_classes=3), PETS, "mean", "hard", preprocessing=described)
+        assert model.hierarchy is PETS
+        assert model.classes == ("cat", "dog", "car")
+        assert (model.score, model.rule) == ("mean", "hard")
+        assert model.preprocessing == described
+        assert model.builder == Builder("nbdt:digits-cnn", {"num_classes": 3})
+        assert model.provenance == {}
+
+
+class TestForward:
+    @pytest.mark.parametrize("score", ["mean", "logsumexp"])
+    @given(tree=hierarchies(max_classes=12), seed=st.integers(0, 99))
+    @settings(max_examples=25)
+    def test_is_the_soft_rule_on_the_logits(self, score, tree, seed):
+        logits = torch.randn(4, tree.num_classes, generator=torch.Generator().manual_seed(seed))
+        model = NBDT(nn.Identity(), tree, score=score)
+        expected = soft_log_probs(logits, TreeLayout(tree), score)
+        assert torch.equal(model(logits), expected)
+        assert torch.equal(model.logits(logits), logits)
+        torch.testing.assert_close(model.predict_proba(logits).sum(1), torch.ones(4))
+
+    def test_soft_whatever_the_rule(self):
+        soft, hard = (NBDT(nn.Identity(), TEN, "mean", rule) for rule in ("soft", "hard"))
+        logits = torch.randn(6, 10)
+        assert torch.equal(soft(logits), hard(logits))
+        assert torch.equal(soft.predict_proba(logits), hard.predict_proba(logits))
+
+    def test_logsumexp_keeps_the_networks_softmax(self):
+        net = small().eval()
+        torch.testing.assert_close(NBDT(net, TEN)(images()), net(images()).log_softmax(1))
+
+    def test_empty_batch(self):
+        model = NBDT(small(), TEN, score="mean")
+        assert model.eval()(images(0)).shape == (0, 10)
+        assert model.predict(images(0)).shape == (0,)
+        assert model.predict(images(0), rule="hard").shape == (0,)
+        assert model.decision_path(images(0)).shape == (0, len(TEN))
+        assert model.explain(images(0)) == []
+
+    @pytest.mark.parametrize(
+        "form",
+        [
+            lambda x: SimpleNamespace(logits=x),
+            lambda x: namedtuple("GoogLeNetOutputs", "logits aux")(x, None),
+            lambda x: {"logits": x, "hidden_states": None},
+            lambda x: OrderedDict(logits=x),
+        ],
+        ids=["object", "namedtuple", "dict", "ordered"],
+    )
+    def test_finds_the_logits(self, form):
+        logits = torch.randn(2, 3)
+        assert torch.equal(NBDT(Answering(form), PETS).logits(logits), logits)
+
+    @pytest.mark.usefixtures("unchecked")
+    @pytest.mark.parametrize(
+        ("form", "message"),
+        [
+            (lambda x: (x,), "returned tuple; expected a tensor of logits"),
+            (lambda x: None, "returned NoneType"),
+            (lambda x: {"loss": x}, "returned NoneType"),
+            (lambda x: SimpleNamespace(logits=[1]), "returned SimpleNamespace"),
+            (lambda x: x[0], r"shape \(batch, 3\); got \(3,\)"),
+            (lambda x: x[:, :2], r"the tree has 3 classes.*got \(2, 2\)"),
+            (lambda x: x[..., None, None], r"got \(2, 3, 1, 1\)"),
+            (lambda x: x.long(), r"floating point numbers; got torch.int64"),
+        ],
+    )
+    def test_refuses_other_outputs(self, form, message):
+        with pytest.raises(InputError, match=message):
+            NBDT(Answering(form), PETS)(torch.randn(2, 3))
+
+    def test_mapping_becomes_keyword_arguments(self):
+        class Reader(nn.Module):
+            def forward(self, input_ids, attention_mask):
+                return input_ids * attention_mask
+
+        batch = {"input_ids": torch.ones(2, 3), "attention_mask": torch.tensor([1.0, 2, 3])}
+        model = NBDT(Reader(), PETS)
+        assert model.predict(batch).tolist() == [2, 2]
+        assert len(model.explain(batch)) == 2
+
+    def test_one_output_stands_for_two_classes(self):
+        model = NBDT(nn.Linear(4, 1), PAIR)
+        x = torch.randn(6, 4)
+        z = model.network(x)
+        assert torch.equal(model.logits(x), torch.cat([torch.zeros(6, 1), z], 1))
+        torch.testing.assert_close(model.predict_proba(x)[:, 1:], z.sigmoid())
+
+    def test_one_output_needs_two_classes(self):
+        with pytest.raises(InputError, match=r"network has 2 classes .* but the tree has 3"):
+            NBDT(nn.Linear(4, 1), PETS)
+        with pytest.raises(InputError, match=r"got \(2, 1\)"):
+            NBDT(Answering(lambda x: x[:, :1]), PETS)(torch.randn(2, 3))
+
+    def test_googlenet_in_both_modes(self):
+        net = build("torchvision:googlenet", num_classes=3, aux_logits=True)
+        model = NBDT(net, PETS)
+        assert model(torch.rand(2, 3, 224, 224)).shape == (2, 3)
+        assert model.training
+        assert model.predict(torch.rand(1, 3, 64, 64)).shape == (1,)
+
+    def test_inside_data_parallel(self):
+        net = small()
+        model = NBDT(nn.DataParallel(net), TEN, score="mean").eval()
+        assert torch.equal(model(images()), NBDT(net, TEN, score="mean")(images()))
+        assert model.explain(images(1))[0].path[0].feature_distance is not None
+        assert model.builder == Builder("nbdt:digits-cnn")
+
+
+class TestConstruction:
+    def test_number_of_classes_is_checked_where_the_head_is_found(self):
+        with pytest.raises(InputError, match=r"network has 10 classes \(its head is 'linear'\)"):
+            NBDT(small(), PETS)
+
+    def test_and_at_the_first_call_where_it_is_not(self):
+        model = NBDT(Answering(lambda x: x), PETS)
+        with pytest.raises(InputError, match="the tree has 3 classes"):
+            model(torch.randn(2, 4))
+
+    def test_head_may_be_named(self):
+        class Odd(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a, self.b = nn.Linear(4, 3), nn.Linear(4, 3)
+
+            def forward(self, x):
+                return (self.a(x) if x.sum() > 0 else self.b(x)) * 1.0
+
+        x = torch.rand(2, 4)
+        unnamed, named = NBDT(Odd(), PETS, "mean"), NBDT(Odd(), PETS, "mean", head="a")
+        assert unnamed.explain(x)[0].path[0].feature_distance is None
+        assert named.explain(x)[0].path[0].feature_distance is not None
+        with pytest.raises(HeadError, match="no layer 'c'"):
+            NBDT(Odd(), PETS, head="c")
+
+    @pytest.mark.usefixtures("unchecked")
+    def test_refuses_what_is_no_classifier(self):
+        with pytest.raises(HeadError, match="multi-label"):
+            NBDT(nn.Sequential(nn.Linear(4, 3), nn.Sigmoid()), PETS)
+        with pytest.raises(HeadError, match="ends in a softmax"):
+            NBDT(nn.Sequential(nn.Linear(4, 3), nn.Softmax(1)), PETS)
+        with pytest.raises(HeadError, match="got an object of type str"):
+            NBDT("resnet18", PETS)
+
+    @pytest.mark.usefixtures("unchecked")
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"score": "max"}, "score has to be 'mean' or 'logsumexp', got 'max'"),
+            ({"score": None}, "score has to be"),
+            ({"rule": "greedy"}, "rule has to be 'soft' or 'hard', got 'greedy'"),
+            ({"rule": ["soft"]}, "rule has to be"),
+            ({"builder": "resnet18"}, "a network's name is"),
+        ],
+    )
+    def test_refuses_other_options(self, options, message):
+        with pytest.raises(InputError, match=message):
+            NBDT(nn.Identity(), PETS, **options)
+
+    @pytest.mark.usefixtures("unchecked")
+    def test_needs_a_tree(self):
+        with pytest.raises(InputError, match="has to be a Hierarchy, got str"):
+            NBDT(nn.Identity(), "cifar10/wordnet")
+
+    @pytest.mark.usefixtures("unchecked")
+    def test_unknown_rule_at_a_call(self):
+        model = NBDT(nn.Identity(), PETS)
+        for method in (model.predict, model.explain, model.decision_path):
+            with pytest.raises(InputError, match="rule has to be 'soft' or 'hard', got 'easy'"):
+                method(torch.randn(1, 3), rule="easy")
+
+
+class TestPredictions:
+    @pytest.mark.parametrize("score", ["mean", "logsumexp"])
+    @given(tree=hierarchies(max_classes=12), seed=st.integers(0, 99))
+    @settings(max_examples=25)
+    def test_all_answers_agree(self, score, tree, seed):
+        logits = torch.randn(5, tree.num_classes, generator=torch.Generator().manual_seed(seed))
+        model = NBDT(nn.Identity(), tree, score=score)
+        assert torch.equal(model.predict(logits), model.predict_proba(logits).argmax(1))
+        hard = hard_predict(logits, TreeLayout(tree), score)
+        assert torch.equal(model.predict(logits, rule="hard"), hard)
+        for rule in ("soft", "hard"):
+            predicted = model.predict(logits, rule=rule).tolist()
+            explained = model.explain(logits, rule=rule)
+            assert [one.prediction for one in explained] == predicted
+            assert [one.rule for one in explained] == [rule] * 5
+            rows = model.decision_path(logits, rule=rule).toarray()
+            for row, leaf in zip(rows, predicted, strict=True):
+                assert set(np.flatnonzero(row)) == set(tree.path(leaf))
+                assert row.max() == 1
+
+    def test_default_is_the_models_rule(self):
+        logits = torch.tensor([[2.0, 2.0, 2.2]])
+        hard = NBDT(nn.Identity(), PETS, rule="hard")
+        assert hard.predict(logits).item() == 0
+        assert hard.predict(logits, rule="soft").item() == 2
+        assert hard.explain(logits)[0].prediction == 0
+        assert hard.decision_path(logits).toarray().tolist() == [[1, 0, 0, 1, 1]]
+
+    def test_decision_path_is_as_scikit_learns(self):
+        path = NBDT(nn.Identity(), TEN).decision_path(torch.randn(7, 10))
+        assert path.shape == (7, len(TEN))
+        assert path.has_sorted_indices
+        for sample in range(7):
+            nodes = path.indices[path.indptr[sample] : path.indptr[sample + 1]]
+            assert nodes[-1] == TEN.root
+
+    @pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_path", "explain"])
+    def test_work_in_eval_mode_and_restore_each_mode(self, method):
+        net = nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.5), nn.BatchNorm1d(8), nn.Linear(8, 3))
+        model = NBDT(net, PETS)
+        net[2].eval()
+        statistics = net[2].running_mean.clone()
+        x = torch.randn(64, 8)
+        first, second = (getattr(model, method)(x) for _ in range(2))
+        if method == "decision_path":
+            first, second = torch.tensor(first.toarray()), torch.tensor(second.toarray())
+        assert torch.equal(first, second) if torch.is_tensor(first) else first == second
+        assert [part.training for part in net] == [True, True, False, True]
+        assert model.training
+        assert model.layout.training
+        assert torch.equal(net[2].running_mean, statistics)
+
+    def test_one_part_in_train_mode(self):
+        net = nn.Sequential(nn.Linear(8, 3), nn.Dropout(0.5))
+        model = NBDT(net, PETS).eval()
+        net[1].train()
+        x = torch.randn(64, 8)
+        torch.testing.assert_close(model.predict_proba(x), net[0](x).softmax(1).detach())
+        assert [model.training, net.training, net[1].training] == [False, False, True]
+
+    @pytest.mark.usefixtures("unchecked")
+    def test_modes_are_restored_after_an_error(self):
+        model = NBDT(nn.Linear(8, 3), PETS)
+        with pytest.raises(RuntimeError):
+            model.predict(torch.randn(2, 7))
+        assert model.training
+        assert model.network.training
+
+    def test_no_gradients_but_usable_with_them(self):
+        model = NBDT(small(), TEN)
+        target = model.predict_proba(images())
+        assert not target.requires_grad
+        # A teacher's probabilities take part in a student's loss; inference tensors could not.
+        weight = torch.ones(5, 10, requires_grad=True)
+        (weight * target).sum().backward()
+        assert torch.equal(weight.grad, target)
+
+    def test_nan_rows_are_named(self):
+        logits = torch.zeros(3, 3)
+        logits[1, 2] = torch.nan
+        with pytest.raises(InputError, match="row 1"):
+            NBDT(nn.Identity(), PETS).explain(logits)
+
+
+class TestFeatureDistance:
+    def test_is_how_far_features_have_to_move(self):
+        net = nn.Linear(6, 3)
+        model = NBDT(net, PETS, score="mean", rule="hard")
+        x = torch.randn(1, 6)
+        decision = model.explain(x)[0].path[0]
+        rows = {0: net.weight[0], 1: net.weight[1], 2: net.weight[2]}
+        rows[3] = net.weight[:2].mean(0)
+        other = next(child for child in decision.children if child != decision.child)
+        towards = rows[other] - rows[decision.child]
+        step = (towards / towards.norm() * decision.feature_distance).detach()
+        assert model.explain(x + step * 0.99)[0].path[0].child == decision.child
+        assert model.explain(x + step * 1.01)[0].path[0].child == other
+
+    def test_follows_training(self):
+        model = NBDT(nn.Linear(6, 3), PETS, score="mean", rule="hard")
+        x = torch.randn(1, 6)
+        before = model.explain(x)[0].path[0].feature_distance
+        with torch.no_grad():
+            model.network.weight.mul_(2)
+            model.network.bias.mul_(2)
+        # Rows and scores grow alike, so the borders stay.
+        assert model.explain(x)[0].path[0].feature_distance == pytest.approx(before, rel=1e-5)
+        with torch.no_grad():
+            model.network.bias[2] += 100
+        assert model.explain(x)[0].path[0].feature_distance > 10
+
+    def test_one_output(self):
+        net = nn.Linear(6, 1)
+        x = torch.randn(1, 6)
+        found = NBDT(net, PAIR, score="mean").explain(x)[0].path[0].feature_distance
+        assert found == pytest.approx(abs(net(x).item()) / net.weight.norm().item(), rel=1e-5)
+
+    def test_none_without_a_linear_head(self):
+        squeezed = build("torchvision:squeezenet1_1", num_classes=3)
+        models = [
+            NBDT(squeezed, PETS, score="mean"),
+            NBDT(small(num_classes=3), PETS, score="logsumexp"),
+            NBDT(nn.Identity(), PETS, score="mean"),
+        ]
+        inputs = [torch.rand(1, 3, 32, 32), images(1), torch.randn(1, 3)]
+        for model, x in zip(models, inputs, strict=True):
+            assert model.explain(x)[0].path[0].feature_distance is None
+
+
+@pytest.mark.usefixtures("unchecked")
+class TestCompilation:
+    @pytest.mark.parametrize("score", ["mean", "logsumexp"])
+    def test_compiles_whole(self, score):
+        model = NBDT(small(), TEN, score=score).eval()
+        compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(images()), model(images()))
+
+    @pytest.mark.parametrize("score", ["mean", "logsumexp"])
+    def test_exports_with_any_batch(self, score):
+        model = NBDT(small(), TEN, score=score).eval()
+        batch = torch.export.Dim("batch")
+        exported = torch.export.export(model, (images(2),), dynamic_shapes=({0: batch},)).module()
+        for count in (1, 5):
+            torch.testing.assert_close(exported(images(count)), model(images(count)))
+
+    def test_a_compiled_network_saves_as_itself(self, tmp_path):
+        model = NBDT(torch.compile(small(), backend="eager"), TEN).eval()
+        model.save_pretrained(tmp_path)
+        again = NBDT.from_pretrained(tmp_path)
+        assert torch.equal(again(images()), model(images()))
+
+
+class TestPretrained:
+    @pytest.mark.parametrize("score", ["mean", "logsumexp"])
+    @pytest.mark.parametrize("rule", ["soft", "hard"])
+    def test_round_trip_to_the_bit(self, tmp_path, score, rule):
+        described = Preprocessing(mode="L", resize=8, crop=8, rotate=180, hflip=True)
+        model = NBDT(small(), TEN, score, rule, preprocessing=described).eval()
+        model.provenance = {"accuracy": {"network": 0.99}, "data": "digits"}
+        model.save_pretrained(tmp_path / "model")
+        again = NBDT.from_pretrained(str(tmp_path / "model"))
+        assert {path.name for path in (tmp_path / "model").iterdir()} == {
+            CONFIG,
+            HIERARCHY,
+            WEIGHTS,
+        }
+        assert not again.training
+        for name in ("hierarchy", "score", "rule", "preprocessing", "builder", "provenance"):
+            assert getattr(again, name) == getattr(model, name)
+        assert torch.equal(again(images()), model(images()))
+        assert again.explain(images()) == model.explain(images())
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+    def test_keeps_the_type(self, tmp_path, dtype):
+        model = NBDT(small(), TEN).eval().to(dtype)
+        model.save_pretrained(tmp_path)
+        again = NBDT.from_pretrained(tmp_path)
+        assert torch.equal(again(images().to(dtype)), model(images().to(dtype)))
+
+    @given(tree=hierarchies(max_classes=8))
+    @settings(max_examples=10)
+    def test_any_tree(self, tmp_path_factory, tree):
+        folder = tmp_path_factory.mktemp("model")
+        NBDT(nn.Linear(2, tree.num_classes), tree).save_pretrained(folder)
+        again = NBDT.from_pretrained(folder, network=nn.Linear(2, tree.num_classes))
+        assert again.hierarchy == tree
+
+    def test_saving_a_loaded_model_gives_the_same_files(self, tmp_path):
+        NBDT(small(), TEN).save_pretrained(tmp_path / "a")
+        NBDT.from_pretrained(tmp_path / "a").save_pretrained(tmp_path / "b")
+        for name in (CONFIG, HIERARCHY, WEIGHTS):
+            assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+    def test_own_network_has_to_be_brought_along(self, tmp_path):
+        model = NBDT(nn.Sequential(nn.Linear(4, 3)), PETS)
+        model.save_pretrained(tmp_path)
+        with pytest.raises(InputError, match=r"from_pretrained\(folder, network=…\)"):
+            NBDT.from_pretrained(tmp_path)
+        again = NBDT.from_pretrained(tmp_path, network=nn.Sequential(nn.Linear(4, 3)))
+        x = torch.randn(2, 4)
+        assert torch.equal(again(x), model(x))
+
+    def test_network_of_another_making(self, tmp_path):
+        NBDT(nn.Linear(4, 3), PETS).save_pretrained(tmp_path)
+        with pytest.raises(FormatError, match=r"weight is \(3, 4\), expected \(3, 5\)"):
+            NBDT.from_pretrained(tmp_path, network=nn.Linear(5, 3))
+        with pytest.raises(InputError, match="network has 4 classes"):
+            NBDT.from_pretrained(tmp_path, network=nn.Linear(4, 4))
+
+    def test_identity(self, tmp_path):
+        NBDT(nn.Identity(), PETS).save_pretrained(tmp_path)
+        logits = torch.randn(2, 3)
+        again = NBDT.from_pretrained(tmp_path, network=nn.Identity())
+        assert torch.equal(again(logits), NBDT(nn.Identity(), PETS)(logits))
+
+    def test_named_head_is_kept(self, tmp_path):
+        net = nn.DataParallel(nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3)))
+        NBDT(net, PETS, "mean", head="module.1").save_pretrained(tmp_path)
+        assert json.loads((tmp_path / CONFIG).read_text())["head"] == "1"
+        again = NBDT.from_pretrained(tmp_path, network=copy.deepcopy(net))
+        assert again.explain(torch.randn(1, 4))[0].path[0].feature_distance is not None
+
+    def test_builder_by_name(self, tmp_path):
+        net = Builder("nbdt:small-cnn").build()
+        NBDT(net, TEN, builder="nbdt:small-cnn").save_pretrained(tmp_path)
+        again = NBDT.from_pretrained(tmp_path)
+        assert again.builder == Builder("nbdt:small-cnn")
+
+    def test_builder_that_builds_something_else(self, tmp_path):
+        net = build("torchvision:resnet18")
+        net.fc = nn.Linear(512, 10)
+        model = NBDT(net, TEN)
+        with pytest.raises(InputError, match=r"fc\.out_features is 10, not 1000.*set it to None"):
+            model.save_pretrained(tmp_path)
+        assert not list(tmp_path.iterdir())
+        model.builder = None
+        model.save_pretrained(tmp_path)
+
+    def test_classes_that_the_builder_does_not_give(self, tmp_path):
+        NBDT(nn.Linear(64, 3), PETS).save_pretrained(tmp_path)
+        document = json.loads((tmp_path / CONFIG).read_text())
+        document["builder"] = {"name": "nbdt:digits-cnn", "arguments": {}}
+        (tmp_path / CONFIG).write_text(json.dumps(document))
+        with pytest.raises(InputError, match="network has 10 classes"):
+            NBDT.from_pretrained(tmp_path)
+        document["builder"]["arguments"] = {"num_classes": 3}
+        (tmp_path / CONFIG).write_text(json.dumps(document))
+        with pytest.raises(FormatError, match=r"model\.safetensors does not fit the network"):
+            NBDT.from_pretrained(tmp_path)
+
+    def test_provenance_has_to_be_jsonable(self, tmp_path):
+        model = NBDT(small(), TEN)
+        model.provenance = {"date": object()}
+        with pytest.raises(FormatError, match="provenance"):
+            model.save_pretrained(tmp_path)
+        assert not list(tmp_path.iterdir())
+
+    def test_missing_folder(self, tmp_path):
+        with pytest.raises(NotFoundError, match="no such folder"):
+            NBDT.from_pretrained(tmp_path / "x")
+
+    def test_pickle_is_never_loaded(self, tmp_path, monkeypatch):
+        NBDT(small(), TEN).save_pretrained(tmp_path)
+
+        def refuse(*_, **__):
+            pytest.fail("something was unpickled")
+
+        monkeypatch.setattr(torch, "load", refuse)
+        monkeypatch.setattr(pickle, "loads", refuse)
+        monkeypatch.setattr(pickle, "load", refuse)
+        NBDT.from_pretrained(tmp_path)
+
+
+class TestRealWeights:
+    def test_cifar_resnet20(self, nbdt_data):
+        from safetensors.torch import load_file
+
+        net = build("nbdt:cifar-resnet20")
+        net.load_state_dict(load_file(nbdt_data / "weights" / "cifar10_resnet20.safetensors"))
+        assert sum(p.numel() for p in net.parameters()) == 269_722
+        model = NBDT(net, TEN).eval()
+        x = torch.randn(3, 3, 32, 32)
+        torch.testing.assert_close(model(x), net(x).log_softmax(1))
