@@ -1,0 +1,201 @@
+"""How often the network, and the tree by each rule and score, name the true class.
+
+Both scores are always measured, side by side: which of them suits a network is not known before
+(`logsumexp` keeps an untuned network's accuracy, `mean` needs a network tuned to its tree).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nbdt.errors import InputError
+from nbdt.evaluation.table import AccuracyRow, AccuracyTable
+from nbdt.hierarchy import Hierarchy
+from nbdt.rules import Rule, Score, TreeLayout, hard_predict, soft_log_probs
+
+TOP = 5
+
+
+class AccuracyByRule:
+    """Counts, batch by batch, how often each way to answer is right.
+
+    Memory does not grow with the number of samples.
+
+    Args:
+        hierarchy: the tree; leaf i is class i.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> counted = AccuracyByRule(tree)
+        >>> counted.update(torch.tensor([[3.0, 2.0, 2.9], [0.0, 1.0, 3.0]]), torch.tensor([0, 2]))
+        >>> counted.update(torch.tensor([[2.0, 2.0, 2.2]]), torch.tensor([2]))
+        >>> print(counted.table())
+        rule     score      correct  accuracy   95 % interval  same as network
+        ───────  ─────────  ───────  ────────  ──────────────  ───────────────
+        network                 3/3   100.0 %  43.9 – 100.0 %
+        soft     logsumexp      3/3   100.0 %  43.9 – 100.0 %          100.0 %
+        hard     logsumexp      2/3    66.7 %   20.8 – 93.9 %           66.7 %
+        soft     mean           2/3    66.7 %   20.8 – 93.9 %           66.7 %
+        hard     mean           2/3    66.7 %   20.8 – 93.9 %           66.7 %
+        3 samples, 3 classes
+    """
+
+    def __init__(self, hierarchy: Hierarchy) -> None:
+        self.hierarchy = hierarchy
+        self._layout = TreeLayout(hierarchy)
+        self._samples = 0
+        # A row a way to answer: how many are correct, agree, and have the class among the top.
+        self._counts = torch.zeros(len(_WAYS), 3, dtype=torch.int64)
+
+    def update(self, logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]) -> None:
+        """Counts a batch; an empty one changes nothing.
+
+        Args:
+            logits: the network's logits, a row a sample; −inf masks a class out.
+            labels: the true classes, 0 … C−1.
+
+        Raises:
+            InputError: the shapes do not fit, a label is no class, or a row of the logits holds
+                NaN or +inf or masks every class. Nothing of the batch is counted then.
+        """
+        labels = self._checked(logits, labels)
+        if not len(labels):
+            return
+        logits = logits.detach()
+        network = logits.argmax(dim=-1)
+        counts = []
+        for answer, values in _answers(logits, self._layout):
+            correct, agreeing = (answer == labels).sum(), (answer == network).sum()
+            top = correct if values is None else (_ranks(values, labels) < TOP).sum()
+            counts.append(torch.stack([correct, agreeing, top]))
+        self._counts += torch.stack(counts).cpu()
+        self._samples += len(labels)
+
+    def table(self) -> AccuracyTable:
+        """What was counted so far.
+
+        Raises:
+            InputError: there was no sample yet.
+        """
+        if not self._samples:
+            raise InputError("there is no accuracy without a sample; give at least one.")
+        has_top = self.hierarchy.num_classes > TOP
+        rows = (
+            AccuracyRow(
+                rule=rule,
+                score=score,
+                samples=self._samples,
+                correct=correct,
+                agreeing=agreeing,
+                top5_correct=top if has_top and rule != "hard" else None,
+            )
+            for (rule, score), (correct, agreeing, top) in zip(
+                _WAYS, self._counts.tolist(), strict=True
+            )
+        )
+        return AccuracyTable(tuple(rows), self.hierarchy.num_classes)
+
+    def _checked(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The labels as int64 on the logits' device, where the layout then is too."""
+        num_classes = self.hierarchy.num_classes
+        if (
+            not isinstance(logits, Tensor)
+            or not logits.is_floating_point()
+            or logits.ndim != 2
+            or logits.shape[1] != num_classes
+        ):
+            raise InputError(
+                f"logits have to be floating point numbers of shape (batch, {num_classes}), a row "
+                f"a sample; got {_described(logits)}."
+            )
+        if (
+            not isinstance(labels, Tensor)
+            or labels.is_floating_point()
+            or labels.is_complex()
+            or labels.dtype == torch.bool
+            or labels.shape != logits.shape[:1]
+        ):
+            raise InputError(
+                f"labels have to be whole numbers of shape ({len(logits)},), a class index a "
+                f"sample; got {_described(labels)}."
+            )
+        labels = labels.to(logits.device, torch.int64)
+        if len(labels):
+            # NaN and +inf show in a row's largest logit, and so does a row of −inf only.
+            wrong = (~logits.amax(dim=-1).isfinite()).nonzero()[:, 0].tolist()
+            if wrong:
+                raise InputError(
+                    f"the logits of {len(wrong)} of {len(logits)} samples hold NaN or +inf, or "
+                    f"are all -inf (the first is row {wrong[0]}); look at the input and weights."
+                )
+            lowest, highest = torch.stack(labels.aminmax()).tolist()
+            if lowest < 0 or highest >= num_classes:
+                raise InputError(
+                    f"a label is {lowest if lowest < 0 else highest}; with {num_classes} classes "
+                    f"labels go from 0 to {num_classes - 1}."
+                )
+            self._layout.to(logits.device)
+        return labels
+
+
+def accuracy_by_rule(
+    batches: Iterable[tuple[Tensor, Tensor]], hierarchy: Hierarchy
+) -> AccuracyTable:
+    """The accuracy of the network, and of the tree by each rule and score, in one pass.
+
+    Args:
+        batches: (logits, labels) of each batch, as `AccuracyByRule.update` takes them.
+        hierarchy: the tree; leaf i is class i.
+
+    Raises:
+        InputError: as in `AccuracyByRule.update`, or there is no sample.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> logits, labels = torch.tensor([[3.0, 2.0, 2.9]]), torch.tensor([0])
+        >>> table = accuracy_by_rule([(logits, labels)], tree)
+        >>> table.network.accuracy, table.row("soft", "mean").accuracy
+        (1.0, 0.0)
+    """
+    counted = AccuracyByRule(hierarchy)
+    for logits, labels in batches:
+        counted.update(logits, labels)
+    return counted.table()
+
+
+_WAYS: tuple[tuple[Rule | None, Score | None], ...] = (
+    (None, None),
+    ("soft", "logsumexp"),
+    ("hard", "logsumexp"),
+    ("soft", "mean"),
+    ("hard", "mean"),
+)
+
+
+def _answers(logits: Tensor, layout: TreeLayout) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """For each of `_WAYS`, the classes answered, and what ranks all classes or None."""
+    for rule, score in _WAYS:
+        if score is None:
+            yield logits.argmax(dim=-1), logits
+        elif rule == "soft":
+            values = soft_log_probs(logits, layout, score)
+            yield values.argmax(dim=-1), values
+        else:
+            yield hard_predict(logits, layout, score), None
+
+
+def _ranks(values: Tensor, labels: Tensor) -> Tensor:
+    """How many classes are likelier than the true one; of equals, the lower index is likelier."""
+    own = values.gather(1, labels[:, None])
+    lower = torch.arange(values.shape[1], device=values.device) < labels[:, None]
+    return ((values > own) | ((values == own) & lower)).sum(dim=1)
+
+
+def _described(value: object) -> str:
+    if not isinstance(value, Tensor):
+        return f"an object of type {type(value).__name__}"
+    return f"{value.dtype} of shape {tuple(value.shape)}"
