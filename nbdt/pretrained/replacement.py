@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+import shutil
 from dataclasses import replace
-from typing import Any
-
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from pathlib import Path
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
-from nbdt.pretrained.folder import read_model, write_model
+from nbdt.hierarchy.library import save_hierarchy, write_text
+from nbdt.pretrained.folder import CONFIG, HIERARCHY, WEIGHTS, _record, _replacing, read_model
 
 
 def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> None:
@@ -32,7 +31,8 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
 
     Example:
         >>> import tempfile
-        >>> from nbdt.pretrained import ModelConfig
+        >>> from torch import nn
+        >>> from nbdt.pretrained import ModelConfig, write_model
         >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
         >>> config = ModelConfig(classes=tree.classes, score="mean", rule="soft")
         >>> folder = tempfile.mkdtemp()
@@ -47,16 +47,17 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
             f"the model has {saved.hierarchy.num_classes} classes, but the tree has "
             f"{hierarchy.num_classes}."
         )
-    config = replace(saved.config, classes=hierarchy.classes)
-    write_model(folder, config, hierarchy, _Saved(load_file(saved.weights)))
-
-
-class _Saved(nn.Module):
-    """The tensors of a file, in the place of the network that they are of."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        self._tensors = dict(tensors)
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        return self._tensors
+    target = Path(folder).resolve()
+    try:
+        with _replacing(target) as new:
+            shutil.copyfile(saved.weights, new / WEIGHTS)
+            save_hierarchy(hierarchy, new / HIERARCHY)
+            config = replace(
+                saved.config,
+                classes=hierarchy.classes,
+                files={name: _record(new / name) for name in (HIERARCHY, WEIGHTS)},
+            )
+            text = json.dumps(config.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
+            write_text(new / CONFIG, text + "\n")
+    except OSError as error:
+        raise InputError(f"{target}: the model cannot be saved: {error.strerror}.") from error

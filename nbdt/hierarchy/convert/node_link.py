@@ -69,7 +69,7 @@ def from_node_link(document: Mapping[str, Any], classes: Sequence[str] | None = 
             raise FormatError(f"two nodes have the id {described(key)}.")
         graph.add_node(key)
         graph.nodes[key].update((name, value) for name, value in node.items() if name != "id")
-    edges = "links" if "edges" not in document else "edges"
+    edges = "links" if "links" in document and "edges" not in document else "edges"
     for place, edge in enumerate(_objects(document, edges)):
         ends = [_key(edge.get(end), f"the {end} of {edges}[{place}]") for end in _ENDS]
         for key in ends:

@@ -1,0 +1,238 @@
+"""`nbdt convert`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+from torch import nn
+
+from nbdt.builders import build, weights_info
+from nbdt.cli.inputs import read_classes, read_options, read_tree
+from nbdt.cli.options import (
+    BranchingOption,
+    ClassesOption,
+    JsonOption,
+    LinkageOption,
+    NoNormalizeOption,
+    Rule,
+    Score,
+    given,
+    metric_option,
+    rule_option,
+)
+from nbdt.cli.output import note, say, say_json, working
+from nbdt.cli.tree.files import in_words, size_of
+from nbdt.errors import InputError, NBDTError
+from nbdt.heads import find_head, induce
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.edit import reorder
+from nbdt.hierarchy.naming import name_by_taxonomy
+from nbdt.model import NBDT
+from nbdt.preprocessing import Preprocessing
+from nbdt.pretrained.checkpoint import load_checkpoint
+
+# What a name of published weights never ends in.
+CHECKPOINTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".tar")
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Examples: nbdt convert torchvision:resnet50 --weights DEFAULT -o resnet50-tree\n\n"
+    "nbdt convert nbdt:cifar-resnet20 --weights cifar10.safetensors --classes cifar10 -o my-model"
+)
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="NETWORK",
+            help="torchvision:NAME, timm:NAME, or one of the project's, nbdt:NAME.",
+        ),
+    ],
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            help="A safetensors file, or the name of published weights, such as DEFAULT, which "
+            "are downloaded unless they are there.",
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FOLDER", help="The model's folder.")
+    ],
+    classes: ClassesOption = None,
+    tree: Annotated[
+        str | None,
+        typer.Option(
+            "--tree",
+            metavar="TREE",
+            help="A bundled tree or a file.",
+            show_default="induced from the last layer's weights",
+        ),
+    ] = None,
+    linkage: LinkageOption = None,
+    metric: Annotated[
+        str | None, metric_option("How far classes are apart: euclidean or cosine.")
+    ] = None,
+    branching: BranchingOption = None,
+    no_normalize: NoNormalizeOption = False,
+    name_by: Annotated[
+        str | None,
+        typer.Option(
+            "--name-by", metavar="TREE", help="Name inner nodes as this tree calls its classes."
+        ),
+    ] = None,
+    score: Annotated[
+        Score | None,
+        typer.Option(
+            "--score",
+            metavar="SCORE",
+            help="What a node is worth: logsumexp for a network as it comes, mean for one tuned to "
+            "its tree.",
+            show_default="logsumexp",
+        ),
+    ] = None,
+    rule: Annotated[Rule | None, rule_option("soft")] = None,
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(
+            "--preprocessing",
+            metavar="JSON",
+            help="How an image becomes the network's input: JSON such as "
+            '{"resize": 256, "crop": 224}, a file of it, or the name of published weights that '
+            "share it.",
+        ),
+    ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head", metavar="PATH", help="The last linear layer, where it is not found."
+        ),
+    ] = None,
+    argument: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--argument",
+            metavar="KEY=VALUE",
+            help="An argument of the network, as in_channels=3; may be given again.",
+        ),
+    ] = None,
+    trust_pickle: Annotated[
+        bool,
+        typer.Option(
+            "--trust-pickle",
+            metavar="",
+            help="Read the weights even from a file of torch.save, which can run any code.",
+        ),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Make a model folder of a trained network and a tree of its classes."""
+    induction = given(
+        linkage=linkage,
+        metric=metric,
+        branching=branching,
+        normalize=False if no_normalize else None,
+    )
+    if tree is not None and induction:
+        raise InputError(
+            "--linkage, --metric, --branching and --no-normalize say how a tree is induced; leave "
+            "them or --tree out."
+        )
+    names: Sequence[str] | None = None if classes is None else read_classes(classes)
+    own_tree = None if tree is None else read_tree(tree)
+    if own_tree is not None:
+        own_tree = own_tree if names is None else _in_order(own_tree, names, f"{tree}")
+        names = own_tree.classes
+    taxonomy = None if name_by is None else read_tree(name_by)
+    steps = None if preprocessing is None else _preprocessing(preprocessing, source)
+    arguments = dict(map(_argument, argument or ()))
+
+    if _is_file(weights):
+        arguments |= {} if names is None else {"num_classes": len(names)}
+        network = build(source, **arguments)
+        load_checkpoint(network, Path(weights), trust_pickle=trust_pickle)
+    else:
+        known = weights_info(source, weights)
+        names = names or known.classes
+        steps = steps or known.preprocessing
+        # What torch says of a download is no part of the answer.
+        with redirect_stdout(sys.stderr):
+            network = build(source, weights=weights, **arguments)
+    with working("Building the tree …"):
+        hierarchy = own_tree or induce(network, names, head=head, **induction)
+        if taxonomy is not None:
+            rows = None if own_tree else _rows(network, head, hierarchy, not no_normalize)
+            hierarchy = name_by_taxonomy(hierarchy, taxonomy, rows)
+        model = NBDT(
+            network,
+            hierarchy,
+            preprocessing=steps,
+            head=head,
+            **given(score=score, rule=rule),
+        )
+        model.provenance = {
+            "network": source,
+            "weights": Path(weights).name,
+            "tree": tree or "induced",
+        }
+        model.save_pretrained(output)
+    if json:
+        options = {"score": model.score, "rule": model.rule}
+        say_json({"output": output, **size_of(hierarchy), **options})
+    else:
+        say(f"Wrote {output}: {in_words(hierarchy)}; score {model.score}, rule {model.rule}.")
+        say(f"Go on with: nbdt explain {output} IMAGE …")
+    if model.preprocessing is None:
+        note(
+            "the model does not say how an image becomes its input, so nbdt explain cannot use it; "
+            "give --preprocessing."
+        )
+
+
+def _is_file(weights: str) -> bool:
+    return weights.endswith(CHECKPOINTS) or Path(weights).is_file()
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--argument takes KEY=VALUE, as in_channels=3; got {text!r}.")
+    return key, read_options(f'{{"value": {value}}}')["value"]
+
+
+def _preprocessing(source: str, network: str) -> Preprocessing:
+    """What JSON or a file of it says, or what belongs to a network's published weights."""
+    if source.lstrip().startswith("{") or source.endswith(".json"):
+        options, known = read_options(source), Preprocessing().to_dict()
+        for key in options.keys() - known:
+            raise InputError(f"preprocessing has no {key!r:.80}; it has {', '.join(known)}.")
+        return Preprocessing(**options)
+    return weights_info(network, source).preprocessing
+
+
+def _in_order(tree: Hierarchy, names: Sequence[str], called: str) -> Hierarchy:
+    """The tree with its classes in this order."""
+    try:
+        return reorder(tree, names)
+    except NBDTError as error:
+        raise InputError(f"{called} is no tree of the classes given: {error}") from None
+
+
+def _rows(
+    network: nn.Module, head: str | None, tree: Hierarchy, normalize: bool
+) -> npt.NDArray[np.float64] | None:
+    """The rows that the tree was induced from; None where two classes share one."""
+    rows = find_head(network, head, num_classes=tree.num_classes).rows.cpu().double().numpy()
+    if len(rows) < tree.num_classes:
+        return None
+    unit: npt.NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit if normalize else rows

@@ -1,0 +1,84 @@
+"""`nbdt evaluate`."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated
+
+import torch
+import typer
+from torch import Tensor
+
+from nbdt.cli.models import ModelArgument, load_model
+from nbdt.cli.options import JsonOption
+from nbdt.cli.output import complain, progress, say, say_json
+from nbdt.data import ImageFolder, open_image
+from nbdt.data.batches import answer_in_batches
+from nbdt.errors import InputError, NBDTError
+from nbdt.evaluation import AccuracyByRule
+from nbdt.model import NBDT
+
+# How many answers are counted at a time.
+COUNTED = 32
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: nbdt evaluate my-model held-out")
+def evaluate(
+    model: ModelArgument,
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA", help="A folder with a subfolder of images a class, named after it."
+        ),
+    ],
+    partial: Annotated[
+        bool, typer.Option("--partial", metavar="", help="Classes may have no subfolder.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Measure a model's accuracy: the network's own, and the tree's by each rule and score.
+
+    Images that cannot be read are named, and left out.
+    """
+    network, preprocessing = load_model(model)
+    samples = ImageFolder(data, preprocessing, classes=network.classes, partial=partial).samples
+    answers = answer_in_batches(
+        samples,
+        lambda sample: preprocessing(open_image(sample[0], preprocessing.mode)),
+        lambda batch: _logits(network, batch),
+    )
+    counted = AccuracyByRule(network.hierarchy)
+    failed: dict[str, str] = {}
+    with progress("Evaluating", len(samples)) as advance:
+        while batch := list(islice(answers, COUNTED)):
+            rows, labels = [], []
+            for (path, label), answer in batch:
+                if isinstance(answer, NBDTError):
+                    failed[str(path)] = message = str(answer).removeprefix(f"{path}: ")
+                    complain(f"{path}: {message}")
+                else:
+                    rows.append(answer)
+                    labels.append(label)
+                advance()
+            if rows:
+                counted.update(torch.stack(rows), torch.tensor(labels))
+    if len(failed) == len(samples):
+        raise InputError(f"{data}: none of its {len(samples)} images could be used.")
+    table = counted.table()
+    if json:
+        say_json({"model": model, "data": data, **table.to_dict(), "failed": failed})
+    else:
+        say(str(table))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _logits(model: NBDT, batch: Tensor) -> list[Tensor]:
+    """The network's logits, a row an image."""
+    with torch.no_grad():
+        logits = model.logits(batch)
+    if not logits.amax(dim=-1).isfinite().all():
+        raise InputError("the network's answer to it holds NaN or infinity.")
+    return list(logits)

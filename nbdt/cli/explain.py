@@ -1,0 +1,135 @@
+"""`nbdt explain`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from torch import Tensor
+
+from nbdt.cli.models import ModelArgument, load_model
+from nbdt.cli.options import JsonOption, Rule, given, rule_option
+from nbdt.cli.output import complain, progress, say, say_json
+from nbdt.data import decode_image, list_images, open_image
+from nbdt.data.batches import answer_in_batches
+from nbdt.data.images import MAX_BYTES
+from nbdt.errors import NBDTError
+from nbdt.explain import Explanation
+from nbdt.model import NBDT
+from nbdt.preprocessing import Preprocessing
+
+STANDARD_INPUT = "-"
+
+app = typer.Typer(add_completion=False)
+
+
+class Answer(NamedTuple):
+    """An explanation, and the likeliest classes with their probabilities."""
+
+    explanation: Explanation
+    likeliest: list[tuple[int, float]]
+
+
+@app.command(
+    epilog="Examples: nbdt explain my-model cat.jpg photos --top 3\n\n"
+    "cat cat.jpg | nbdt explain my-model - --json"
+)
+def explain(
+    model: ModelArgument,
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE", help="Image files, folders of them, or - for one on standard input."
+        ),
+    ],
+    rule: Annotated[Rule | None, rule_option("the model's")] = None,
+    top: Annotated[
+        int, typer.Option("--top", min=0, metavar="N", help="Name the N likeliest classes too.")
+    ] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Explain what a model says of images, decision by decision.
+
+    With --json each image gets a line of its own, with its name and its explanation or error.
+    """
+    network, preprocessing = load_model(model)
+    sources = list(_sources(images))
+    answers = answer_in_batches(
+        sources,
+        lambda source: _input(source, preprocessing),
+        lambda batch: _explained(network, batch, top, **given(rule=rule)),
+    )
+    failed = False
+    with progress("Explaining", len(sources), between_results=True) as advance:
+        for (name, _), answer in answers:
+            if isinstance(answer, NBDTError):
+                failed = True
+                message = str(answer).removeprefix(f"{name}: ")
+                complain(f"{name}: {message}")
+                if json:
+                    say_json({"image": name, "error": message})
+            elif json:
+                say_json({"image": name, **_document(answer, network.classes, top)})
+            else:
+                _tell(name if len(sources) > 1 else "", answer, network.classes)
+            advance()
+    if failed:
+        raise typer.Exit(1)
+
+
+def _sources(images: Sequence[str]) -> Iterator[tuple[str, NBDTError | None]]:
+    """The name of every image, or of a folder with the reason why it has none."""
+    for name in images:
+        if name == STANDARD_INPUT or not Path(name).is_dir():
+            yield name, None
+            continue
+        try:
+            yield from ((str(path), None) for path in list_images(name))
+        except NBDTError as error:
+            yield name, error
+
+
+def _input(source: tuple[str, NBDTError | None], preprocessing: Preprocessing) -> Tensor:
+    name, error = source
+    if error is not None:
+        raise error
+    if name == STANDARD_INPUT:
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        return preprocessing(decode_image(data, preprocessing.mode, name=name))
+    return preprocessing(open_image(name, preprocessing.mode))
+
+
+def _explained(model: NBDT, batch: Tensor, top: int, **rule: Any) -> list[Answer]:
+    explanations = model.explain(batch, **rule)
+    if not top:
+        return [Answer(explanation, []) for explanation in explanations]
+    most = model.predict_proba(batch).topk(min(top, len(model.classes)))
+    likeliest = (
+        list(zip(*row, strict=True))
+        for row in zip(most.indices.tolist(), most.values.tolist(), strict=True)
+    )
+    return list(map(Answer, explanations, likeliest))
+
+
+def _document(answer: Answer, classes: Sequence[str], top: int) -> dict[str, Any]:
+    document: dict[str, Any] = {"explanation": answer.explanation.to_dict()}
+    if top:
+        document["top"] = [
+            {"class": index, "name": classes[index], "probability": probability}
+            for index, probability in answer.likeliest
+        ]
+    return document
+
+
+def _tell(heading: str, answer: Answer, classes: Sequence[str]) -> None:
+    if heading:
+        say(heading, bold=True)
+    say(str(answer.explanation))
+    if answer.likeliest:
+        shown = ", ".join(f"{classes[i]} {100 * share:.1f} %" for i, share in answer.likeliest)
+        say(f"Likeliest: {shown}.")
+    if heading:
+        say("")

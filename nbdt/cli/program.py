@@ -1,0 +1,128 @@
+"""The program `nbdt`: its commands, and the one place where errors become sentences."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Annotated, Any, ClassVar
+
+import typer
+
+from nbdt.cli.lazy import LazyGroup, show_help
+from nbdt.cli.output import complain, say
+from nbdt.errors import NBDTError
+
+PROGRAM = "nbdt"
+DEBUG = "--debug"
+
+# Typer has no public name for what its own errors of usage have in common.
+UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+class Application(LazyGroup):
+    """All commands; whatever goes wrong in one ends here."""
+
+    modules: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "demo": (
+            "nbdt.cli.demo",
+            "Train a small network on real data, and see it become a tree that explains itself.",
+        ),
+        "convert": (
+            "nbdt.cli.convert",
+            "Make a model folder of a trained network and a tree of its classes.",
+        ),
+        "explain": (
+            "nbdt.cli.explain",
+            "Explain what a model says of images, decision by decision.",
+        ),
+        "evaluate": (
+            "nbdt.cli.evaluate",
+            "Measure a model's accuracy: the network's own, and the tree's by each rule and score.",
+        ),
+        "tree": ("nbdt.cli.tree", "Show, list, build, name and convert trees of classes."),
+    }
+
+    def main(self, args: Any = None, *_: Any, **__: Any) -> Any:
+        """Runs one command line (default: the program's own arguments) and exits.
+
+        Typer's own way would draw a box around each error.
+        """
+        given = sys.argv[1:] if args is None else list(args)
+        try:
+            outcome = super().main(args, prog_name=PROGRAM, standalone_mode=False)
+            sys.stdout.flush()
+        except Exception as error:
+            if given[:1] == [DEBUG]:
+                traceback.print_exception(error)
+            sys.exit(_reported(error))
+        sys.exit(outcome if isinstance(outcome, int) else 0)
+
+
+app = typer.Typer(
+    cls=Application,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """The program `nbdt`, as installed."""
+    if not sys.warnoptions:
+        # What libraries tell their programmers is nothing that a user can act on.
+        warnings.simplefilter("ignore")
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or pipe of another encoding gets what it can show, rather than an error.
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    app()
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"{PROGRAM} {metadata.version('nbdt-toolkit')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            metavar="",
+            callback=_show_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG, metavar="", help="Show the traceback of an error, too.")
+    ] = False,
+) -> None:
+    """Turn a trained classifier into a decision tree whose every decision can be read."""
+    show_help(ctx)
+
+
+def _reported(error: Exception) -> int:
+    """Says on standard error what went wrong; gives the exit code."""
+    if isinstance(error, NBDTError):
+        complain(str(error))
+        return 2
+    if isinstance(error, UsageError):
+        where: Any = error
+        message = where.format_message().rstrip(".")
+        complain(f"{message} (see '{where.ctx.command_path if where.ctx else PROGRAM} --help').")
+        return 2
+    if isinstance(error, BrokenPipeError):
+        # Nobody reads any more, as after `| head`; nor may Python try to when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    complain(
+        f"unexpected {type(error).__name__}: {error} ('{PROGRAM} {DEBUG} …' shows where it arose)"
+    )
+    return 1

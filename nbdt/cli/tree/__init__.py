@@ -1,0 +1,31 @@
+"""The commands `nbdt tree …`, which need no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import typer
+
+from nbdt.cli.lazy import LazyGroup, show_help
+
+
+class TreeCommands(LazyGroup):
+    """The commands on trees."""
+
+    modules: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "list": ("nbdt.cli.tree.list", "List the trees that come with nbdt."),
+        "show": ("nbdt.cli.tree.show", "Draw a tree as text."),
+        "build": ("nbdt.cli.tree.build", "Build a tree from rows, WordNet, a table or a shape."),
+        "name": ("nbdt.cli.tree.name", "Name a tree's inner nodes, or rename one node."),
+        "convert": ("nbdt.cli.tree.convert", "Convert a tree from one file format to another."),
+    }
+
+
+app = typer.Typer(cls=TreeCommands, add_completion=False)
+
+
+@app.callback(invoke_without_command=True)
+def tree(ctx: typer.Context) -> None:
+    """Show, list, build, name and convert trees of classes."""
+    show_help(ctx)

@@ -1,0 +1,167 @@
+"""`nbdt tree build …`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from nbdt.cli.inputs import read_class_table, read_classes, read_rows
+from nbdt.cli.lazy import show_help
+from nbdt.cli.options import (
+    LIST_OF_CLASSES,
+    BranchingOption,
+    ClassesOption,
+    JsonOption,
+    LinkageOption,
+    NoNormalizeOption,
+    OutputOption,
+    given,
+    metric_option,
+)
+from nbdt.cli.output import say, say_json
+from nbdt.cli.tree.files import tell_of, write_any_tree
+from nbdt.errors import InputError
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.convert import to_dict
+from nbdt.hierarchy.induce import induce
+from nbdt.hierarchy.shapes import balanced, flat, random
+from nbdt.hierarchy.taxonomy import from_parents, from_wordnet, read_parents
+from nbdt.hierarchy.wordnet import WordNet
+
+
+class Shape(StrEnum):
+    """Trees that know nothing of their classes."""
+
+    balanced = "balanced"
+    random = "random"
+    flat = "flat"
+
+
+SHAPES: dict[Shape, tuple[Callable[..., Hierarchy], set[str]]] = {
+    Shape.balanced: (balanced, {"branching"}),
+    Shape.random: (random, {"branching", "seed"}),
+    Shape.flat: (flat, set()),
+}
+"""How each shape is made, and which options it takes."""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.callback(invoke_without_command=True)
+def build(ctx: typer.Context) -> None:
+    """Build a tree from rows, WordNet, a table or a shape.
+
+    It is drawn, or written where --output says. To build one from a network, use nbdt convert.
+    """
+    show_help(ctx)
+
+
+@app.command(epilog="Example: nbdt tree build rows weights.npy --classes cifar10 -o tree.json")
+def rows(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="A row of numbers a class: an array in .npy, or a CSV file, in which the name of "
+            "the class may come first.",
+        ),
+    ],
+    classes: ClassesOption = None,
+    linkage: LinkageOption = None,
+    metric: Annotated[
+        str | None,
+        metric_option(
+            "How far classes are apart: euclidean or cosine; or, of a matrix that says it, "
+            "confusion or precomputed."
+        ),
+    ] = None,
+    branching: BranchingOption = None,
+    no_normalize: NoNormalizeOption = False,
+    output: OutputOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Cluster the rows of an array: weights, features, embeddings, a confusion matrix."""
+    named, array = read_rows(source)
+    names = named if classes is None else read_classes(classes)
+    options = given(linkage=linkage, metric=metric, branching=branching)
+    _finish(induce(array, names, normalize=not no_normalize, **options), output, json)
+
+
+@app.command(epilog="Example: nbdt tree build wordnet nouns.txt --wordnet /usr/share/wordnet")
+def wordnet(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="LIST",
+            help="The classes as nouns or wnids: a file with one a line, a CSV with the columns "
+            "name and wnid, or a bundled data set.",
+        ),
+    ],
+    folder: Annotated[
+        str | None,
+        typer.Option(
+            "--wordnet",
+            metavar="FOLDER",
+            help="WordNet 3.0's dict folder, where it is not in its usual place.",
+        ),
+    ] = None,
+    output: OutputOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take the tree of WordNet's concepts over the classes."""
+    table = read_class_table(source)
+    with_wnids = all(row.wnid for row in table)
+    names = [row.name for row in table]
+    keys = [row.wnid for row in table] if with_wnids else names
+    tree = from_wordnet(keys, WordNet(folder), names if with_wnids else None)
+    _finish(tree, output, json)
+
+
+@app.command(epilog="Example: nbdt tree build parents kinds.csv -o tree.json")
+def parents(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE", help="A CSV file with the columns child and parent.")
+    ],
+    classes: ClassesOption = None,
+    output: OutputOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Read a table that says of each thing what it is a kind of."""
+    names = None if classes is None else read_classes(classes)
+    _finish(from_parents(read_parents(source), names), output, json)
+
+
+@app.command(epilog="Example: nbdt tree build shape random --classes cifar10 --seed 1")
+def shape(
+    kind: Annotated[Shape, typer.Argument(metavar="SHAPE", help="balanced, random or flat.")],
+    classes: Annotated[
+        str,
+        typer.Option("--classes", metavar="LIST", help=f"The classes: {LIST_OF_CLASSES}."),
+    ],
+    branching: BranchingOption = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Of a random tree.", show_default="0")
+    ] = None,
+    output: OutputOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a tree that knows nothing of its classes, to compare others with."""
+    names = read_classes(classes)
+    options = given(branching=branching, seed=seed)
+    make, takes = SHAPES[kind]
+    for name in options.keys() - takes:
+        raise InputError(f"a {kind} tree has no {name}; leave --{name} out.")
+    _finish(make(names, **options), output, json)
+
+
+def _finish(tree: Hierarchy, output: str | None, json: bool) -> None:
+    if output is not None:
+        write_any_tree(tree, output)
+        tell_of(tree, output, json)
+    elif json:
+        say_json(to_dict(tree))
+    else:
+        say(str(tree))

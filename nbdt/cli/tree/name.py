@@ -1,0 +1,89 @@
+"""`nbdt tree name`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nbdt.cli.inputs import is_model, node_of, read_tree
+from nbdt.cli.options import JsonOption
+from nbdt.cli.tree.files import tell_of, write_any_tree
+from nbdt.errors import InputError
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.edit import rename
+from nbdt.hierarchy.naming import name_by_leaves, name_by_taxonomy
+from nbdt.pretrained.replacement import replace_hierarchy
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: nbdt tree name my-model --node 14 --to 'striped animal'")
+def name(
+    source: Annotated[
+        str, typer.Argument(metavar="TREE", help="A file, a model's folder, or a bundled tree.")
+    ],
+    taxonomy: Annotated[
+        str | None,
+        typer.Option(
+            "--taxonomy",
+            metavar="TREE",
+            help="Name each inner node as this tree calls its classes.",
+        ),
+    ] = None,
+    by_leaves: Annotated[
+        bool,
+        typer.Option(
+            "--by-leaves", metavar="", help="Name each inner node by its most central classes."
+        ),
+    ] = False,
+    node: Annotated[
+        str | None,
+        typer.Option("--node", metavar="NODE", help="Rename the node of this name or id."),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="NAME", help="What to call that node.")
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write the tree.",
+            show_default="where it is",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Name a tree's inner nodes, or rename one node.
+
+    A model's folder and a file are changed in place, unless --output says otherwise.
+    """
+    if [taxonomy is not None, by_leaves, node is not None].count(True) != 1:
+        raise InputError("give one of --taxonomy TREE, --by-leaves, and --node NODE --to NAME.")
+    if (node is None) != (to is None):
+        raise InputError("--node says which node and --to what to call it; give both or neither.")
+    tree = read_tree(source)
+    if taxonomy is not None:
+        named = name_by_taxonomy(tree, read_tree(taxonomy))
+    elif node is not None and to is not None:
+        named = rename(tree, {node_of(tree, node): to})
+    else:
+        named = name_by_leaves(tree)
+    tell_of(named, _kept(named, source, output), json)
+
+
+def _kept(tree: Hierarchy, source: str, output: str | None) -> str:
+    """Writes the tree where it belongs; gives the place."""
+    if output is None and is_model(source):
+        replace_hierarchy(source, tree)
+        return source
+    target = source if output is None else output
+    if output is None and not Path(source).is_file():
+        raise InputError(
+            f"{source}: bundled trees stay as they are; say where to write by --output."
+        )
+    write_any_tree(tree, target)
+    return target

@@ -1,0 +1,99 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nbdt.data import ImageFolder
+from nbdt.evaluation import accuracy_by_rule
+from nbdt.model import NBDT
+from tests.cli.conftest import Run, is_one_sentence
+
+
+@pytest.fixture
+def copied(images: Path, tmp_path: Path) -> Path:
+    """The labelled images, to be changed."""
+    shutil.copytree(images, tmp_path / "data")
+    return tmp_path / "data"
+
+
+def test_the_table_is_that_of_the_library(run: Run, model: Path, images: Path) -> None:
+    loaded = NBDT.from_pretrained(model)
+    assert loaded.preprocessing is not None
+    samples = ImageFolder(images, loaded.preprocessing, classes=loaded.classes)
+    with torch.no_grad():
+        batches = [(loaded.logits(x[None]), torch.tensor([label])) for x, label in samples]  # type: ignore[misc]
+    table = accuracy_by_rule(batches, loaded.hierarchy)
+    assert table.samples == 20
+
+    result = run("evaluate", model, images)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"{table}\n"
+    document = json.loads(run("evaluate", model, images, "--json").stdout)
+    assert document == {
+        "model": str(model), "data": str(images), **table.to_dict(), "failed": {}
+    }  # fmt: skip
+
+
+def test_an_image_that_cannot_be_read_is_named_and_left_out(
+    run: Run, model: Path, copied: Path
+) -> None:
+    (copied / "five" / "2.png").write_bytes(b"no image")
+    result = run("evaluate", model, copied, "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert document["samples"] == 20
+    assert list(document["failed"]) == [str(copied / "five" / "2.png")]
+    assert document["failed"][str(copied / "five" / "2.png")].startswith("this is not an image")
+    assert is_one_sentence(result.stderr)
+    assert result.stderr.count("2.png") == 1
+
+
+def test_where_no_image_can_be_read_there_is_no_table(run: Run, model: Path, copied: Path) -> None:
+    for path in copied.rglob("*.png"):
+        path.write_bytes(b"no image")
+    result = run("evaluate", model, copied)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 21
+    assert result.stderr.endswith("data: none of its 20 images could be used.\n")
+
+
+def test_folders_that_are_not_the_classes_are_refused(run: Run, model: Path, copied: Path) -> None:
+    shutil.rmtree(copied / "nine")
+    result = run("evaluate", model, copied)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "1 classes without a subfolder (nine)" in result.stderr
+    assert is_one_sentence(result.stderr)
+    assert run("evaluate", model, copied, "--partial").exit_code == 0
+
+    (copied / "one").rename(copied / "ten")
+    result = run("evaluate", model, copied, "--partial")
+    assert result.exit_code == 2
+    assert "1 unknown to the model (ten)" in result.stderr
+
+
+def test_a_folder_that_is_not_there(run: Run, model: Path) -> None:
+    result = run("evaluate", model, "gone")
+    assert (result.exit_code, result.stderr) == (2, "nbdt: gone: there is no such folder.\n")
+
+
+def test_an_answer_of_nan_fails_for_its_image_only(
+    run: Run, model: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = NBDT.logits
+    brightest = max(
+        float(x.mean())
+        for x, _ in ImageFolder(images, NBDT.from_pretrained(model).preprocessing)  # type: ignore[misc,arg-type]
+    )
+
+    def poisoned(self: NBDT, x: Tensor) -> Tensor:
+        bad = x.mean(dim=(1, 2, 3))[:, None] > brightest - 1e-6
+        return torch.where(bad, torch.nan, logits(self, x))
+
+    monkeypatch.setattr(NBDT, "logits", poisoned)
+    result = run("evaluate", model, images, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["samples"] == 19
+    assert "the network's answer to it holds NaN or infinity" in result.stderr

@@ -1,0 +1,168 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nbdt.data import open_image
+from nbdt.explain import Explanation
+from nbdt.model import NBDT
+from nbdt.preprocessing import Preprocessing
+from tests.cli.conftest import Run, is_one_sentence, make_model
+
+
+def explained(model: Path, image: Path, **options: str) -> Explanation:
+    loaded = NBDT.from_pretrained(model)
+    assert loaded.preprocessing is not None
+    mode = loaded.preprocessing.mode
+    batch = loaded.preprocessing.batch([open_image(image, mode)])
+    return loaded.explain(batch, **options)[0]  # type: ignore[arg-type]
+
+
+def test_one_image_is_explained_as_the_library_explains_it(
+    run: Run, model: Path, images: Path
+) -> None:
+    image = images / "three" / "0.png"
+    result = run("explain", model, image)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"{explained(model, image)}\n"
+
+
+def test_json_holds_the_explanation(run: Run, model: Path, images: Path) -> None:
+    image = images / "three" / "0.png"
+    result = run("explain", model, image, "--json", "--rule", "hard")
+    document = json.loads(result.stdout)
+    assert document.keys() == {"image", "explanation"}
+    assert document["image"] == str(image)
+    found, expected = (
+        Explanation.from_dict(document["explanation"]),
+        explained(model, image, rule="hard"),
+    )
+    assert found == expected
+    assert found.rule == "hard"
+
+
+def test_the_likeliest_classes_are_named(run: Run, model: Path, images: Path) -> None:
+    image = images / "three" / "0.png"
+    explanation = explained(model, image)
+    text = run("explain", model, image, "--top", "2").stdout.splitlines()
+    percent = 100 * explanation.probability
+    start = f"Likeliest: {explanation.prediction_name} {percent:.1f} %, "
+    assert text[-1].startswith(f"{start}{explanation.runner_up_name} ")
+    top = json.loads(run("explain", model, image, "--top", "99", "--json").stdout)["top"]
+    assert len(top) == 10
+    assert top[0]["class"] == explanation.prediction
+    assert top[0]["name"] == explanation.prediction_name
+    assert sum(one["probability"] for one in top) == pytest.approx(1, abs=1e-5)
+
+
+def test_what_cannot_be_read_is_named_and_the_others_get_their_answer(
+    run: Run, model: Path, images: Path, tmp_path: Path
+) -> None:
+    good = images / "three" / "0.png"
+    (tmp_path / "broken.png").write_bytes(good.read_bytes()[:60])
+    (tmp_path / "empty").mkdir()
+    wrong = ["broken.png", "gone.png", "empty", "digits.txt"]
+    (tmp_path / "digits.txt").write_text("no image")
+    result = run("explain", model, *wrong[:2], good, *wrong[2:], images / "four")
+    assert result.exit_code == 1
+    assert [line.split(":")[1].strip() for line in result.stderr.splitlines()] == wrong
+    assert all(line.count(line.split(":")[1]) == 1 for line in result.stderr.splitlines())
+    shown = [line for line in result.stdout.splitlines() if line.endswith(".png")]
+    assert shown == [str(good), *(str(images / "four" / f"{i}.png") for i in (0, 1))]
+    assert str(explained(model, good)) in result.stdout
+
+
+def test_json_tells_of_failures_too_in_order(
+    run: Run, model: Path, images: Path, tmp_path: Path
+) -> None:
+    good = images / "three" / "0.png"
+    result = run("explain", model, "gone.png", good, "--json")
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert first == {"image": "gone.png", "error": "there is no such file."}
+    assert second["image"] == str(good)
+    assert result.exit_code == 1
+    assert is_one_sentence(result.stderr)
+
+
+def test_an_image_on_standard_input(run: Run, model: Path, images: Path) -> None:
+    image = images / "three" / "0.png"
+    result = run("explain", model, "-", stdin=image.read_bytes())
+    assert result.stdout == f"{explained(model, image)}\n"
+    nothing = run("explain", model, "-")
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+    assert nothing.stderr == "nbdt: -: the file is empty.\n"
+
+
+def test_many_images_are_read_a_batch_at_a_time(
+    run: Run, model: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    explain = NBDT.explain
+
+    def counted(self: NBDT, x: Tensor, rule: str | None = None) -> list[Explanation]:
+        sizes.append(len(x))
+        return explain(self, x, rule)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(NBDT, "explain", counted)
+    result = run("explain", model, images, images, "--json")
+    assert result.exit_code == 0
+    assert sizes == [32, 8]
+    named = [json.loads(line)["image"] for line in result.stdout.splitlines()]
+    assert named == 2 * sorted(map(str, images.rglob("*.png")))
+
+
+def test_images_of_different_sizes_share_no_batch(run: Run, tmp_path: Path) -> None:
+    make_model(tmp_path / "model", Preprocessing(mode="L"))
+    for name, size in (("a", (8, 8)), ("b", (9, 7)), ("c", (1, 1)), ("d", (8, 8))):
+        Image.new("L", size).save(tmp_path / f"{name}.png")
+    result = run("explain", "model", "a.png", "b.png", "c.png", "d.png")
+    assert result.exit_code == 1  # one pixel is too few for a pooling
+    assert result.stderr.startswith("nbdt: c.png: the network cannot take it: ")
+    assert is_one_sentence(result.stderr)
+    assert result.stdout.count("Predicted") == 3
+
+
+def test_a_model_without_preprocessing_is_refused(run: Run, tmp_path: Path) -> None:
+    make_model(tmp_path / "model", None)
+    result = run("explain", "model", "x.png")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "model: this model does not say how an image becomes its input" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["gone", "text", "empty"])
+def test_what_is_no_model_is_refused(name: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no folder")
+    (tmp_path / "empty").mkdir()
+    result = run("explain", name, "x.png", "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert name in result.stderr
+    assert is_one_sentence(result.stderr)
+
+
+def test_weights_that_were_changed_are_refused(run: Run, tmp_path: Path) -> None:
+    make_model(tmp_path / "model", Preprocessing(mode="L", resize=(8, 8)))
+    weights = tmp_path / "model" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    result = run("explain", "model", "x.png")
+    assert result.exit_code == 2
+    assert "is not the one that was saved" in result.stderr
+
+
+def test_a_network_that_answers_nan_fails_for_that_image_only(
+    run: Run, model: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poisoned(self: NBDT, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        return torch.where(x.mean(dim=(1, 2, 3))[:, None] > 0.99, torch.nan, logits)
+
+    monkeypatch.setattr(NBDT, "logits", poisoned)
+    Image.new("L", (8, 8), 255).save("white.png")
+    result = run("explain", model, images / "one", "white.png")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("nbdt: white.png: ")
+    assert result.stdout.count("Predicted") == 2

@@ -1,0 +1,98 @@
+import json
+
+import pytest
+from rich.console import Console
+
+from nbdt.cli import output
+from nbdt.cli.output import complain, note, progress, say, say_json, say_table, working
+
+
+@pytest.fixture
+def terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes both streams terminals, as far as rich can tell."""
+    monkeypatch.setattr(
+        output, "Console", lambda **options: Console(force_terminal=True, width=60, **options)
+    )
+
+
+def test_text_is_printed_as_it_is_but_for_what_commands_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = "[bold]:smile: " + "x" * 300
+    say(f"{line}\n├─ \x1b[2Jcat\r\udcff")
+    assert capsys.readouterr().out == f"{line}\n├─ \\x1b[2Jcat\\r\\udcff\n"
+
+
+def test_json_is_one_line_of_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    say_json({"name": "café\n", "path": "\udcff"})
+    out = capsys.readouterr().out
+    assert out == '{"name": "caf\\u00e9\\n", "path": "\\udcff"}\n'
+    assert json.loads(out)["name"] == "café\n"
+
+
+def test_a_table_has_words_on_the_left_and_numbers_on_the_right(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say_table(["tree", "classes"], [["[red]a", "10"], ["b" * 100, "1,000"]])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [
+        ["tree", "classes"],
+        ["[red]a", "10"],
+        ["b" * 100, "1,000"],
+    ]
+    assert lines[1].rstrip().endswith("     10")
+    assert len({len(line.rstrip()) for line in lines}) == 1
+
+
+def test_messages_are_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("one\ntwo\x1b")
+    note("three\n")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "nbdt: one two\\x1b\nnote: three\n"
+
+
+def test_without_a_terminal_there_is_no_bar_and_no_colour(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with working("Loading"), progress("Explaining", 2) as advance:
+        advance()
+        say("cat", bold=True)
+    assert capsys.readouterr() == ("cat\n", "")
+
+
+@pytest.mark.usefixtures("terminals")
+def test_on_a_terminal_a_bar_is_drawn_on_standard_error_and_taken_away(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress("Explaining", 2) as advance:
+        advance()
+        say_json("cat")
+        complain("no dog")
+    captured = capsys.readouterr()
+    assert captured.out == '"cat"\n'
+    assert "Explaining" in captured.err
+    assert "1/2" in captured.err
+    assert "nbdt: no dog" in captured.err
+    assert captured.err.endswith("\x1b[2K")
+
+
+@pytest.mark.usefixtures("terminals")
+def test_a_bar_is_not_drawn_between_results_on_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress("Explaining", 2, between_results=True) as advance:
+        advance()
+        say("cat", bold=True)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "\x1b[1mcat" in captured.out
+
+
+@pytest.mark.usefixtures("terminals")
+def test_on_a_terminal_it_says_what_is_being_done(capsys: pytest.CaptureFixture[str]) -> None:
+    with working("Loading …"):
+        pass
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Loading …" in captured.err

@@ -1,0 +1,170 @@
+import sys
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from nbdt.errors import FormatError, InputError, NotFoundError
+from nbdt.pretrained.checkpoint import load_checkpoint
+
+
+def network() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+
+
+@pytest.fixture
+def trained() -> nn.Sequential:
+    return network()
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    states = one.state_dict(), other.state_dict()
+    return all(torch.equal(states[0][name], states[1][name]) for name in states[1])
+
+
+def test_a_safetensors_file_is_read(trained: nn.Sequential, tmp_path: Path) -> None:
+    save_file(trained.state_dict(), tmp_path / "net.safetensors")
+    loaded = network()
+    load_checkpoint(loaded, tmp_path / "net.safetensors")
+    assert same(loaded, trained)
+
+
+def test_one_whose_length_looks_like_a_pickle_is_too(
+    trained: nn.Sequential, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.safetensors"
+    for padding in range(0, 2000, 8):  # until the header's length begins with the byte 0x80
+        save_file(trained.state_dict(), path, metadata={"note": "x" * padding})
+        if path.read_bytes()[0] == 0x80:
+            break
+    assert path.read_bytes()[0] == 0x80
+    loaded = network()
+    load_checkpoint(loaded, path)
+    assert same(loaded, trained)
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda state, net: state,
+        lambda state, net: OrderedDict(state),
+        lambda state, net: {"net": state, "acc": 81.0, "epoch": 3},
+        lambda state, net: {"state_dict": state, "best": torch.tensor(1.0)},
+        lambda state, net: {"model": state, "optimizer": {"lr": 0.1}},
+        lambda state, net: {f"module.{name}": tensor for name, tensor in state.items()},
+        lambda state, net: {"net": {f"module.{k}": v for k, v in state.items()}},
+        lambda state, net: net,
+        lambda state, net: {"model": net, "epoch": 3},
+        lambda state, net: nn.DataParallel(net),
+    ],
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_torch_saves_is_read_if_it_is_trusted(
+    saved: Any, zipped: bool, trained: nn.Sequential, tmp_path: Path
+) -> None:
+    torch.save(
+        saved(trained.state_dict(), trained),
+        tmp_path / "net.pth",
+        _use_new_zipfile_serialization=zipped,
+    )
+    with pytest.raises(InputError, match=r"net\.pth is a pickle, which can run any code"):
+        load_checkpoint(network(), tmp_path / "net.pth")
+    loaded = network()
+    load_checkpoint(loaded, tmp_path / "net.pth", trust_pickle=True)
+    assert same(loaded, trained)
+
+
+def test_views_and_other_types_become_the_networks_own(
+    trained: nn.Sequential, tmp_path: Path
+) -> None:
+    state: dict[str, Tensor] = {k: v.double() for k, v in trained.state_dict().items()}
+    state["0.weight"] = state["0.weight"].t().contiguous().t()
+    state["1.num_batches_tracked"] = torch.tensor(0)
+    state["0.bias"] = torch.cat([state["0.bias"], state["0.bias"]])[:3]
+    torch.save(state, tmp_path / "net.pt")
+    loaded = network()
+    load_checkpoint(loaded, tmp_path / "net.pt", trust_pickle=True)
+    assert same(loaded, trained)
+    assert loaded[0].weight.dtype == torch.float32
+
+
+class Attack:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.write_text, (self.path, "done")
+
+
+def test_no_code_in_a_pickle_runs_unless_it_is_trusted(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    torch.save({"net": Attack(victim)}, tmp_path / "net.pth")
+    with pytest.raises(InputError):
+        load_checkpoint(network(), tmp_path / "net.pth")
+    assert not victim.exists()
+    with pytest.raises(FormatError, match="holds no state dict"):
+        load_checkpoint(network(), tmp_path / "net.pth", trust_pickle=True)
+    assert victim.exists()
+
+
+def test_the_restricted_reader_is_tried_first(
+    trained: nn.Sequential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(trained.state_dict(), tmp_path / "net.pth")
+    asked: list[bool] = []
+    load = torch.load
+
+    def watched(*args: Any, weights_only: bool, **kwargs: Any) -> Any:
+        asked.append(weights_only)
+        return load(*args, weights_only=weights_only, **kwargs)
+
+    monkeypatch.setattr(torch, "load", watched)
+    load_checkpoint(network(), tmp_path / "net.pth", trust_pickle=True)
+    assert asked == [True]
+
+
+@pytest.mark.parametrize(
+    ("saved", "said"),
+    [
+        ([1, 2], "holds no state dict, neither by itself nor as net, state_dict, model"),
+        ({"epoch": 3}, "holds no state dict"),
+        ({"net": {"epoch": 3}}, "holds no state dict"),
+        ({"0.weight": torch.zeros(3, 4)}, "does not fit the network: 5 tensors missing"),
+        (nn.Linear(4, 3), "does not fit the network"),
+    ],
+)
+def test_a_pickle_of_something_else(saved: Any, said: str, tmp_path: Path) -> None:
+    torch.save(saved, tmp_path / "net.pth")
+    with pytest.raises(FormatError, match=rf"net\.pth {said}"):
+        load_checkpoint(network(), tmp_path / "net.pth", trust_pickle=True)
+
+
+def test_a_file_that_is_damaged_or_none(
+    trained: nn.Sequential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(trained.state_dict(), tmp_path / "net.pth")
+    whole = (tmp_path / "net.pth").read_bytes()
+    (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
+    torch.save({"net": Missing()}, tmp_path / "gone.pth")
+    monkeypatch.delattr(sys.modules[__name__], "Missing")
+    (tmp_path / "bad.pth").write_bytes(b"\x80\x02" + b"junk" * 9)
+    for name in ("cut.pth", "gone.pth", "bad.pth"):
+        with pytest.raises(FormatError, match=rf"{name} cannot be unpickled: "):
+            load_checkpoint(network(), tmp_path / name, trust_pickle=True)
+    (tmp_path / "text.bin").write_bytes(b"no weights")
+    with pytest.raises(FormatError, match="not a whole safetensors file"):
+        load_checkpoint(network(), tmp_path / "text.bin")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_checkpoint(network(), tmp_path)
+    with pytest.raises(NotFoundError, match="there is no such file"):
+        load_checkpoint(network(), tmp_path / "none.pth")
+
+
+class Missing:
+    """A class that is not there any more when it is unpickled."""
