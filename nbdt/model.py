@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from nbdt.heads.contracts import unwrapped
 from nbdt.hierarchy import Hierarchy
 from nbdt.preprocessing import Preprocessing
 from nbdt.pretrained import ModelConfig, load_tensors, read_model, write_model
-from nbdt.rules import Rule, Score, TreeLayout, hard_predict, soft_log_probs
+from nbdt.rules import RULES, SCORES, Rule, Score, TreeLayout, hard_predict, soft_log_probs
 
 
 class NBDT(nn.Module):
@@ -82,8 +82,8 @@ class NBDT(nn.Module):
         if not isinstance(hierarchy, Hierarchy):
             raise InputError(f"hierarchy has to be a Hierarchy, got {type(hierarchy).__name__}.")
         check_classifier(network)
-        self.score: Score = _chosen("score", score, get_args(Score))
-        self.rule: Rule = _chosen("rule", rule, get_args(Rule))
+        self.score: Score = _chosen("score", score, SCORES)
+        self.rule: Rule = _chosen("rule", rule, RULES)
         self.preprocessing = preprocessing
         self.builder = Builder(builder) if isinstance(builder, str) else builder
         if builder is None:
@@ -228,9 +228,9 @@ class NBDT(nn.Module):
             >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
             >>> print(NBDT(nn.Identity(), tree).explain(torch.tensor([[3.0, 2.0, 0.0]]))[0])
             Predicted cat (71 %); the network agrees.
-            Path: thing → animal 96 % → cat 73 %.
-            Closest decision: cat 73 % over dog 27 % at animal.
-            Runner-up: dog (26 %), which parts from cat at animal.
+            Path: thing → animal (96 %) → cat (73 %).
+            Closest decision: cat (73 %) over dog (27 %) at animal.
+            Runner-up: dog (26 %); the two part at animal.
         """
         rule = self._rule(rule)
         with _evaluating(self):
@@ -309,12 +309,14 @@ class NBDT(nn.Module):
                     "torchvision, timm or nbdt; build it yourself and pass it: "
                     "NBDT.from_pretrained(folder, network=…)."
                 )
-            network = config.builder.build()
+            # Random first weights, soon replaced, should not use up the caller's random numbers.
+            with torch.random.fork_rng(devices=[]):
+                network = config.builder.build()
         model = cls(
             network,
             saved.hierarchy,
-            _chosen("score", config.score, get_args(Score)),
-            _chosen("rule", config.rule, get_args(Rule)),
+            _chosen("score", config.score, SCORES),
+            _chosen("rule", config.rule, RULES),
             preprocessing=config.preprocessing,
             builder=config.builder,
             head=config.head,
@@ -328,7 +330,7 @@ class NBDT(nn.Module):
         return f"score={self.score!r}, rule={self.rule!r}"
 
     def _rule(self, rule: Rule | None) -> Rule:
-        chosen: Rule = _chosen("rule", self.rule if rule is None else rule, get_args(Rule))
+        chosen: Rule = _chosen("rule", self.rule if rule is None else rule, RULES)
         return chosen
 
     def _find_head(self) -> str | None:

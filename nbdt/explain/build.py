@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from nbdt.explain.geometry import FeatureGeometry
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.rules import (
+    RULES,
     Rule,
     Score,
     TreeLayout,
@@ -62,16 +63,16 @@ def explain_logits(
         >>> first, second = explain_logits(logits, TreeLayout(tree))
         >>> print(first)
         Predicted cat (71 %); the network agrees.
-        Path: thing → animal 96 % → cat 73 %.
-        Closest decision: cat 73 % over dog 27 % at animal.
-        Runner-up: dog (26 %), which parts from cat at animal.
+        Path: thing → animal (96 %) → cat (73 %).
+        Closest decision: cat (73 %) over dog (27 %) at animal.
+        Runner-up: dog (26 %); the two part at animal.
         >>> second.prediction_name, second.runner_up_name, second.parts_at_name
         ('car', 'dog', 'thing')
     """
     tree = layout.hierarchy
     unmasked = _unmasked_rows(logits, tree.num_classes)
-    if rule not in get_args(Rule):
-        raise InputError(f"rule is one of {', '.join(get_args(Rule))}; got {rule!r}.")
+    if rule not in RULES:
+        raise InputError(f"rule is one of {', '.join(RULES)}; got {rule!r}.")
     if geometry is not None and geometry.hierarchy != tree:
         raise InputError("the geometry belongs to another tree; make one for this tree.")
 

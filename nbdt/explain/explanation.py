@@ -81,9 +81,9 @@ class Explanation:
         Explanation('cat', probability 0.7350, 2 decisions, network 'cat')
         >>> print(explanation)
         Predicted cat (74 %); the network agrees.
-        Path: thing → animal 98 % → cat 75 %.
-        Closest decision: cat 75 % over dog 25 % at animal.
-        Runner-up: dog (24 %), which parts from cat at animal.
+        Path: thing → animal (98 %) → cat (75 %).
+        Closest decision: cat (75 %) over dog (25 %) at animal.
+        Runner-up: dog (24 %); the two part at animal.
         >>> Explanation.from_dict(explanation.to_dict()) == explanation
         True
     """
@@ -214,12 +214,12 @@ class Explanation:
 
     def _headline(self) -> Iterator[str]:
         """What was answered, and whether the network says so too."""
-        likeliest = f"{_plain(self.prediction_name)} ({_percent(self.probability)})"
+        likeliest = _with_percent(self.prediction_name, self.probability)
         if self.stopped_at is None:
             says = "agrees" if self.agrees else f"says {_plain(self.network_prediction_name)}"
             yield f"Predicted {likeliest}; the network {says}."
         else:
-            answer = f"{_plain(self.answer_name)} ({_percent(self.answer_probability)})"
+            answer = _with_percent(self.answer_name, self.answer_probability)
             says = f"the network says {_plain(self.network_prediction_name)}"
             yield f"Stopped at {answer}, too unsure to go on to {likeliest}; {says}."
         if self.guarantee is not None:
@@ -230,8 +230,8 @@ class Explanation:
         """The path, its closest decision, and the runner-up."""
         closest = self.closest
         sibling = closest.nearest_sibling
-        taken = f"{_plain(closest.child_name)} {_percent(closest.probability)}"
-        other = f"{_plain(closest.name_of(sibling))} {_percent(closest.probability_of(sibling))}"
+        taken = _with_percent(closest.child_name, closest.probability)
+        other = _with_percent(closest.name_of(sibling), closest.probability_of(sibling))
         if len(self.path) == 1:
             more = len(closest.children) - 2
             yield f"One decision: {taken} over {other}{f' and {more} more' if more else ''}."
@@ -244,13 +244,12 @@ class Explanation:
                 yield f"At {where} it takes {taken} against {other}, as the whole path is likelier."
             else:
                 yield f"Closest decision: {taken} over {other} at {where}."
-        rival = f"{_plain(self.runner_up_name)} ({_percent(self.runner_up_probability)})"
-        parting = f"{_plain(self.prediction_name)} at {_plain(self.parts_at_name)}"
-        yield f"Runner-up: {rival}, which parts from {parting}."
+        rival = _with_percent(self.runner_up_name, self.runner_up_probability)
+        yield f"Runner-up: {rival}; the two part at {_plain(self.parts_at_name)}."
 
     def _steps(self) -> str:
         """The children taken with their probabilities; the middle of a long path in sum."""
-        steps = [f"{_plain(d.child_name)} {_percent(d.probability)}" for d in self.path]
+        steps = [_with_percent(d.child_name, d.probability) for d in self.path]
         if len(steps) > _LONGEST_PATH:
             middle = math.prod(d.probability for d in self.path[2:-2])
             steps[2:-2] = [f"… {len(steps) - 4} more, together {_percent(middle)} …"]
@@ -267,6 +266,11 @@ class Explanation:
 def _plain(name: str) -> str:
     """The name on one line, whatever white space it holds."""
     return " ".join(name.split())
+
+
+def _with_percent(name: str, probability: float) -> str:
+    # In parentheses, as names may end in numbers of their own ("cat, dog, +3").
+    return f"{_plain(name)} ({_percent(probability)})"
 
 
 def _percent(probability: float) -> str:

@@ -1,6 +1,8 @@
 """How logits walk the tree: scores of nodes, decisions, and soft and hard answers."""
 
 from nbdt.rules.functional import (
+    RULES,
+    SCORES,
     Rule,
     Score,
     decision_log_probs,
@@ -12,6 +14,8 @@ from nbdt.rules.layout import TreeLayout
 from nbdt.rules.modules import HardRules, SoftRules
 
 __all__ = [
+    "RULES",
+    "SCORES",
     "HardRules",
     "Rule",
     "Score",

@@ -29,10 +29,13 @@ def to_rows(
     """A transposed, contiguous copy; `pad` it where it is going to be transposed back."""
     batch, columns = samples.shape
     extra = PADDING if pad and batch % AWKWARD_STRIDE == 0 else 0
+    # As a batch of one: for two dimensions torch takes a single-threaded route.
+    turned = samples.unsqueeze(0).transpose(1, 2)
+    if not extra:
+        return turned.contiguous().squeeze(0)
     rows = samples.new_empty(columns, batch + extra)
     rows[:, batch:] = 0
-    # As a batch of one: for two dimensions torch takes a single-threaded route.
-    rows[:, :batch].unsqueeze(0).copy_(samples.unsqueeze(0).transpose(1, 2))
+    rows[:, :batch].unsqueeze(0).copy_(turned)
     return rows
 
 
@@ -116,9 +119,10 @@ def greedy_leaves(scores: Tensor, layout: TreeLayout) -> Tensor:
         else:  # ties: the first of the highest
             out.fill_(1).scatter_(0, first_max(block.movedim(0, -2)).unsqueeze(0), 0)
     # One class has missed no decision on its path; its number is all that is left of the sum.
+    # As a product of matrices this would be rounded under autocast.
     reached = path_sums(missed, layout).neg_().add_(1).clamp_min_(0)
     numbers = torch.arange(layout.num_classes, device=scores.device, dtype=scores.dtype)
-    return (numbers @ reached).long()
+    return reached.mul_(numbers.unsqueeze(1)).sum(0).long()
 
 
 def soft_mean(logits: Float[Tensor, "batch classes"], layout: TreeLayout) -> Tensor:

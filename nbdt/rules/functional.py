@@ -26,6 +26,8 @@ from nbdt.rules.layout import TreeLayout
 
 Score = Literal["mean", "logsumexp"]
 Rule = Literal["soft", "hard"]
+SCORES: tuple[Score, ...] = get_args(Score)
+RULES: tuple[Rule, ...] = get_args(Rule)
 
 # What the fast way takes. exp() of a wider range of logits leaves what float32 holds at full
 # precision; and a float32 mean of larger logits is too coarse for probabilities to 1e-6.
@@ -126,7 +128,7 @@ def hard_predict(
         >>> hard_predict(torch.tensor([[2.0, 4.0, 3.5]]), layout, "mean")
         tensor([2])
     """
-    logits = _checked(logits.detach(), layout, score)
+    logits = _checked(logits, layout, score).detach()
     if not _ordinary(logits, layout, score):
         return scan.greedy_leaves(_scan_scores(logits, layout, score), layout)
     flat = logits.reshape(-1, layout.num_classes)
@@ -136,8 +138,12 @@ def hard_predict(
 
 def _checked(logits: Tensor, layout: TreeLayout, score: Score) -> Tensor:
     """The logits in float32 or float64."""
-    if score not in get_args(Score):
-        raise InputError(f"score is one of {', '.join(get_args(Score))}; got {score!r}.")
+    if score not in SCORES:
+        raise InputError(f"score is one of {', '.join(SCORES)}; got {score!r}.")
+    if not isinstance(layout, TreeLayout):
+        raise InputError(f"layout has to be a TreeLayout; got {type(layout).__name__}.")
+    if not isinstance(logits, Tensor):
+        raise InputError(f"logits have to be a torch tensor; got {type(logits).__name__}.")
     if logits.ndim == 0 or logits.shape[-1] != layout.num_classes:
         raise InputError(
             f"the tree has {layout.num_classes} classes, so logits have to be of shape "

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import IntArray
 
@@ -39,6 +40,9 @@ class TreeLayout(nn.Module):
 
     Args:
         hierarchy: the tree.
+
+    Raises:
+        InputError: this is no Hierarchy.
 
     Attributes:
         hierarchy: the tree.
@@ -72,6 +76,8 @@ class TreeLayout(nn.Module):
 
     def __init__(self, hierarchy: Hierarchy) -> None:
         super().__init__()
+        if not isinstance(hierarchy, Hierarchy):
+            raise InputError(f"hierarchy has to be a Hierarchy, got {type(hierarchy).__name__}.")
         self.hierarchy = hierarchy
         self.num_classes = hierarchy.num_classes
         self.num_nodes = len(hierarchy)
@@ -95,17 +101,17 @@ class TreeLayout(nn.Module):
         if self.has_paths:
             leaves, leaf_offsets = _leaves_by_row(hierarchy, row_node)
             rows, row_offsets = _rows_by_leaf(leaves, leaf_offsets, self.num_classes)
-            self._keep("row_leaves", leaves)
-            self._keep("row_offsets", leaf_offsets)
-            self._keep("path_rows", rows)
-            self._keep("path_offsets", row_offsets)
+            self._keep("row_leaves", leaves, torch.int32)
+            self._keep("row_offsets", leaf_offsets, torch.int32)
+            self._keep("path_rows", rows, torch.int32)
+            self._keep("path_offsets", row_offsets, torch.int32)
 
         self.block_counts, blocks, place = _dyadic_blocks(start, sizes, self.num_classes)
         self._keep("blocks", blocks)
         self._keep("block_place", place)
 
-    def _keep(self, name: str, values: IntArray) -> None:
-        self.register_buffer(name, torch.tensor(values, dtype=torch.int64), persistent=False)
+    def _keep(self, name: str, values: IntArray, dtype: torch.dtype = torch.int64) -> None:
+        self.register_buffer(name, torch.tensor(values, dtype=dtype), persistent=False)
 
     def row_inverse_sizes(self, dtype: torch.dtype) -> Tensor:
         """One over the number of classes under each row's node; shape (nodes,)."""

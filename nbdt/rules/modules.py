@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import functional
-from nbdt.rules.functional import Score
+from nbdt.rules.functional import SCORES, Score
 from nbdt.rules.layout import TreeLayout
 
 
@@ -19,8 +17,8 @@ class _Rules(nn.Module):
 
     def __init__(self, hierarchy: Hierarchy, score: Score = "logsumexp") -> None:
         super().__init__()
-        if score not in get_args(Score):
-            raise InputError(f"score is one of {', '.join(get_args(Score))}; got {score!r}.")
+        if score not in SCORES:
+            raise InputError(f"score is one of {', '.join(SCORES)}; got {score!r}.")
         self.score: Score = score
         self.layout = TreeLayout(hierarchy)
 

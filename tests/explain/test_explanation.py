@@ -174,9 +174,9 @@ def test_a_damaged_document_is_refused_or_fits_the_schema(place, junk, action):
 def test_text_of_a_plain_prediction():
     assert str(CAT).splitlines() == [
         "Predicted cat (74 %); the network agrees.",
-        "Path: thing → animal 98 % → cat 75 %.",
-        "Closest decision: cat 75 % over dog 25 % at animal.",
-        "Runner-up: dog (24 %), which parts from cat at animal.",
+        "Path: thing → animal (98 %) → cat (75 %).",
+        "Closest decision: cat (75 %) over dog (25 %) at animal.",
+        "Runner-up: dog (24 %); the two part at animal.",
     ]
 
 
@@ -204,7 +204,7 @@ def test_text_when_the_path_goes_against_a_decision():
     )
     lines = str(replace(CAT, path=(contrary, ANIMAL))).splitlines()
     assert lines[2] == (
-        "At thing it takes animal 40 % against car 60 %, as the whole path is likelier."
+        "At thing it takes animal (40 %) against car (60 %), as the whole path is likelier."
     )
 
 
@@ -213,7 +213,7 @@ def test_text_of_a_flat_tree_is_short():
     flat = replace(CAT, path=(decision((3, "thing"), children, 0),), parts_at=3)
     assert str(flat).splitlines() == [
         "Predicted cat (81 %); the network agrees.",
-        "One decision: cat 81 % over dog 12 % and 1 more.",
+        "One decision: cat (81 %) over dog (12 %) and 1 more.",
     ]
 
 
@@ -228,8 +228,8 @@ def test_text_of_one_decision_against_a_group_names_the_runner_up():
         parts_at=4,
     )
     assert str(near).splitlines()[1:] == [
-        "One decision: car 90 % over animal 10 %.",
-        "Runner-up: cat (6 %), which parts from car at thing.",
+        "One decision: car (90 %) over animal (10 %).",
+        "Runner-up: cat (6 %); the two part at thing.",
     ]
 
 
@@ -240,7 +240,7 @@ def test_text_of_a_long_path_sums_up_its_middle():
     ]
     long = replace(CAT, path=tuple(steps), parts_at=10)
     assert str(long).splitlines()[1] == (
-        "Path: n10 → n11 90 % → n12 90 % → … 6 more, together 53 % … → n19 90 % → n20 90 %."
+        "Path: n10 → n11 (90 %) → n12 (90 %) → … 6 more, together 53 % … → n19 (90 %) → n20 (90 %)."
     )
     six = replace(CAT, path=tuple(steps[:6]), parts_at=10)
     assert "more" not in str(six)
@@ -260,7 +260,7 @@ def test_text_keeps_names_on_their_line():
     explanation = replace(CAT, path=(step,), parts_at=3, runner_up_name="b\nb")
     assert str(explanation).splitlines() == [
         "Predicted a cat (50 %); the network agrees.",
-        "One decision: a cat 50 % over b 50 %.",
+        "One decision: a cat (50 %) over b (50 %).",
     ]
 
 
