@@ -17,7 +17,6 @@ EXTRAS = {
     "text": ["transformers>=4.50"],
     "export": ["onnx>=1.18", "onnxscript>=0.5", "onnxruntime>=1.22"],
     "dev": [
-        "build>=1.2",
         "hypothesis>=6.100",
         "jsonschema>=4.20",
         "mypy>=1.15",
@@ -56,7 +55,7 @@ setup(
         "graphviz>=0.20",
         "pillow>=11",
         "safetensors>=0.5",
-        "typer>=0.15",
+        "typer>=0.20",
         "rich>=13.7",
         "jaxtyping>=0.3",
     ],

@@ -39,6 +39,7 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
     "demo": ("public names",),
     "server": ("public names",),
     "cli": ("demo", "server"),
+    "__main__": ("cli",),
 }
 
 # Everything that `make demo` does not install: these are imported inside functions, or by the
