@@ -32,7 +32,7 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 # What the fast way takes. exp() of a wider range of logits leaves what float32 holds at full
 # precision; and a float32 mean of larger logits is too coarse for probabilities to 1e-6.
 MAX_EXP_RANGE = 80.0
-MAX_MEAN_LOGIT = 64.0
+MAX_MEAN_LOGIT = 40.0
 
 
 def node_scores(

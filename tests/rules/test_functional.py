@@ -177,6 +177,25 @@ def test_ties_go_to_the_lower_id(way, score, branching):
 
 
 @pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("rule", RULES)
+def test_autocast_changes_nothing(way, rule, score):
+    layout = TreeLayout(random_hierarchy(1000, seed=1))
+    logits = sample(2, 8, 1000)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = rule(logits, layout, score)
+    assert torch.equal(found, rule(logits, layout, score))
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_gradients_after_a_first_call_in_inference_mode(score):
+    layout = TreeLayout(random_hierarchy(9, 1))
+    logits = sample(3, 2, 9, dtype=torch.float64).requires_grad_()
+    with torch.inference_mode():
+        soft_log_probs(logits.detach(), layout, score)
+    assert gradcheck(lambda z: soft_log_probs(z, layout, score), (logits,))
+
+
+@pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize("shape", [(), (2,), (2, 3), (0,), (2, 0, 3), (256,)])
 def test_any_leading_shape(way, score, shape):
     tree = random_hierarchy(9, seed=8, branching=3)
@@ -237,6 +256,7 @@ def test_rows_with_nan_give_nan_and_leave_the_others_alone(score):
         (torch.tensor(1.0), "mean", "3 classes"),
         (torch.zeros(2, 3, dtype=torch.long), "mean", "floating"),
         (torch.zeros(2, 3), "median", "median"),
+        (np.zeros((2, 3)), "mean", "torch tensor; got ndarray"),
     ],
 )
 @pytest.mark.parametrize("rule", RULES)
@@ -247,3 +267,13 @@ def test_bad_input_is_one_sentence(rule, logits, score, says):
         rule(logits, layout, score)
     assert isinstance(caught.value, NBDTError)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.usefixtures("unchecked")
+def test_a_tree_is_no_layout(rule):
+    tree = random_hierarchy(3, 0)
+    with pytest.raises(InputError, match="TreeLayout; got Hierarchy"):
+        rule(torch.zeros(2, 3), tree, "mean")
+    with pytest.raises(InputError, match="Hierarchy, got str"):
+        TreeLayout("tree")

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import shutil
 
 import pytest
 import torch
@@ -64,6 +65,17 @@ def test_compiles_whole(module, score, tree):
     logits = torch.randn(5, tree.num_classes)
     compiled = torch.compile(rules, fullgraph=True, backend="aot_eager")
     assert torch.allclose(compiled(logits).double(), rules(logits).double(), atol=1e-5)
+    torch.compiler.reset()
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(not shutil.which("g++"), reason="inductor needs a C++ compiler")
+def test_inductor_gives_the_same(logits):
+    for module, score in EVERY:
+        rules = module(TREE, score)
+        compiled = torch.compile(rules, fullgraph=True)
+        assert torch.allclose(compiled(logits).double(), rules(logits).double(), atol=1e-5)
     torch.compiler.reset()
 
 
