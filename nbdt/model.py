@@ -79,8 +79,10 @@ class NBDT(nn.Module):
         head: str | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(hierarchy, Hierarchy):
-            raise InputError(f"hierarchy has to be a Hierarchy, got {type(hierarchy).__name__}.")
+        if not isinstance(preprocessing, Preprocessing | None):
+            raise InputError(f"preprocessing has to be a Preprocessing, got {preprocessing!r:.80}.")
+        if not isinstance(builder, Builder | str | None):
+            raise InputError(f"builder has to be a Builder or its name, got {builder!r:.80}.")
         check_classifier(network)
         self.score: Score = _chosen("score", score, SCORES)
         self.rule: Rule = _chosen("rule", rule, RULES)
@@ -92,7 +94,7 @@ class NBDT(nn.Module):
         self.network = network
         self.layout = TreeLayout(hierarchy)
         self._head_given = head
-        self._head_found = self._find_head()
+        self._head_found, self._head_altered = self._find_head()
         device = self._logits_device()
         if device is not None:
             self.layout.to(device)
@@ -123,8 +125,9 @@ class NBDT(nn.Module):
         """
         output = self.network(**x) if isinstance(x, Mapping) else self.network(x)
         if isinstance(output, Mapping):
-            output = output.get("logits")
-        logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+            logits = output.get("logits")
+        else:
+            logits = getattr(output, "logits", output)
         if not isinstance(logits, Tensor):
             raise InputError(
                 f"the network returned {type(output).__name__}; expected a tensor of logits, or "
@@ -333,34 +336,31 @@ class NBDT(nn.Module):
         chosen: Rule = _chosen("rule", self.rule if rule is None else rule, RULES)
         return chosen
 
-    def _find_head(self) -> str | None:
-        """The path of the head, or None where it cannot be found and was not named."""
+    def _find_head(self) -> tuple[str | None, bool]:
+        """The head's path, None where it cannot be found, and whether its output is altered."""
         num_classes = self.hierarchy.num_classes
         try:
             head = find_head(self.network, self._head_given, num_classes=num_classes)
         except HeadError:
             if self._head_given is not None:
                 raise
-            return None
+            return None, False
         if head.num_classes != num_classes:
             raise InputError(
                 f"the network has {head.num_classes} classes (its head is {head.path!r}), but the "
                 f"tree has {num_classes}."
             )
-        return head.path
+        return head.path, head.altered
 
     def _logits_device(self) -> torch.device | None:
         """Where the logits will be, as far as it can be told before a call."""
-        if self._head_found is not None:
-            parameters = list(self.network.get_submodule(self._head_found).parameters())
-        else:
-            parameters = list(self.network.parameters())
+        parameters = list(self.network.get_submodule(self._head_found or "").parameters())
         device = parameters[-1].device if parameters else None
         return None if device is None or device.type == "meta" else device
 
     def _geometry(self) -> FeatureGeometry | None:
         """Where the nodes lie in feature space now, if the score and the head have it."""
-        if self.score != "mean" or self._head_found is None:
+        if self.score != "mean" or self._head_found is None or self._head_altered:
             return None
         head = find_head(self.network, self._head_found)
         if not isinstance(head.module, nn.Linear):

@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[1]
 UPSTREAM: dict[str, tuple[str, ...]] = {
     "errors": (),
     "hierarchies": (),
-    "hierarchy": ("errors", "hierarchies"),
+    "untrusted": ("errors",),
+    "files": ("untrusted",),
+    "hierarchy": ("files", "hierarchies"),
     "networks": ("errors",),
     "preprocessing": ("errors",),
     "builders": ("networks", "preprocessing"),

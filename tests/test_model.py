@@ -187,7 +187,7 @@ class TestForward:
         [
             (lambda x: (x,), "returned tuple; expected a tensor of logits"),
             (lambda x: None, "returned NoneType"),
-            (lambda x: {"loss": x}, "returned NoneType"),
+            (lambda x: {"loss": x}, "returned dict; expected a tensor of logits"),
             (lambda x: SimpleNamespace(logits=[1]), "returned SimpleNamespace"),
             (lambda x: x[0], r"shape \(batch, 3\); got \(3,\)"),
             (lambda x: x[:, :2], r"the tree has 3 classes.*got \(2, 2\)"),
@@ -238,6 +238,15 @@ class TestForward:
 
 
 class TestConstruction:
+    @pytest.mark.usefixtures("unchecked")
+    @pytest.mark.parametrize(
+        "wrong", [{"builder": 3}, {"preprocessing": "RGB"}, {"hierarchy": "cifar10/wordnet"}]
+    )
+    def test_wrong_types_are_refused_at_once(self, wrong):
+        (name,) = wrong
+        with pytest.raises(InputError, match=f"{name} has to be a "):
+            NBDT(small(), **{"hierarchy": TEN} | wrong)
+
     def test_number_of_classes_is_checked_where_the_head_is_found(self):
         with pytest.raises(InputError, match=r"network has 10 classes \(its head is 'linear'\)"):
             NBDT(small(), PETS)
@@ -427,6 +436,20 @@ class TestFeatureDistance:
         inputs = [torch.rand(1, 3, 32, 32), images(1), torch.randn(1, 3)]
         for model, x in zip(models, inputs, strict=True):
             assert model.explain(x)[0].path[0].feature_distance is None
+
+    def test_none_where_the_logits_are_scaled(self):
+        class Tempered(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.inner = nn.Sequential(nn.Linear(6, 3))
+                self.temperature = nn.Parameter(torch.tensor(2.0))
+
+            def forward(self, x):
+                return self.inner(x) / self.temperature
+
+        for net in (Tempered(), nn.Sequential(Tempered()), nn.DataParallel(Tempered())):
+            model = NBDT(net, PETS, score="mean")
+            assert model.explain(torch.randn(1, 6))[0].path[0].feature_distance is None
 
 
 @pytest.mark.usefixtures("unchecked")

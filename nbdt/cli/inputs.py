@@ -10,17 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdt.errors import FormatError, InputError, NotFoundError
+from nbdt.files import read_json, read_text
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert.untrusted import parsed_json
 from nbdt.hierarchy.library import (
     ClassInfo,
     list_datasets,
     load_classes,
     load_hierarchy,
-    read_json,
-    read_text,
 )
 from nbdt.hierarchy.lookup import node_ids
+from nbdt.untrusted import parsed_json
 
 # As in nbdt.pretrained, whose import takes seconds.
 TREE_OF_MODEL = "hierarchy.json"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from nbdt.errors import InputError
+from nbdt.files import replacing
 from nbdt.hierarchy.library import load_classes
 from nbdt.preprocessing import Preprocessing
 
@@ -127,21 +126,14 @@ class Digits:
 
         Example:
             >>> import tempfile
+            >>> from pathlib import Path
             >>> path = Path(tempfile.mkdtemp(), "seven.png")
             >>> load_digits().save_image(7, path)
             >>> path.read_bytes()[1:4]
             b'PNG'
         """
-        target = Path(path)
-        aside = target.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            try:
-                self.image(place).save(aside, format="PNG")
-                aside.replace(target)
-            finally:
-                aside.unlink(missing_ok=True)
-        except OSError as error:
-            raise InputError(f"{target}: cannot be written: {error.strerror}.") from error
+        with replacing(path) as file:
+            self.image(place).save(file, format="PNG")
 
 
 def load_digits() -> Digits:

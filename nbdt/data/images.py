@@ -54,11 +54,7 @@ def open_image(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
             raise NotFoundError(f"{file}: there is no such file.")
         if not file.is_file():
             raise InputError(f"{file}: this is not a file.")
-        if file.stat().st_size > MAX_BYTES:
-            raise InputError(
-                f"{file}: {file.stat().st_size / 1e6:.0f} MB are too much for an image; the limit "
-                f"is {MAX_BYTES / 1e6:.0f} MB."
-            )
+        _check_length(str(file), file.stat().st_size)
         data = file.read_bytes()
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
@@ -86,11 +82,7 @@ def decode_image(data: bytes, mode: str = "RGB", *, name: str = "the image") -> 
     """
     if not data:
         raise InputError(f"{name}: the file is empty.")
-    if len(data) > MAX_BYTES:
-        raise InputError(
-            f"{name}: {len(data) / 1e6:.0f} MB are too much for an image; the limit is "
-            f"{MAX_BYTES / 1e6:.0f} MB."
-        )
+    _check_length(name, len(data))
     Image.init()
     formats = [one for one in FORMATS if one in Image.OPEN]
     # On a broken file Pillow's decoders raise nearly anything: OSError, SyntaxError,
@@ -204,6 +196,14 @@ class ImageFolder(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         path, label = self.samples[index]
         return self.preprocessing(open_image(path, self.preprocessing.mode)), label
+
+
+def _check_length(name: str, length: int) -> None:
+    if length > MAX_BYTES:
+        raise InputError(
+            f"{name}: {length / 1e6:.0f} MB are too much for an image; the limit is "
+            f"{MAX_BYTES / 1e6:.0f} MB."
+        )
 
 
 def _upright(image: Image.Image) -> Image.Image:

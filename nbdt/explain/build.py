@@ -69,6 +69,8 @@ def explain_logits(
         >>> second.prediction_name, second.runner_up_name, second.parts_at_name
         ('car', 'dog', 'thing')
     """
+    if not isinstance(layout, TreeLayout):
+        raise InputError(f"layout has to be a TreeLayout, got {type(layout).__name__}.")
     tree = layout.hierarchy
     unmasked = _unmasked_rows(logits, tree.num_classes)
     if rule not in RULES:

@@ -23,13 +23,14 @@ from torch.fx.proxy import GraphAppendingTracer
 
 from nbdt.heads.head import is_linear
 
-# Calls after which the logits are still the same logits, or their relu, as in SqueezeNet.
+# Calls after which the logits are still the same logits.
 NEUTRAL_CALLS = frozenset(
     """flatten unflatten squeeze view reshape contiguous float dropout alpha_dropout
-    feature_alpha_dropout dropout1d dropout2d dropout3d relu relu_ log_softmax mean
+    feature_alpha_dropout dropout1d dropout2d dropout3d log_softmax mean
     avg_pool1d avg_pool2d avg_pool3d
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d""".split()  # noqa: SIM905
 )
+RELU_CALLS = frozenset({"relu", "relu_"})  # as in SqueezeNet
 SCALING_CALLS = frozenset({"mul", "div", "truediv"})
 SOFTMAX = "softmax"
 SIGMOID = "sigmoid"
@@ -53,11 +54,13 @@ class Ending:
             where it is something else: the input itself, a sum, a product of tensors, ….
         otherwise: what is returned instead, in words.
         squashing: ``"softmax"`` or ``"sigmoid"`` where one comes last, or None.
+        altered: whether a relu or a scale, such as a temperature, is on the way.
     """
 
     maker: str | None
     otherwise: str = ""
     squashing: str | None = None
+    altered: bool = False
 
 
 def ending(module: nn.Module) -> Ending | None:
@@ -65,7 +68,7 @@ def ending(module: nn.Module) -> Ending | None:
 
     Example:
         >>> ending(nn.Sequential(nn.Linear(4, 3), nn.Dropout(), nn.Softmax(dim=1)))
-        Ending(maker='0', otherwise='', squashing='softmax')
+        Ending(maker='0', otherwise='', squashing='softmax', altered=False)
     """
     tracer = _Tracer(fx.Graph())
     try:
@@ -112,6 +115,7 @@ def _is_copied(value: object) -> bool:
 
 def _way_back(node: fx.Node, module: nn.Module) -> Ending:
     squashing: str | None = None
+    altered = False
     while node.op != "placeholder":
         target = node.target
         step = target if isinstance(target, str) else getattr(target, "__name__", str(target))
@@ -119,16 +123,18 @@ def _way_back(node: fx.Node, module: nn.Module) -> Ending:
             called = module.get_submodule(step)
             inside = None if is_linear(called) else ending(called)
             if inside is None or inside.otherwise != THE_INPUT:
-                return Ending(step, "", squashing)
-            squashed = inside.squashing
+                return Ending(step, "", squashing, altered)
+            squashed, alters = inside.squashing, inside.altered
         else:
             squashed = SQUASHING_CALLS.get(step)
-            neutral = step in NEUTRAL_CALLS or _takes_logits(node) or _scales(node, step)
-            if not squashed and not neutral:
+            alters = step in RELU_CALLS or _scales(node, step)
+            neutral = step in NEUTRAL_CALLS or _takes_logits(node)
+            if not (squashed or alters or neutral):
                 return Ending(None, f"the result of {step!r}", squashing)
         squashing = squashing or squashed
+        altered = altered or alters
         node = node.all_input_nodes[0]  # others are sizes to reshape to
-    return Ending(None, THE_INPUT, squashing)
+    return Ending(None, THE_INPUT, squashing, altered)
 
 
 def _takes_logits(node: fx.Node) -> bool:

@@ -16,8 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nbdt.errors import HeadError
 from nbdt.heads.head import Head, from_weights
-
-FloatArray = npt.NDArray[np.float64]
+from nbdt.hierarchy.validation import FloatArray
 
 
 def head_of_estimator(estimator: BaseEstimator) -> Head:

@@ -63,15 +63,16 @@ def find_head(
             )
         return head_of_estimator(network)
     _check_is_network(network)
+    altered = False
     if path is None:
         found = _search(network, num_classes)
         if found.path is None:
             raise HeadError(_not_found(network, found))
-        path = found.path
+        path, altered = found.path, found.altered
     else:
         path = _named(network, path)
     layer = checked_layer(network.get_submodule(path), path)
-    return Head(path, layer, _class_names(network, path, max(2, num_outputs(layer))))
+    return Head(path, layer, _class_names(network, path, max(2, num_outputs(layer))), altered)
 
 
 def check_classifier(network: nn.Module) -> None:
@@ -99,17 +100,18 @@ def check_classifier(network: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class _Found:
-    """The path of the head; or what speaks against there being one, and where it may be."""
+    """Where the head is; or what speaks against there being one, and where it may be."""
 
     path: str | None
     problem: str = ""
     candidates: tuple[str, ...] = ()
+    altered: bool = False
 
     def under(self, prefix: str) -> _Found:
+        if self.path is not None:
+            return replace(self, path=f"{prefix}.{self.path}".strip("."))
         candidates = tuple(f"{prefix}.{name}".strip(".") for name in self.candidates)
-        if self.path is None:
-            return replace(self, candidates=candidates)
-        return _Found(f"{prefix}.{self.path}".strip("."))
+        return replace(self, candidates=candidates)
 
 
 def _search(module: nn.Module, num_classes: int | None) -> _Found:
@@ -143,7 +145,7 @@ def _search(module: nn.Module, num_classes: int | None) -> _Found:
         one = _search(module.get_submodule(end.maker), num_classes).under(end.maker)
     if end.squashing is not None:
         raise HeadError(_squashed(module, end.squashing, one))
-    return one
+    return replace(one, altered=one.altered or end.altered)
 
 
 def _only_layer(module: nn.Module, num_classes: int | None) -> _Found:

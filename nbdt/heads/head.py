@@ -28,6 +28,8 @@ class Head:
         module: the layer. A forward hook on it sees the features as its input. For a
             scikit-learn classifier a `torch.nn.Linear` with the same weights, in float64.
         classes: the classes' names as the classifier itself knows them, or None.
+        altered: whether the network is known to scale the layer's output (a temperature) or to
+            put a relu on it before it returns it.
 
     Example:
         >>> from torch import nn
@@ -41,6 +43,7 @@ class Head:
     path: str
     module: LinearLayer
     classes: tuple[str, ...] | None = None
+    altered: bool = False
 
     @property
     def rows(self) -> Float[Tensor, "outputs features"]:

@@ -23,7 +23,7 @@ that only take nodes out or give them other names or places in the list (`rename
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence, Sized
 from itertools import islice
 
 import numpy as np
@@ -32,7 +32,7 @@ from nbdt.errors import HierarchyError, InputError
 from nbdt.hierarchy.lookup import Node, class_ids, described, distinct_ids, node_ids
 from nbdt.hierarchy.table import prune as prune  # one of the edits, to those who look here
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.hierarchy.validation import Attributes
+from nbdt.hierarchy.validation import Attributes, is_integer
 
 
 def rename(tree: Hierarchy, names: Mapping[Node, str]) -> Hierarchy:
@@ -260,7 +260,8 @@ def split(
     """
     (taken,) = node_ids(tree, [node])
     _check_inner(tree, taken)
-    if len(groups) < 2 or any(isinstance(group, str) or not group for group in groups):
+    sizes = [0 if isinstance(g, str) or not isinstance(g, Sized) else len(g) for g in groups]
+    if len(sizes) < 2 or 0 in sizes:
         raise InputError("a node is split into two or more lists of its children, none empty.")
     named = [""] * len(groups) if names is None else names
     if len(named) != len(groups):
@@ -274,9 +275,7 @@ def split(
             f"{described(tree, node)} {'is not one' if node in members else 'is in no group'}."
         )
     rest = iter(members)
-    shares = [
-        (list(islice(rest, len(group))), name) for group, name in zip(groups, named, strict=True)
-    ]
+    shares = [(list(islice(rest, size)), name) for size, name in zip(sizes, named, strict=True)]
     made = [share for share in shares if len(share[0]) > 1]
     grouped = _grouped(tree, [share for share, _ in made], [name for _, name in made])
     return grouped if taken == tree.root else _without(grouped, {taken})
@@ -298,7 +297,7 @@ def collapse(tree: Hierarchy, depth: int) -> Hierarchy:
         >>> tree.height(6), collapse(tree, 2).height(5)
         (3, 2)
     """
-    if not isinstance(depth, int | np.integer) or depth < 1:
+    if not is_integer(depth) or depth < 1:
         raise InputError(f"a depth to collapse to is a whole number, 1 or more; got {depth!r}.")
     kept = [node for node in tree.inner if tree.depths[node] < depth]
     return tree.select([*range(tree.num_classes), *kept])

@@ -17,6 +17,7 @@ from scipy.cluster.hierarchy import linkage as scipy_linkage
 from nbdt.errors import InputError
 from nbdt.hierarchy.naming import name_by_leaves
 from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.validation import FloatArray, class_list, is_integer
 
 # A centroid or median merge can be lower than one that came before it; the others only grow.
 MONOTONE_LINKAGES = ("ward", "average", "complete", "single", "weighted")
@@ -27,11 +28,10 @@ METRICS = ("euclidean", "cosine", "confusion", "precomputed")
 # Distances are rounded to this share of the largest, so that the last bits, in which one BLAS
 # differs from another, do not decide between two merges.
 ROUNDING = 1e-6
+LARGEST = 1e150
 BLOCK_ROWS = 512
 # Numbers that fit a processor's cache, for passes over more than memory's speed allows.
 CACHED = 1 << 15
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def induce(
@@ -88,14 +88,18 @@ def induce(
     num_classes = len(array)
     if num_classes < 2:
         raise InputError(f"a tree needs at least two classes; got {num_classes} row.")
-    if isinstance(classes, str):
-        raise InputError(f"classes has to be a list of names; got the text {classes!r}.")
-    names = [str(i) for i in range(num_classes)] if classes is None else list(classes)
+    names = [str(i) for i in range(num_classes)] if classes is None else class_list(classes)
     if len(names) != num_classes:
         raise InputError(f"{num_classes} rows need {num_classes} class names; got {len(names)}.")
 
     if metric in ("euclidean", "cosine") and (normalize or metric == "cosine"):
         array = _normalized(array, names)
+    # The squares of larger entries, or their sum, would leave float64's range.
+    if metric == "euclidean" and np.abs(array).max() > LARGEST:
+        raise InputError(
+            f"rows has entries beyond ±{LARGEST:g}, too far apart for distances; divide all rows "
+            "by one number."
+        )
     merges = scipy_linkage(_rounded(_distances(array, metric)), method=linkage)
     parents, heights = _parents_of(merges, num_classes)
     if branching > 2:
@@ -114,7 +118,7 @@ def _check_options(linkage: str, metric: str, branching: int) -> None:
             f"{linkage!r} linkage is defined for euclidean distances only; "
             f"with metric={metric!r} use linkage='average'."
         )
-    if isinstance(branching, bool) or not isinstance(branching, int) or branching < 2:
+    if not is_integer(branching) or branching < 2:
         raise InputError(f"branching is a whole number from 2 on; got {branching!r}.")
     if branching > 2 and linkage not in MONOTONE_LINKAGES:
         raise InputError(
@@ -125,9 +129,12 @@ def _check_options(linkage: str, metric: str, branching: int) -> None:
 
 def _checked_rows(rows: npt.ArrayLike) -> FloatArray:
     try:
-        array = np.asarray(rows, dtype=np.float64)
+        array = np.asarray(rows)
+        if array.dtype.kind == "c":
+            raise TypeError
+        array = array.astype(np.float64)
     except (TypeError, ValueError):
-        raise InputError("rows has to be an array of numbers with a row a class.") from None
+        raise InputError("rows has to be an array of real numbers with a row a class.") from None
     if array.ndim != 2 or 0 in array.shape:
         raise InputError(f"rows has to be of shape (classes, features); got {array.shape}.")
     wrong = np.flatnonzero(~np.isfinite(array).all(axis=1))

@@ -1,8 +1,7 @@
 """Trees in files: the ones that come with nbdt, and anybody's own.
 
 A *bundled* tree is called ``data set/name``, as ``"cifar10/wordnet"``; the files are those of the
-package ``nbdt.hierarchies``. Files are read with care: they may come from strangers. Whatever is
-wrong with one is said in one sentence that begins with its name, and nothing of it is used.
+package ``nbdt.hierarchies``. Of a file that is not valid nothing is used.
 """
 
 from __future__ import annotations
@@ -11,18 +10,17 @@ import csv
 import difflib
 import json
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any, NoReturn
 
-from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
+from nbdt.errors import FormatError, NotFoundError
+from nbdt.files import blaming, is_file, read_text, write_text
 from nbdt.hierarchy.convert.document import from_dict, to_dict
-from nbdt.hierarchy.convert.untrusted import MAX_BYTES, decoded, described, parsed_json
 from nbdt.hierarchy.tree import Hierarchy
+from nbdt.untrusted import described, parsed_json
 
 _CLASSES = "classes.csv"
 _COLUMNS = ["index", "name", "wnid"]
@@ -86,9 +84,9 @@ def load_hierarchy(name_or_path: str | os.PathLike[str]) -> Hierarchy:
         # Only listed names are opened, so no name leads out of the package.
         if name_or_path in list_hierarchies():
             return _from_text(_bundled_text(f"{name_or_path}.json"), name_or_path)
-        if not _is_file(Path(name_or_path)):
+        if not is_file(name_or_path):
             _raise_missing(name_or_path, "bundled hierarchy or file", list_hierarchies())
-    return _from_text(read_text(name_or_path), str(name_or_path))
+    return _from_text(read_text(name_or_path), name_or_path)
 
 
 def save_hierarchy(tree: Hierarchy, path: str | os.PathLike[str]) -> None:
@@ -155,92 +153,6 @@ def load_classes(dataset: str) -> tuple[ClassInfo, ...]:
     return tuple(classes)
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    r"""The text of a file in UTF-8, of at most 64 MB.
-
-    Raises:
-        NotFoundError: there is no such file.
-        FormatError: it is too long, or in another encoding.
-        InputError: it cannot be read, or is no ordinary file.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = pathlib.Path(folder, "classes.txt")
-        ...     write_text(path, "cat\ndog\n")
-        ...     read_text(path).split()
-        ['cat', 'dog']
-    """
-    # A pipe or a device would be read for ever, so only ordinary files are opened.
-    if not _is_file(Path(path)):
-        if os.path.lexists(path):
-            raise InputError(f"{_called(path)}: is no ordinary file.")
-        raise NotFoundError(f"{_called(path)}: there is no such file.")
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{_called(path)}: cannot be read: {error.strerror}.") from error
-    try:
-        return decoded(data)
-    except FormatError as error:
-        raise FormatError(f"{_called(path)}: {error}") from None
-
-
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """The value of a JSON file, read as strictly and with the same limits as a tree.
-
-    For documents that `nbdt.hierarchy.convert` takes, such as a graph of the 2020 release.
-
-    Raises:
-        NotFoundError: there is no such file.
-        FormatError: it is not JSON in UTF-8; or has a key twice, NaN, or a number beyond 64 bits.
-        InputError: it cannot be read, or is no ordinary file.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = pathlib.Path(folder, "pair.json")
-        ...     write_text(path, "[1, 2.5]")
-        ...     read_json(path)
-        [1, 2.5]
-    """
-    text = read_text(path)
-    try:
-        return parsed_json(text)
-    except FormatError as error:
-        raise FormatError(f"{_called(path)}: {error}") from None
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text to a file in UTF-8, replacing the file in one step.
-
-    Raises:
-        InputError: the file cannot be written; it is then as it was.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_text(pathlib.Path(folder, "note.txt"), "cat")
-        ...     [file.name for file in pathlib.Path(folder).iterdir()]
-        ['note.txt']
-    """
-    # A link keeps pointing to the file that it pointed to.
-    target = Path(os.path.realpath(path))
-    aside = target.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        try:
-            with aside.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(target)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{_called(path)}: cannot be written: {error.strerror}.") from error
-
-
 def _bundled() -> Traversable:
     return resources.files("nbdt.hierarchies")
 
@@ -257,11 +169,9 @@ def _bundled_text(place: str) -> str:
     return _bundled().joinpath(*place.split("/")).read_text(encoding="utf-8")
 
 
-def _from_text(text: str, source: str) -> Hierarchy:
-    try:
+def _from_text(text: str, source: str | os.PathLike[str]) -> Hierarchy:
+    with blaming(source):
         return from_dict(parsed_json(text))
-    except NBDTError as error:
-        raise type(error)(f"{_called(source)}: {error}") from None
 
 
 def _formatted(document: dict[str, Any]) -> str:
@@ -278,20 +188,6 @@ def _formatted(document: dict[str, Any]) -> str:
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        # The name is too long for a file, say.
-        return False
-
-
-def _called(path: str | os.PathLike[str]) -> str:
-    """The path as an error names it: as it was given, its beginning left out if it is very long."""
-    text = os.fspath(path)
-    return text if len(text) <= 200 else f"…{text[-199:]}"
 
 
 def _raise_missing(name: str, what: str, names: Sequence[str]) -> NoReturn:

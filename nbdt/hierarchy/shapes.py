@@ -5,13 +5,13 @@ None of them names its inner nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeGuard
+from collections.abc import Sequence
 
 import numpy as np
 
 from nbdt.errors import InputError
 from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.validation import class_list, is_integer
 
 
 def balanced(classes: Sequence[str] | int, branching: int = 2) -> Hierarchy:
@@ -91,7 +91,7 @@ def random(classes: Sequence[str] | int, branching: int = 2, seed: int = 0) -> H
     """
     names = _names(classes)
     _check_branching(branching)
-    if not _is_int(seed) or seed < 0:
+    if not is_integer(seed) or seed < 0:
         raise InputError(f"a seed is a whole number, 0 or more; got {seed!r}.")
     generator = np.random.default_rng(seed)
     pool = list(range(len(names)))
@@ -132,21 +132,13 @@ def flat(classes: Sequence[str] | int) -> Hierarchy:
 
 
 def _names(classes: Sequence[str] | int) -> list[str]:
-    if _is_int(classes):
-        names = [str(index) for index in range(int(classes))]
-    elif isinstance(classes, Iterable) and not isinstance(classes, str):
-        names = list(classes)
-    else:
-        raise InputError(f"classes has to be a list of names or their number, got {classes!r}.")
+    given = map(str, range(classes)) if is_integer(classes) else classes
+    names = class_list(given, "a list of names or their number")
     if len(names) < 2:
         raise InputError(f"a tree needs at least two classes, got {len(names)}.")
     return names
 
 
 def _check_branching(branching: int) -> None:
-    if not _is_int(branching) or branching < 2:
+    if not is_integer(branching) or branching < 2:
         raise InputError(f"a branching factor is a whole number, 2 or more; got {branching!r}.")
-
-
-def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)

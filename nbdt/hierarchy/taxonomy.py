@@ -14,10 +14,12 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from nbdt.errors import FormatError, InputError, NotFoundError
-from nbdt.hierarchy.library import read_text
+from nbdt.files import read_text
 from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.validation import class_list
 from nbdt.hierarchy.wordnet import WordNet
 
 ALL_KINDS = "all kinds"
@@ -25,7 +27,7 @@ ALL_KINDS = "all kinds"
 
 def from_wordnet(
     classes: Sequence[str],
-    wordnet: WordNet | None = None,
+    wordnet: WordNet | str | Path | None = None,
     names: Sequence[str] | None = None,
 ) -> Hierarchy:
     r"""The tree of WordNet's concepts over some classes.
@@ -38,7 +40,7 @@ def from_wordnet(
 
     Args:
         classes: a wnid (``"n02084071"``) or an unambiguous noun (``"beagle"``) for each class.
-        wordnet: the database; looked for in its usual places when left out.
+        wordnet: the database, or its folder; looked for in its usual places when left out.
         names: what to call the classes; left out, a noun is called as given and a wnid by the
             first lemma of its synset, told apart by its hypernym where needed:
             ``"crane (wading bird)"``.
@@ -77,8 +79,9 @@ def from_wordnet(
         >>> dict(tree.attributes(2))
         {'wnid': 'n00000153', 'gloss': 'it snores'}
     """
+    classes = class_list(classes)
     _check_texts(classes, "classes")
-    wordnet = WordNet() if wordnet is None else wordnet
+    wordnet = wordnet if isinstance(wordnet, WordNet) else WordNet(wordnet)
     synsets = {}
     parent_of: dict[str, str | None] = {}
     keys = []
@@ -111,7 +114,7 @@ def from_wordnet(
             name if clashes[name] == 1 else _told_apart(name, key, parent_of, labels)
             for name, key in zip(wanted, keys, strict=True)
         ]
-    elif len(names) != len(classes):
+    elif len(names := class_list(names)) != len(classes):
         raise InputError(f"{len(classes)} classes need {len(classes)} names; got {len(names)}.")
     parents, concepts = _grown(keys, parent_of)
     return Hierarchy(
@@ -164,6 +167,7 @@ def from_parents(
         with_kinds = set(parent_of.values())
         classes = [key for key in parent_of if key not in with_kinds]
     else:
+        classes = class_list(classes)
         _check_texts(classes, "classes")
         missing = [key for key in classes if key not in parent_of]
         if missing:
@@ -361,8 +365,6 @@ def _on_cycle(parent_of: Mapping[str, str | None]) -> str | None:
 
 
 def _check_texts(values: Sequence[str], what: str) -> None:
-    if isinstance(values, str):
-        raise InputError(f"{what} has to be a list of names, got one text: {values!r}.")
     for value in values:
         if not isinstance(value, str) or not value.strip():
             raise InputError(f"{what} have to be texts that are not blank; got {value!r}.")

@@ -30,6 +30,7 @@ from nbdt.hierarchy.validation import (
     checked_parents,
     children_by_parent,
     frozen,
+    is_integer,
     raise_cycle,
 )
 
@@ -462,7 +463,7 @@ class Hierarchy:
         raise AttributeError(f"a Hierarchy never changes, so {name!r} cannot be deleted.")
 
     def _checked(self, node: int) -> int:
-        if isinstance(node, int | np.integer) and 0 <= node < len(self._parents):
+        if is_integer(node) and 0 <= node < len(self._parents):
             return int(node)
         raise NotFoundError(f"there is no node {node!r}; this tree has nodes 0 to {self.root}.")
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-from nbdt.errors import HierarchyError
+from nbdt.errors import HierarchyError, InputError
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -23,11 +23,17 @@ def frozen(values: Sequence[int] | IntArray) -> IntArray:
     return array
 
 
-def is_id(value: object) -> bool:
-    """Whether this is an integer that numpy can hold as one."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        return False
-    return -(2**63) <= int(value) < 2**63
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether this is an integer, of Python or numpy; True and False are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def class_list(classes: object, expected: str = "a list of names") -> list[str]:
+    """What the classes are called, as a list; one text, or what has no order, is refused."""
+    if isinstance(classes, str | Set) or not isinstance(classes, Iterable):
+        got = f"one text: {classes!r:.80}" if isinstance(classes, str) else f"{classes!r:.80}"
+        raise InputError(f"the classes have to be {expected}, got {got}.")
+    return list(classes)
 
 
 def checked_parents(parents: Sequence[int] | IntArray) -> IntArray:
@@ -44,7 +50,8 @@ def checked_parents(parents: Sequence[int] | IntArray) -> IntArray:
         )
     if array.dtype.kind not in "iu":
         # numpy has made one type of them all, so the values are looked at as they were given.
-        node = next((v for v, parent in enumerate(parents) if not is_id(parent)), 0)
+        odd = (v for v, p in enumerate(parents) if not is_integer(p) or abs(int(p)) >= 2**63)
+        node = next(odd, 0)
         raise HierarchyError(
             f"node {node} has parent {parents[node]!r}; parents has to be a list of integers."
         )
@@ -174,7 +181,7 @@ def checked_attributes(
         raise HierarchyError(f"attributes has to be a mapping by node, got {attributes!r}.")
     checked: dict[int, Attributes] = {}
     for node, values in (attributes or {}).items():
-        if isinstance(node, bool) or not isinstance(node, int | np.integer) or not 0 <= node < n:
+        if not is_integer(node) or not 0 <= node < n:
             raise HierarchyError(f"attributes name a node {node!r}; nodes are 0 to {n - 1}.")
         if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
             raise HierarchyError(

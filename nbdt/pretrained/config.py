@@ -9,8 +9,8 @@ from typing import Any
 
 from nbdt.builders import Builder
 from nbdt.errors import FormatError
-from nbdt.hierarchy.convert.untrusted import described, json_value
 from nbdt.preprocessing import Preprocessing
+from nbdt.untrusted import described, json_value
 
 SCHEMA = "nbdt.model/1"
 

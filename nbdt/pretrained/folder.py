@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -18,8 +17,9 @@ from torch import nn
 
 from nbdt.builders import difference
 from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
+from nbdt.files import blaming, read_json, write_json
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.library import load_hierarchy, read_json, save_hierarchy, write_text
+from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
 from nbdt.pretrained.config import SCHEMA, FileRecord, ModelConfig
 from nbdt.pretrained.tensors import save_tensors
 
@@ -71,7 +71,6 @@ def write_model(
         >>> sorted(file.name for file in Path(folder).iterdir())
         ['config.json', 'hierarchy.json', 'model.safetensors']
     """
-    target = Path(folder).resolve()
     if config.builder is not None:
         different = difference(network, config.builder.blueprint())
         if different:
@@ -79,20 +78,13 @@ def write_model(
                 f"{config.builder.name} does not build this network: {different}. Correct the "
                 "model's builder, or set it to None: from_pretrained then asks for the network."
             )
-    try:
-        _check_replaceable(target)
-        with _replacing(target) as new:
-            save_tensors(network, new / WEIGHTS)
-            save_hierarchy(hierarchy, new / HIERARCHY)
-            complete = replace(
-                config,
-                versions={"nbdt": _version(), "torch": str(torch.__version__)},
-                files={name: _record(new / name) for name in (HIERARCHY, WEIGHTS)},
-            )
-            text = json.dumps(complete.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
-            write_text(new / CONFIG, text + "\n")
-    except OSError as error:
-        raise InputError(f"{target}: the model cannot be saved: {error.strerror}.") from error
+    versions = {"nbdt": _version(), "torch": str(torch.__version__)}
+    write_folder(
+        Path(folder),
+        replace(config, versions=versions),
+        hierarchy,
+        lambda path: save_tensors(network, path),
+    )
 
 
 def read_model(folder: str | os.PathLike[str]) -> SavedModel:
@@ -121,10 +113,8 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
     if not (top / CONFIG).is_file():
         raise NotFoundError(f"{top}: this folder holds no model; there is no {CONFIG} in it.")
     document = read_json(top / CONFIG)
-    try:
+    with blaming(top / CONFIG):
         config = ModelConfig.from_dict(document)
-    except FormatError as error:
-        raise FormatError(f"{top / CONFIG}: {error}") from None
     if set(config.files) != {HIERARCHY, WEIGHTS}:
         raise FormatError(f"{top / CONFIG}: files has to list {HIERARCHY} and {WEIGHTS}, only.")
     for name, record in config.files.items():
@@ -161,6 +151,26 @@ def _record(path: Path) -> FileRecord:
 
 
 # ── writing ───────────────────────────────────────────────────────────────────────────────────
+
+
+def write_folder(
+    folder: Path, config: ModelConfig, hierarchy: Hierarchy, write_weights: Callable[[Path], object]
+) -> None:
+    """Writes the three files, the weights as the caller does; `files` of the config is filled in.
+
+    Raises:
+        InputError: the folder holds something other than a model or cannot be written.
+    """
+    target = folder.resolve()
+    try:
+        _check_replaceable(target)
+        with _replacing(target) as new:
+            write_weights(new / WEIGHTS)
+            save_hierarchy(hierarchy, new / HIERARCHY)
+            files = {name: _record(new / name) for name in (HIERARCHY, WEIGHTS)}
+            write_json(new / CONFIG, replace(config, files=files).to_dict())
+    except OSError as error:
+        raise InputError(f"{target}: the model cannot be saved: {error.strerror}.") from error
 
 
 def _version() -> str:

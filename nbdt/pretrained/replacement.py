@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import replace
@@ -10,8 +9,7 @@ from pathlib import Path
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.library import save_hierarchy, write_text
-from nbdt.pretrained.folder import CONFIG, HIERARCHY, WEIGHTS, _record, _replacing, read_model
+from nbdt.pretrained.folder import read_model, write_folder
 
 
 def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> None:
@@ -47,17 +45,9 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
             f"the model has {saved.hierarchy.num_classes} classes, but the tree has "
             f"{hierarchy.num_classes}."
         )
-    target = Path(folder).resolve()
-    try:
-        with _replacing(target) as new:
-            shutil.copyfile(saved.weights, new / WEIGHTS)
-            save_hierarchy(hierarchy, new / HIERARCHY)
-            config = replace(
-                saved.config,
-                classes=hierarchy.classes,
-                files={name: _record(new / name) for name in (HIERARCHY, WEIGHTS)},
-            )
-            text = json.dumps(config.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
-            write_text(new / CONFIG, text + "\n")
-    except OSError as error:
-        raise InputError(f"{target}: the model cannot be saved: {error.strerror}.") from error
+    write_folder(
+        Path(folder),
+        replace(saved.config, classes=hierarchy.classes),
+        hierarchy,
+        lambda path: shutil.copyfile(saved.weights, path),
+    )

@@ -459,6 +459,8 @@ def test_unknown_rules_scores_and_foreign_geometry_are_refused():
         explain_logits(logits, layout, rule="both")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="score is one of mean, logsumexp; got 'max'"):
         explain_logits(logits, layout, score="max")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="TreeLayout, got Hierarchy"):
+        explain_logits(logits, THING)  # type: ignore[arg-type]
     other = Hierarchy([3, 3, 3, -1], ["cat", "dog", "car"])
     with pytest.raises(InputError, match="another tree"):
         explain_logits(logits, layout, geometry=FeatureGeometry(other, torch.eye(3)))

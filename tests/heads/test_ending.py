@@ -36,9 +36,6 @@ def end_of(forward, **children):
         lambda net, x: net.out(x).log_softmax(-1),
         lambda net, x: F.dropout(net.out(x), 0.1, net.training).flatten(1),
         lambda net, x: net.out(x).view(x.size(0), -1).squeeze().float(),
-        lambda net, x: net.out(x) / 0.07,
-        lambda net, x: 2.5 * net.out(x),
-        lambda net, x: torch.tensor(3.0).exp() * net.out(x),
         lambda net, x: {"logits": net.out(x), "features": x},
         lambda net, x: SimpleNamespace(logits=net.out(x)),
         lambda net, x: (net.out(x), x) if net.training else net.out(x),
@@ -50,6 +47,20 @@ def end_of(forward, **children):
 )
 def test_the_way_back_passes_neutral_steps(forward):
     assert end_of(forward) == Ending("out")
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda net, x: net.out(x) / 0.07,
+        lambda net, x: (2.5 * net.out(x)).flatten(1),
+        lambda net, x: torch.tensor(3.0).exp() * net.out(x),
+        lambda net, x: F.relu(net.out(x)),
+    ],
+)
+def test_scales_and_relu_are_passed_and_told(forward):
+    assert end_of(forward) == Ending("out", altered=True)
+    assert ending(mlp(nn.ReLU(), nn.Flatten())) == Ending("2", altered=True)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +118,6 @@ def test_squashing_modules_are_seen(squash, kind):
         nn.AlphaDropout(),
         nn.Flatten(),
         nn.LogSoftmax(1),
-        nn.ReLU(),
         nn.AdaptiveAvgPool2d(1),
         nn.AvgPool1d(2),
         nn.Unflatten(1, (3, 1)),

@@ -98,6 +98,9 @@ def test_the_names_have_to_be_as_many_as_the_classes():
         induce(nn.Linear(4, 1), ["yes"])
     with pytest.raises(InputError, match="7 rows need 7 class names; got 2"):
         induce(ROWS, ["cat", "dog"])
+    for wrong in (3, "cat"):
+        with pytest.raises(InputError, match=f"has to be a list of names, got {wrong!r}"):
+            induce(Hidden(), wrong)
 
 
 def test_the_names_help_to_find_the_head():

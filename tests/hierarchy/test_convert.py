@@ -522,6 +522,8 @@ def test_merges_need_fitting_names_and_heights() -> None:
         from_linkage([[0, 1, -1.0, 2]])
     with pytest.raises(InputError, match="1 merges need as many distances, got 2"):
         from_sklearn_children([[0, 1]], [1.0, 2.0])
+    with pytest.raises(InputError, match="distances_ has to be an array of numbers"):
+        from_sklearn_children([[0, 1]], [[1.0, 2.0], [3.0]])
     with pytest.raises(InputError, match="2 rows are the merges of 3 classes"):
         from_sklearn_children([[0, 1], [2, 7]])
 

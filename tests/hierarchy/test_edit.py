@@ -289,6 +289,12 @@ class TestMergeAndSplit:
         assert tree.attributes(9) == {"gloss": "all"}
         assert tree.attributes(8) == {}
 
+    def test_arrays_of_ids_are_groups_too(self) -> None:
+        tree = Hierarchy([4, 4, 4, 4, -1], ["cat", "dog", "car", "bus"])
+        assert edit.split(tree, 4, np.array([[0, 1], [2, 3]])) == edit.split(
+            tree, 4, [[0, 1], [2, 3]]
+        )  # type: ignore[arg-type]
+
     def test_an_inner_node_goes_when_split(self) -> None:
         tree = edit.split(ANIMALS, "pet", [["fish"], ["cat", "dog"]], ["", "furry"])
         assert tree.names[6:] == ("wild", "furry", "thing")
@@ -305,6 +311,7 @@ class TestMergeAndSplit:
             ("pet", [["cat", "dog", "fish"]], None, InputError, "two or more lists"),
             ("pet", [["cat", "dog", "fish"], []], None, InputError, "none empty"),
             ("pet", ["cat", "dog", "fish"], None, InputError, "two or more lists"),
+            ("pet", ["cat", 1], None, InputError, "two or more lists"),
             ("pet", [["cat", "dog"], ["cat", "fish"]], None, InputError, "given twice"),
             ("pet", [["cat"], ["dog"]], None, HierarchyError, r"5 \('fish'\) is in no group"),
             ("pet", [[0, 1], [5, 2]], None, HierarchyError, r"2 \('fox'\) is not one"),
@@ -337,7 +344,7 @@ class TestCollapse:
     def test_to_its_height_changes_nothing(self, tree: Hierarchy) -> None:
         assert edit.collapse(tree, tree.height(tree.root)) == tree
 
-    @pytest.mark.parametrize("depth", [0, -1, 1.5, None, "2"])
+    @pytest.mark.parametrize("depth", [0, -1, 1.5, None, "2", True])
     def test_refuses_what_is_no_depth(self, depth: Any) -> None:
         with pytest.raises(InputError, match="whole number, 1 or more; got"):
             edit.collapse(ANIMALS, depth)

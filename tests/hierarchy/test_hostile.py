@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from nbdt.errors import FormatError, HierarchyError, NBDTError
 from nbdt.hierarchy.convert import from_2020, from_dict, from_newick, to_dict, to_newick
-from nbdt.hierarchy.convert.untrusted import (
+from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
+from nbdt.hierarchy.tree import Hierarchy
+from nbdt.untrusted import (
     MAX_BRACKETS,
     MAX_BYTES,
     MAX_COMMAS,
@@ -26,8 +28,6 @@ from nbdt.hierarchy.convert.untrusted import (
     described,
     parsed_json,
 )
-from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
-from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import caterpillar, hierarchies
 
 SECONDS = 10

@@ -1,7 +1,6 @@
 import errno
 import json
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,7 @@ from nbdt.hierarchy.library import (
     list_hierarchies,
     load_classes,
     load_hierarchy,
-    read_json,
-    read_text,
     save_hierarchy,
-    write_text,
 )
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import hierarchies
@@ -192,26 +188,6 @@ def test_unreadable_file_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         load_hierarchy(path)
 
 
-def test_long_files_are_refused_before_they_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "tree.json"
-    save_hierarchy(PETS, path)
-    monkeypatch.setattr(library, "MAX_BYTES", 10)
-    monkeypatch.setattr("nbdt.hierarchy.convert.untrusted.MAX_BYTES", 10)
-    with pytest.raises(FormatError, match="longer than"):
-        read_text(path)
-
-
-def test_json_files_are_read_strictly(tmp_path: Path) -> None:
-    path = tmp_path / "some.json"
-    path.write_text('{"a": [1, 2.5, null]}')
-    assert read_json(path) == {"a": [1, 2.5, None]}
-    path.write_text('{"a": 1, "a": 2}')
-    with pytest.raises(FormatError, match=r"some\.json: has the key 'a' twice"):
-        read_json(path)
-
-
 # ── writing in one step ───────────────────────────────────────────────────────────────────────
 
 
@@ -266,13 +242,6 @@ def test_writing_needs_a_folder_and_a_file_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="folder: cannot be written"):
         save_hierarchy(PETS, tmp_path / "folder")
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
-
-
-def test_written_files_have_the_usual_permissions(tmp_path: Path) -> None:
-    (tmp_path / "usual").write_text("")
-    write_text(tmp_path / "new", "text")
-    usual, new = (stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "new"))
-    assert usual == new
 
 
 def test_writing_follows_links(tmp_path: Path) -> None:

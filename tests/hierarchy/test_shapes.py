@@ -100,7 +100,7 @@ class TestClasses:
         with pytest.raises(InputError, match="at least two classes"):
             shape(classes)
 
-    @pytest.mark.parametrize("classes", ["cat, dog", 2.0, None, True])
+    @pytest.mark.parametrize("classes", ["cat, dog", 2.0, None, True, {"cat", "dog"}])
     def test_are_a_list_or_a_number(self, shape: Callable[..., Hierarchy], classes: object) -> None:
         with pytest.raises(InputError, match="list of names or their number"):
             shape(classes)

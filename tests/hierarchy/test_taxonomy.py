@@ -106,6 +106,11 @@ class TestFromWordnet:
         }
         write_wordnet(tmp_path, entries)
         tree = from_wordnet(list("abcd"), WordNet(tmp_path))
+        assert (
+            from_wordnet(list("abcd"), tmp_path)
+            == from_wordnet(list("abcd"), str(tmp_path))
+            == tree
+        )
         assert tree.names[4:] == ("plant (thing)", "plant (tool)", "thing")
 
     def test_a_tree_over_fewer_classes_is_the_tree_restricted(self, wordnet, wnids):
@@ -134,6 +139,7 @@ class TestFromWordnet:
             (["dog"], InputError, "at least two classes; got 1"),
             ([], InputError, "at least two classes; got 0"),
             ("dog", InputError, "list of names, got one text"),
+            (3, InputError, "list of names, got 3"),
             (["dog", ""], InputError, "not blank; got ''"),
             (["dog", None], InputError, "not blank; got None"),
         ],

@@ -132,13 +132,13 @@ class TestQueries:
         assert all(type(step) is int for step in tree.path(node))
         assert type(tree.lca(node, node)) is int
 
-    @pytest.mark.parametrize("node", [-1, 5, 99, 2.0, "cat", (0,)])
+    @pytest.mark.parametrize("node", [-1, 5, 99, 2.0, "cat", (0,), True])
     @pytest.mark.parametrize("query", OF_ONE_NODE)
     def test_refuse_what_is_no_node(self, query: str, node: object) -> None:
         with pytest.raises(NotFoundError, match="this tree has nodes 0 to 4"):
             getattr(ANIMALS, query)(node)
 
-    @pytest.mark.parametrize("pair", [(0, 7), (7, 0), (-1, 0), (0, -1)])
+    @pytest.mark.parametrize("pair", [(0, 7), (7, 0), (-1, 0), (0, -1), (True, 0), (0, True)])
     @pytest.mark.parametrize("query", ["is_ancestor", "lca", "distance"])
     def test_refuse_pairs_with_what_is_no_node(self, query: str, pair: tuple[int, int]) -> None:
         with pytest.raises(NotFoundError, match="there is no node"):

@@ -73,7 +73,7 @@ def test_refuses(document, message):
 
 def test_provenance_has_to_be_jsonable():
     config = ModelConfig(classes=(), score="mean", rule="soft", provenance={"when": object()})
-    with pytest.raises(FormatError, match="provenance is a object, which JSON cannot hold"):
+    with pytest.raises(FormatError, match="provenance is an object, which JSON cannot hold"):
         config.to_dict()
 
 

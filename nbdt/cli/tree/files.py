@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 from nbdt.cli.inputs import is_model, read_class_table, read_classes, read_tree
 from nbdt.cli.output import say, say_json
 from nbdt.errors import InputError, NBDTError
+from nbdt.files import read_json, read_text, write_json, write_text
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.convert import from_2020, from_newick, to_newick
 from nbdt.hierarchy.convert.node_link import from_node_link, to_node_link
 from nbdt.hierarchy.edit import reorder
-from nbdt.hierarchy.library import read_json, read_text, save_hierarchy, write_text
+from nbdt.hierarchy.library import save_hierarchy
 
 _NEWICK = (".nwk", ".newick", ".tree")
 
@@ -67,7 +67,7 @@ def write_any_tree(tree: Hierarchy, path: str, kind: Format | None = None) -> No
     if kind is Format.newick or (kind is None and suffix in _NEWICK):
         write_text(path, to_newick(tree) + "\n")
     elif kind is Format.node_link:
-        write_text(path, json.dumps(to_node_link(tree), ensure_ascii=False, indent=1) + "\n")
+        write_json(path, to_node_link(tree))
     else:
         save_hierarchy(tree, path)
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbdt.errors import FormatError, HierarchyError
-from nbdt.hierarchy.convert.untrusted import (
+from nbdt.hierarchy.tree import Hierarchy
+from nbdt.untrusted import (
     MAX_INTEGER,
     described,
     encodable,
     json_value,
     shortened,
 )
-from nbdt.hierarchy.tree import Hierarchy
 
 SCHEMA = "nbdt.hierarchy/1"
 

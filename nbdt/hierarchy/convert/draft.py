@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbdt.errors import FormatError, HierarchyError, InputError
-from nbdt.hierarchy.convert.untrusted import described, shortened
 from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.validation import class_list
+from nbdt.untrusted import described, shortened
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Draft:
         for leaf in self.leaves():
             if leaf_of.setdefault(self.names[leaf], leaf) != leaf:
                 raise HierarchyError(f"two leaves are called {described(self.names[leaf])}.")
+        classes = class_list(classes)
         if len(set(classes)) < len(classes):
             raise InputError("classes has a name twice; every class needs a name of its own.")
         missing = [name for name in classes if name not in leaf_of]
@@ -72,7 +74,9 @@ class Draft:
         lowest = [len(self.parents)] * len(self.parents)
         for rank, leaf in enumerate(leaves):
             lowest[leaf] = rank
-        top_down = self._top_down(children)
+        top_down = [self.parents.index(-1)]
+        for node in top_down:
+            top_down.extend(children[node])
         for node in reversed(top_down):
             parent = self.parents[node]
             if parent >= 0:
@@ -83,25 +87,6 @@ class Draft:
             order.append(stack.pop())
             stack.extend(sorted(children[order[-1]], key=lowest.__getitem__))
         return [node for node in reversed(order) if children[node]]
-
-    def without_chains(self) -> Draft:
-        """The same tree with every node that has one child only replaced by that child."""
-        children = self._children()
-        above = [-1] * len(self.parents)
-        for node in self._top_down(children):
-            parent = self.parents[node]
-            if parent >= 0:
-                above[node] = parent if len(children[parent]) > 1 else above[parent]
-        kept = [node for node, below in enumerate(children) if len(below) != 1]
-        position = {node: new for new, node in enumerate(kept)}
-        position[-1] = -1
-        return Draft(
-            parents=[position[above[node]] for node in kept],
-            names=[self.names[node] for node in kept],
-            heights=None if self.heights is None else [self.heights[node] for node in kept],
-            attributes=[self.attributes[node] for node in kept],
-            describe=lambda node: self.describe(kept[node]),
-        )
 
     def numbered(self, leaves: Sequence[int], inner: Sequence[int]) -> Hierarchy:
         """The tree whose classes are these leaves and whose inner nodes follow in this order.
@@ -141,13 +126,6 @@ class Draft:
             if parent >= 0:
                 children[parent].append(node)
         return children
-
-    def _top_down(self, children: list[list[int]]) -> list[int]:
-        """Every node after its parent."""
-        order = [self.parents.index(-1)]
-        for node in order:
-            order.extend(children[node])
-        return order
 
 
 def linked_parents(

@@ -10,8 +10,8 @@ import networkx as nx
 
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy.convert.draft import Draft, linked_parents
-from nbdt.hierarchy.convert.untrusted import described
 from nbdt.hierarchy.tree import Hierarchy
+from nbdt.untrusted import described
 
 if TYPE_CHECKING:
     # networkx's graphs take a type argument in its stubs only.

@@ -120,7 +120,7 @@ def from_sklearn_children(
     array = _numbers(children, "children_", 2)
     heights = None
     if distances is not None:
-        heights = _numbers(np.reshape(distances, (-1, 1)), "distances_", 1)[:, 0]
+        heights = _numbers(distances, "distances_", 1)[:, 0]
         if len(heights) != len(array):
             raise InputError(f"{len(array)} merges need as many distances, got {len(heights)}.")
     return _from_merges(array, heights, names)
@@ -174,6 +174,8 @@ def _from_merges(
 def _numbers(values: npt.ArrayLike, what: str, width: int) -> FloatArray:
     try:
         array = np.asarray(values, dtype=np.float64)
+        if width == 1:
+            array = array.reshape(-1, 1)
     except (TypeError, ValueError):
         raise InputError(f"{what} has to be an array of numbers.") from None
     if array.ndim != 2 or array.shape[1] != width or not len(array):

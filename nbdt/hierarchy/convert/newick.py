@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from nbdt.hierarchy.convert.draft import Draft
 from nbdt.hierarchy.convert.newick_parser import NOTE, NewickNode, parsed_newick
-from nbdt.hierarchy.convert.untrusted import json_value
 from nbdt.hierarchy.tree import Hierarchy
+from nbdt.untrusted import json_value
 
 _PLAIN_NAME = re.compile(r"[^\s()\[\]{}':;,_]+")
 

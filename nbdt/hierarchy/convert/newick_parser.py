@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from nbdt.errors import FormatError, InputError
-from nbdt.hierarchy.convert.untrusted import (
+from nbdt.untrusted import (
     checked_counts,
     described,
     json_value,

@@ -9,8 +9,8 @@ import networkx as nx
 
 from nbdt.errors import FormatError
 from nbdt.hierarchy.convert.graph import from_networkx, to_networkx
-from nbdt.hierarchy.convert.untrusted import described, encodable, json_value
 from nbdt.hierarchy.tree import Hierarchy
+from nbdt.untrusted import described, encodable, json_value
 
 _ENDS = ("source", "target")
 

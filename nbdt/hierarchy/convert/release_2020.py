@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nbdt.errors import FormatError, InputError
-from nbdt.hierarchy.convert.draft import Draft, linked_parents
-from nbdt.hierarchy.convert.untrusted import described, encodable
+from nbdt.errors import FormatError, HierarchyError, InputError
+from nbdt.hierarchy.convert.draft import linked_parents
+from nbdt.hierarchy.table import prune
 from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.validation import class_list
+from nbdt.untrusted import described, encodable, shortened
 
 _WNID = re.compile(r"n[0-9]{8}")
 
@@ -69,20 +71,24 @@ def from_2020(
 
     parents = linked_parents(len(ids), _links(graph, position), describe)
     _check_leaves(order, position, set(parents))
-    leaf_names = _class_names(order, [labels[position[wnid]] for wnid in order], classes)
-    for wnid, name in zip(order, leaf_names, strict=True):
-        labels[position[wnid]] = name
-
-    draft = Draft(
-        parents=parents,
-        names=labels,
-        heights=None,
-        attributes=[{"wnid": key} if _WNID.fullmatch(key) else {} for key in ids],
-        describe=describe,
-    ).without_chains()
-    leaves = draft.leaves_by_class(leaf_names)
-    is_leaf = set(leaves)
-    return draft.numbered(leaves, [v for v in range(len(draft.parents)) if v not in is_leaf])
+    leaves = [position[wnid] for wnid in order]
+    leaf_names = _class_names(order, [labels[leaf] for leaf in leaves], classes)
+    # As a Hierarchy has them: the leaves first, the root last.
+    inner = [node for node in sorted(set(parents) - {-1}) if parents[node] >= 0]
+    nodes = [*leaves, *inner, parents.index(-1)]
+    new_id = {node: new for new, node in enumerate(nodes)} | {-1: -1}
+    try:
+        return prune(
+            [new_id[parents[node]] for node in nodes],
+            [*leaf_names, *(labels[node] for node in nodes[len(leaves) :])],
+            attributes={
+                new: {"wnid": ids[node]}
+                for new, node in enumerate(nodes)
+                if _WNID.fullmatch(ids[node])
+            },
+        )
+    except HierarchyError as error:
+        raise HierarchyError(shortened(str(error))) from None
 
 
 def _listed(wnids: str | Sequence[str]) -> list[str]:
@@ -157,9 +163,10 @@ def _class_names(
     order: Sequence[str], labels: Sequence[str], classes: Sequence[str] | None
 ) -> list[str]:
     if classes is not None:
-        if len(classes) != len(order):
-            raise InputError(f"{len(order)} wnids need {len(order)} classes, got {len(classes)}.")
-        return list(classes)
+        names = class_list(classes)
+        if len(names) != len(order):
+            raise InputError(f"{len(order)} wnids need {len(order)} classes, got {len(names)}.")
+        return names
     count = Counter(labels)
     return [
         (label if count[label] == 1 else f"{label} ({wnid})") if label.strip() else wnid

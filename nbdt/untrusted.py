@@ -46,7 +46,8 @@ def described(value: object) -> str:
         return repr(value)
     if isinstance(value, int):
         return repr(value) if abs(value) <= MAX_INTEGER else "a huge integer"
-    return f"a {type(value).__name__}"
+    kind = type(value).__name__
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def decoded(data: bytes) -> str:

@@ -1,0 +1,166 @@
+"""Files read with care, for they may come from strangers, and written in one step.
+
+Whatever is wrong with a file is said in one sentence that begins with its name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from nbdt.errors import InputError, NBDTError, NotFoundError
+from nbdt.untrusted import MAX_BYTES, decoded, parsed_json
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    r"""The text of a file in UTF-8, of at most 64 MB.
+
+    Raises:
+        NotFoundError: there is no such file.
+        FormatError: it is too long, or in another encoding.
+        InputError: it cannot be read, or is no ordinary file.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "classes.txt")
+        >>> write_text(path, "cat\ndog\n")
+        >>> read_text(path).split()
+        ['cat', 'dog']
+    """
+    # A pipe or a device would be read for ever, so only ordinary files are opened.
+    if not is_file(path):
+        if os.path.lexists(path):
+            raise InputError(f"{_called(path)}: is no ordinary file.")
+        raise NotFoundError(f"{_called(path)}: there is no such file.")
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{_called(path)}: cannot be read: {error.strerror}.") from error
+    with blaming(path):
+        return decoded(data)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The value of a JSON file of at most 64 MB, read strictly: see `nbdt.untrusted.parsed_json`.
+
+    Raises:
+        NotFoundError: there is no such file.
+        FormatError: it is not JSON in UTF-8; or has a key twice, NaN, or a number beyond 64 bits.
+        InputError: it cannot be read, or is no ordinary file.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "pair.json")
+        >>> write_text(path, "[1, 2.5]")
+        >>> read_json(path)
+        [1, 2.5]
+    """
+    text = read_text(path)
+    with blaming(path):
+        return parsed_json(text)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text to a file in UTF-8, replacing the file in one step.
+
+    Raises:
+        InputError: the file cannot be written; it is then as it was.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_text(folder / "note.txt", "cat")
+        >>> [file.name for file in folder.iterdir()]
+        ['note.txt']
+    """
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: str | os.PathLike[str], value: object) -> None:
+    """Writes a value that JSON can hold to a file, replacing the file in one step.
+
+    Raises:
+        InputError: the file cannot be written; it is then as it was.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "pair.json")
+        >>> write_json(path, {"pair": [1, 2.5]})
+        >>> read_json(path)
+        {'pair': [1, 2.5]}
+    """
+    write_text(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A new file to write to, which takes the place of `path` if the block ends without error.
+
+    Raises:
+        InputError: the file cannot be written; it is then as it was.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "note.txt")
+        >>> with replacing(path) as file:
+        ...     _ = file.write(b"cat")
+        >>> path.read_bytes()
+        b'cat'
+    """
+    # A link keeps pointing to the file that it pointed to.
+    target = Path(os.path.realpath(path))
+    aside = target.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        try:
+            with aside.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{_called(path)}: cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def blaming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Puts the name of a file before the message of every error of nbdt raised in the block.
+
+    Example:
+        >>> with blaming("pets.json"):
+        ...     parsed_json("[1, 2")
+        Traceback (most recent call last):
+        nbdt.errors.FormatError: pets.json: is not valid JSON: ...
+    """
+    try:
+        yield
+    except NBDTError as error:
+        raise type(error)(f"{_called(path)}: {error}") from None
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether this is an ordinary file, or a link to one.
+
+    Example:
+        >>> is_file("x" * 100_000)
+        False
+    """
+    try:
+        return Path(path).is_file()
+    except OSError:
+        # The name is too long for a file, say.
+        return False
+
+
+def _called(path: str | os.PathLike[str]) -> str:
+    """The path as an error names it: as it was given, its beginning left out if it is very long."""
+    text = os.fspath(path)
+    return text if len(text) <= 200 else f"…{text[-199:]}"
