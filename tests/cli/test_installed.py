@@ -62,11 +62,16 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 
 def test_an_interrupt_is_quiet(model: Path) -> None:
     code = (
-        "import os, signal, sys, threading, nbdt.cli.explain\n"
+        "import os, signal, sys, threading\n"
         "from nbdt.cli import main\n"
+        "class Stdin:\n"
+        "    buffer = property(lambda self: self)\n"
+        "    def read(self, *_):\n"
+        "        interrupt = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
+        "        threading.Timer(0.2, interrupt).start()\n"
+        "        return sys.__stdin__.buffer.read()\n"
+        "sys.stdin = Stdin()\n"
         f"sys.argv[1:] = ['explain', {str(model)!r}, '-']\n"
-        "interrupt = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
-        "threading.Timer(0.5, interrupt).start()\n"
         "main()\n"
     )
     with subprocess.Popen(

@@ -134,9 +134,9 @@ class TestByLeaves:
     @pytest.mark.parametrize("make", [random_hierarchy, caterpillar])
     def test_is_quick_for_all_of_imagenet(self, make):
         tree = make(21_841)
-        start = time.perf_counter()
+        start = time.process_time()
         name_by_leaves(tree)
-        assert time.perf_counter() - start < 2, "takes about 0.2 s"
+        assert time.process_time() - start < 2, "takes about 0.2 s"
 
 
 class TestByTaxonomy:
@@ -286,6 +286,6 @@ class TestByTaxonomy:
     def test_is_quick_for_a_thousand_classes(self):
         tree = caterpillar(1000)
         taxonomy = name_by_leaves(random_hierarchy(1000, seed=2))
-        start = time.perf_counter()
+        start = time.process_time()
         name_by_taxonomy(tree, taxonomy)
-        assert time.perf_counter() - start < 2, "takes about 0.1 s"
+        assert time.process_time() - start < 2, "takes about 0.1 s"

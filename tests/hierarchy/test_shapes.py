@@ -110,9 +110,9 @@ class TestClasses:
             shape(["cat", "cat", "dog"])
 
     def test_may_be_very_many(self, shape: Callable[..., Hierarchy]) -> None:
-        begin = time.perf_counter()
+        begin = time.process_time()
         assert shape(21_841).num_classes == 21_841
-        assert time.perf_counter() - begin < 3
+        assert time.process_time() - begin < 3
 
 
 @pytest.mark.parametrize("shape", [balanced, random])

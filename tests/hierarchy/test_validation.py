@@ -178,10 +178,10 @@ class TestParents:
     def test_are_checked_fast_however_deep(self) -> None:
         deep = caterpillar(100_000).parents.copy()
         deep[-3] = deep[100_001]  # the chain closes on itself far down
-        begin = time.perf_counter()
+        begin = time.process_time()
         with pytest.raises(HierarchyError):
             Hierarchy(deep, [str(i) for i in range(100_000)])
-        assert time.perf_counter() - begin < 5
+        assert time.process_time() - begin < 5
 
 
 class TestNames:

@@ -205,9 +205,9 @@ def test_the_real_database(nbdt_data):
     if not (nbdt_data / "wordnet30").is_dir():
         pytest.skip("the data folder has no wordnet30")
     wordnet = WordNet(nbdt_data / "wordnet30")
-    start = time.perf_counter()
+    start = time.process_time()
     synsets = {synset.wnid: synset for synset in wordnet}
-    assert time.perf_counter() - start < 5, "reading all synsets takes about half a second"
+    assert time.process_time() - start < 5, "reading all synsets takes about half a second"
     assert len(synsets) == 82_115
     assert [s.wnid for s in synsets.values() if not s.hypernyms] == ["n00001740"]
     assert all(above in synsets for s in synsets.values() for above in s.hypernyms)
