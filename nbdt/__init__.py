@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from nbdt.explain import Decision, Explanation
     from nbdt.heads import find_head, induce
     from nbdt.hierarchy import Hierarchy, list_hierarchies, load_hierarchy
+    from nbdt.losses import Constant, Ramp, TreeSupervisionLoss
     from nbdt.model import NBDT
     from nbdt.rules import HardRules, SoftRules
 
 __all__ = [
     "NBDT",
+    "Constant",
     "Decision",
     "Explanation",
     "HardRules",
     "Hierarchy",
     "NBDTError",
+    "Ramp",
     "SoftRules",
+    "TreeSupervisionLoss",
     "__version__",
     "find_head",
     "induce",
@@ -37,18 +41,24 @@ __all__ = [
 # command line's help) does not wait for it.
 _MODULE_OF = {
     "NBDT": "nbdt.model",
+    "Constant": "nbdt.losses",
     "Decision": "nbdt.explain",
     "Explanation": "nbdt.explain",
     "HardRules": "nbdt.rules",
     "Hierarchy": "nbdt.hierarchy",
     "NBDTError": "nbdt.errors",
+    "Ramp": "nbdt.losses",
     "SoftRules": "nbdt.rules",
+    "TreeSupervisionLoss": "nbdt.losses",
     "find_head": "nbdt.heads",
     "induce": "nbdt.heads",
     "list_hierarchies": "nbdt.hierarchy",
     "load_hierarchy": "nbdt.hierarchy",
 }
-_MODULES = ("builders", "errors", "evaluation", "explain", "heads", "hierarchy", "model", "rules")
+_MODULES = (
+    *("builders", "errors", "evaluation", "explain", "heads", "hierarchy", "losses", "model"),
+    *("preprocessing", "rules"),
+)
 
 
 def __getattr__(name: str) -> Any:

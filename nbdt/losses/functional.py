@@ -1,0 +1,146 @@
+"""The tree's loss as pure functions on logits: of every class, and of given classes.
+
+With p(leaf) the product of the decisions on its path and depth(y) their number,
+
+- ``soft``: ℓ(y) = −log p(leaf y), the sum over y's path of the cross-entropy of each decision;
+- ``hard``: ℓ(y) = −log p(leaf y) / depth(y), their mean.
+
+Wan et al. (ICLR 2021), section 3.2, train with the first; the second weighs every class alike,
+however deep it stands. Under the score ``logsumexp`` the first is cross-entropy itself.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nbdt.hierarchy import Hierarchy
+from nbdt.losses.paths import PathTable, path_losses
+from nbdt.rules import Rule, Score, TreeLayout, soft_log_probs
+
+Compat = Literal["2020"]
+
+
+class LossLayout(nn.Module):
+    """The index tensors of a tree that its losses need, as buffers; none in a state dict.
+
+    Args:
+        hierarchy: the tree.
+
+    Attributes:
+        rules: those that the rules need.
+        paths: those of the single paths, or None where the tree has no such table; see
+            `nbdt.losses.paths`.
+        depths: how many decisions lead to each class; shape (C,).
+    """
+
+    depths: Tensor
+    paths: PathTable | None
+
+    def __init__(self, hierarchy: Hierarchy) -> None:
+        super().__init__()
+        self.rules = TreeLayout(hierarchy)
+        self.paths = PathTable(hierarchy) if PathTable.fits(hierarchy) else None
+        depths = torch.tensor(hierarchy.depths[: hierarchy.num_classes])
+        self.register_buffer("depths", depths, persistent=False)
+        self.num_inner = len(hierarchy.inner)
+
+
+def class_losses(
+    logits: Float[Tensor, "*batch classes"],
+    layout: LossLayout,
+    rule: Rule = "soft",
+    score: Score = "mean",
+    compat: Compat | None = None,
+) -> Float[Tensor, "*batch classes"]:
+    """ℓ(y) of every class y, in nats.
+
+    Half types are computed in, and give, float32. A masked class (a logit of −inf) has an infinite
+    loss.
+
+    Args:
+        logits: the network's; shape (…, C).
+        layout: of the tree, on the logits' device.
+        rule: ``"soft"`` or ``"hard"``.
+        score: what a node is worth, ``"mean"`` or ``"logsumexp"``.
+        compat: ``"2020"`` for the losses of the 2020 release. Its soft loss is cross-entropy
+            applied to the probabilities as if they were logits; its hard loss divides the sum over
+            the path by half the number of inner nodes.
+
+    Raises:
+        InputError: as `nbdt.rules.soft_log_probs`.
+
+    Example:
+        >>> layout = LossLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> class_losses(torch.tensor([1.0, 1.0, 1.0]), layout)
+        tensor([1.3863, 1.3863, 0.6931])
+        >>> class_losses(torch.tensor([1.0, 1.0, 1.0]), layout, rule="hard")
+        tensor([0.6931, 0.6931, 0.6931])
+    """
+    log_probs = soft_log_probs(logits, layout.rules, score)
+    if rule == "soft":
+        return -(log_probs.exp().log_softmax(dim=-1) if compat else log_probs)
+    return -log_probs / _decisions(layout, layout.depths, log_probs.dtype, compat)
+
+
+def tree_losses(
+    logits: Float[Tensor, "batch classes"],
+    target: Int[Tensor, " batch"],
+    layout: LossLayout,
+    rule: Rule = "soft",
+    score: Score = "mean",
+    compat: Compat | None = None,
+) -> Float[Tensor, " batch"]:
+    """ℓ(y) of one class y a sample, in nats: `class_losses` at `target`, but faster.
+
+    Args:
+        logits: the network's; shape (batch, C).
+        target: class indices; shape (batch,). They are not checked.
+        layout: of the tree, on the logits' device.
+        rule: ``"soft"`` or ``"hard"``.
+        score: what a node is worth, ``"mean"`` or ``"logsumexp"``.
+        compat: as for `class_losses`.
+
+    Raises:
+        InputError: as `nbdt.rules.soft_log_probs`.
+
+    Example:
+        >>> layout = LossLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> tree_losses(torch.tensor([[1.0, 1.0, 1.0]]), torch.tensor([2]), layout)
+        tensor([0.6931])
+    """
+    losses = None
+    if score == "logsumexp":
+        losses = F.cross_entropy(logits, target, reduction="none")
+    elif not (rule == "soft" and compat):
+        losses = _along_paths(logits, target, layout)
+    if losses is None:
+        every = class_losses(logits, layout, rule, score, compat)
+        return every.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    if rule == "soft":
+        return losses
+    depths = layout.depths.index_select(0, target)
+    return losses / _decisions(layout, depths, losses.dtype, compat)
+
+
+def _along_paths(logits: Tensor, target: Tensor, layout: LossLayout) -> Tensor | None:
+    """−log p(target) by the fast way, or None where it does not serve."""
+    # Its running sums need float64, which Apple's GPUs do not have; on NVIDIA's their order, and
+    # so the last bits, may differ between two runs.
+    device = logits.device.type
+    varies = device == "cuda" and torch.are_deterministic_algorithms_enabled()
+    unseen = torch.compiler.is_compiling() or device in ("meta", "mps")
+    if unseen or varies or layout.paths is None or not logits.numel():
+        return None
+    return path_losses(logits, target, layout.paths)
+
+
+def _decisions(
+    layout: LossLayout, depths: Tensor, dtype: torch.dtype, compat: Compat | None
+) -> Tensor | float:
+    """What the hard loss divides the sum over a path by."""
+    return layout.num_inner / 2 if compat else depths.to(dtype)

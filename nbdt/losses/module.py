@@ -1,0 +1,293 @@
+"""`TreeSupervisionLoss`: cross-entropy of the network plus that of its tree's decisions."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nbdt.errors import InputError
+from nbdt.hierarchy import Hierarchy
+from nbdt.losses.functional import Compat, LossLayout, class_losses, tree_losses
+from nbdt.losses.schedules import Constant, Schedule, checked_progress, checked_weight
+from nbdt.losses.targets import Samples, as_torch_has_them
+from nbdt.rules import RULES, SCORES, Rule, Score
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+class TreeSupervisionLoss(nn.Module):
+    """Cross-entropy that supervises the tree's decisions too; used as torch's CrossEntropyLoss.
+
+    L = network_weight · CE(z, y) + tree_weight · ℓ(y) of each sample, then torch's reduction,
+    with ℓ(y) = −log p(leaf y): the sum over y's path of the cross-entropy of each decision
+    (``rule="soft"``), or their mean (``rule="hard"``). Wan et al. (ICLR 2021), section 3.4.
+    Everything is in nats and computed in float32 at least, under autocast too.
+
+    With soft targets q, such as those of mixup, ℓ(q) = Σ_y q_y · ℓ(y); label smoothing ε means
+    q = (1 − ε) · onehot + ε / C. Class weights, ignored targets and the mean's divisor are those of
+    torch, so with ``tree_weight=0`` this *is* `torch.nn.functional.cross_entropy`.
+
+    Under ``score="logsumexp"`` ℓ is the network's own cross-entropy (soft), or that over the depth
+    of the class (hard), and teaches the tree nothing new. So it comes with a `UserWarning`, and
+    adding soft to a network term, which would be to train on the same thing twice, is refused.
+
+    Args:
+        hierarchy: the tree.
+        rule: ``"soft"`` or ``"hard"``.
+        score: what a node is worth, ``"mean"`` or ``"logsumexp"``; see `nbdt.rules.functional`.
+        tree_weight: ω, a number of at least 0 or a schedule: `Constant`, `Ramp`, or any function
+            from progress in [0, 1] to such a number.
+        network_weight: β, likewise.
+        weight: the weight of each class; shape (C,).
+        label_smoothing: ε in [0, 1].
+        ignore_index: a target that has no part in the loss.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        compat: ``"2020"`` for the losses of the 2020 release, for comparison only. Its soft loss
+            applied cross-entropy to probabilities, which leaves log(1 + (C − 1)/e) at perfect
+            logits; its hard loss was the sum over the path divided by half the number of inner
+            nodes, and multiplied by the tree's weight twice, once as it was at the start of
+            training.
+
+    Attributes:
+        progress: the part of training that is done, from 0 to 1; None until it is set. A call
+            may pass its own instead.
+
+    Shape:
+        logits (batch, C) or (C,), or (batch, C, …) as in segmentation, or (…, C). Targets are class
+        indices in the same shape without the classes, or probabilities in the same shape. Where
+        both readings fit, such as (batch, C, C), the classes are dimension 1, as in torch. The
+        result is a scalar; with ``reduction="none"`` it has the shape of class indices.
+
+    Raises:
+        InputError: an argument is none of the above; and when called: shapes do not fit, a class
+            index is not among 0 … C − 1, or a weight depends on a progress that was not given.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> logits, target = torch.tensor([[4.0, 1.0, 0.0], [0.0, 0.0, 3.0]]), torch.tensor([0, 2])
+        >>> loss = TreeSupervisionLoss(tree, tree_weight=0.5)
+        >>> loss(logits, target)
+        tensor(0.1244)
+
+        A tree that comes in slowly:
+
+        >>> from nbdt.losses import Ramp
+        >>> loss = TreeSupervisionLoss(tree, tree_weight=Ramp(0, 0.5))
+        >>> loss(logits, target, progress=1.0)
+        tensor(0.1244)
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        *,
+        rule: Rule = "soft",
+        score: Score = "mean",
+        tree_weight: float | Schedule = 1.0,
+        network_weight: float | Schedule = 1.0,
+        weight: Tensor | None = None,
+        label_smoothing: float = 0.0,
+        ignore_index: int = -100,
+        reduction: Reduction = "mean",
+        compat: Compat | None = None,
+    ) -> None:
+        super().__init__()
+        _check_choice("rule", rule, RULES)
+        _check_choice("score", score, SCORES)
+        _check_choice("reduction", reduction, get_args(Reduction))
+        _check_choice("compat", compat, (None, *get_args(Compat)))
+        self.rule, self.score, self.compat = rule, score, compat
+        self.tree_weight = _schedule(tree_weight, "tree_weight")
+        self.network_weight = _schedule(network_weight, "network_weight")
+        self.label_smoothing = checked_weight(label_smoothing, "label_smoothing")
+        if self.label_smoothing > 1:
+            raise InputError(f"label_smoothing is a number from 0 to 1; got {label_smoothing!r}.")
+        self.ignore_index, self.reduction = ignore_index, reduction
+        self._check_score()
+
+        self.layout = LossLayout(hierarchy)
+        if weight is not None and weight.shape != (hierarchy.num_classes,):
+            raise InputError(
+                f"the tree has {hierarchy.num_classes} classes, so weight has to be of shape "
+                f"({hierarchy.num_classes},); got {tuple(weight.shape)}."
+            )
+        self.register_buffer("weight", weight)
+        self.progress = None
+
+    def _check_score(self) -> None:
+        if self.score != "logsumexp":
+            return
+        if self.compat:
+            raise InputError(
+                "the 2020 release knew the score 'mean' only; drop score='logsumexp', or compat."
+            )
+        if self.rule == "soft" and Constant(0) not in (self.tree_weight, self.network_weight):
+            raise InputError(
+                "under score='logsumexp' the soft loss of a tree is the network's own "
+                "cross-entropy, whatever the tree, and adding the two would train on it twice. "
+                "Use score='mean' to train the tree, or set one of the two weights to 0."
+            )
+        what = "cross-entropy" if self.rule == "soft" else "cross-entropy over the class's depth"
+        warnings.warn(
+            f"under score='logsumexp' the {self.rule} loss of a tree is the network's own {what}; "
+            "score='mean' trains the tree's decisions.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """The tree."""
+        return self.layout.rules.hierarchy
+
+    @property
+    def progress(self) -> float | None:
+        """The part of training that is done, from 0 to 1; None until it is set."""
+        return self._progress
+
+    @progress.setter
+    def progress(self, value: float | None) -> None:
+        self._progress = None if value is None else checked_progress(value)
+
+    def forward(
+        self,
+        logits: Float[Tensor, "*shape"],
+        target: Tensor,
+        progress: float | None = None,
+    ) -> Float[Tensor, "*samples"]:
+        """The loss of these logits; see the class for shapes.
+
+        Args:
+            logits: the network's output, before any softmax.
+            target: class indices or probabilities.
+            progress: the part of training that is done; None for what `progress` was set to.
+
+        Raises:
+            InputError: see the class.
+        """
+        progress = self.progress if progress is None else checked_progress(progress)
+        network_weight = self._at(progress, "network_weight")
+        tree_weight = self._at(progress, "tree_weight")
+        if self.compat and self.rule == "hard":
+            tree_weight *= self._at(0.0, "tree_weight")
+        samples = as_torch_has_them(logits, target, self.hierarchy.num_classes, self.ignore_index)
+        device = samples.logits.device
+        if self.layout.depths.device != device:
+            self.to(device)
+        # A weight of 0 leaves its term out, so that an infinite one does no harm.
+        terms = []
+        if network_weight or not tree_weight:
+            terms.append(_scaled(self._network_loss(samples), network_weight))
+        if tree_weight:
+            terms.append(_scaled(self._tree_loss(samples), tree_weight))
+        if self.reduction == "none":
+            terms = [term.view(samples.shape) for term in terms]
+        return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+    def _at(self, progress: float | None, name: str) -> float:
+        """The weight of that name at this progress."""
+        schedule: Schedule = getattr(self, name)
+        if isinstance(schedule, Constant):
+            return schedule.value
+        if progress is None:
+            raise InputError(
+                f"{name} is a schedule, {schedule!r}, so the loss has to know how far training is: "
+                "call loss(logits, target, progress=epoch / epochs), or set loss.progress."
+            )
+        return checked_weight(schedule(progress), f"{name} at progress {progress:g}")
+
+    def _class_weight(self, dtype: torch.dtype) -> Tensor | None:
+        return None if self.weight is None else self.weight.to(dtype)
+
+    def _network_loss(self, samples: Samples) -> Tensor:
+        return F.cross_entropy(
+            samples.logits,
+            samples.target,
+            weight=self._class_weight(samples.logits.dtype),
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def _tree_loss(self, samples: Samples) -> Tensor:
+        """What torch's cross_entropy would give, had it the tree's ℓ in place of −log softmax."""
+        logits = _by_sample(samples.logits)
+        if samples.target.is_floating_point():
+            return self._soft_target_loss(logits, _by_sample(samples.target))
+        return self._index_loss(logits, samples.target.reshape(-1), samples.some_ignored)
+
+    def _soft_target_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        losses = class_losses(logits, self.layout, self.rule, self.score, self.compat)
+        if self.label_smoothing:
+            smooth = self.label_smoothing
+            target = target * (1 - smooth) + smooth / logits.shape[1]
+        weight = self._class_weight(losses.dtype)
+        losses = losses * target if weight is None else losses * target * weight
+        losses = losses.sum(1)
+        return losses.mean() if self.reduction == "mean" else self._reduced(losses)
+
+    def _index_loss(self, logits: Tensor, target: Tensor, some_ignored: bool) -> Tensor:
+        kept = target != self.ignore_index if some_ignored else None
+        classes = target if kept is None else target.where(kept, 0)
+        weight = self._class_weight(logits.dtype)
+        settings = self.layout, self.rule, self.score, self.compat
+        if self.label_smoothing:
+            every = class_losses(logits, *settings)
+            losses = every.gather(1, classes.unsqueeze(1)).squeeze(1)
+        else:
+            every = None
+            losses = tree_losses(logits, classes, *settings)
+        factors = None if weight is None else weight.index_select(0, classes)
+        if factors is not None:
+            losses = losses * factors
+        if every is not None:
+            smooth = self.label_smoothing
+            spread = every.mean(1) if weight is None else (every * weight).mean(1)
+            losses = (1 - smooth) * losses + smooth * spread
+        if kept is not None:
+            losses = losses.where(kept, 0)
+        if self.reduction != "mean":
+            return self._reduced(losses)
+        if factors is None:
+            return losses.mean() if kept is None else losses.sum() / kept.sum()
+        return losses.sum() / (factors if kept is None else factors.where(kept, 0)).sum()
+
+    def _reduced(self, losses: Tensor) -> Tensor:
+        return losses.sum() if self.reduction == "sum" else losses
+
+    def extra_repr(self) -> str:
+        """What printing the module shows."""
+        weights = f"tree_weight={_shown(self.tree_weight)}"
+        weights += f", network_weight={_shown(self.network_weight)}"
+        compat = f", compat={self.compat!r}" if self.compat else ""
+        return f"rule={self.rule!r}, score={self.score!r}, {weights}{compat}"
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"{name} is one of {', '.join(map(repr, choices))}; got {value!r}.")
+
+
+def _schedule(weight: float | Schedule, name: str) -> Schedule:
+    return weight if callable(weight) else Constant(checked_weight(weight, name))
+
+
+def _scaled(loss: Tensor, weight: float) -> Tensor:
+    return loss if weight == 1 else weight * loss
+
+
+def _by_sample(values: Tensor) -> Tensor:
+    """(batch, C, …) or (C,) → (samples, C)."""
+    by_class = min(1, values.ndim - 1)
+    return values.movedim(by_class, -1).reshape(-1, values.shape[by_class])
+
+
+def _shown(schedule: Schedule) -> str:
+    return f"{schedule.value:g}" if isinstance(schedule, Constant) else repr(schedule)
