@@ -168,6 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = [str(error)]
     for sentence in found:
         print(sentence, file=sys.stderr)
+    if not found:
+        print("Every bundled file is as its sources make it.")
     return 1 if found else 0
 
 

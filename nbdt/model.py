@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from nbdt.builders import Builder, builder_of
 from nbdt.errors import HeadError, InputError
 from nbdt.explain import Explanation, FeatureGeometry, explain_logits
+from nbdt.explain.build import unmasked_rows
 from nbdt.heads import check_classifier, find_head
 from nbdt.heads.contracts import unwrapped
 from nbdt.hierarchy import Hierarchy
@@ -164,6 +165,9 @@ class NBDT(nn.Module):
             rule: "soft", the class with the largest probability, or "hard", the one reached by
                 taking the likeliest child at every node; by default the module's rule.
 
+        Raises:
+            InputError: the logits of a sample hold NaN or +inf, or are all −inf.
+
         Example:
             >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
             >>> model = NBDT(nn.Identity(), tree)
@@ -171,9 +175,10 @@ class NBDT(nn.Module):
             >>> model.predict(logits), model.predict(logits, rule="hard")
             (tensor([2]), tensor([0]))
         """
-        rule = self._rule(rule)
+        rule = _chosen("rule", self.rule if rule is None else rule, RULES)
         with _evaluating(self):
             logits = self.logits(x)
+            unmasked_rows(logits, self.hierarchy.num_classes)  # refuses NaN, which has no class
             if rule == "hard":
                 return hard_predict(logits, self.layout, self.score)
             return soft_log_probs(logits, self.layout, self.score).argmax(dim=-1)
@@ -235,7 +240,7 @@ class NBDT(nn.Module):
             Closest decision: cat (73 %) over dog (27 %) at animal.
             Runner-up: dog (26 %); the two part at animal.
         """
-        rule = self._rule(rule)
+        rule = _chosen("rule", self.rule if rule is None else rule, RULES)
         with _evaluating(self):
             logits = self.logits(x)
         return explain_logits(
@@ -331,10 +336,6 @@ class NBDT(nn.Module):
     def extra_repr(self) -> str:
         """What torch prints of the module beside its parts."""
         return f"score={self.score!r}, rule={self.rule!r}"
-
-    def _rule(self, rule: Rule | None) -> Rule:
-        chosen: Rule = _chosen("rule", self.rule if rule is None else rule, RULES)
-        return chosen
 
     def _find_head(self) -> tuple[str | None, bool]:
         """The head's path, None where it cannot be found, and whether its output is altered."""

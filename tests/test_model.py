@@ -386,6 +386,13 @@ class TestPredictions:
         (weight * target).sum().backward()
         assert torch.equal(weight.grad, target)
 
+    def test_nan_has_no_class(self):
+        logits = torch.zeros(3, 3)
+        logits[1, 2] = torch.nan
+        for rule in ("soft", "hard"):
+            with pytest.raises(InputError, match="hold NaN in row 1"):
+                NBDT(nn.Identity(), PETS).predict(logits, rule=rule)
+
     def test_nan_rows_are_named(self):
         logits = torch.zeros(3, 3)
         logits[1, 2] = torch.nan

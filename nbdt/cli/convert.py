@@ -46,7 +46,8 @@ app = typer.Typer(add_completion=False)
 
 @app.command(
     epilog="Examples: nbdt convert torchvision:resnet50 --weights DEFAULT -o resnet50-tree\n\n"
-    "nbdt convert nbdt:cifar-resnet20 --weights cifar10.safetensors --classes cifar10 -o my-model"
+    "nbdt convert nbdt:cifar-resnet20 --weights cifar10.safetensors --classes cifar10 "
+    """--preprocessing '{"resize": [32, 32]}' -o my-model"""
 )
 def convert(
     source: Annotated[
@@ -190,7 +191,8 @@ def convert(
         say_json({"output": output, **size_of(hierarchy), **options})
     else:
         say(f"Wrote {output}: {in_words(hierarchy)}; score {model.score}, rule {model.rule}.")
-        say(f"Go on with: nbdt explain {output} IMAGE …")
+        if model.preprocessing is not None:
+            say(f"Go on with: nbdt explain {output} IMAGE …")
     if model.preprocessing is None:
         note(
             "the model does not say how an image becomes its input, so nbdt explain cannot use it; "

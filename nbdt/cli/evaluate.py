@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from nbdt.data import ImageFolder, open_image
 from nbdt.data.batches import answer_in_batches
 from nbdt.errors import InputError, NBDTError
 from nbdt.evaluation import AccuracyByRule
+from nbdt.hierarchy.library import list_datasets, load_classes
 from nbdt.model import NBDT
 
 # How many answers are counted at a time.
@@ -43,7 +45,11 @@ def evaluate(
     Images that cannot be read are named, and left out.
     """
     network, preprocessing = load_model(model)
-    samples = ImageFolder(data, preprocessing, classes=network.classes, partial=partial).samples
+    classes = network.classes
+    folder = ImageFolder(
+        data, preprocessing, classes=classes, wnids=_wnids(classes), partial=partial
+    )
+    samples = folder.samples
     answers = answer_in_batches(
         samples,
         lambda sample: preprocessing(open_image(sample[0], preprocessing.mode)),
@@ -73,6 +79,15 @@ def evaluate(
         say(str(table))
     if failed:
         raise typer.Exit(1)
+
+
+def _wnids(classes: Sequence[str]) -> list[str]:
+    """The wnids of the classes, where they are those of a bundled data set."""
+    for dataset in list_datasets():
+        known = load_classes(dataset)
+        if [info.name for info in known] == list(classes):
+            return [info.wnid for info in known]
+    return []
 
 
 def _logits(model: NBDT, batch: Tensor) -> list[Tensor]:

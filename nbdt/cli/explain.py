@@ -49,6 +49,9 @@ def explain(
     top: Annotated[
         int, typer.Option("--top", min=0, metavar="N", help="Name the N likeliest classes too.")
     ] = 0,
+    full: Annotated[
+        bool, typer.Option("--full", metavar="", help="Show every decision of a long path.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Explain what a model says of images, decision by decision.
@@ -74,7 +77,7 @@ def explain(
             elif json:
                 say_json({"image": name, **_document(answer, network.classes, top)})
             else:
-                _tell(name if len(sources) > 1 else "", answer, network.classes)
+                _tell(name if len(sources) > 1 else "", answer, network.classes, full)
             advance()
     if failed:
         raise typer.Exit(1)
@@ -124,10 +127,10 @@ def _document(answer: Answer, classes: Sequence[str], top: int) -> dict[str, Any
     return document
 
 
-def _tell(heading: str, answer: Answer, classes: Sequence[str]) -> None:
+def _tell(heading: str, answer: Answer, classes: Sequence[str], full: bool) -> None:
     if heading:
         say(heading, bold=True)
-    say(str(answer.explanation))
+    say(answer.explanation.to_text(full=full))
     if answer.likeliest:
         shown = ", ".join(f"{classes[i]} {100 * share:.1f} %" for i, share in answer.likeliest)
         say(f"Likeliest: {shown}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -145,8 +145,9 @@ class ImageFolder(Dataset[tuple[Tensor, int]]):
     Args:
         folder: the top folder.
         preprocessing: from image to tensor.
-        classes: the class names of the model, in its order, as the subfolders are called; by
-            default the sorted names of the subfolders.
+        classes: the class names of the model, in its order, as the subfolders are called (with
+            ``_`` for a ``/``); by default the sorted names of the subfolders.
+        wnids: other names that the classes' subfolders may have, as ImageNet's do; ``""`` for none.
         partial: whether classes may have no subfolder, as when a sample of them is evaluated.
 
     Attributes:
@@ -175,6 +176,7 @@ class ImageFolder(Dataset[tuple[Tensor, int]]):
         preprocessing: Preprocessing,
         *,
         classes: Sequence[str] | None = None,
+        wnids: Sequence[str] = (),
         partial: bool = False,
     ) -> None:
         top = _checked_folder(folder)
@@ -183,9 +185,10 @@ class ImageFolder(Dataset[tuple[Tensor, int]]):
         if not folders:
             raise InputError(f"{top}: expected one subfolder for every class, found none.")
         self.classes = tuple(folders if classes is None else classes)
-        _check_same(top, folders, self.classes, partial)
+        label_of = {wnid: label for label, wnid in enumerate(wnids) if wnid}
+        label_of |= {name.replace("/", "_"): label for label, name in enumerate(self.classes)}
+        _check_same(top, {name: label_of.get(name) for name in folders}, self.classes, partial)
         self.preprocessing = preprocessing
-        label_of = {name: label for label, name in enumerate(self.classes)}
         self.samples: tuple[tuple[Path, int], ...] = tuple(
             (path, label_of[name]) for name in folders for path in list_images(top / name)
         )
@@ -235,14 +238,17 @@ def _raise_unreadable(error: OSError) -> NoReturn:
     raise InputError(f"{error.filename}: the folder cannot be read: {error.strerror}.") from None
 
 
-def _check_same(top: Path, folders: Sequence[str], classes: Sequence[str], partial: bool) -> None:
-    unknown = sorted(set(folders) - set(classes))
-    missing = [] if partial else [name for name in classes if name not in set(folders)]
+def _check_same(
+    top: Path, labels: Mapping[str, int | None], classes: Sequence[str], partial: bool
+) -> None:
     if len(set(classes)) < len(classes):
         raise InputError("the class names of the model are not unique.")
+    unknown = [folder for folder, label in labels.items() if label is None]
+    found = set(labels.values())
+    missing = [] if partial else [name for i, name in enumerate(classes) if i not in found]
     if unknown or missing:
         parts = [f"{len(unknown)} unknown to the model ({_some(unknown)})"] if unknown else []
-        parts += [f"{len(missing)} classes without a subfolder ({_some(missing)})"] * bool(missing)
+        parts += [f"{len(missing)} without a subfolder ({_some(missing)})"] * bool(missing)
         raise InputError(
             f"{top}: its subfolders are not the model's {len(classes)} classes: {', '.join(parts)}."
         )

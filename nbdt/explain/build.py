@@ -72,7 +72,7 @@ def explain_logits(
     if not isinstance(layout, TreeLayout):
         raise InputError(f"layout has to be a TreeLayout, got {type(layout).__name__}.")
     tree = layout.hierarchy
-    unmasked = _unmasked_rows(logits, tree.num_classes)
+    unmasked = unmasked_rows(logits, tree.num_classes)
     if rule not in RULES:
         raise InputError(f"rule is one of {', '.join(RULES)}; got {rule!r}.")
     if geometry is not None and geometry.hierarchy != tree:
@@ -117,7 +117,7 @@ def explain_logits(
     return explanations
 
 
-def _unmasked_rows(logits: Tensor, num_classes: int) -> Tensor:
+def unmasked_rows(logits: Tensor, num_classes: int) -> Tensor:
     """Which rows of the logits have no −inf; refuses what is no batch of logits."""
     if not isinstance(logits, Tensor) or not logits.is_floating_point():
         got = f"dtype {logits.dtype}" if isinstance(logits, Tensor) else type(logits).__name__

@@ -210,7 +210,20 @@ class Explanation:
     # ── as text ───────────────────────────────────────────────────────────────────────────────
 
     def __str__(self) -> str:
-        return "\n".join([*self._headline(), *self._decisions()])
+        return self.to_text()
+
+    def to_text(self, *, full: bool = False) -> str:
+        """A paragraph for a reader.
+
+        Args:
+            full: give every decision of the path a line of its own, with the nearest sibling;
+                without it, the middle of a path of more than six decisions is summed up.
+        """
+        decisions = list(self._decisions())
+        if full and len(self.path) > 1:
+            decisions[0] = "Path, decision by decision:"
+            decisions[1:1] = [f"  {number}. {_told(d)}" for number, d in enumerate(self.path, 1)]
+        return "\n".join([*self._headline(), *decisions])
 
     def _headline(self) -> Iterator[str]:
         """What was answered, and whether the network says so too."""
@@ -266,6 +279,13 @@ class Explanation:
 def _plain(name: str) -> str:
     """The name on one line, whatever white space it holds."""
     return " ".join(name.split())
+
+
+def _told(decision: Decision) -> str:
+    sibling = decision.nearest_sibling
+    taken = _with_percent(decision.child_name, decision.probability)
+    other = _with_percent(decision.name_of(sibling), decision.probability_of(sibling))
+    return f"at {_plain(decision.node_name)}: {taken} over {other}"
 
 
 def _with_percent(name: str, probability: float) -> str:

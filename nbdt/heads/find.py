@@ -94,6 +94,11 @@ def check_classifier(network: nn.Module) -> None:
         Traceback (most recent call last):
         nbdt.errors.HeadError: the Sequential ends in a softmax, so it gives probabilities, ...
     """
+    if isinstance(network, BaseEstimator):
+        raise HeadError(
+            f"a torch network is needed, got scikit-learn's {type(network).__name__}; take "
+            "torch.nn.Identity() in its place, and its decision_function's values as the input."
+        )
     _check_is_network(network)
     _search(network, None)
 

@@ -6,9 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from nbdt.builders import build
 from nbdt.data import ImageFolder
 from nbdt.evaluation import accuracy_by_rule
+from nbdt.hierarchy.library import load_classes, load_hierarchy
 from nbdt.model import NBDT
+from nbdt.preprocessing import Preprocessing
 from tests.cli.conftest import Run, is_one_sentence
 
 
@@ -64,7 +67,7 @@ def test_folders_that_are_not_the_classes_are_refused(run: Run, model: Path, cop
     shutil.rmtree(copied / "nine")
     result = run("evaluate", model, copied)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "1 classes without a subfolder (nine)" in result.stderr
+    assert "1 without a subfolder (nine)" in result.stderr
     assert is_one_sentence(result.stderr)
     assert run("evaluate", model, copied, "--partial").exit_code == 0
 
@@ -97,3 +100,17 @@ def test_an_answer_of_nan_fails_for_its_image_only(
     assert result.exit_code == 1
     assert json.loads(result.stdout)["samples"] == 19
     assert "the network's answer to it holds NaN or infinity" in result.stderr
+
+
+def test_folders_may_be_called_by_wnid(run: Run, tmp_path: Path, images: Path) -> None:
+    """As those of ImageNet are; the model here has CIFAR-10's classes."""
+    torch.manual_seed(0)
+    network = build("nbdt:small-cnn", num_classes=10)
+    tree = load_hierarchy("cifar10/wordnet")
+    preprocessing = Preprocessing(mode="L", resize=(28, 28))
+    NBDT(network, tree, preprocessing=preprocessing).save_pretrained(tmp_path / "cifar")
+    for place, info in enumerate(load_classes("cifar10")):
+        shutil.copytree(sorted(images.iterdir())[place], tmp_path / "data" / info.wnid)
+    result = run("evaluate", tmp_path / "cifar", tmp_path / "data")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "/20" in result.stdout

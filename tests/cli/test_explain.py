@@ -30,6 +30,13 @@ def test_one_image_is_explained_as_the_library_explains_it(
     assert result.stdout == f"{explained(model, image)}\n"
 
 
+def test_every_decision_can_be_shown(run: Run, model: Path, images: Path) -> None:
+    image = images / "three" / "0.png"
+    result = run("explain", model, image, "--full")
+    assert result.stdout == explained(model, image).to_text(full=True) + "\n"
+    assert "decision by decision" in result.stdout
+
+
 def test_json_holds_the_explanation(run: Run, model: Path, images: Path) -> None:
     image = images / "three" / "0.png"
     result = run("explain", model, image, "--json", "--rule", "hard")

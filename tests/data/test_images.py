@@ -256,16 +256,23 @@ class TestImageFolder:
         images = ImageFolder(tmp_path, Preprocessing(), classes=["dog", "cat"])
         assert [label for _, label in images.samples] == [1, 0]
 
+    def test_a_folder_may_have_a_wnid_or_a_name_that_folders_can_have(self, tmp_path):
+        folder_of(tmp_path, n02121620=1, **{"T-shirt_top": 2})
+        classes, wnids = ["T-shirt/top", "cat"], ["", "n02121620"]
+        images = ImageFolder(tmp_path, Preprocessing(), classes=classes, wnids=wnids)
+        assert [label for _, label in images.samples] == [0, 0, 1]
+        assert images.classes == ("T-shirt/top", "cat")
+
     def test_difference_is_listed(self, tmp_path):
         folder_of(tmp_path, cat=1, wolf=1, **{f"x{i}": 1 for i in range(9)})
         with pytest.raises(InputError) as caught:
             ImageFolder(tmp_path, Preprocessing(), classes=["cat", "dog"])
         assert "10 unknown to the model (wolf, x0, x1, x2, x3, …)" in str(caught.value)
-        assert "1 classes without a subfolder (dog)" in str(caught.value)
+        assert "1 without a subfolder (dog)" in str(caught.value)
 
     def test_partial(self, tmp_path):
         folder_of(tmp_path, cat=1)
-        with pytest.raises(InputError, match="1 classes without a subfolder"):
+        with pytest.raises(InputError, match="1 without a subfolder"):
             ImageFolder(tmp_path, Preprocessing(), classes=["ape", "cat"])
         images = ImageFolder(tmp_path, Preprocessing(), classes=["ape", "cat"], partial=True)
         assert images[0][1] == 1

@@ -242,6 +242,11 @@ def test_text_of_a_long_path_sums_up_its_middle():
     assert str(long).splitlines()[1] == (
         "Path: n10 → n11 (90 %) → n12 (90 %) → … 6 more, together 53 % … → n19 (90 %) → n20 (90 %)."
     )
+    full = long.to_text(full=True).splitlines()
+    assert full[1] == "Path, decision by decision:"
+    assert full[2] == "  1. at n10: n11 (90 %) over other (10 %)"
+    assert full[11] == "  10. at n19: n20 (90 %) over other (10 %)"
+    assert full[12:] == str(long).splitlines()[2:]
     six = replace(CAT, path=tuple(steps[:6]), parts_at=10)
     assert "more" not in str(six)
 

@@ -166,7 +166,9 @@ def test_what_is_not_linear_is_refused():
 def test_a_path_is_for_networks():
     with pytest.raises(HeadError, match="path='coef_' names a layer of a torch network"):
         find_head(LogisticRegression().fit(X, LABELS), "coef_")
-    with pytest.raises(HeadError, match="is needed; got an object of type LogisticRegression"):
+    with pytest.raises(
+        HeadError, match="torch network is needed, got scikit-learn's LogisticRegression"
+    ):
         check_classifier(LogisticRegression())
 
 
