@@ -3,6 +3,10 @@
 Nodes are rows and samples are columns, so that "add up the leaves under a node" and "add up the
 decisions on a leaf's path" are sums of whole rows (an embedding bag), which run at the speed of
 memory. Finite logits only: `nbdt.rules.scan` handles masked classes and everything else.
+
+Functions whose names end in an underscore change their argument, and no two tensors of all nodes
+live at once: a C library that gives freed memory back to the system costs more in page faults at
+the next call than all the arithmetic.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ def to_rows(
     # As a batch of one: for two dimensions torch takes a single-threaded route.
     turned = samples.unsqueeze(0).transpose(1, 2)
     if not extra:
-        return turned.contiguous().squeeze(0)
+        return turned.clone(memory_format=torch.contiguous_format).squeeze(0)
     rows = samples.new_empty(columns, batch + extra)
     rows[:, batch:] = 0
     rows[:, :batch].unsqueeze(0).copy_(turned)
@@ -63,13 +67,13 @@ def mean_scores(leaves: Tensor, layout: TreeLayout) -> Tensor:
     return leaf_sums(leaves, layout, layout.row_weights(leaves.dtype))
 
 
-def relative_logsumexp_scores(leaves: Tensor, layout: TreeLayout) -> Tensor:
+def relative_logsumexp_scores_(leaves: Tensor, layout: TreeLayout) -> Tensor:
     """The log-sum-exp under each row's node, less the sample's highest logit.
 
     A sum of positive terms keeps its relative precision, so one shift serves all nodes as long
     as no term leaves the range of exp(): (C, batch) → (nodes, batch).
     """
-    return leaf_sums((leaves - leaves.amax(0)).exp_(), layout).log_()
+    return leaf_sums(leaves.sub_(leaves.amax(0)).exp_(), layout).log_()
 
 
 def _block(rows: Tensor, siblings: Siblings) -> Tensor:
@@ -94,38 +98,38 @@ def decide_(scores: Tensor, layout: TreeLayout) -> Tensor:
     return scores[:-1]
 
 
-def greedy_leaves(scores: Tensor, layout: TreeLayout) -> Tensor:
+def greedy_leaves_(scores: Tensor, layout: TreeLayout) -> Tensor:
     """The class reached by taking the child with the highest score: (nodes, batch) → (batch,)."""
-    missed = torch.empty_like(scores[:-1])
     for siblings in layout.siblings:
+        # From scores to 1 for every child that is not taken.
         block = _block(scores, siblings)
-        out = _block(missed, siblings)
         if siblings.arity == 2:
-            torch.gt(block[1], block[0], out=out[0])
-            torch.sub(1, out[0], out=out[1])
+            torch.gt(block[1], block[0], out=block[0])
+            torch.sub(1, block[0], out=block[1])
             continue
         best = block == block.amax(0)
         if best.sum() == best[0].numel():
-            torch.logical_not(best, out=out)
+            torch.logical_not(best, out=block)
         else:  # ties: the first of the highest
-            out.fill_(1).scatter_(0, first_max(block.movedim(0, -2)).unsqueeze(0), 0)
+            first = first_max(block.movedim(0, -2)).unsqueeze(0)
+            block.fill_(1).scatter_(0, first, 0)
     # One class has missed no decision on its path; its number is all that is left of the sum.
     # As a product of matrices this would be rounded under autocast.
-    reached = path_sums(missed, layout).neg_().add_(1).clamp_min_(0)
+    reached = path_sums(scores[:-1], layout).neg_().add_(1).clamp_min_(0)
     numbers = torch.arange(layout.num_classes, device=scores.device, dtype=scores.dtype)
     return reached.mul_(numbers.unsqueeze(1)).sum(0).long()
 
 
 def soft_mean(logits: Float[Tensor, "batch classes"], layout: TreeLayout) -> Tensor:
     """Soft log-probabilities under the score `mean`: (batch, C) → (batch, C)."""
-    return (
-        _SoftMean.apply(logits, layout) if logits.requires_grad else _soft_mean(logits, layout)[0]
-    )
+    if logits.requires_grad:
+        soft: Tensor = _SoftMean.apply(logits, layout)
+        return soft
+    return to_samples(path_sums(_decided(logits, layout), layout), len(logits))
 
 
-def _soft_mean(logits: Tensor, layout: TreeLayout) -> tuple[Tensor, Tensor]:
-    rows = decide_(mean_scores(to_rows(logits, pad=True), layout), layout)
-    return to_samples(path_sums(rows, layout), len(logits)), rows
+def _decided(logits: Tensor, layout: TreeLayout) -> Tensor:
+    return decide_(mean_scores(to_rows(logits, pad=True), layout), layout)
 
 
 class _SoftMean(torch.autograd.Function):
@@ -133,10 +137,10 @@ class _SoftMean(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, layout: TreeLayout) -> Tensor:
-        soft, rows = _soft_mean(logits, layout)
+        rows = _decided(logits, layout)
         ctx.layout = layout
         ctx.save_for_backward(rows)
-        return soft
+        return to_samples(path_sums(rows, layout), len(logits))
 
     @staticmethod
     @once_differentiable

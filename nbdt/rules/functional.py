@@ -54,7 +54,9 @@ def node_scores(
     if logits.requires_grad or not _ordinary(logits, layout, score):
         return _scan_scores(logits, layout, score).to(logits.dtype)
     flat = logits.reshape(-1, layout.num_classes)
-    rows = _bag_scores(bags.to_rows(flat, pad=True), layout, score).index_select(0, layout.node_row)
+    rows = _bag_scores_(bags.to_rows(flat, pad=True), layout, score).index_select(
+        0, layout.node_row
+    )
     scores = bags.to_samples(rows, len(flat))
     if score == "logsumexp":
         scores += flat.amax(-1, keepdim=True)
@@ -81,7 +83,7 @@ def decision_log_probs(
     if logits.requires_grad or not _ordinary(logits, layout, score):
         return scan.decisions(_scan_scores(logits, layout, score), layout).to(logits.dtype)
     flat = logits.reshape(-1, layout.num_classes)
-    rows = _bag_scores(bags.to_rows(flat, pad=True), layout, score)
+    rows = _bag_scores_(bags.to_rows(flat, pad=True), layout, score)
     bags.decide_(rows, layout)
     rows[-1] = 0
     samples = bags.to_samples(rows.index_select(0, layout.node_row), len(flat))
@@ -132,7 +134,7 @@ def hard_predict(
     if not _ordinary(logits, layout, score):
         return scan.greedy_leaves(_scan_scores(logits, layout, score), layout)
     flat = logits.reshape(-1, layout.num_classes)
-    leaves = bags.greedy_leaves(_bag_scores(bags.to_rows(flat), layout, score), layout)
+    leaves = bags.greedy_leaves_(_bag_scores_(bags.to_rows(flat), layout, score), layout)
     return leaves.view(logits.shape[:-1])
 
 
@@ -172,7 +174,7 @@ def _scan_scores(logits: Tensor, layout: TreeLayout, score: Score) -> Tensor:
     return (scan.mean_scores if score == "mean" else scan.logsumexp_scores)(wide, layout)
 
 
-def _bag_scores(leaves: Tensor, layout: TreeLayout, score: Score) -> Tensor:
+def _bag_scores_(leaves: Tensor, layout: TreeLayout, score: Score) -> Tensor:
     """Scores by row; those of ``logsumexp`` lack the sample's highest logit."""
-    kinds = {"mean": bags.mean_scores, "logsumexp": bags.relative_logsumexp_scores}
+    kinds = {"mean": bags.mean_scores, "logsumexp": bags.relative_logsumexp_scores_}
     return kinds[score](leaves, layout)
