@@ -24,12 +24,13 @@ lint: .venv/dev
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
+# What the build says of editable installs is nothing that a user can act on.
 .venv/core: .venv/bin/python setup.py
-	$(BIN)/python -m pip install --quiet --editable .
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
 .venv/dev: .venv/bin/python setup.py
-	$(BIN)/python -m pip install --quiet --editable '.[export,dev]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[export,dev]'
 	touch $@ .venv/core
 
 clean:
