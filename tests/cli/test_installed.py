@@ -64,6 +64,8 @@ def test_an_interrupt_is_quiet(model: Path) -> None:
     code = (
         "import os, signal, sys, threading\n"
         "from nbdt.cli import main\n"
+        # A shell that runs the tests in the background has them ignore interrupts.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Stdin:\n"
         "    buffer = property(lambda self: self)\n"
         "    def read(self, *_):\n"
