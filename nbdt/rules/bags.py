@@ -4,9 +4,9 @@ Nodes are rows and samples are columns, so that "add up the leaves under a node"
 decisions on a leaf's path" are sums of whole rows (an embedding bag), which run at the speed of
 memory. Finite logits only: `nbdt.rules.scan` handles masked classes and everything else.
 
-Functions whose names end in an underscore change their argument, and no two tensors of all nodes
-live at once: a C library that gives freed memory back to the system costs more in page faults at
-the next call than all the arithmetic.
+Functions whose names end in an underscore change their argument, so that predictions never hold two
+tensors of all nodes at once: a C library that gives freed memory back to the system costs more in
+page faults at the next call than all the arithmetic.
 """
 
 from __future__ import annotations
