@@ -17,6 +17,7 @@ EXTRAS = {
     "text": ["transformers>=4.50"],
     "export": ["onnx>=1.18", "onnxscript>=0.5", "onnxruntime>=1.22"],
     "dev": [
+        "beartype>=0.21",
         "hypothesis>=6.100",
         "jsonschema>=4.20",
         "mypy>=1.15",
@@ -26,7 +27,7 @@ EXTRAS = {
         "pytest-xdist>=3.6",
         "ruff>=0.12",
         "setuptools>=77",
-        "beartype>=0.21",
+        "types-networkx>=3.4",
     ],
 }
 
