@@ -52,6 +52,9 @@ class TreeLayout(nn.Module):
         has_paths: whether every leaf's path is listed (`row_leaves`, `path_rows`); not so for
             near-chains, whose lists would be of order C².
 
+    Raises:
+        InputError: `hierarchy` is no Hierarchy.
+
     Example:
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> layout.siblings
