@@ -59,6 +59,8 @@ def test_without_preprocessing_a_note_says_what_is_missing(run: Run) -> None:
     result = convert(run, "--json")
     assert result.exit_code == 0
     assert result.stderr.startswith("note: the model does not say how an image becomes its input")
+    # Nothing then sends the reader on to what would not work.
+    assert "Go on with" not in convert(run).stdout
     document = json.loads(result.stdout)
     assert document.pop("depth") > 3
     assert document == {
