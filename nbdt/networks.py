@@ -52,6 +52,39 @@ class SmallCNN(nn.Module):
         return logits
 
 
+class LeNet(nn.Module):
+    """Two convolutions and two linear layers for 28×28 images, after LeNet-5 (LeCun et al. 1998).
+
+    Of today's parts: 3×3 convolutions with 32 and 64 channels, each with a relu and a 2×2 max
+    pooling, then a hidden layer of 128; 421,642 parameters for grey images and ten classes.
+
+    Args:
+        num_classes: outputs, C.
+        in_channels: 1 for grey, 3 for colour.
+
+    Example:
+        >>> import torch
+        >>> LeNet()(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, 32, 3, padding=1)
+        self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
+        self.hidden = nn.Linear(64 * 7 * 7, 128)
+        self.linear = nn.Linear(128, num_classes)
+
+    def forward(
+        self, x: Float[Tensor, "batch channels 28 28"]
+    ) -> Float[Tensor, "batch classes"]:
+        """The logits."""
+        out = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        out = F.max_pool2d(F.relu(self.conv2(out)), 2)
+        logits: Tensor = self.linear(F.relu(self.hidden(out.flatten(1))))
+        return logits
+
+
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions and a shortcut without parameters (He et al. 2015, section 4.2).
 

@@ -5,7 +5,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from nbdt.errors import InputError
-from nbdt.networks import BasicBlock, CifarResNet, SmallCNN
+from nbdt.networks import BasicBlock, CifarResNet, LeNet, SmallCNN
 
 
 class TestSmallCNN:
@@ -31,6 +31,14 @@ class TestSmallCNN:
             nn.functional.cross_entropy(net(images), labels).backward()
             optimizer.step()
         assert (net(images).argmax(1) == labels).float().mean() > 0.95
+
+
+class TestLeNet:
+    def test_has_the_parameters_it_says(self):
+        assert sum(parameter.numel() for parameter in LeNet().parameters()) == 421_642
+
+    def test_colour_and_other_classes(self):
+        assert LeNet(3, 3)(torch.zeros(2, 3, 28, 28)).shape == (2, 3)
 
 
 class TestBasicBlock:

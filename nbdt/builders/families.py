@@ -11,12 +11,13 @@ from torch import nn
 from torchvision import models
 
 from nbdt.errors import MissingDependencyError, NotFoundError
-from nbdt.networks import CifarResNet, SmallCNN
+from nbdt.networks import CifarResNet, LeNet, SmallCNN
 
 FAMILIES = ("torchvision", "timm", "nbdt")
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "digits-cnn": partial(SmallCNN, widths=(32, 64)),
     "small-cnn": partial(SmallCNN, widths=(32, 64, 128)),
+    "lenet": LeNet,
     "cifar-resnet20": partial(CifarResNet, depth=20),
 }
 
@@ -33,7 +34,7 @@ def list_networks(family: str) -> list[str]:
 
     Example:
         >>> list_networks("nbdt")
-        ['cifar-resnet20', 'digits-cnn', 'small-cnn']
+        ['cifar-resnet20', 'digits-cnn', 'lenet', 'small-cnn']
     """
     if family == "torchvision":
         return sorted(models.list_models(module=models))

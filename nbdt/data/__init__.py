@@ -1,5 +1,28 @@
-"""Where samples come from: image files and folders of them."""
+"""Where samples come from: image files, folders of them, and data sets by name.
 
-from nbdt.data.images import ImageFolder, decode_image, list_images, open_image
+cifar = load_dataset("cifar10", "train", augment=True)     # a LabelledImages
+images, labels = next(iter(torch.utils.data.DataLoader(cifar, batch_size=128, shuffle=True)))
+"""
 
-__all__ = ["ImageFolder", "decode_image", "list_images", "open_image"]
+from nbdt.data.augmentation import Augmentation
+from nbdt.data.catalogue import describe_datasets
+from nbdt.data.classes import check_classes
+from nbdt.data.folder import ImageFolder
+from nbdt.data.images import decode_image, list_images, open_image
+from nbdt.data.labelled import LabelledImages
+from nbdt.data.loading import load_dataset
+from nbdt.data.sources import ImageFiles, PixelArray
+
+__all__ = [
+    "Augmentation",
+    "ImageFiles",
+    "ImageFolder",
+    "LabelledImages",
+    "PixelArray",
+    "check_classes",
+    "decode_image",
+    "describe_datasets",
+    "list_images",
+    "load_dataset",
+    "open_image",
+]

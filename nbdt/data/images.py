@@ -1,19 +1,16 @@
-"""Image files: opened safely, listed, and read as a folder of labelled images."""
+"""Image files: opened safely, and listed."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from PIL import Image, ImageOps
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from nbdt.errors import InputError, NotFoundError
-from nbdt.preprocessing import Preprocessing, to_mode
+from nbdt.preprocessing import to_mode
 
 # Formats with decoders written for untrusted files; EPS, for one, would run a program.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
@@ -25,7 +22,6 @@ SUFFIXES = (
 # fmt: on
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 80_000_000
-_NAMES_SHOWN = 5
 
 
 def open_image(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
@@ -139,66 +135,23 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(top).parts)
 
 
-class ImageFolder(Dataset[tuple[Tensor, int]]):
-    """Labelled images: a folder with one subfolder a class, named after it.
-
-    Args:
-        folder: the top folder.
-        preprocessing: from image to tensor.
-        classes: the class names of the model, in its order, as the subfolders are called (with
-            ``_`` for a ``/``); by default the sorted names of the subfolders.
-        wnids: other names that the classes' subfolders may have, as ImageNet's do; ``""`` for none.
-        partial: whether classes may have no subfolder, as when a sample of them is evaluated.
-
-    Attributes:
-        classes: the class names; a label is an index into them.
-        samples: (path, label) of every image, sorted by path.
+def list_subfolders(folder: str | os.PathLike[str]) -> list[str]:
+    """The names of the folders in a folder, sorted; hidden ones are left out.
 
     Raises:
         NotFoundError: there is no such folder.
-        InputError: it holds no subfolders or one without images, or the subfolders differ from
-            `classes`; the message lists the difference.
+        InputError: it is not a folder, or cannot be read.
 
     Example:
         >>> import tempfile
-        >>> top = Path(tempfile.mkdtemp())
-        >>> for name in ("cat", "dog"):
-        ...     (top / name).mkdir()
-        ...     Image.new("RGB", (4, 3)).save(top / name / "1.png")
-        >>> images = ImageFolder(top, Preprocessing(crop=2), classes=["dog", "cat"])
-        >>> len(images), images[0][0].shape, images[0][1]
-        (2, torch.Size([3, 2, 2]), 1)
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "cat").mkdir()
+        >>> list_subfolders(folder)
+        ['cat']
     """
-
-    def __init__(
-        self,
-        folder: str | os.PathLike[str],
-        preprocessing: Preprocessing,
-        *,
-        classes: Sequence[str] | None = None,
-        wnids: Sequence[str] = (),
-        partial: bool = False,
-    ) -> None:
-        top = _checked_folder(folder)
-        _, subfolders, _ = next(os.walk(top, onerror=_raise_unreadable))
-        folders = sorted(name for name in subfolders if not name.startswith("."))
-        if not folders:
-            raise InputError(f"{top}: expected one subfolder for every class, found none.")
-        self.classes = tuple(folders if classes is None else classes)
-        label_of = {wnid: label for label, wnid in enumerate(wnids) if wnid}
-        label_of |= {name.replace("/", "_"): label for label, name in enumerate(self.classes)}
-        _check_same(top, {name: label_of.get(name) for name in folders}, self.classes, partial)
-        self.preprocessing = preprocessing
-        self.samples: tuple[tuple[Path, int], ...] = tuple(
-            (path, label_of[name]) for name in folders for path in list_images(top / name)
-        )
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        path, label = self.samples[index]
-        return self.preprocessing(open_image(path, self.preprocessing.mode)), label
+    top = _checked_folder(folder)
+    _, subfolders, _ = next(os.walk(top, onerror=_raise_unreadable))
+    return sorted(name for name in subfolders if not name.startswith("."))
 
 
 def _check_length(name: str, length: int) -> None:
@@ -236,23 +189,3 @@ def _checked_folder(folder: str | os.PathLike[str]) -> Path:
 
 def _raise_unreadable(error: OSError) -> NoReturn:
     raise InputError(f"{error.filename}: the folder cannot be read: {error.strerror}.") from None
-
-
-def _check_same(
-    top: Path, labels: Mapping[str, int | None], classes: Sequence[str], partial: bool
-) -> None:
-    if len(set(classes)) < len(classes):
-        raise InputError("the class names of the model are not unique.")
-    unknown = [folder for folder, label in labels.items() if label is None]
-    found = set(labels.values())
-    missing = [] if partial else [name for i, name in enumerate(classes) if i not in found]
-    if unknown or missing:
-        parts = [f"{len(unknown)} unknown to the model ({_some(unknown)})"] if unknown else []
-        parts += [f"{len(missing)} without a subfolder ({_some(missing)})"] * bool(missing)
-        raise InputError(
-            f"{top}: its subfolders are not the model's {len(classes)} classes: {', '.join(parts)}."
-        )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")

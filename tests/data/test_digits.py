@@ -1,17 +1,16 @@
 """The handwritten digits: as tensors, split, and as pictures that give the tensors back."""
 
+import pickle
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn.datasets
 import torch
-from PIL import Image
 
-from nbdt.data import open_image
-from nbdt.data.digits import BRIGHTEST, MAX_SEED, PREPROCESSING, Digits, load_digits
+from nbdt.data import load_dataset, open_image
+from nbdt.data.digits import BRIGHTEST, PREPROCESSING, Digits, load_digits
 from nbdt.errors import InputError
 from nbdt.preprocessing import Preprocessing
 
@@ -27,7 +26,7 @@ def test_they_are_scikit_learns(digits: Digits) -> None:
     assert (digits.images.dtype, digits.labels.dtype) == (torch.float32, torch.int64)
     assert digits.images.shape == (1797, 1, 8, 8)
     assert np.array_equal(digits.images[:, 0].numpy() * 256 / 15, original.images)
-    assert digits.labels.tolist() == original.target.tolist()
+    assert digits.labels.tolist() == digits.targets.tolist() == original.target.tolist()
     assert digits.indices.tolist() == list(range(1797))
     assert digits.classes[:4] == ("zero", "one", "two", "three")
     assert digits.images.min() == 0
@@ -37,6 +36,8 @@ def test_they_are_scikit_learns(digits: Digits) -> None:
 def test_every_picture_gives_its_tensor_back(digits: Digits) -> None:
     again = PREPROCESSING.batch(digits.image(place) for place in range(len(digits)))
     assert torch.equal(again, digits.images)
+    assert torch.equal(torch.stack([tensor for tensor, _ in digits]), digits.images)
+    assert digits.image(0).size == (8, 8)
 
 
 def test_so_does_every_file(digits: Digits, tmp_path: Path) -> None:
@@ -51,15 +52,17 @@ def test_so_does_every_file(digits: Digits, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["digit.png"]
 
 
-def test_so_does_a_picture_of_8_by_8_pixels(digits: Digits) -> None:
-    small = Image.fromarray((digits.images[3, 0] * 256).to(torch.uint8).numpy())
-    assert torch.equal(PREPROCESSING(small), digits.images[3])
+def test_every_brightness_is_stored_without_rounding(digits: Digits) -> None:
+    stored = {value for place in range(100) for value in digits.image(place).tobytes()}
+    assert stored == {15 * brightness for brightness in range(17)}
 
 
-def test_every_brightness_survives_the_way_through_a_picture() -> None:
-    ramp = torch.arange(64).fmod(17).view(1, 1, 8, 8) * 15 / 256
-    one = Digits(ramp, torch.zeros(1), torch.zeros(1), ("zero",))
-    assert torch.equal(PREPROCESSING(one.image(0)), ramp[0])
+def test_by_name_they_are_the_same(digits: Digits) -> None:
+    train, held_out = digits.split(seed=0)
+    for split, expected in (("train", train), ("test", held_out)):
+        found = load_dataset("digits", split)
+        assert torch.equal(torch.stack([tensor for tensor, _ in found]), expected.images)
+        assert found.targets.tolist() == expected.labels.tolist()
 
 
 def test_the_preprocessing_can_be_stored() -> None:
@@ -91,51 +94,14 @@ def test_a_folder_that_is_not_there_is_named(digits: Digits, tmp_path: Path) -> 
         digits.save_image(0, path)
 
 
-# ── splitting ─────────────────────────────────────────────────────────────────────────────────
+# ── parts ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("share", "seed"), [(0.25, 0), (0.25, 7), (0.5, 1), (0.1, MAX_SEED)])
-def test_a_split_holds_everything_once_and_each_class_in_the_same_share(
-    digits: Digits, share: float, seed: int
-) -> None:
-    train, held_out = digits.split(share, seed=seed)
-    assert sorted([*train.indices.tolist(), *held_out.indices.tolist()]) == list(range(1797))
-    assert len(held_out) == np.ceil(share * 1797)
-    for label in range(10):
-        expected = share * int((digits.labels == label).sum())
-        assert abs(int((held_out.labels == label).sum()) - expected) <= 1
-    for part in (train, held_out):
+def test_parts_are_digits_too(digits: Digits) -> None:
+    train, held_out = digits.split(0.25, seed=0)
+    assert (len(train), len(held_out)) == (1347, 450)
+    for part in (train, held_out, digits.select([5, 0]), pickle.loads(pickle.dumps(train))):
+        assert isinstance(part, Digits)
         assert torch.equal(part.images, digits.images[part.indices])
         assert torch.equal(part.labels, digits.labels[part.indices])
         assert part.classes == digits.classes
-
-
-def test_a_seed_gives_its_split(digits: Digits) -> None:
-    first = digits.split(seed=3)[1].indices
-    assert torch.equal(first, digits.split(seed=3)[1].indices)
-    assert not torch.equal(first, digits.split(seed=4)[1].indices)
-
-
-def test_splitting_leaves_the_global_random_numbers_alone(digits: Digits) -> None:
-    before = np.random.get_state(legacy=True)
-    digits.split(seed=3)
-    after = np.random.get_state(legacy=True)
-    assert np.array_equal(before[1], after[1])
-
-
-@pytest.mark.parametrize("share", [0, 1, 0.0, 1.0, -0.5, 450, "half", None, float("nan")])
-def test_what_is_no_share_is_refused(digits: Digits, share: float) -> None:
-    with pytest.raises(InputError, match="held_out has to be a share between 0 and 1, got"):
-        digits.split(share)
-
-
-@pytest.mark.parametrize("seed", [-1, MAX_SEED + 1, 0.5, "0", None, True])
-def test_what_is_no_seed_is_refused(digits: Digits, seed: int) -> None:
-    with pytest.raises(InputError, match="a seed has to be a whole number from 0 to 4294967295"):
-        digits.split(seed=seed)
-
-
-@pytest.mark.parametrize("share", [0.001, 0.999])
-def test_a_side_without_every_class_is_refused(digits: Digits, share: float) -> None:
-    with warnings.catch_warnings(), pytest.raises(InputError, match="digits cannot be split with"):
-        digits.split(share)

@@ -5,13 +5,12 @@ import zlib
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from nbdt.data import ImageFolder, decode_image, list_images, open_image
+from nbdt.data import decode_image, list_images, open_image
 from nbdt.data import images as module
+from nbdt.data.images import list_subfolders
 from nbdt.errors import InputError, NotFoundError
-from nbdt.preprocessing import Preprocessing
 
 ORIENTATION = 0x0112
 
@@ -232,66 +231,23 @@ class TestListImages:
             list_images(tmp_path)
 
 
-class TestImageFolder:
-    def test_samples(self, tmp_path):
-        folder_of(tmp_path, dog=2, cat=1, **{".git": 1})
+class TestListSubfolders:
+    def test_sorted_without_files_and_hidden_ones(self, tmp_path):
+        folder_of(tmp_path, dog=0, cat=0, **{".git": 0})
         (tmp_path / "README.txt").touch()
-        images = ImageFolder(tmp_path, Preprocessing(mode="L"))
-        assert images.classes == ("cat", "dog")
-        assert [label for _, label in images.samples] == [0, 1, 1]
-        assert [path.name for path, _ in images.samples] == ["0.png", "0.png", "1.png"]
-        tensor, label = images[2]
-        assert len(images) == 3
-        assert (tensor.shape, label) == ((1, 8, 16), 1)
+        assert list_subfolders(tmp_path) == ["cat", "dog"]
 
-    def test_works_with_a_loader(self, tmp_path):
-        folder_of(tmp_path, a=2, b=1)
-        loader = torch.utils.data.DataLoader(ImageFolder(tmp_path, Preprocessing()), batch_size=3)
-        tensors, labels = next(iter(loader))
-        assert tensors.shape == (3, 3, 8, 16)
-        assert labels.tolist() == [0, 0, 1]
-
-    def test_labels_follow_the_model(self, tmp_path):
-        folder_of(tmp_path, cat=1, dog=1)
-        images = ImageFolder(tmp_path, Preprocessing(), classes=["dog", "cat"])
-        assert [label for _, label in images.samples] == [1, 0]
-
-    def test_a_folder_may_have_a_wnid_or_a_name_that_folders_can_have(self, tmp_path):
-        folder_of(tmp_path, n02121620=1, **{"T-shirt_top": 2})
-        classes, wnids = ["T-shirt/top", "cat"], ["", "n02121620"]
-        images = ImageFolder(tmp_path, Preprocessing(), classes=classes, wnids=wnids)
-        assert [label for _, label in images.samples] == [0, 0, 1]
-        assert images.classes == ("T-shirt/top", "cat")
-
-    def test_difference_is_listed(self, tmp_path):
-        folder_of(tmp_path, cat=1, wolf=1, **{f"x{i}": 1 for i in range(9)})
-        with pytest.raises(InputError) as caught:
-            ImageFolder(tmp_path, Preprocessing(), classes=["cat", "dog"])
-        assert "10 unknown to the model (wolf, x0, x1, x2, x3, …)" in str(caught.value)
-        assert "1 without a subfolder (dog)" in str(caught.value)
-
-    def test_partial(self, tmp_path):
-        folder_of(tmp_path, cat=1)
-        with pytest.raises(InputError, match="1 without a subfolder"):
-            ImageFolder(tmp_path, Preprocessing(), classes=["ape", "cat"])
-        images = ImageFolder(tmp_path, Preprocessing(), classes=["ape", "cat"], partial=True)
-        assert images[0][1] == 1
-
-    def test_class_names_must_differ(self, tmp_path):
-        folder_of(tmp_path, cat=1)
-        with pytest.raises(InputError, match="not unique"):
-            ImageFolder(tmp_path, Preprocessing(), classes=["cat", "cat"])
-
-    def test_no_subfolders(self, tmp_path):
-        gradient().save(tmp_path / "x.png")
-        with pytest.raises(InputError, match="one subfolder for every class"):
-            ImageFolder(tmp_path, Preprocessing())
-
-    def test_class_without_images(self, tmp_path):
-        folder_of(tmp_path, cat=1, dog=0)
-        with pytest.raises(InputError, match=r"dog: no image is in this folder"):
-            ImageFolder(tmp_path, Preprocessing())
-
-    def test_missing(self, tmp_path):
+    def test_missing_or_a_file(self, tmp_path):
         with pytest.raises(NotFoundError, match="no such folder"):
-            ImageFolder(tmp_path / "x", Preprocessing())
+            list_subfolders(tmp_path / "x")
+        (tmp_path / "file").touch()
+        with pytest.raises(InputError, match="this is a file"):
+            list_subfolders(tmp_path / "file")
+
+    def test_unreadable(self, tmp_path, monkeypatch):
+        def walk(top, onerror):
+            onerror(PermissionError(13, "Permission denied", str(top)))
+
+        monkeypatch.setattr(module.os, "walk", walk)
+        with pytest.raises(InputError, match="cannot be read: Permission denied"):
+            list_subfolders(tmp_path)

@@ -1,0 +1,146 @@
+"""Small images of one size in a tar archive, ``split/class/name.jpg``, as arrays.
+
+Nothing is extracted: members are decoded in memory, so no name in the archive can lead anywhere.
+The decoded pixels are kept in a folder of the user's, from where they are read the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+
+from nbdt.data.images import decode_image
+from nbdt.errors import FormatError, InputError
+from nbdt.files import blaming, replacing
+from nbdt.hierarchy.text import one_line
+
+# Far more than a small image takes; what is longer is not even read.
+MAX_MEMBER_BYTES = 1_000_000
+MAX_MEMBERS = 1_000_000
+
+Pixels = npt.NDArray[np.uint8]
+Targets = npt.NDArray[np.int64]
+
+
+def read_archive(
+    archive: str | os.PathLike[str],
+    split: str,
+    classes: Sequence[str],
+    side: int,
+    *,
+    cache: str | os.PathLike[str],
+) -> tuple[Pixels, Targets]:
+    """The images of an archive, sorted by class and name, as a folder of them would be.
+
+    Args:
+        archive: a tar file, compressed in any way that Python reads.
+        split: the folder in it that holds the classes' folders.
+        classes: the names of the classes' folders; a target is an index into them.
+        side: the height and width of every image in pixels.
+        cache: the folder to keep the decoded pixels in. Where it cannot be written, they are
+            decoded anew each time.
+
+    Returns:
+        The pixels, shape (images, side, side, 3), and the targets, shape (images,).
+
+    Raises:
+        FormatError: this is no such archive; the message names the member.
+        InputError: it cannot be read.
+
+    Example:
+        >>> import io, tempfile
+        >>> from PIL import Image
+        >>> folder, data = Path(tempfile.mkdtemp()), io.BytesIO()
+        >>> Image.new("RGB", (8, 8)).save(data, "JPEG")
+        >>> with tarfile.open(folder / "test.tar", "w") as tar:
+        ...     member = tarfile.TarInfo("test/dog/0.jpg")
+        ...     member.size = len(data.getvalue())
+        ...     tar.addfile(member, io.BytesIO(data.getvalue()))
+        >>> pixels, targets = read_archive(
+        ...     folder / "test.tar", "test", ["cat", "dog"], 8, cache=folder / "cache")
+        >>> pixels.shape, targets
+        ((1, 8, 8, 3), array([1]))
+    """
+    path = Path(archive)
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
+    kept = Path(cache) / f"{split}-{side}-{digest[:32]}.npz"
+    arrays = _kept(kept, side, len(classes))
+    if arrays is None:
+        with blaming(path):
+            arrays = _decoded(path, split, classes, side)
+        # It is faster the next time; without it, nothing is lost.
+        with suppress(InputError, OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(kept) as aside:
+                np.savez(aside, pixels=arrays[0], targets=arrays[1], decoder=PIL.__version__)
+    return arrays
+
+
+def _kept(path: Path, side: int, num_classes: int) -> tuple[Pixels, Targets] | None:
+    """What was decoded before, unless by another version of Pillow, or the file is damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            pixels, targets, decoder = (arrays[name] for name in ("pixels", "targets", "decoder"))
+    # That is what np.load and the zip format below it are known to raise on damaged files.
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    whole = (
+        decoder == PIL.__version__
+        and (pixels.dtype, targets.dtype) == (np.uint8, np.int64)
+        and pixels.shape == (len(targets), side, side, 3)
+        and bool(((targets >= 0) & (targets < num_classes)).all())
+    )
+    return (pixels, targets) if whole else None
+
+
+def _decoded(
+    archive: Path, split: str, classes: Sequence[str], side: int
+) -> tuple[Pixels, Targets]:
+    label_of = {name: label for label, name in enumerate(classes)}
+    found: dict[tuple[int, str], Pixels] = {}
+    try:
+        with tarfile.open(archive) as tar:
+            for name, data in _members(tar):
+                match PurePosixPath(name).parts:
+                    case (top, folder, file) if top == split and folder in label_of:
+                        image = decode_image(data, name=one_line(name))
+                    case _:
+                        raise FormatError(f"{name!r:.80} is not {split}/(class)/(name).")
+                if image.size != (side, side):
+                    raise FormatError(f"{one_line(name)}: has {image.width}×{image.height} pixels.")
+                found[label_of[folder], file] = np.asarray(image)
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+        raise FormatError(f"cannot be read as a tar archive: {error}.") from None
+    if not found:
+        raise FormatError("holds no images.")
+    order = sorted(found)
+    return np.stack([found[key] for key in order]), np.array([label for label, _ in order])
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+    """The ordinary files in an archive, by name."""
+    for number, member in enumerate(tar):
+        if member.isdir():
+            continue
+        file = tar.extractfile(member) if member.isreg() else None
+        if file is None or member.size > MAX_MEMBER_BYTES or number >= MAX_MEMBERS:
+            raise FormatError(
+                f"{member.name!r:.80} is no ordinary file, too long, or one too many; expected at "
+                f"most {MAX_MEMBERS:,} images of at most {MAX_MEMBER_BYTES:,} bytes."
+            )
+        yield member.name, file.read()

@@ -1,0 +1,87 @@
+"""Random changes of training images that leave their class what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import RandomResizedCrop
+
+from nbdt.errors import InputError
+from nbdt.preprocessing import Preprocessing, to_mode
+
+_RATIO = [3 / 4, 4 / 3]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What is done to a training image before, and in part in place of, its preprocessing.
+
+    The random numbers are torch's global ones, and nothing else is random.
+
+    Args:
+        shift: the image is moved by up to so many pixels each way, black coming in at the border:
+            what padding and a random crop of the old size do.
+        flip: whether left and right are swapped, half of the time.
+        smallest_area: a piece of the image, of at least this share of its area and 3:4 to 4:3 in
+            shape, is resized to the network's input (Szegedy et al., "Going Deeper with
+            Convolutions", 2015), in place of the preprocessing's own resizing and cropping.
+            None leaves those as they are.
+
+    Raises:
+        InputError: a value is of the wrong type or out of range.
+
+    Example:
+        >>> augmentation = Augmentation(shift=4, flip=True)
+        >>> augmentation(Image.new("RGB", (32, 32)), Preprocessing()).shape
+        torch.Size([3, 32, 32])
+        >>> imagenet = Augmentation(smallest_area=0.08, flip=True)
+        >>> imagenet(Image.new("RGB", (500, 375)), Preprocessing(resize=256, crop=224)).shape
+        torch.Size([3, 224, 224])
+    """
+
+    shift: int = 0
+    flip: bool = False
+    smallest_area: float | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.shift) is not int or self.shift < 0:
+            raise InputError(f"shift has to be a number of pixels, 0 or more; got {self.shift!r}.")
+        if type(self.flip) is not bool:
+            raise InputError(f"flip has to be True or False, got {self.flip!r}.")
+        area = self.smallest_area
+        if area is not None and not (type(area) in (int, float) and 0 < area <= 1):
+            raise InputError(f"smallest_area has to be a share above 0, up to 1; got {area!r}.")
+
+    def __call__(
+        self, image: Image.Image, preprocessing: Preprocessing
+    ) -> Float[Tensor, "channels height width"]:
+        """The network's input for one changed image, in float32.
+
+        Raises:
+            InputError: as the preprocessing does.
+        """
+        image = to_mode(image, preprocessing.mode)
+        if self.smallest_area is not None:
+            scale = [self.smallest_area, 1.0]
+            top, left, height, width = RandomResizedCrop.get_params(image, scale, _RATIO)
+            preprocessing = replace(
+                preprocessing, resize=_input_size(image, preprocessing), crop=None
+            )
+            image = image.crop((left, top, left + width, top + height))
+        if self.shift:
+            x, y = torch.randint(-self.shift, self.shift + 1, (2,)).tolist()
+            # Pillow gives black where a crop lies outside of the image.
+            image = image.crop((x, y, x + image.width, y + image.height))
+        if self.flip and torch.rand(()).item() < 0.5:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return preprocessing(image)
+
+
+def _input_size(image: Image.Image, preprocessing: Preprocessing) -> tuple[int, int]:
+    """The (height, width) that a network takes; without a fixed one, the image's own."""
+    size = preprocessing.crop or preprocessing.resize or (image.height, image.width)
+    return (size, size) if isinstance(size, int) else size

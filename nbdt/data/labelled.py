@@ -1,0 +1,303 @@
+"""`LabelledImages`: what every data set of nbdt is."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from nbdt.data.augmentation import Augmentation
+from nbdt.data.classes import check_classes, cut, filtered
+from nbdt.data.sources import ImageSource
+from nbdt.data.stratify import stratified_split
+from nbdt.errors import InputError
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.lookup import Node
+from nbdt.hierarchy.text import listed
+from nbdt.preprocessing import Preprocessing
+
+IntArray = npt.NDArray[np.int64]
+
+
+class LabelledImages(Dataset[tuple[Tensor, int]]):
+    """Images with their classes: a `torch.utils.data.Dataset` of (tensor, label).
+
+    It is not changed; the methods give changed views of it, which share the pictures.
+
+    Args:
+        source: the pictures; a list of Pillow images will do.
+        targets: the class of each; shape (samples,).
+        classes: the names of the classes.
+        preprocessing: from a picture to a network's input.
+        wnids: the classes' WordNet ids, ``""`` where there is none; by default nowhere.
+
+    Attributes:
+        classes: the names of the classes; a label is an index into them.
+        wnids: their WordNet ids, as ``"n02121620"``; ``""`` where there is none.
+        targets: the class of each sample; int64, shape (samples,).
+        indices: the place of each sample in `source`; int64, shape (samples,).
+        source: the pictures.
+        preprocessing: from a picture to a network's input: without any randomness.
+        augmentation: what is done to a picture before, at random; None for nothing.
+
+    Raises:
+        InputError: the lengths differ, a target is no class, or two classes have one name.
+
+    Example:
+        >>> pictures = [Image.new("L", (8, 8), shade) for shade in (0, 255, 51)]
+        >>> shades = LabelledImages(pictures, [0, 1, 0], ["dark", "light"], Preprocessing(mode="L"))
+        >>> tensor, label = shades[2]
+        >>> tensor.shape, round(tensor.mean().item(), 1), shades.classes[label]
+        (torch.Size([1, 8, 8]), 0.2, 'dark')
+        >>> shades.filter_classes(exclude=["dark"])
+        LabelledImages(1 image, 1 class: light)
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        targets: Sequence[int] | IntArray,
+        classes: Sequence[str],
+        preprocessing: Preprocessing,
+        *,
+        wnids: Sequence[str] = (),
+    ) -> None:
+        self.source = source
+        self.classes, self.wnids = _checked_names(classes, wnids)
+        self.targets = _checked_targets(targets, len(source), len(self.classes))
+        self.indices: IntArray = np.arange(len(source), dtype=np.int64)
+        self.preprocessing = _checked_preprocessing(preprocessing)
+        self.augmentation: Augmentation | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = self.image(index)
+        if self.augmentation is None:
+            return self.preprocessing(image), int(self.targets[index])
+        return self.augmentation(image, self.preprocessing), int(self.targets[index])
+
+    def __repr__(self) -> str:
+        samples, classes = len(self), len(self.classes)
+        return (
+            f"{type(self).__name__}({samples:,} image{'s' * (samples != 1)}, "
+            f"{classes} class{'es' * (classes != 1)}: {listed(self.classes, classes, most=5)})"
+        )
+
+    def image(self, index: int) -> Image.Image:
+        """The picture itself, upright and with 8 bits a channel, neither changed nor resized.
+
+        Raises:
+            IndexError: there is no such sample.
+            InputError: its file cannot be read.
+        """
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there is no sample {index}; they go from 0 to {len(self) - 1}.")
+        return self.source[int(self.indices[index])]
+
+    # ── how a picture becomes a tensor ────────────────────────────────────────────────────────
+
+    def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
+        """The same images, prepared for another network: pass the model's own preprocessing.
+
+        Raises:
+            InputError: this is no `Preprocessing`.
+        """
+        return self._changed(preprocessing=_checked_preprocessing(preprocessing))
+
+    def with_augmentation(self, augmentation: Augmentation | None) -> Self:
+        """The same images, changed at random each time they are asked for; None for unchanged.
+
+        Raises:
+            InputError: this is no `Augmentation`.
+        """
+        if augmentation is not None and not isinstance(augmentation, Augmentation):
+            raise InputError(f"expected an Augmentation or None, got {augmentation!r:.80}.")
+        return self._changed(augmentation=augmentation)
+
+    # ── fewer samples ─────────────────────────────────────────────────────────────────────────
+
+    def select(self, indices: Iterable[int] | npt.NDArray[Any] | Tensor) -> Self:
+        """The samples at these indices, in this order.
+
+        Args:
+            indices: 0 … len − 1, or a mask of booleans, one a sample.
+
+        Raises:
+            InputError: there is no such sample, or this is no list of whole numbers.
+
+        Example:
+            >>> from nbdt.data import load_dataset
+            >>> digits = load_dataset("digits")
+            >>> digits.select(digits.targets == 7)
+            Digits(45 images, 10 classes: zero, one, two, three, …)
+        """
+        kept = _checked_indices(indices, len(self))
+        return self._changed(indices=self.indices[kept], targets=self.targets[kept])
+
+    def split(self, held_out: int | float = 0.25, *, seed: int = 0) -> tuple[Self, Self]:
+        """Splits at random into training and held-out samples, each class in the same share.
+
+        The held-out samples are never augmented. The same arguments give the same split on
+        every machine.
+
+        Args:
+            held_out: the share of samples held out, between 0 and 1, or their number.
+            seed: 0 … 2³² − 1.
+
+        Returns:
+            The training samples and the held-out samples, each in their order here.
+
+        Raises:
+            InputError: a side would be without a sample of some class, a class has only one
+                sample, or an argument is out of range.
+
+        Example:
+            >>> from nbdt.data import load_dataset
+            >>> train, val = load_dataset("digits", "train").split(0.1, seed=0)
+            >>> len(train), len(val)
+            (1212, 135)
+        """
+        left, drawn = stratified_split(self.targets, held_out, seed=seed)
+        return self.select(left), self.select(drawn).with_augmentation(None)
+
+    def subset(self, samples: int | float, *, seed: int = 0) -> Self:
+        """Draws samples at random, each class in the same share; see `split`.
+
+        Args:
+            samples: how many, or which share of them, between 0 and 1.
+            seed: 0 … 2³² − 1.
+
+        Raises:
+            InputError: as in `split`.
+
+        Example:
+            >>> from nbdt.data import load_dataset
+            >>> np.bincount(load_dataset("digits", "train").subset(100).targets)
+            array([10, 10, 10, 10, 10, 10, 10, 10, 10, 10])
+        """
+        return self.select(stratified_split(self.targets, samples, seed=seed)[1])
+
+    # ── other classes ─────────────────────────────────────────────────────────────────────────
+
+    def filter_classes(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] = ()
+    ) -> Self:
+        """The samples of some classes, which are numbered anew in their order here.
+
+        `nbdt.hierarchy.edit.restrict(tree, dataset.classes)` makes a tree fit again.
+
+        Args:
+            include: the names or wnids of the classes to keep; None for all.
+            exclude: the names or wnids of classes to leave out.
+
+        Raises:
+            NotFoundError: there is no such class; near names are suggested.
+            InputError: no class is left.
+
+        Example:
+            >>> from nbdt.data import load_dataset
+            >>> load_dataset("digits").filter_classes(["nine", "six"]).classes
+            ('six', 'nine')
+        """
+        kept = filtered(self.classes, self.wnids, include, exclude)
+        label_of = np.full(len(self.classes), -1, dtype=np.int64)
+        label_of[kept] = np.arange(len(kept))
+        chosen = self.select(label_of[self.targets] >= 0)
+        return chosen._changed(
+            targets=label_of[chosen.targets],
+            classes=tuple(self.classes[label] for label in kept),
+            wnids=tuple(self.wnids[label] for label in kept),
+        )
+
+    def regroup(self, tree: Hierarchy, at: int | Iterable[Node]) -> Self:
+        """The same images with coarser classes: nodes of a tree, one above each class.
+
+        Args:
+            tree: a tree of this data set's classes.
+            at: the nodes, by id or name, in the order that the new classes are to have; or a
+                depth, for the nodes at that depth and the classes above it, by their ids.
+
+        Raises:
+            InputError: the tree has other classes, a class lies under none of the nodes or under
+                two, or two nodes have one name.
+            NotFoundError: there is no such node.
+
+        Example:
+            >>> from nbdt.data import load_dataset
+            >>> from nbdt.hierarchy import load_hierarchy
+            >>> load_dataset("digits").regroup(load_hierarchy("digits/shape"), 1).classes
+            ('with a loop', 'without a loop')
+        """
+        check_classes(self, tree.classes, owner="the tree")
+        nodes, place_of = cut(tree, at)
+        classes, wnids = _checked_names(
+            [tree.name(node) for node in nodes],
+            [str(tree.attributes(node).get("wnid", "")) for node in nodes],
+        )
+        return self._changed(targets=place_of[self.targets], classes=classes, wnids=wnids)
+
+    def _changed(self, **changes: Any) -> Self:
+        # A copy and not a new object, as subclasses are made from other things than this class is.
+        changed = copy.copy(self)
+        vars(changed).update(changes)
+        return changed
+
+
+def _checked_names(
+    classes: Sequence[str], wnids: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    names, ids = tuple(classes), tuple(wnids) or ("",) * len(classes)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"the class names are not unique: {twice!r:.80} stands for several.")
+    if len(ids) != len(names):
+        raise InputError(f"expected a wnid or '' for each of {len(names)} classes, got {len(ids)}.")
+    return names, ids
+
+
+def _checked_targets(targets: Any, samples: int, num_classes: int) -> IntArray:
+    array = np.asarray(targets)
+    if array.shape != (samples,) or (samples and array.dtype.kind not in "iu"):
+        raise InputError(
+            f"targets have to be {samples} whole numbers, one an image; got an array of "
+            f"{array.dtype} of shape {array.shape}."
+        )
+    if samples and not 0 <= array.min() <= array.max() < num_classes:
+        wrong = array.min() if array.min() < 0 else array.max()
+        raise InputError(
+            f"a target is {wrong}; with {num_classes} classes they go from 0 to {num_classes - 1}."
+        )
+    return array.astype(np.int64)
+
+
+def _checked_indices(indices: Any, samples: int) -> npt.NDArray[Any]:
+    if not isinstance(indices, np.ndarray | Tensor):
+        indices = list(indices) if isinstance(indices, Iterable) else indices
+    array = np.asarray(indices)
+    if array.dtype == bool and array.shape == (samples,):
+        return np.flatnonzero(array)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise InputError(
+            f"expected a list of indices or a mask of {samples} booleans, got an array of "
+            f"{array.dtype} of shape {array.shape}."
+        )
+    if array.size and not 0 <= array.min() <= array.max() < samples:
+        wrong = array.min() if array.min() < 0 else array.max()
+        raise InputError(f"there is no sample {wrong}; they go from 0 to {samples - 1}.")
+    return array.astype(np.int64)
+
+
+def _checked_preprocessing(preprocessing: Preprocessing) -> Preprocessing:
+    if not isinstance(preprocessing, Preprocessing):
+        raise InputError(
+            f"expected a Preprocessing, got {preprocessing!r:.80}; nbdt.preprocessing describes it."
+        )
+    return preprocessing

@@ -1,0 +1,173 @@
+"""Data sets found by name or path, or downloaded when that is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from nbdt.data.catalogue import DATA_SETS, IMAGENET_AUGMENTATION, DataSet
+from nbdt.data.classes import bundled_wnids, check_classes
+from nbdt.data.folder import ImageFolder
+from nbdt.data.images import list_subfolders
+from nbdt.data.labelled import LabelledImages
+from nbdt.data.readers import IMAGENET, cache_folder
+from nbdt.errors import InputError, NotFoundError
+
+VARIABLE = "NBDT_DATA"
+"""The environment variable with the folder that data sets are looked for in."""
+
+
+def load_dataset(
+    name: str | os.PathLike[str],
+    split: str = "test",
+    *,
+    root: str | os.PathLike[str] | None = None,
+    augment: bool = False,
+    download: bool = False,
+    classes: Sequence[str] | None = None,
+) -> LabelledImages:
+    """A data set by its name, or a folder of images.
+
+    Args:
+        name: one of `describe_datasets`, or the path of a folder with a subfolder of images a
+            class. A text that is such a name is never taken for a path.
+        split: "train" or "test". In a folder it is the subfolder of that name ("val" is another,
+            and stands in for a "test" that is not there), if subfolders of images a class lie in
+            it; a folder that holds the classes itself is "test" as a whole.
+        root: where a named data set lies, in a folder of its name or directly; by default
+            the folder that the environment variable NBDT_DATA names, then that of downloads.
+        augment: whether images are changed at random each time, as is usual for the data set in
+            training; see `LabelledImages.augmentation`.
+        download: whether a data set that is not there may be downloaded: into `root`, or into
+            the folder ``nbdt`` beside torch's own downloads.
+        classes: the classes that a model has, in its order. Those of a folder are put in this
+            order; those of a named data set have to be these.
+
+    Raises:
+        NotFoundError: there is no such data set; the message says where it was looked for and
+            how to get it.
+        InputError: the split does not exist, the classes are not `classes`, or the download
+            failed.
+        FormatError: the data set's files are damaged.
+
+    Example:
+        >>> digits = load_dataset("digits", "train", augment=True)
+        >>> tensor, label = digits[0]
+        >>> len(digits), tensor.shape, digits.classes[label]
+        (1347, torch.Size([1, 8, 8]), 'zero')
+    """
+    if isinstance(name, str) and name in DATA_SETS:
+        known = DATA_SETS[name]
+        dataset = _named(name, known, split, root, download)
+        if classes is not None:
+            check_classes(dataset, classes)
+        augmentation = known.augmentation
+    else:
+        if root is not None or download:
+            raise InputError(f"root and download go with a data set's name, not with {name!s:.80}.")
+        dataset = _folder(name, split, classes)
+        augmentation = IMAGENET_AUGMENTATION
+    return dataset.with_augmentation(augmentation if augment else None)
+
+
+def _named(
+    name: str,
+    known: DataSet,
+    split: str,
+    root: str | os.PathLike[str] | None,
+    download: bool,
+) -> LabelledImages:
+    if split not in known.files:
+        raise InputError(
+            f"the split of {name} has to be {' or '.join(known.files)}, got {split!r:.80}; "
+            "split() of a data set cuts a validation part from it."
+        )
+    wanted = known.files[split]
+    if not wanted:
+        return known.read(Path(), split == "train")
+    if root is not None:
+        roots = [Path(root)]
+    else:
+        variable = os.environ.get(VARIABLE)
+        roots = [*([Path(variable)] if variable else []), cache_folder()]
+    places = [place for top in roots for place in (top / name, top)]
+    place = next((place for place in places if (place / wanted).exists()), None)
+    target = places[-2]
+    if download and place in (None, target):
+        _download(name, known, target)
+        place = target
+    if place is None:
+        raise NotFoundError(
+            f"{name} ({split}) is not there: looked for {wanted} in "
+            f"{', '.join(map(str, places))}. {_advice(name, known, split)}"
+        )
+    return known.read(place, split == "train")
+
+
+def _download(name: str, known: DataSet, target: Path) -> None:
+    if known.torchvision is None:
+        raise InputError(f"{name} cannot be downloaded by nbdt. {_advice(name, known, 'test')}")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        # What is there and whole is not downloaded again.
+        known.torchvision(target, download=True)
+    # Networks and disks fail in many ways, and torchvision hands all of them on.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(f"{name} could not be downloaded to {target}: {reason}") from None
+
+
+def _advice(name: str, known: DataSet, split: str) -> str:
+    where = f"set {VARIABLE} (or root) to the folder that holds {name}/{known.files[split]}"
+    if known.torchvision is not None:
+        return f'Run load_dataset("{name}", "{split}", download=True), or {where}.'
+    return f"To get it, {known.obtain}; then {where}."
+
+
+def _folder(
+    path: str | os.PathLike[str], split: str, classes: Sequence[str] | None
+) -> LabelledImages:
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"a data set is given by name or path, got {path!r:.80}.")
+    top = Path(path)
+    if not _is_folder(top):
+        close = difflib.get_close_matches(str(path)[:100], DATA_SETS, n=3)
+        hint = (
+            f"did you mean {' or '.join(map(repr, close))}?" if close else "see that it is right."
+        )
+        raise NotFoundError(
+            f"{path!s:.200}: there is no folder of that name, and no data set "
+            f"({', '.join(DATA_SETS)}); {hint}"
+        )
+    if split not in ("train", "val", "test"):
+        raise InputError(f"the split of a folder is train, val or test; got {split!r:.80}.")
+    splits = [name for name in ("train", "val", "test") if _holds_folders(top / name)]
+    if split == "test" and "test" not in splits and "val" in splits:
+        split = "val"
+    if split in splits:
+        top /= split
+    elif splits or split != "test":
+        raise NotFoundError(
+            f"{top}: there is no subfolder {split} with a subfolder of images a class in it; "
+            + (
+                f"there is {' and '.join(splits)}."
+                if splits
+                else "load the folder as it is, without a split, and use split() of the data set."
+            )
+        )
+    wnids = () if classes is None else bundled_wnids(classes)
+    return ImageFolder(top, IMAGENET, classes=classes, wnids=wnids)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        # No file can be called so: it is too long, say.
+        return False
+
+
+def _holds_folders(path: Path) -> bool:
+    return path.is_dir() and bool(list_subfolders(path))

@@ -1,0 +1,24 @@
+"""The table of data sets."""
+
+import pytest
+
+from nbdt.data import describe_datasets
+from nbdt.data.catalogue import DATA_SETS
+from nbdt.hierarchy.library import list_datasets
+
+
+def test_each_data_set_is_described_in_a_line() -> None:
+    described = describe_datasets()
+    assert list(described) == list(DATA_SETS)
+    assert set(list_datasets()) <= set(described)
+    for sentence in described.values():
+        assert sentence.endswith(".")
+        assert len(sentence) < 90
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_each_can_be_had_somehow(name: str) -> None:
+    known = DATA_SETS[name]
+    assert set(known.files) <= {"train", "test"}
+    ways = [known.torchvision is not None, bool(known.obtain), not any(known.files.values())]
+    assert sum(ways) == 1

@@ -1,0 +1,247 @@
+"""Labelled images: what they give, and the changed views of them."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from nbdt.data import Augmentation, LabelledImages, PixelArray
+from nbdt.errors import InputError, NotFoundError
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.edit import restrict
+from nbdt.preprocessing import Preprocessing
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (12, 6, 6, 3), dtype=np.uint8)
+TARGETS = [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]
+CLASSES, WNIDS = ("cat", "dog", "fox", "car"), ("n02121620", "n02084071", "", "n02958343")
+PREPROCESSING = Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
+TREE = Hierarchy(
+    [4, 4, 5, 6, 5, 6, -1],
+    [*CLASSES, "pet", "animal", ""],
+    attributes={5: {"wnid": "n00015388"}, 3: {"wnid": "n02958343"}},
+)
+
+
+@pytest.fixture
+def images() -> LabelledImages:
+    return LabelledImages(PixelArray(PIXELS), TARGETS, CLASSES, PREPROCESSING, wnids=WNIDS)
+
+
+def test_what_it_is(images: LabelledImages) -> None:
+    assert len(images) == 12
+    assert (images.classes, images.wnids) == (CLASSES, WNIDS)
+    assert (images.targets.dtype, images.targets.tolist()) == (np.int64, TARGETS)
+    assert images.indices.tolist() == list(range(12))
+    assert images.augmentation is None
+    assert repr(images) == "LabelledImages(12 images, 4 classes: cat, dog, fox, car)"
+
+
+def test_a_sample_is_the_preprocessed_picture_and_a_plain_label(images: LabelledImages) -> None:
+    for index in range(12):
+        tensor, label = images[index]
+        assert type(label) is int
+        assert label == TARGETS[index]
+        assert np.array_equal(np.asarray(images.image(index)), PIXELS[index])
+        assert torch.equal(tensor, PREPROCESSING(Image.fromarray(PIXELS[index])))
+
+
+def test_it_is_a_sequence(images: LabelledImages) -> None:
+    assert [label for _, label in images] == TARGETS
+    assert images[-1][1] == 3
+    assert images[np.int64(2)][1] == 2
+    for wrong in (12, -13, 10**9):
+        with pytest.raises(IndexError, match=f"there is no sample {wrong}; they go from 0 to 11"):
+            images[wrong]
+
+
+def test_a_list_of_pictures_is_a_source() -> None:
+    pictures = [Image.new("L", (4, 4), shade) for shade in (0, 255)]
+    images = LabelledImages(pictures, [1, 0], ["light", "dark"], Preprocessing(mode="L"))
+    assert images.wnids == ("", "")
+    assert images.select([1])[0][0].unique().tolist() == [1.0]
+
+
+def test_the_preprocessing_is_replaced_in_a_view(images: LabelledImages) -> None:
+    other = Preprocessing(mode="L", resize=3)
+    view = images.with_preprocessing(other)
+    assert torch.equal(view[3][0], other(images.image(3)))
+    assert images.preprocessing == PREPROCESSING
+    assert view.source is images.source
+    with pytest.raises(InputError, match="expected a Preprocessing, got None"):
+        images.with_preprocessing(None)  # type: ignore[arg-type]
+
+
+def test_augmentation_comes_before_the_preprocessing(images: LabelledImages) -> None:
+    augmentation = Augmentation(shift=2, flip=True)
+    view = images.with_augmentation(augmentation).with_preprocessing(Preprocessing(mean=0.1))
+    for index in range(12):
+        torch.manual_seed(index)
+        expected = augmentation(images.image(index), Preprocessing(mean=0.1))
+        torch.manual_seed(index)
+        tensor, label = view[index]
+        assert torch.equal(tensor, expected)
+        assert label == TARGETS[index]
+    assert torch.equal(view.with_augmentation(None)[0][0], Preprocessing(mean=0.1)(view.image(0)))
+    with pytest.raises(InputError, match="expected an Augmentation or None, got 'flip'"):
+        images.with_augmentation("flip")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_workers_give_what_one_process_gives(images: LabelledImages, context: str) -> None:
+    loader = DataLoader(images, 5, num_workers=1, multiprocessing_context=context)
+    found = torch.cat([tensors for tensors, _ in loader])
+    assert torch.equal(found, torch.stack([tensor for tensor, _ in images]))
+
+
+def test_it_can_be_pickled_as_it_is(images: LabelledImages) -> None:
+    view = images.select([3, 1]).with_augmentation(Augmentation(flip=True))
+    again = pickle.loads(pickle.dumps(view))
+    assert again.indices.tolist() == [3, 1]
+    assert again.augmentation == view.augmentation
+    torch.manual_seed(0)
+    first = view[0][0]
+    torch.manual_seed(0)
+    assert torch.equal(again[0][0], first)
+
+
+class TestSelect:
+    @pytest.mark.parametrize(
+        "chosen",
+        [[7, 0, 7], np.array([7, 0, 7]), torch.tensor([7, 0, 7]), iter([7, 0, 7]), range(7, 4, -2)],
+    )
+    def test_by_index(self, images: LabelledImages, chosen) -> None:  # type: ignore[no-untyped-def]
+        chosen = chosen if isinstance(chosen, torch.Tensor | np.ndarray) else list(chosen)
+        view = images.select(chosen)
+        assert view.indices.tolist() == list(chosen)
+        assert view.targets.tolist() == [TARGETS[index] for index in chosen]
+        assert np.array_equal(np.asarray(view.image(1)), PIXELS[chosen[1]])
+
+    def test_by_mask(self, images: LabelledImages) -> None:
+        assert images.select(images.targets == 2).indices.tolist() == [2, 6, 10]
+        assert images.select(torch.tensor(TARGETS) == 2).indices.tolist() == [2, 6, 10]
+
+    def test_of_a_selection_and_of_nothing(self, images: LabelledImages) -> None:
+        view = images.select([5, 6, 7]).select([2, 0])
+        assert view.indices.tolist() == [7, 5]
+        assert repr(view.select([])) == "LabelledImages(0 images, 4 classes: cat, dog, fox, car)"
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ([12], "there is no sample 12; they go from 0 to 11"),
+            ([3, -1], "there is no sample -1"),
+            ([0.5], "expected a list of indices or a mask of 12 booleans, got an array of float64"),
+            ([True, False], "got an array of bool"),
+            ([[1]], r"got an array of int64 of shape \(1, 1\)"),
+            (3, r"got an array of int64 of shape \(\)"),
+            (["a"], "got an array of <U1"),
+        ],
+    )
+    def test_wrong(self, images: LabelledImages, wrong, said: str) -> None:  # type: ignore[no-untyped-def]
+        with pytest.raises(InputError, match=said):
+            images.select(wrong)
+
+
+class TestSplit:
+    def test_each_class_in_its_share(self, images: LabelledImages) -> None:
+        train, held_out = images.split(1 / 3, seed=1)
+        assert sorted([*train.indices, *held_out.indices]) == list(range(12))
+        assert np.bincount(train.targets).tolist() == [2, 2, 2, 2]
+        assert np.bincount(held_out.targets).tolist() == [1, 1, 1, 1]
+        assert held_out.targets.tolist() == [TARGETS[index] for index in held_out.indices]
+
+    def test_the_held_out_part_is_not_augmented(self, images: LabelledImages) -> None:
+        augmentation = Augmentation(flip=True)
+        train, held_out = images.with_augmentation(augmentation).split(4)
+        assert (train.augmentation, held_out.augmentation) == (augmentation, None)
+
+    def test_subset(self, images: LabelledImages) -> None:
+        view = images.with_augmentation(Augmentation(flip=True)).subset(4, seed=1)
+        assert np.bincount(view.targets).tolist() == [1, 1, 1, 1]
+        assert view.augmentation is not None
+        assert images.subset(1 / 3, seed=1).indices.tolist() == view.indices.tolist()
+        assert images.subset(4, seed=2).indices.tolist() != view.indices.tolist()
+        with pytest.raises(InputError, match="12 samples cannot be split"):
+            images.subset(12)
+
+
+class TestFilterClasses:
+    def test_labels_are_numbered_anew(self, images: LabelledImages) -> None:
+        view = images.filter_classes(include=["car", "dog"])
+        assert (view.classes, view.wnids) == (("dog", "car"), ("n02084071", "n02958343"))
+        assert view.indices.tolist() == [1, 3, 5, 7, 9, 11]
+        assert view.targets.tolist() == [0, 1, 0, 1, 0, 1]
+        assert view.targets.dtype == np.int64
+        assert view[1][1] == 1
+
+    def test_what_is_left_out(self, images: LabelledImages) -> None:
+        view = images.filter_classes(exclude=["n02121620"]).filter_classes(exclude=["fox"])
+        assert view.classes == ("dog", "car")
+        assert view.targets.tolist() == [0, 1, 0, 1, 0, 1]
+
+    def test_a_tree_can_follow(self, images: LabelledImages) -> None:
+        view = images.filter_classes(exclude=["dog"])
+        assert restrict(TREE, view.classes).classes == view.classes
+
+    def test_an_unknown_class(self, images: LabelledImages) -> None:
+        with pytest.raises(NotFoundError, match="no class 'horse'"):
+            images.filter_classes(include=["horse"])
+
+
+class TestRegroup:
+    def test_by_depth(self, images: LabelledImages) -> None:
+        view = images.regroup(TREE, 1)
+        assert (view.classes, view.wnids) == (("car", "animal"), ("n02958343", "n00015388"))
+        assert view.targets.tolist() == [1, 1, 1, 0] * 3
+        assert torch.equal(view[3][0], images[3][0])
+
+    def test_by_nodes(self, images: LabelledImages) -> None:
+        view = images.regroup(TREE, ["pet", "fox", 3])
+        assert (view.classes, view.wnids) == (("pet", "fox", "car"), ("", "", "n02958343"))
+        assert view.targets.tolist() == [0, 0, 1, 2] * 3
+
+    def test_nameless_nodes_have_their_number(self, images: LabelledImages) -> None:
+        assert images.regroup(TREE, [6]).classes == ("node 6",)
+
+    def test_of_a_selection(self, images: LabelledImages) -> None:
+        assert images.select([3, 0]).regroup(TREE, 1).targets.tolist() == [0, 1]
+
+    def test_a_tree_of_other_classes(self, images: LabelledImages) -> None:
+        tree = Hierarchy([4, 4, 4, 4, -1], CLASSES[::-1])
+        with pytest.raises(InputError, match="stand in another order than those of the tree"):
+            images.regroup(tree, 1)
+
+    def test_nodes_of_one_name(self, images: LabelledImages) -> None:
+        tree = Hierarchy([4, 4, 5, 5, 6, 6, -1], [*CLASSES, "pair", "pair", ""])
+        with pytest.raises(InputError, match="'pair' stands for several"):
+            images.regroup(tree, 1)
+
+
+class TestWrong:
+    @pytest.mark.parametrize(
+        ("targets", "said"),
+        [
+            ([0, 1], r"targets have to be 12 whole numbers, .* int64 of shape \(2,\)"),
+            ([0.0] * 12, "got an array of float64"),
+            ([[0]] * 12, r"of shape \(12, 1\)"),
+            ([0] * 11 + [4], "a target is 4; with 4 classes they go from 0 to 3"),
+            ([0] * 11 + [-1], "a target is -1"),
+        ],
+    )
+    def test_targets(self, targets, said: str) -> None:  # type: ignore[no-untyped-def]
+        with pytest.raises(InputError, match=said):
+            LabelledImages(PixelArray(PIXELS), targets, CLASSES, PREPROCESSING)
+
+    def test_names(self) -> None:
+        source = PixelArray(PIXELS)
+        with pytest.raises(InputError, match="the class names are not unique: 'cat' stands for"):
+            LabelledImages(source, TARGETS, ["cat", "dog", "cat", "fox"], PREPROCESSING)
+        with pytest.raises(InputError, match="expected a wnid or '' for each of 4 classes, got 1"):
+            LabelledImages(source, TARGETS, CLASSES, PREPROCESSING, wnids=["n02121620"])
+
+    def test_preprocessing(self) -> None:
+        with pytest.raises(InputError, match="expected a Preprocessing, got <built-in"):
+            LabelledImages(PixelArray(PIXELS), TARGETS, CLASSES, len)  # type: ignore[arg-type]
