@@ -26,11 +26,11 @@ lint: .venv/dev
 
 # What the build says of editable installs is nothing that a user can act on.
 .venv/core: .venv/bin/python setup.py
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable .
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[serve]'
 	touch $@
 
 .venv/dev: .venv/bin/python setup.py
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[export,dev]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[client,conformance,dev,export,logs,saliency,serve,text]'
 	touch $@ .venv/core
 
 clean:

@@ -1,8 +1,8 @@
 """Packaging of nbdt-toolkit; the import name is `nbdt`.
 
-`hierarchies/` stands at the top of the repository, where its readers look for it, and is installed
-inside the package, as `nbdt.hierarchies`, so that nothing of that name lands at the top of a
-user's site-packages.
+`hierarchies/` and `server/` stand at the top of the repository, where their readers look for them,
+and are installed inside the package, as `nbdt.hierarchies` and `nbdt.server`, so that nothing of
+these names lands at the top of a user's site-packages.
 """
 
 from pathlib import Path
@@ -16,11 +16,38 @@ EXTRAS = {
     "timm": ["timm>=1.0"],
     "text": ["transformers>=4.50"],
     "export": ["onnx>=1.18", "onnxscript>=0.5", "onnxruntime>=1.22"],
+    "saliency": ["captum>=0.7"],
+    "logs": ["tensorboard>=2.18"],
+    "serve": [
+        "fastapi>=0.115",
+        "limits>=4",
+        "prometheus-client>=0.21",
+        "pydantic-settings>=2.7",
+        "python-multipart>=0.0.20",
+        "uvicorn>=0.34",
+    ],
+    "client": ["httpx>=0.28"],
+    # Others' clients and training loops, with which the tests prove that nbdt gets along.
+    "conformance": [
+        "accelerate>=1.3",
+        "kserve==0.21.*",
+        "lightning>=2.5",
+        "mlflow-skinny==3.17.*",
+        "schemathesis>=4",
+        "tritonclient[http]==2.73.*",
+    ],
     "dev": [
+        "axe-playwright-python>=0.1.7",
         "beartype>=0.21",
+        "dendropy>=5",
         "hypothesis>=6.100",
+        "ipykernel>=6.29",
+        "ipython>=8.30",
         "jsonschema>=4.20",
         "mypy>=1.15",
+        "nbclient>=0.10",
+        "nbformat>=5.10",
+        "playwright>=1.50",
         "pytest>=8.2",
         "pytest-cov>=5",
         "pytest-timeout>=2.3",
@@ -40,10 +67,10 @@ setup(
     license="MIT",
     license_files=["LICENSE", "hierarchies/LICENSE-*"],
     python_requires=">=3.11",
-    packages=[*find_packages(include=["nbdt", "nbdt.*"]), "nbdt.hierarchies"],
-    package_dir={"nbdt": "nbdt", "nbdt.hierarchies": "hierarchies"},
+    packages=[*find_packages(include=["nbdt", "nbdt.*"]), "nbdt.hierarchies", "nbdt.server"],
+    package_dir={"nbdt": "nbdt", "nbdt.hierarchies": "hierarchies", "nbdt.server": "server"},
     package_data={
-        "nbdt": ["py.typed", "explain/*.json"],
+        "nbdt": ["py.typed", "explain/*.json", "view/html/*.css", "view/html/script/*.js"],
         "nbdt.hierarchies": ["*/*.json", "*/*.csv", "*.md", "LICENSE-*"],
     },
     install_requires=[

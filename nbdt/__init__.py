@@ -10,6 +10,8 @@ The method is that of Wan et al., "NBDT: Neural-Backed Decision Tree", ICLR 2021
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
+from nbdt.display import display_with
+
 if TYPE_CHECKING:
     from nbdt.errors import NBDTError
     from nbdt.explain import Decision, Explanation
@@ -56,9 +58,13 @@ _MODULE_OF = {
     "load_hierarchy": "nbdt.hierarchy",
 }
 _MODULES = (
-    *("builders", "errors", "evaluation", "explain", "heads", "hierarchy", "losses", "model"),
-    *("preprocessing", "rules"),
+    *("builders", "data", "errors", "evaluation", "explain", "heads", "hierarchy", "losses"),
+    *("model", "preprocessing", "rules", "saliency", "selective", "training", "view"),
 )
+
+
+# What draws trees and explanations in notebooks stands at the end of the flow of data.
+display_with(lambda subject: import_module("nbdt.view.notebook").mimebundle(subject))
 
 
 def __getattr__(name: str) -> Any:

@@ -114,14 +114,32 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         >>> path.read_bytes()
         b'cat'
     """
+    with replacing_path(path) as aside, aside.open("xb") as file:
+        yield file
+
+
+@contextmanager
+def replacing_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Like `replacing`, for writers that want a path: the file has to be made in the block.
+
+    Raises:
+        InputError: the file cannot be written; it is then as it was.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "note.txt")
+        >>> with replacing_path(path) as aside:
+        ...     _ = aside.write_text("cat")
+        >>> path.read_text()
+        'cat'
+    """
     # A link keeps pointing to the file that it pointed to.
     target = Path(os.path.realpath(path))
     aside = target.parent / f".{secrets.token_hex(8)}.tmp"
     try:
         try:
-            with aside.open("xb") as file:
-                yield file
-                file.flush()
+            yield aside
+            with aside.open("r+b") as file:
                 os.fsync(file.fileno())
             aside.replace(target)
         finally:

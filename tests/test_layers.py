@@ -20,7 +20,8 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
     "hierarchies": (),
     "untrusted": ("errors",),
     "files": ("untrusted",),
-    "hierarchy": ("files", "hierarchies"),
+    "display": (),
+    "hierarchy": ("display", "files", "hierarchies"),
     "networks": ("errors",),
     "preprocessing": ("errors",),
     "builders": ("networks", "preprocessing"),
@@ -28,15 +29,17 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
     "heads": ("hierarchy",),
     "rules": ("hierarchy",),
     "losses": ("rules",),
+    "modes": (),
     "explain": ("rules",),
-    "pretrained": ("hierarchy", "builders"),
-    "model": ("heads", "explain", "pretrained"),
-    "training": ("losses", "model", "data"),
+    "pretrained": ("rules", "builders"),
+    "model": ("heads", "explain", "modes", "pretrained"),
+    "training": ("losses", "evaluation"),
     "selective": ("model", "data"),
     "evaluation": ("model", "data"),
     "saliency": ("model", "data"),
     "view": ("selective", "evaluation", "saliency"),
     "report": ("view", "training"),
+    "client": ("explain",),
     "public names": ("report",),  # nbdt/__init__.py
     "demo": ("public names",),
     "server": ("public names",),
@@ -46,11 +49,14 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
 
 # Everything that `make demo` does not install: these are imported inside functions, or by the
 # server, which is an extra as a whole.
-OPTIONAL = {
-    *("timm", "transformers", "onnx", "onnxscript", "onnxruntime", "captum", "fastcluster"),
-    *("fastapi", "starlette", "uvicorn", "pydantic", "multipart"),
+SERVER_EXTRA = {
+    *("fastapi", "limits", "prometheus_client", "pydantic", "pydantic_settings"),
+    *("python_multipart", "starlette", "uvicorn"),
 }
-SERVER_EXTRA = {"fastapi", "starlette", "uvicorn", "pydantic", "multipart"}
+OPTIONAL = SERVER_EXTRA | {
+    *("timm", "transformers", "onnx", "onnxscript", "onnxruntime", "captum", "fastcluster"),
+    *("httpx", "opentelemetry", "torch.utils.tensorboard"),
+}
 CORE = {
     *("torch", "torchvision", "numpy", "scipy", "sklearn", "networkx", "graphviz"),
     *("safetensors", "typer", "rich", "jaxtyping", "PIL"),
@@ -68,6 +74,7 @@ class Import:
     imported: str
     line: int
     in_function: bool
+    for_types: bool
 
     @property
     def package(self) -> str:
@@ -96,6 +103,12 @@ def imports_in(source: str, module: str, is_package: bool, modules: set[str]) ->
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for inner in ast.walk(outer)
     }
+    for_types = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.If) and ast.unparse(outer.test) == "TYPE_CHECKING"
+        for inner in ast.walk(outer)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
@@ -110,7 +123,9 @@ def imports_in(source: str, module: str, is_package: bool, modules: set[str]) ->
         else:
             continue
         for target in dict.fromkeys(targets):
-            yield Import(module, target, node.lineno, id(node) in in_function)
+            yield Import(
+                module, target, node.lineno, id(node) in in_function, id(node) in for_types
+            )
 
 
 def all_imports(root: Path) -> list[Import]:
@@ -177,7 +192,7 @@ def hidden_in_functions(imports: list[Import]) -> list[str]:
         f"{found} inside a function, which only optional packages need"
         for found in imports
         if found.in_function
-        and found.package not in OPTIONAL
+        and not {found.package, found.imported} & OPTIONAL
         and (layer(found.importer), layer(found.imported)) != exempt
     ]
 
@@ -187,7 +202,7 @@ def not_installed_by_default(imports: list[Import]) -> list[str]:
     return [
         f"{found} at the top, but it is not among the packages that are always installed"
         for found in imports
-        if not found.in_function
+        if not (found.in_function or (found.for_types and found.package in OPTIONAL))
         and found.package not in allowed
         and not (layer(found.importer) == "server" and found.package in SERVER_EXTRA)
     ]
@@ -257,7 +272,7 @@ def broken_by(sources: dict[str, str], tmp_path: Path) -> dict[str, list[str]]:
 
 GOOD = {
     "nbdt/__init__.py": "from nbdt.model import NBDT",
-    "nbdt/errors.py": "",
+    "nbdt/errors.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import httpx",
     "nbdt/model.py": "import torch\nfrom nbdt import errors\nfrom nbdt.rules import soft",
     "nbdt/rules/__init__.py": "from nbdt.rules.soft import soft",
     "nbdt/rules/soft.py": "from ..errors import InputError\ndef soft():\n    import timm",

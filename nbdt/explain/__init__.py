@@ -8,6 +8,7 @@ data with a JSON document each, described by ``explanation.schema.json`` beside 
 from nbdt.explain.build import explain_logits
 from nbdt.explain.decision import Decision
 from nbdt.explain.explanation import Explanation
+from nbdt.explain.explanations import Explanations
 from nbdt.explain.geometry import FeatureGeometry
 
-__all__ = ["Decision", "Explanation", "FeatureGeometry", "explain_logits"]
+__all__ = ["Decision", "Explanation", "Explanations", "FeatureGeometry", "explain_logits"]

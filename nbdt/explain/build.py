@@ -16,6 +16,7 @@ from torch import Tensor
 from nbdt.errors import InputError
 from nbdt.explain.decision import Decision
 from nbdt.explain.explanation import Explanation
+from nbdt.explain.explanations import Explanations
 from nbdt.explain.geometry import FeatureGeometry
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray
@@ -23,10 +24,8 @@ from nbdt.rules import (
     RULES,
     Rule,
     Score,
+    Temperature,
     TreeLayout,
-    decision_log_probs,
-    hard_predict,
-    soft_log_probs,
 )
 
 
@@ -37,7 +36,8 @@ def explain_logits(
     score: Score = "logsumexp",
     rule: Rule = "soft",
     geometry: FeatureGeometry | None = None,
-) -> list[Explanation]:
+    temperature: Temperature | None = None,
+) -> Explanations:
     """What each row of logits is predicted as, and by which decisions.
 
     Args:
@@ -48,14 +48,17 @@ def explain_logits(
             the likeliest child at each node.
         geometry: the classifier's linear head on the same tree, for `Decision.feature_distance`
             under the score ``mean``; without it, or under ``logsumexp``, that is None.
+        temperature: what the logits, or the scores at single nodes, are divided by, if anything.
+            Margins are differences of the scores so divided; feature distances stay what they
+            are, and so does the network's own prediction.
 
     Returns:
         One explanation a row; an empty list for an empty batch.
 
     Raises:
         InputError: the logits are not a floating-point (batch, C) tensor, hold NaN or +inf, or
-            mask every class of a row; the message names the rows. Or the rule, the score or the
-            geometry is not one for this tree.
+            mask every class of a row; the message names the rows. Or the rule, the score, the
+            geometry or the temperature is not one for this tree.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -78,24 +81,29 @@ def explain_logits(
     if geometry is not None and geometry.hierarchy != tree:
         raise InputError("the geometry belongs to another tree; make one for this tree.")
 
+    temperature = temperature or Temperature()
     with torch.no_grad():
-        soft = soft_log_probs(logits, layout, score)
-        predicted = soft.argmax(-1) if rule == "soft" else hard_predict(logits, layout, score)
-        predicted = predicted[:, None]
+        soft = temperature.log_probs(logits, layout, score)
+        if rule == "soft":
+            predicted = soft.argmax(-1, keepdim=True)
+        else:
+            predicted = temperature.hard_predict(logits, layout, score)[:, None]
         rival = soft.scatter(-1, predicted, -math.inf).argmax(-1, keepdim=True)
         # Where all classes but class 0 are masked out, the first of the others is runner-up.
         rival = torch.where(rival == predicted, 1, rival)
         rival_probability = soft.gather(-1, rival).double().exp()
         classes = torch.cat([predicted, rival, logits.argmax(-1, keepdim=True)], -1)
-        log_probs = decision_log_probs(logits, layout, score)
+        log_probs = temperature.decisions(logits, layout, score)
         # A mean leaves masked classes out, and then it is not that of the rows in the geometry.
         is_linear = (unmasked & (score == "mean")).cpu().numpy()
 
     ids = classes.tolist()
     paths = {leaf: tree.path(leaf) for leaf in {leaf for row in ids for leaf in row[:2]}}
     reported = [paths[row[0]] for row in ids]
-    decisions = _decisions(log_probs.cpu().numpy(), reported, tree, geometry, is_linear)
-    explanations = []
+    decisions = _decisions(
+        log_probs.cpu().numpy(), reported, tree, geometry, is_linear, temperature
+    )
+    explanations = Explanations()
     for path, (prediction, runner_up, network), rival_share in zip(
         decisions, ids, rival_probability[:, 0].tolist(), strict=True
     ):
@@ -157,6 +165,7 @@ def _decisions(
     tree: Hierarchy,
     geometry: FeatureGeometry | None,
     is_linear: npt.NDArray[np.bool_],
+    temperature: Temperature,
 ) -> Iterator[tuple[Decision, ...]]:
     """The decisions on one path for each sample.
 
@@ -169,6 +178,7 @@ def _decisions(
         tree: the tree.
         geometry: for the distances in feature space, or None.
         is_linear: whether the sample's scores are linear in the features; shape (batch,).
+        temperature: what the scores were divided by.
     """
     if not paths:
         return
@@ -193,7 +203,8 @@ def _decisions(
     distances: list[float | None] = [None] * len(nodes)
     if geometry is not None and is_linear.any():
         apart = geometry.sibling_distances(taken) * runs.spread(is_linear[samples])
-        flips = np.divide(leads, apart, out=np.full_like(leads, math.inf), where=apart > 0)
+        hot = runs.spread(np.array([temperature.of(node) for node in nodes]))
+        flips = np.divide(leads * hot, apart, out=np.full_like(leads, math.inf), where=apart > 0)
         nearest = runs.reduce(np.minimum, flips).tolist()
         distances = [distance if math.isfinite(distance) else None for distance in nearest]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from nbdt.display import Displayed
 from nbdt.explain.decision import DECISION_KEYS, Decision
 from nbdt.explain.document import SCHEMA, Part
 
@@ -52,7 +53,7 @@ _LONGEST_PATH = 6
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Explanation:
+class Explanation(Displayed):
     """One prediction: its path through the tree, the runner-up, and where the two part.
 
     `str` gives a short text for a reader, `to_dict` the document for a program.

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, final
 
 import numpy as np
 
+from nbdt.display import Displayed
 from nbdt.errors import HierarchyError, NotFoundError
 from nbdt.hierarchy.text import draw, listed
 from nbdt.hierarchy.validation import (
@@ -38,7 +39,7 @@ _NOTHING: Attributes = MappingProxyType({})
 
 
 @final
-class Hierarchy:
+class Hierarchy(Displayed):
     """An immutable tree whose leaves are the classes of a classifier.
 
     Args:

@@ -16,8 +16,13 @@ class TreeCommands(LazyGroup):
     modules: ClassVar[Mapping[str, tuple[str, str]]] = {
         "list": ("nbdt.cli.tree.list", "List the trees that come with nbdt."),
         "show": ("nbdt.cli.tree.show", "Draw a tree as text."),
+        "draw": ("nbdt.cli.tree.draw", "Draw a tree as a picture, or as a page to look around in."),
         "build": ("nbdt.cli.tree.build", "Build a tree from rows, WordNet, a table or a shape."),
         "name": ("nbdt.cli.tree.name", "Name a tree's inner nodes, or rename one node."),
+        "compare": (
+            "nbdt.cli.tree.compare",
+            "Measure how far apart two trees over the same classes are, and show what they share.",
+        ),
         "convert": ("nbdt.cli.tree.convert", "Convert a tree from one file format to another."),
     }
 
@@ -27,5 +32,5 @@ app = typer.Typer(cls=TreeCommands, add_completion=False)
 
 @app.callback(invoke_without_command=True)
 def tree(ctx: typer.Context) -> None:
-    """Show, list, build, name and convert trees of classes."""
+    """Show, draw, list, build, name and convert trees of classes."""
     show_help(ctx)

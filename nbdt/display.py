@@ -1,0 +1,44 @@
+"""How objects show themselves in notebooks without knowing who draws them.
+
+Trees and explanations stand at the beginning of the flow of data, and what draws them at its end.
+So `Displayed` asks a function that `nbdt` itself registers, and no layer imports forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+Bundle = dict[str, str]
+"""A representation for every media type: ``text/html``, ``image/svg+xml``, ``text/plain``."""
+
+_renderers: list[Callable[[Any], Bundle]] = []
+
+
+def display_with(renderer: Callable[[Any], Bundle]) -> None:
+    """Sets what draws all `Displayed` objects."""
+    _renderers[:] = [renderer]
+
+
+class Displayed:
+    """What shows itself when it is the result of a notebook's cell.
+
+    Example:
+        >>> import nbdt
+        >>> tree = nbdt.Hierarchy([2, 2, -1], ["cat", "dog", "pet"])
+        >>> sorted(tree._repr_mimebundle_())
+        ['image/svg+xml', 'text/html', 'text/plain']
+    """
+
+    __slots__ = ()
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> Bundle:
+        """The object as HTML, SVG and text, as IPython asks for it."""
+        bundle = _renderers[-1](self)
+        return {
+            kind: text
+            for kind, text in bundle.items()
+            if (include is None or kind in include) and kind not in (exclude or ())
+        }

@@ -1,0 +1,301 @@
+"""How far apart two trees over the same classes are, and which of their groups are the same.
+
+A *clade* is the set of classes under an inner node other than the root, which has all of them.
+
+- *Robinson–Foulds distance* (Math. Biosciences 53, 1981): how many clades only one of the trees
+  has. Clades are matched exactly and in linear time, as intervals of the other tree's leaf order
+  (Day, J. of Classification 2, 1985). Moving one class can turn every clade, so it is strict.
+- *Triplet distance* (Dobson 1975): the share of triples of classes of which the trees disagree
+  which two are closest, or whether any two are. It moves little where little is moved.
+- *Cophenetic correlation* (Sokal and Rohlf, Taxon 11, 1962): Pearson's correlation, over pairs
+  of classes, of how high in each tree they are joined.
+
+Pairs and triples are all looked at where that is two million or less; otherwise that many are
+drawn at random, always the same, and what is said of them has the error that is said with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nbdt.errors import InputError
+from nbdt.hierarchy.text import listed
+from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.validation import FloatArray, IntArray
+
+MOST = 2_000_000
+_BLOCK = 250_000
+
+
+@dataclass(frozen=True)
+class TreeComparison:
+    """How far apart two trees are.
+
+    Attributes:
+        classes: how many classes each has.
+        clades: how many clades the first tree has, and the second.
+        shared: the inner nodes of the first tree that hold the same classes as one of the
+            second, and that one; without the roots.
+        triplet_distance: the share of triples that the trees group differently; 0 where there
+            are less than three classes.
+        triples: how many triples that was measured on.
+        triplet_error: the standard error of `triplet_distance`; 0 where all were looked at.
+        cophenetic_correlation: from −1 to 1; None where a tree joins all pairs at one height.
+        pairs: how many pairs that was measured on.
+        cophenetic_error: its standard error; 0 where all were looked at.
+
+    Example:
+        >>> a = Hierarchy([4, 4, 5, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
+        >>> b = Hierarchy([5, 4, 4, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
+        >>> found = compare(a, b)
+        >>> found.robinson_foulds, found.triplet_distance, found.shared
+        (2, 0.25, ((5, 5),))
+    """
+
+    classes: int
+    clades: tuple[int, int]
+    shared: tuple[tuple[int, int], ...]
+    triplet_distance: float
+    triples: int
+    triplet_error: float
+    cophenetic_correlation: float | None
+    pairs: int
+    cophenetic_error: float
+
+    @property
+    def robinson_foulds(self) -> int:
+        """How many clades only one of the trees has."""
+        return sum(self.clades) - 2 * len(self.shared)
+
+    @property
+    def normalized_robinson_foulds(self) -> float:
+        """The same as a share of all clades: 0 for equal trees, 1 where no clade is shared."""
+        return self.robinson_foulds / sum(self.clades) if sum(self.clades) else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as values that JSON can hold."""
+        return {
+            "classes": self.classes,
+            "clades": list(self.clades),
+            "shared": [list(pair) for pair in self.shared],
+            "robinson_foulds": self.robinson_foulds,
+            "normalized_robinson_foulds": self.normalized_robinson_foulds,
+            "triplet_distance": self.triplet_distance,
+            "triplet_error": self.triplet_error,
+            "triples": self.triples,
+            "cophenetic_correlation": self.cophenetic_correlation,
+            "cophenetic_error": self.cophenetic_error,
+            "pairs": self.pairs,
+        }
+
+    def __str__(self) -> str:
+        first, second = self.clades
+        lines = [
+            f"Clades       {len(self.shared):,} shared of {first:,} and {second:,}; "
+            f"Robinson–Foulds distance {self.robinson_foulds:,} "
+            f"({100 * self.normalized_robinson_foulds:.1f} %)",
+            f"Triples      {100 * self.triplet_distance:.1f} % grouped differently"
+            f"{_told(100 * self.triplet_error, 2, ' %')}",
+        ]
+        if self.cophenetic_correlation is not None:
+            lines.append(
+                f"Heights      cophenetic correlation {self.cophenetic_correlation:.3f}"
+                f"{_told(self.cophenetic_error, 3, '')}"
+            )
+        return "\n".join(lines)
+
+
+def compare(a: Hierarchy, b: Hierarchy, *, seed: int = 0) -> TreeComparison:
+    """How far apart two trees over the same classes are.
+
+    Classes are matched by name, in whatever order each tree has them. Heights are the trees'
+    merge heights where both have them, and else the number of edges down to the deepest leaf.
+
+    Args:
+        a: one tree.
+        b: the other.
+        seed: of the pairs and triples that are drawn where there are too many to look at all.
+
+    Raises:
+        InputError: the trees have different classes; `nbdt.hierarchy.edit.restrict` makes them
+            fit.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> print(compare(tree, tree))
+        Clades       1 shared of 1 and 1; Robinson–Foulds distance 0 (0.0 %)
+        Triples      0.0 % grouped differently
+        Heights      cophenetic correlation 1.000
+    """
+    partner = _partners(a, b)
+    generator = np.random.default_rng(seed)
+    trees = _Joins(a), _Joins(b)
+    correlation, pairs = _correlation(trees, partner, generator)
+    distance, triples = _triplets(trees, partner, generator)
+    all_pairs, all_triples = _choose(a.num_classes, 2), _choose(a.num_classes, 3)
+    spread = np.sqrt(distance * (1 - distance) / triples) if triples < all_triples else 0.0
+    # The large-sample standard error of a correlation of independent draws.
+    sampled = correlation is not None and pairs < all_pairs
+    error = (1 - correlation**2) / np.sqrt(pairs) if sampled and correlation is not None else 0.0
+    return TreeComparison(
+        classes=a.num_classes,
+        clades=(len(a.inner) - 1, len(b.inner) - 1),
+        shared=_shared(a, b, partner),
+        triplet_distance=distance,
+        triples=triples,
+        triplet_error=float(spread),
+        cophenetic_correlation=correlation,
+        pairs=pairs,
+        cophenetic_error=float(error),
+    )
+
+
+def shared_clades(a: Hierarchy, b: Hierarchy) -> tuple[tuple[int, int], ...]:
+    """The inner nodes of a that hold the same classes as one of b, and that one; without the roots.
+
+    In time linear in the classes, which are matched by name.
+
+    Raises:
+        InputError: as in `compare`.
+
+    Example:
+        >>> a = Hierarchy([4, 4, 5, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
+        >>> b = Hierarchy([5, 4, 4, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
+        >>> shared_clades(a, b)
+        ((5, 5),)
+    """
+    return _shared(a, b, _partners(a, b))
+
+
+def _told(error: float, digits: int, unit: str) -> str:
+    return f" (± {error:.{digits}f}{unit} standard error)" if error else ""
+
+
+def _partners(a: Hierarchy, b: Hierarchy) -> IntArray:
+    """For each class of a the same class of b."""
+    leaf_of = {name: leaf for leaf, name in enumerate(b.classes)}
+    lacking = [name for name in a.classes if name not in leaf_of]
+    if lacking or a.num_classes != b.num_classes:
+        known = set(a.classes)
+        lacking = lacking or [name for name in b.classes if name not in known]
+        raise InputError(
+            f"trees are compared over the same classes, but {len(lacking)} are in one only "
+            f"({listed(lacking, len(lacking))}); edit.restrict takes them out."
+        )
+    return np.array([leaf_of[name] for name in a.classes])
+
+
+def _shared(a: Hierarchy, b: Hierarchy, partner: IntArray) -> tuple[tuple[int, int], ...]:
+    """The inner nodes, except the roots, with the same classes under them."""
+    # In a's leaf order every clade of a is an interval; one of b is that of a if it is the same.
+    place = np.empty(b.num_classes, dtype=np.int64)
+    place[partner[a.leaf_order]] = np.arange(a.num_classes)
+    node_at = {(int(a.leaf_start[v]), int(a.sizes[v])): v for v in a.inner if v != a.root}
+    lowest, highest = [a.num_classes] * len(b), [-1] * len(b)
+    pairs = []
+    for node in b.postorder():
+        if node < b.num_classes:
+            lowest[node] = highest[node] = int(place[node])
+        if node == b.root:
+            continue
+        above, size = b.parent(node), int(b.sizes[node])
+        lowest[above] = min(lowest[above], lowest[node])
+        highest[above] = max(highest[above], highest[node])
+        mine = node_at.get((lowest[node], size))
+        if node >= b.num_classes and mine and highest[node] - lowest[node] + 1 == size:
+            pairs.append((mine, node))
+    return tuple(sorted(pairs))
+
+
+class _Joins:
+    """How deep and how high in a tree two classes are joined, for many pairs at once."""
+
+    def __init__(self, tree: Hierarchy) -> None:
+        self.tree = tree
+        jump = tree.parents.copy()
+        jump[tree.root] = tree.root
+        self._jumps = [jump]
+        while 2 ** len(self._jumps) <= tree.depths.max():
+            jump = jump[jump]
+            self._jumps.append(jump)
+
+    def lca(self, a: IntArray, b: IntArray) -> IntArray:
+        """The lowest common ancestors of different classes; shape (pairs,)."""
+        start, sizes = self.tree.leaf_start, self.tree.sizes
+        place, nodes = start[b], a
+        for jump in reversed(self._jumps):
+            above = jump[nodes]
+            holds = (start[above] <= place) & (place < start[above] + sizes[above])
+            nodes = np.where(holds, nodes, above)
+        return self.tree.parents[nodes]
+
+    def closest(self, triples: IntArray) -> IntArray:
+        """Which class of each triple is apart from the two closest; 3 where none is. (triples,)."""
+        one, two, three = triples
+        depths = self.tree.depths
+        # By the class that a pair leaves out.
+        joined = np.stack(
+            [depths[self.lca(two, three)], depths[self.lca(one, three)], depths[self.lca(one, two)]]
+        )
+        apart = joined.argmax(axis=0)
+        return np.where(joined.max(axis=0) == joined.min(axis=0), 3, apart)
+
+
+def _correlation(
+    trees: tuple[_Joins, _Joins], partner: IntArray, generator: np.random.Generator
+) -> tuple[float | None, int]:
+    """The cophenetic correlation, and how many pairs it is of."""
+    heights = [joins.tree.merge_heights for joins in trees]
+    if heights[0] is None or heights[1] is None:
+        heights = [_edges_down(joins.tree) for joins in trees]
+    pairs = _subsets(len(partner), 2, generator)
+    mine: FloatArray = np.asarray(heights[0], dtype=np.float64)[trees[0].lca(*pairs)]
+    other: FloatArray = np.asarray(heights[1], dtype=np.float64)[trees[1].lca(*partner[pairs])]
+    if not len(mine) or np.ptp(mine) == 0 or np.ptp(other) == 0:
+        return None, len(mine)
+    return float(np.corrcoef(mine, other)[0, 1]), len(mine)
+
+
+def _triplets(
+    trees: tuple[_Joins, _Joins], partner: IntArray, generator: np.random.Generator
+) -> tuple[float, int]:
+    """The share of triples that are grouped differently, and how many were looked at."""
+    triples = _subsets(len(partner), 3, generator)
+    different = 0
+    for start in range(0, triples.shape[1], _BLOCK):
+        some = triples[:, start : start + _BLOCK]
+        different += int((trees[0].closest(some) != trees[1].closest(partner[some])).sum())
+    return different / max(triples.shape[1], 1), triples.shape[1]
+
+
+def _subsets(count: int, size: int, generator: np.random.Generator) -> IntArray:
+    """All sets of 2 or 3 different classes or, of too many, some; shape (size, sets)."""
+    if _choose(count, size) > MOST:
+        # Drawn with replacement, sets with a class twice thrown away: few of so many classes.
+        drawn = generator.integers(0, count, (size, MOST + MOST // 8))
+        ordered = np.sort(drawn, axis=0)
+        distinct = (np.diff(ordered, axis=0) > 0).all(axis=0)
+        return drawn[:, distinct][:, :MOST]
+    one, two = np.triu_indices(count, 1)
+    if size == 2:
+        return np.stack([one, two])
+    more = count - 1 - two
+    starts = np.cumsum(more) - more
+    three = np.arange(more.sum()) - np.repeat(starts, more) + np.repeat(two + 1, more)
+    return np.stack([np.repeat(one, more), np.repeat(two, more), three])
+
+
+def _choose(count: int, size: int) -> int:
+    return count * (count - 1) // 2 if size == 2 else count * (count - 1) * (count - 2) // 6
+
+
+def _edges_down(tree: Hierarchy) -> FloatArray:
+    heights = np.zeros(len(tree))
+    for node in tree.postorder():
+        if node != tree.root:
+            above = tree.parent(node)
+            heights[above] = max(heights[above], heights[node] + 1)
+    return heights

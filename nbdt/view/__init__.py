@@ -1,0 +1,32 @@
+"""Pictures of trees and explanations: text for terminals, DOT, SVG.
+
+Every view draws a `Hierarchy`, an `Explanation` in its tree, or an `Explanation` alone as its
+path with the siblings. The functions are pure: they give texts or objects and write no files.
+"""
+
+from nbdt.view.dot import render, to_graphviz
+from nbdt.view.folding import Folding, Item, fold
+from nbdt.view.html import NodeDetails, Prototype, to_html
+from nbdt.view.layout import Layout, layout
+from nbdt.view.notebook import Comparison, compare
+from nbdt.view.svg import compare_svg, to_svg
+from nbdt.view.text import to_rich, to_text
+
+__all__ = [
+    "Comparison",
+    "Folding",
+    "Item",
+    "Layout",
+    "NodeDetails",
+    "Prototype",
+    "compare",
+    "compare_svg",
+    "fold",
+    "layout",
+    "render",
+    "to_graphviz",
+    "to_html",
+    "to_rich",
+    "to_svg",
+    "to_text",
+]

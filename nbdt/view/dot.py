@@ -1,0 +1,156 @@
+"""A tree or an explanation in the language of Graphviz, and Graphviz's own pictures of it."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import graphviz
+
+from nbdt.errors import InputError, MissingDependencyError
+from nbdt.explain import Explanation
+from nbdt.hierarchy import Hierarchy
+from nbdt.view.folding import Folded, Item, fold
+from nbdt.view.labels import percent
+from nbdt.view.palette import LIGHT
+
+Format = Literal["svg", "png", "pdf"]
+
+_BOX = {"shape": "box", "style": "rounded,filled", "color": LIGHT.tint, "fillcolor": LIGHT.tint}
+_ON_PATH = {"color": LIGHT.path, "fillcolor": LIGHT.path_tint, "fontcolor": LIGHT.path}
+_RIVAL = {
+    "style": "rounded,filled,dashed",
+    "color": LIGHT.rival,
+    "fillcolor": LIGHT.rival_tint,
+    "fontcolor": LIGHT.rival,
+}
+_NODE_LOOKS = {
+    "path": _ON_PATH,
+    "answer": {"color": LIGHT.path, "fillcolor": LIGHT.path, "fontcolor": LIGHT.on_path},
+    "beyond": {"style": "rounded,dashed", "color": LIGHT.path, "fontcolor": LIGHT.muted},
+    "rival": _RIVAL,
+    "runner_up": _RIVAL,
+    "other": {},
+}
+_EDGE_LOOKS = {
+    "path": {"color": LIGHT.path},
+    "answer": {"color": LIGHT.path},
+    "beyond": {"color": LIGHT.path, "style": "dotted"},
+    "rival": {"color": LIGHT.rival, "style": "dashed"},
+    "runner_up": {"color": LIGHT.rival, "style": "dashed"},
+    "other": {},
+}
+_SIGNS = {
+    "path": "▶ ",
+    "answer": "✓ ",
+    "beyond": "· ",
+    "rival": "▷ ",
+    "runner_up": "▷ ",
+    "other": "",
+}
+
+
+def to_graphviz(
+    subject: Hierarchy | Explanation,
+    explanation: Explanation | None = None,
+    *,
+    folded: Folded = "auto",
+    orientation: Literal["horizontal", "vertical"] = "vertical",
+) -> graphviz.Digraph:
+    r"""Draws a tree, or an explanation, as a graph for Graphviz.
+
+    Args:
+        subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
+        explanation: an explanation made with this tree.
+        folded: the inner nodes that are drawn closed; None for none; "auto" closes what makes a
+            tree of more than 60 nodes hard to overlook. See `nbdt.view.fold`.
+        orientation: whether the tree grows down or to the right.
+
+    Returns:
+        The graph. Its nodes are called ``n`` with the node's id, or ``rest`` with its parent's.
+
+    Raises:
+        InputError: the explanation is of another tree, `folded` names no inner node, or there is
+            no such orientation.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> graph = to_graphviz(tree)
+        >>> graph.body[1], graph.body[2]
+        ('\tn2 [label=car]\n', '\tn4 -> n2\n')
+    """
+    if orientation not in ("horizontal", "vertical"):
+        raise InputError(f"orientation is horizontal or vertical; got {orientation!r:.60}.")
+    graph = graphviz.Digraph(
+        "tree",
+        graph_attr={
+            "rankdir": "TB" if orientation == "vertical" else "LR",
+            "ordering": "out",
+            "bgcolor": LIGHT.surface,
+            "nodesep": "0.12",
+            "ranksep": "0.45",
+        },
+        node_attr={
+            **{"shape": "plaintext", "fontname": "Helvetica,Arial,sans-serif", "fontsize": "11"},
+            **{"fontcolor": LIGHT.text, "height": "0.3", "margin": "0.12,0.05"},
+        },
+        edge_attr={"arrowhead": "none", "color": LIGHT.line, "penwidth": "1"},
+    )
+    items = fold(subject, explanation, folded=folded).items
+    for item in items:
+        boxed = item.kind in ("open", "folded") or item.role != "other"
+        looks = {**(_BOX if boxed else {}), **_NODE_LOOKS[item.role]}
+        graph.node(_name(item, items), _label(item), **looks)
+        if item.parent >= 0:
+            edge = dict(_EDGE_LOOKS[item.role])
+            if item.probability is not None:
+                edge["penwidth"] = f"{1 + 5 * item.probability:.2f}"
+            graph.edge(_name(items[item.parent], items), _name(item, items), **edge)
+    return graph
+
+
+def render(graph: graphviz.Digraph, format: Format = "svg") -> bytes:  # noqa: A002
+    """Has Graphviz draw a graph.
+
+    Args:
+        graph: the graph, as `to_graphviz` makes it.
+        format: "svg", "png" or "pdf".
+
+    Raises:
+        InputError: there is no such format, or Graphviz cannot draw this graph.
+        MissingDependencyError: the program ``dot`` is not installed.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> render(to_graphviz(tree), "png")[1:4]  # doctest: +SKIP
+        b'PNG'
+    """
+    if format not in get_args(Format):
+        raise InputError(f"format is one of {', '.join(get_args(Format))}; got {format!r:.60}.")
+    try:
+        drawn: bytes = graph.pipe(format=format)
+    except graphviz.ExecutableNotFound:
+        raise MissingDependencyError(
+            "this picture is drawn by the program dot, which is not installed: install Graphviz "
+            "(graphviz.org/download), or use nbdt.view.to_svg, which needs no other program."
+        ) from None
+    except graphviz.CalledProcessError as error:
+        said = (error.stderr or b"").decode(errors="replace").strip()
+        raise InputError(f"Graphviz could not draw the graph: {said[:300]}") from None
+    return drawn
+
+
+def _name(item: Item, items: tuple[Item, ...]) -> str:
+    return f"rest{items[item.parent].node}" if item.kind == "rest" else f"n{item.node}"
+
+
+def _label(item: Item) -> str:
+    """The label: graphviz reads backslashes and <…> as commands unless they are escaped."""
+    said = _SIGNS[item.role] + item.name
+    if item.kind == "folded":
+        said = f"▸ {said} ({item.classes:,} classes)"
+    if item.kind == "rest":
+        said = f"… {said}"
+    if item.probability is not None:
+        said += f"  {percent(item.probability)}"
+    escaped: str = graphviz.escape(said)
+    return escaped

@@ -1,0 +1,274 @@
+"""What of a tree is drawn, and what an explanation says of it: the one basis of all views.
+
+A view draws *items*, one a node, in preorder. A large tree is *folded*: only some nodes are
+*open*, with their children below them. Where an open node has too many children, the least
+likely of them are drawn as one item, the *rest*.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nbdt.errors import InputError
+from nbdt.explain import Explanation
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.text import listed
+from nbdt.hierarchy.validation import IntArray
+from nbdt.view.labels import clean
+from nbdt.view.marks import NO_MARKS, Marks, Role, marks_of
+
+Kind = Literal["class", "open", "folded", "rest"]
+Folded = Literal["auto"] | Collection[int] | None
+
+# A tree of at most this many nodes is drawn whole unless told otherwise.
+MOST_ITEMS = 60
+# Of a node in a tree that is folded, this many children are drawn; the others are the rest.
+MOST_SIBLINGS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One node of a view, or the rest of a node's children.
+
+    Attributes:
+        node: the node's id; of a rest, that of its first node.
+        parent: the place of the item above among the items; −1 at the root.
+        name: the node's name, fit to be drawn.
+        kind: "class" for a leaf; "open" or "folded" for an inner node; "rest". A node of which
+            an explanation without its tree knows no more than the name counts as a class.
+        contents: what a folded node or a rest holds, as ``"218 classes: cat, dog, …"``.
+        classes: how many classes the item stands for; None where there is no tree to tell.
+        role: "path" on the way to the answer, "answer" (the class or the node answered),
+            "beyond" where the path goes on below an answer that is no class, "rival" on the way
+            to the runner-up, "runner_up", or "other".
+        probability: that of the node given its parent, where the explanation tells it.
+        differs: whether another explanation that it is compared with does not pass here.
+    """
+
+    node: int
+    parent: int
+    name: str
+    kind: Kind
+    contents: str = ""
+    classes: int | None = 1
+    role: Role = "other"
+    probability: float | None = None
+    differs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """The items that a view draws, and what they were made of.
+
+    Attributes:
+        items: the items in preorder, the root first.
+        tree: the tree; None where an explanation is drawn alone.
+        explanation: the explanation; None where a tree is drawn alone.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> [(item.name, item.kind) for item in fold(tree, folded={3}).items]
+        [('thing', 'open'), ('car', 'class'), ('animal', 'folded')]
+    """
+
+    items: tuple[Item, ...]
+    tree: Hierarchy | None
+    explanation: Explanation | None
+
+    @property
+    def parents(self) -> IntArray:
+        """The place of each item's parent among the items, −1 at the root."""
+        return np.array([item.parent for item in self.items], dtype=np.int64)
+
+    @property
+    def depths(self) -> list[int]:
+        """The number of edges from each item up to the root."""
+        depths: list[int] = []
+        for item in self.items:
+            depths.append(depths[item.parent] + 1 if item.parent >= 0 else 0)
+        return depths
+
+    def __len__(self) -> int:
+        """The number of items."""
+        return len(self.items)
+
+
+def fold(
+    subject: Hierarchy | Explanation,
+    explanation: Explanation | None = None,
+    *,
+    folded: Folded = "auto",
+) -> Folding:
+    """Chooses what is drawn of a tree, of an explanation in its tree, or of one alone.
+
+    Args:
+        subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
+        explanation: an explanation made with this tree.
+        folded: the inner nodes that are drawn closed; None for none. "auto" draws trees of up to
+            60 nodes whole. Of larger ones it opens the paths to the prediction and to the
+            runner-up, with the likeliest siblings; without an explanation, it opens nodes
+            level by level from the root until 60 are drawn.
+
+    Raises:
+        InputError: the subject is neither, the explanation is of another tree, or `folded`
+            names no inner node of the tree.
+
+    Example:
+        >>> from nbdt.hierarchy import load_hierarchy
+        >>> folding = fold(load_hierarchy("imagenet1k/wordnet"))
+        >>> folding.items[6].name, folding.items[6].contents
+        ('animal', '398 classes: barracouta, eel, …')
+    """
+    if isinstance(subject, Explanation):
+        if explanation is not None:
+            raise InputError("two explanations were given; pass the tree first, or only one.")
+        marks = marks_of(subject, None)
+        source = _Alone(subject)
+        steps = {d.node: _likeliest(d.children, marks) for d in subject.path}
+        return Folding(tuple(_items(source, steps, marks)), None, subject)
+    if not isinstance(subject, Hierarchy):
+        raise InputError(
+            f"a view draws a Hierarchy or an Explanation, got {type(subject).__name__}."
+        )
+    marks = NO_MARKS if explanation is None else marks_of(explanation, subject)
+    shown: Shown
+    if isinstance(folded, str) and folded == "auto":
+        shown = _chosen(subject, marks)
+    else:
+        closed = _checked_closed(subject, folded)
+        shown = {v: subject.children(v) for v in subject.inner if v not in closed}
+    return Folding(tuple(_items(subject, shown, marks)), subject, explanation)
+
+
+def _checked_closed(tree: Hierarchy, folded: Collection[int] | None) -> frozenset[int]:
+    if folded is None:
+        return frozenset()
+    if isinstance(folded, str) or not isinstance(folded, Collection):
+        raise InputError(f'folded is "auto", None or the inner nodes to close; got {folded!r:.60}.')
+    for node in folded:
+        if tree.is_leaf(node):
+            raise InputError(f"node {node} ({tree.name(node)!r}) is a class and cannot be folded.")
+    return frozenset(folded)
+
+
+Shown = Mapping[int, Sequence[int]]
+"""The children that are drawn of each node that is open; what is missing becomes the rest."""
+
+
+def _chosen(tree: Hierarchy, marks: Marks) -> Shown:
+    """What "auto" opens."""
+    if len(tree) <= MOST_ITEMS:
+        return {node: tree.children(node) for node in tree.inner}
+    if not marks.roles:
+        return _from_the_top(tree)
+    return {
+        node: _likeliest(tree.children(node), marks)
+        for node in marks.roles
+        if not tree.is_leaf(node)
+    }
+
+
+def _from_the_top(tree: Hierarchy) -> Shown:
+    """Opens nodes level by level while what they hold still fits in."""
+    shown: dict[int, Sequence[int]] = {}
+    left = MOST_ITEMS - 1
+    queue = deque([tree.root])
+    while queue and left > 1:
+        node = queue.popleft()
+        children = tree.children(node)
+        if len(children) <= left:
+            shown[node] = children
+            left -= len(children)
+            queue.extend(child for child in children if not tree.is_leaf(child))
+        elif node == tree.root:
+            return {node: children[: left - 1]}
+    return shown
+
+
+def _likeliest(children: Sequence[int], marks: Marks) -> Sequence[int]:
+    """The children to draw on a path: those on a path themselves, then the likeliest."""
+    most = MOST_SIBLINGS if children[0] in marks.probabilities else 1
+    if len(children) <= most + 1:  # a rest of one would take as much room as itself
+        return children
+    first = sorted(
+        children, key=lambda child: (child not in marks.roles, -marks.probabilities.get(child, 0))
+    )
+    return sorted(first[:most])
+
+
+class _Alone:
+    """What an explanation knows of its tree: the path and the siblings on it."""
+
+    def __init__(self, explanation: Explanation) -> None:
+        self.root = explanation.path[0].node
+        self._children = {d.node: d.children for d in explanation.path}
+        self._names = {self.root: explanation.path[0].node_name}
+        for decision in explanation.path:
+            self._names.update(zip(decision.children, decision.children_names, strict=True))
+
+    def children(self, node: int) -> tuple[int, ...]:
+        return self._children.get(node, ())
+
+    def name(self, node: int) -> str:
+        return self._names[node]
+
+
+def _items(source: Hierarchy | _Alone, shown: Shown, marks: Marks) -> Iterator[Item]:
+    """The items in preorder."""
+    # A node with the place of its parent; a rest stands as the tuple of its nodes.
+    stack: list[tuple[int | tuple[int, ...], int]] = [(source.root, -1)]
+    place = -1
+    while stack:
+        node, parent = stack.pop()
+        place += 1
+        if isinstance(node, tuple):
+            yield _rest(source, node, parent, marks)
+            continue
+        yield _item(source, node, parent, node in shown, marks)
+        if node in shown:
+            drawn = set(shown[node])
+            hidden = tuple(child for child in source.children(node) if child not in drawn)
+            below: list[int | tuple[int, ...]] = [*shown[node], *([hidden] if hidden else [])]
+            stack.extend((child, place) for child in reversed(below))
+
+
+def _item(source: Hierarchy | _Alone, node: int, parent: int, opened: bool, marks: Marks) -> Item:
+    kind: Kind = "open" if opened else "class"
+    contents, size = "", None
+    if isinstance(source, Hierarchy):
+        start, size = int(source.leaf_start[node]), int(source.sizes[node])
+        if size > 1 and not opened:
+            kind = "folded"
+            some = (
+                clean(source.names[leaf])
+                for leaf in source.leaf_order[start : start + min(size, 3)]
+            )
+            contents = f"{size:,} classes: {listed(some, size)}"
+    return Item(
+        node,
+        parent,
+        clean(source.name(node)),
+        kind,
+        contents,
+        size,
+        marks.roles.get(node, "other"),
+        marks.probabilities.get(node),
+    )
+
+
+def _rest(source: Hierarchy | _Alone, nodes: Sequence[int], parent: int, marks: Marks) -> Item:
+    known = [marks.probabilities[node] for node in nodes if node in marks.probabilities]
+    return Item(
+        nodes[0],
+        parent,
+        f"{len(nodes):,} more",
+        "rest",
+        listed((clean(source.name(node)) for node in nodes), len(nodes)),
+        int(source.sizes[list(nodes)].sum()) if isinstance(source, Hierarchy) else None,
+        probability=sum(known) if known else None,
+    )

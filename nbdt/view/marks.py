@@ -1,0 +1,80 @@
+"""What an explanation marks in its tree: the path, the answer, the way to the runner-up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nbdt.errors import InputError
+from nbdt.explain import Explanation
+from nbdt.hierarchy import Hierarchy
+
+Role = Literal["path", "answer", "beyond", "rival", "runner_up", "other"]
+"""What `nbdt.view.Item` says of a node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What an explanation says of single nodes.
+
+    Attributes:
+        roles: those of the nodes on a path; "other" is what is not in it.
+        probabilities: that of each node given its parent, for the children of the path.
+    """
+
+    roles: Mapping[int, Role] = field(default_factory=dict)
+    probabilities: Mapping[int, float] = field(default_factory=dict)
+
+
+NO_MARKS = Marks()
+
+
+def marks_of(explanation: Explanation, tree: Hierarchy | None) -> Marks:
+    """The roles and probabilities of the nodes; without a tree, of those it knows itself.
+
+    Raises:
+        InputError: the explanation is none, or was made with another tree.
+
+    Example:
+        >>> from nbdt.explain import Decision
+        >>> step = Decision(2, "animal", 0, (0, 1), ("cat", "dog"), (0.75, 0.25), 1.1, 0.81)
+        >>> explanation = Explanation((step,), 0, "cat", 1, "dog", 0.25, 2, "mean", "soft")
+        >>> marks_of(explanation, None).roles
+        {1: 'runner_up', 2: 'path', 0: 'answer'}
+    """
+    roles: dict[int, Role] = {}
+    if tree is not None:
+        _check_belongs(explanation, tree)
+        parting = tree.depth(explanation.parts_at)
+        roles.update((node, "rival") for node in tree.path(explanation.runner_up)[parting + 1 :])
+    roles[explanation.runner_up] = "runner_up"
+    path = [*(decision.node for decision in explanation.path), explanation.prediction]
+    answered = path.index(explanation.answer)
+    roles.update((node, "path") for node in path[:answered])
+    roles.update((node, "beyond") for node in path[answered:])
+    roles[explanation.answer] = "answer"
+    return Marks(
+        roles,
+        {
+            child: probability
+            for decision in explanation.path
+            for child, probability in zip(decision.children, decision.probabilities, strict=True)
+        },
+    )
+
+
+def _check_belongs(explanation: Explanation, tree: Hierarchy) -> None:
+    if not isinstance(explanation, Explanation):
+        raise InputError(f"explanation has to be an Explanation, got {type(explanation).__name__}.")
+    steps = explanation.path
+    fits = (
+        steps[0].node == tree.root
+        and all(d.node <= tree.root and tree.children(d.node) == d.children for d in steps)
+        and max(explanation.prediction, explanation.runner_up) < tree.num_classes
+    )
+    if not fits:
+        raise InputError(
+            f"the explanation of {explanation.prediction_name!r} was made with another tree "
+            f"than this one ({tree!r}); pass the tree it was made with."
+        )

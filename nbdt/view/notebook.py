@@ -1,0 +1,169 @@
+"""What trees, explanations and models show when they are the result of a notebook's cell.
+
+The HTML holds the drawing as an image and the same in words below it. Neither needs scripts or
+style sheets, and both stay where these are taken out, as GitHub does with notebooks; where images
+go too, their place says in words what they show.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from nbdt.display import Bundle, Displayed
+from nbdt.errors import InputError
+from nbdt.explain import Explanation, Explanations
+from nbdt.hierarchy.text import one_line
+from nbdt.model import NBDT
+from nbdt.view.svg import compare_svg, to_svg
+from nbdt.view.svg.compare import Subject
+from nbdt.view.svg.pictures import Picturable
+
+# A batch may hold hundreds; of more than these the first are drawn.
+MOST_DRAWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Displayed):
+    """Explanations of one sample beside each other; `compare` makes it, a notebook draws it.
+
+    Attributes:
+        subjects: the explanations, each alone or with the tree it was made with.
+        titles: what each is called.
+        image: the sample, or None.
+    """
+
+    subjects: tuple[Subject, ...]
+    titles: tuple[str, ...]
+    image: Picturable | None = None
+
+    def to_svg(self, width: int = 960) -> str:
+        """The drawing as an SVG text; see `nbdt.view.compare_svg`."""
+        images = None if self.image is None else [self.image] * len(self.subjects)
+        return compare_svg(
+            self.subjects, titles=self.titles, images=images, same_sample=True, width=width
+        )
+
+    def __str__(self) -> str:
+        steps = [_steps(subject) for subject in self.subjects]
+        shared = set(steps[0]).intersection(*steps[1:])
+        told = []
+        for title, subject, passed in zip(self.titles, self.subjects, steps, strict=True):
+            own = [name for key, name in passed.items() if key not in shared]
+            differs = f"\n≠ not on the other paths: {', '.join(own)}" if own else ""
+            told.append(f"{one_line(title)}\n{_explanation_of(subject)}{differs}")
+        return "\n\n".join(told)
+
+
+def compare(
+    *subjects: Subject, titles: Sequence[str] | None = None, image: Picturable | None = None
+) -> Comparison:
+    """The same sample, explained in several ways: by two rules, two trees, two networks.
+
+    In a notebook the explanations are drawn side by side, and ≠ marks each node that one path
+    passes and another does not; `print` tells it in words.
+
+    Args:
+        subjects: two or more, each an explanation or a pair (tree, explanation). With trees, two
+            nodes are the same if they hold the same classes; without, if they have the same name.
+        titles: what each is called; by default its rule and score.
+        image: the sample: a PIL image or a ``data:image/…`` address.
+
+    Raises:
+        InputError: less than two are given, one is no explanation, or there are not as many
+            titles.
+
+    Example:
+        >>> import nbdt, torch
+        >>> tree = nbdt.Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> model = NBDT(torch.nn.Identity(), tree)
+        >>> logits = torch.tensor([[2.0, 2.0, 2.2]])
+        >>> soft, hard = (model.explain(logits, rule=rule)[0] for rule in ("soft", "hard"))
+        >>> print(compare(soft, hard))
+        rule soft, score logsumexp
+        Predicted car (38 %); the network agrees.
+        One decision: car (38 %) over animal (62 %).
+        ...
+        ≠ not on the other paths: animal, cat
+    """
+    if len(subjects) < 2:
+        raise InputError(f"a comparison needs at least two explanations, got {len(subjects)}.")
+    named = [f"rule {one.rule}, score {one.score}" for one in map(_explanation_of, subjects)]
+    if titles is not None and len(titles) != len(subjects):
+        raise InputError(f"titles needs one a subject, {len(subjects)}; got {len(titles)}.")
+    return Comparison(subjects, tuple(named if titles is None else titles), image)
+
+
+def mimebundle(subject: Any) -> Bundle:
+    """What a notebook shows of a tree, one or several explanations, a comparison or a model.
+
+    Returns:
+        ``text/html``, ``image/svg+xml`` and ``text/plain``; the text alone where there is nothing
+        to draw.
+
+    Example:
+        >>> import nbdt
+        >>> tree = nbdt.Hierarchy([2, 2, -1], ["cat", "dog", "pet"])
+        >>> print(mimebundle(tree)["text/plain"])
+        pet
+        ├─ cat
+        └─ dog
+    """
+    if isinstance(subject, Explanations):
+        return _several(subject)
+    if isinstance(subject, NBDT):
+        tree, network = subject.hierarchy, type(subject.network).__name__
+        how = f"score {subject.score}, rule {subject.rule}"
+        title = f"NBDT of {network}: {tree.num_classes:,} classes, {how}"
+        return _bundle(to_svg(tree, title=title), f"{title}\n{tree}")
+    if isinstance(subject, Comparison):
+        return _bundle(subject.to_svg(), str(subject))
+    return _bundle(to_svg(subject), str(subject))
+
+
+def _several(explanations: Explanations) -> Bundle:
+    if len(explanations) < 2:
+        return mimebundle(explanations[0]) if explanations else {"text/plain": "no explanations"}
+    drawn = explanations[:MOST_DRAWN]
+    titles = [f"sample {index}" for index in range(len(drawn))]
+    told = [f"{title}\n{one}" for title, one in zip(titles, drawn, strict=True)]
+    rest = len(explanations) - len(drawn)
+    more = f"and {rest:,} more" if rest else ""
+    return _bundle(
+        compare_svg(drawn, titles=titles), "\n\n".join([*told, *filter(None, [more])]), more
+    )
+
+
+def _bundle(svg: str, text: str, caption: str = "") -> Bundle:
+    address = base64.b64encode(svg.encode()).decode("ascii")
+    shown = escape("\n".join(map(one_line, text.split("\n"))))
+    html = (
+        f'<div><img alt="{shown}" src="data:image/svg+xml;base64,{address}" '
+        'style="max-width: 100%; height: auto">'
+        f"{f'<p>{caption}</p>' if caption else ''}"
+        f"<details><summary>In words</summary><pre>{shown}</pre></details></div>"
+    )
+    return {"text/html": html, "image/svg+xml": svg, "text/plain": text}
+
+
+def _explanation_of(subject: Subject) -> Explanation:
+    explanation = subject[-1] if isinstance(subject, tuple) and subject else subject
+    if not isinstance(explanation, Explanation):
+        raise InputError(
+            "what is compared has to be an Explanation or a pair (tree, explanation); got "
+            f"{type(subject).__name__}."
+        )
+    return explanation
+
+
+def _steps(subject: Subject) -> dict[Hashable, str]:
+    """The nodes passed by what makes them the same in two trees, with their names."""
+    explanation = _explanation_of(subject)
+    passed = [(decision.child, one_line(decision.child_name)) for decision in explanation.path]
+    if isinstance(subject, Explanation):
+        return {name: name for _, name in passed}
+    tree = subject[0]
+    return {frozenset(map(tree.name, tree.leaves(node))): name for node, name in passed}

@@ -1,0 +1,163 @@
+"""The tree of a drawing as a dendrogram: all leaves on one line, branches with right angles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from nbdt.errors import InputError
+from nbdt.hierarchy.validation import FloatArray
+from nbdt.view.folding import Folding, Item
+from nbdt.view.labels import percent, shorten, text_width
+from nbdt.view.layout import Layout, layout
+from nbdt.view.svg.badge import SMALL, Badge, look, tooltip
+from nbdt.view.svg.drawing import Drawing, Orientation, branches, thumbnail
+from nbdt.view.svg.shapes import Box, Group, Rect, Shape, Stroke, Text
+
+_GAP = 10.0
+_DOT = 3.0
+_COLUMN = 18.0  # how far leaves are apart whose names run downwards
+_LONGEST = 180.0  # how long a name that runs downwards may be
+_SHORTEST_TREE = 200.0
+_AXIS = 26.0
+
+
+def draw_dendrogram(
+    folding: Folding,
+    orientation: Orientation,
+    room: float,
+    heights: bool,
+    thumbnails: Mapping[int, str],
+) -> Drawing:
+    """The tree with its leaves on one line.
+
+    Args:
+        folding: what is drawn; folded nodes count as leaves.
+        orientation: where it grows.
+        room: how wide (or, growing down, how high) it should be at least and, names allowing,
+            at most.
+        heights: whether inner nodes stand as high as they were merged, with an axis.
+        thumbnails: the images of the classes.
+
+    Raises:
+        InputError: heights are asked for, and the tree has none.
+    """
+    above = _heights(folding) if heights else None
+    if orientation == "vertical":
+        return _downwards(folding, room, above)
+    return _to_the_right(folding, room, above, thumbnails)
+
+
+def _heights(folding: Folding) -> FloatArray:
+    known = folding.tree.merge_heights if folding.tree is not None else None
+    if known is None:
+        raise InputError(
+            "branch heights need a tree with merge heights, such as nbdt.induce makes; this one "
+            "has none. Draw it without heights=True."
+        )
+    heights = known[[item.node for item in folding.items]]
+    # What is drawn as a leaf stands on the line of the leaves.
+    heights[[item.kind != "open" for item in folding.items]] = 0
+    return heights
+
+
+def _to_the_right(
+    folding: Folding, width: float, above: FloatArray | None, thumbnails: Mapping[int, str]
+) -> Drawing:
+    badges = {
+        place: Badge.of(item, max(width / 2, 120), uri=thumbnail(item, thumbnails))
+        for place, item in enumerate(folding.items)
+        if item.kind != "open"
+    }
+    sizes = [badges[place].height + 2 if place in badges else 0 for place in range(len(folding))]
+    placed = layout(folding, kind="dendrogram", sizes=sizes, heights=above)
+    widest = max(badge.width for badge in badges.values())
+    length = max(width - widest - _GAP, _SHORTEST_TREE)
+    xs, ys = _scaled(placed, length), placed.breadth.tolist()
+
+    lines: list[tuple[Item, Stroke]] = []
+    shapes: list[Shape] = []
+    for place, item in enumerate(folding.items):
+        x, y = xs[place], ys[place]
+        before = xs[item.parent] if item.parent >= 0 else x
+        if item.parent >= 0:
+            corner = (("M", (before, ys[item.parent])), ("L", (before, y)), ("L", (x, y)))
+            lines.append((item, Stroke(corner, "")))
+        if place in badges:
+            shapes.append(badges[place].at(x + 2, y - badges[place].height / 2))
+        else:
+            shapes.append(_inner(item, x, y, x - before))
+    height = placed.extent
+    axis = [] if above is None else list(_axis(float(above.max()), length, height + 6))
+    return Drawing(
+        (*branches(lines, thickest=6), *shapes, *axis),
+        length + 2 + widest,
+        height + (_AXIS if axis else 0),
+    )
+
+
+def _downwards(folding: Folding, height: float, above: FloatArray | None) -> Drawing:
+    leaves = [item.kind != "open" for item in folding.items]
+    sizes = [_COLUMN if leaf else 0 for leaf in leaves]
+    placed = layout(folding, kind="dendrogram", sizes=sizes, heights=above)
+    length = max(height, _SHORTEST_TREE)
+    xs, ys = placed.breadth.tolist(), _scaled(placed, length)
+    lines: list[tuple[Item, Stroke]] = []
+    shapes: list[Shape] = []
+    lowest = length
+    for place, item in enumerate(folding.items):
+        x, y = xs[place], ys[place]
+        if item.parent >= 0:
+            before = ys[item.parent]
+            corner = (("M", (xs[item.parent], before)), ("L", (x, before)), ("L", (x, y)))
+            lines.append((item, Stroke(corner, "")))
+        if leaves[place]:
+            bold = item.role in ("answer", "runner_up")
+            css = "nb-name nb-bold" if bold else "nb-name"
+            said = f"{item.name} · {item.classes:,} classes" if item.kind == "folded" else item.name
+            name = shorten(said, _LONGEST, partial(text_width, bold=bold))
+            text = Text(x - 4.5, y + 6, name, css, bold=bold, turned=True)
+            lowest = max(lowest, text.box.bottom)
+            shapes.append(Group((text,), look(item), tooltip(item, name)))
+        else:
+            shapes.append(_inner(item, x, y, 0))
+    return Drawing((*branches(lines, thickest=6), *shapes), placed.extent, lowest)
+
+
+def _scaled(placed: Layout, length: float) -> list[float]:
+    """The depths, with the leaves' line at `length`."""
+    deepest = float(placed.depth.max())
+    return [float(depth) / deepest * length if deepest else 0.0 for depth in placed.depth]
+
+
+def _inner(item: Item, x: float, y: float, before: float) -> Group:
+    """A dot for an inner node, with its name above the branch that leads to it if that fits."""
+    dot = Box(x - _DOT, y - _DOT, 2 * _DOT, 2 * _DOT)
+    shapes: list[Shape] = [Rect(dot, "nb-dot", _DOT)]
+    share = "" if item.probability is None else f" {percent(item.probability)}"
+    name, shown = item.name + share, ""
+    if text_width(name, SMALL) <= before - 2 * _DOT - 4:
+        shown = item.name
+        text = Text(x - _DOT - 2 - text_width(name, SMALL), y - 6, name, "nb-name nb-small", SMALL)
+        shapes.append(text)
+    return Group(tuple(shapes), look(item), tooltip(item, shown))
+
+
+def _axis(highest: float, length: float, y: float) -> Iterator[Shape]:
+    """The scale of the branch heights, 0 below the leaves."""
+    yield Stroke((("M", (0.0, y)), ("L", (length, y))), "nb-edge", 1)
+    if not highest:
+        return
+    step = _round_step(highest / 4)
+    for tick in range(int(highest / step) + 1):
+        x = length - length * tick * step / highest
+        said = f"{tick * step:g}"
+        yield Stroke((("M", (x, y)), ("L", (x, y + 4))), "nb-edge", 1)
+        yield Text(x - text_width(said, SMALL) / 2, y + 16, said, "nb-small nb-muted", SMALL)
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that is at least so large."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)

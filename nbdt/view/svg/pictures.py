@@ -1,0 +1,62 @@
+"""Images made small and put into a text, as a ``data:`` address."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+
+from PIL import Image
+
+from nbdt.errors import InputError
+
+Picturable = Image.Image | str
+"""An image, or its ``data:image/…`` address."""
+
+_ADDRESS = re.compile(r"data:image/(png|jpeg|gif|webp|avif|svg\+xml)[;,][!-~]*")
+
+
+def data_uri(image: Picturable, size: int) -> str:
+    """The image as a ``data:`` address, small enough to be sharp at `size` pixels.
+
+    Args:
+        image: a PIL image, which is made smaller, or, when tiny, larger with its pixels kept
+            square; or a ``data:image/…`` address, which is checked and passed on.
+        size: how wide and high it is drawn at most, in pixels.
+
+    Raises:
+        InputError: it is neither, or an address that would be fetched from elsewhere.
+
+    Example:
+        >>> data_uri(Image.new("L", (8, 8)), 40)[:30]
+        'data:image/png;base64,iVBORw0K'
+    """
+    if isinstance(image, str):
+        if not _ADDRESS.fullmatch(image):
+            raise InputError(
+                "an image given as text has to be a data:image/… address, so that nothing is "
+                f"fetched from elsewhere; got {image[:60]!r}."
+            )
+        return image
+    if not isinstance(image, Image.Image):
+        raise InputError(
+            f"an image has to be a PIL image or a data:image/… address, got {type(image).__name__}."
+        )
+    if min(image.size) == 0:
+        raise InputError(
+            f"an image has to have pixels, got one of {image.size[0]} × {image.size[1]}."
+        )
+    # Twice as many pixels as it is drawn with, for screens that have them.
+    scale = 2 * size / max(image.size)
+    target = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    image = image.convert("RGBA" if clear else "RGB")
+    tiny = max(image.size) <= size
+    image = image.resize(target, Image.Resampling.NEAREST if tiny else Image.Resampling.LANCZOS)
+    written = io.BytesIO()
+    if tiny or clear:
+        image.save(written, "PNG", optimize=True)
+    else:
+        image.save(written, "JPEG", quality=85)
+    kind = "png" if tiny or clear else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(written.getvalue()).decode()}"

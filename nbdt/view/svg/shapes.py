@@ -1,0 +1,209 @@
+"""What a drawing is made of, and how each part is written as SVG.
+
+Shapes are plain data in pixels, so that a test can ask where every text stands before anything is
+written. Coordinates grow to the right and down.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
+
+from nbdt.view.labels import text_width
+
+# Of a line of text, over the font size: how far its letters rise and fall at most.
+ASCENT, DESCENT = 0.95, 0.27
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle: its upper left corner and its size, in pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        """The x of its right edge."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        """The y of its lower edge."""
+        return self.y + self.height
+
+    @property
+    def middle(self) -> float:
+        """The y of its middle."""
+        return self.y + self.height / 2
+
+    def moved(self, dx: float, dy: float) -> Box:
+        """The box elsewhere."""
+        return Box(self.x + dx, self.y + dy, self.width, self.height)
+
+
+class Shape(Protocol):
+    """A part of a drawing."""
+
+    def moved(self, dx: float, dy: float) -> Self:
+        """The shape elsewhere."""
+
+    def svg(self) -> str:
+        """The shape as an SVG element."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One line of text.
+
+    Attributes:
+        x: where it begins.
+        baseline: the y of the line its letters stand on.
+        text: what it says, fit to be drawn (see `nbdt.view.labels.clean`).
+        css: its classes in the style sheet.
+        size: the font size.
+        bold: whether the style sheet sets it in bold.
+        turned: whether it runs downwards instead of to the right.
+    """
+
+    x: float
+    baseline: float
+    text: str
+    css: str = ""
+    size: float = 13
+    bold: bool = False
+    turned: bool = False
+
+    @property
+    def box(self) -> Box:
+        """The room that it takes at most."""
+        width = text_width(self.text, self.size, self.bold)
+        height = self.size * (ASCENT + DESCENT)
+        if self.turned:
+            return Box(self.x - self.size * DESCENT, self.baseline, height, width)
+        return Box(self.x, self.baseline - self.size * ASCENT, width, height)
+
+    def moved(self, dx: float, dy: float) -> Text:
+        """The text elsewhere."""
+        return replace(self, x=self.x + dx, baseline=self.baseline + dy)
+
+    def svg(self) -> str:
+        """The text as an SVG element."""
+        x, y = number(self.x), number(self.baseline)
+        turn = f' transform="rotate(90 {x} {y})"' if self.turned else ""
+        return f'<text{_class(self.css)} x="{x}" y="{y}"{turn}>{html.escape(self.text)}</text>'
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """A rectangle with rounded corners."""
+
+    box: Box
+    css: str
+    radius: float = 0
+
+    def moved(self, dx: float, dy: float) -> Rect:
+        """The rectangle elsewhere."""
+        return replace(self, box=self.box.moved(dx, dy))
+
+    def svg(self) -> str:
+        """The rectangle as an SVG element."""
+        radius = f' rx="{number(self.radius)}"' if self.radius else ""
+        return f"<rect{_class(self.css)} {_place(self.box)}{radius}/>"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image, fitted into a box; `uri` is a ``data:`` one, so that nothing is fetched."""
+
+    box: Box
+    uri: str
+
+    def moved(self, dx: float, dy: float) -> Picture:
+        """The image elsewhere."""
+        return replace(self, box=self.box.moved(dx, dy))
+
+    def svg(self) -> str:
+        """The image as an SVG element."""
+        return f'<image {_place(self.box)} href="{html.escape(self.uri)}"/>'
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """A line through points.
+
+    Attributes:
+        steps: what SVG calls path data: a letter with the coordinates it takes, x and y in turn.
+        css: its classes in the style sheet.
+        width: how thick it is; None to leave it to the style sheet.
+    """
+
+    steps: tuple[tuple[str, tuple[float, ...]], ...]
+    css: str
+    width: float | None = None
+
+    def moved(self, dx: float, dy: float) -> Stroke:
+        """The line elsewhere."""
+        by = (dx, dy)
+        steps = tuple(
+            (letter, tuple(value + by[i % 2] for i, value in enumerate(values)))
+            for letter, values in self.steps
+        )
+        return replace(self, steps=steps)
+
+    def svg(self) -> str:
+        """The line as an SVG element."""
+        data = "".join(letter + " ".join(map(number, values)) for letter, values in self.steps)
+        width = "" if self.width is None else f' stroke-width="{number(self.width)}"'
+        return f'<path{_class(self.css)} d="{data}"{width}/>'
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Shapes that belong together, with a text that shows when the pointer rests on them."""
+
+    shapes: tuple[Shape, ...]
+    css: str = ""
+    title: str = ""
+
+    def moved(self, dx: float, dy: float) -> Group:
+        """The group elsewhere."""
+        return replace(self, shapes=tuple(shape.moved(dx, dy) for shape in self.shapes))
+
+    def svg(self) -> str:
+        """The group as an SVG element."""
+        title = f"<title>{html.escape(self.title)}</title>" if self.title else ""
+        return f"<g{_class(self.css)}>{title}{''.join(s.svg() for s in self.shapes)}</g>"
+
+
+def texts(shapes: Iterable[Shape]) -> Iterator[Text]:
+    """All texts among the shapes, in the order of drawing."""
+    for shape in shapes:
+        if isinstance(shape, Group):
+            yield from texts(shape.shapes)
+        elif isinstance(shape, Text):
+            yield shape
+
+
+def number(value: float) -> str:
+    """The number with one digit after the point, where it has one.
+
+    Example:
+        >>> number(12.04), number(0.25), number(-0.01)
+        ('12', '0.2', '0')
+    """
+    text = f"{value:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text
+
+
+def _class(css: str) -> str:
+    return f' class="{css}"' if css else ""
+
+
+def _place(box: Box) -> str:
+    x, y, width, height = map(number, (box.x, box.y, box.width, box.height))
+    return f'x="{x}" y="{y}" width="{width}" height="{height}"'

@@ -1,0 +1,180 @@
+"""A tree or an explanation as text: plain, and with colours for terminals.
+
+The lines are those of ``str(tree)``; an explanation adds the decisions' probabilities in front
+and marks its path by more than colour: ▶ leads to the answer ✓, ▷ to the runner-up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.text import Text
+
+from nbdt.errors import InputError
+from nbdt.explain import Explanation
+from nbdt.hierarchy import Hierarchy
+from nbdt.view.folding import Folded, Folding, Item, fold
+from nbdt.view.labels import percent, shorten
+from nbdt.view.marks import Role
+
+NARROWEST = 32
+_NUMBER = 7  # how many columns a probability and the gap behind it take
+_SIGNS: dict[Role, str] = {
+    "path": "▶",
+    "answer": "▶",
+    "beyond": "·",
+    "rival": "▷",
+    "runner_up": "▷",
+    "other": "─",
+}
+_NOTES: dict[Role, str] = {"answer": " ✓", "runner_up": " (runner-up)"}
+_STYLES: dict[Role, str] = {
+    "path": "bold blue",
+    "answer": "bold reverse blue",
+    "beyond": "blue",
+    "rival": "yellow",
+    "runner_up": "bold yellow",
+    "other": "",
+}
+
+
+def to_text(
+    subject: Hierarchy | Explanation,
+    explanation: Explanation | None = None,
+    *,
+    width: int | None = None,
+    folded: Folded = "auto",
+) -> str:
+    """Draws a tree, or an explanation, as plain text with a line a node.
+
+    Args:
+        subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
+        explanation: an explanation made with this tree.
+        width: how many columns of a terminal a line may take; None for as many as it needs. Long
+            names are shortened in the middle, and deep trees set in less.
+        folded: the inner nodes that are drawn closed; None for none; "auto" closes what makes a
+            tree of more than 60 nodes hard to overlook. See `nbdt.view.fold`.
+
+    Raises:
+        InputError: the width is less than 32, the explanation is of another tree, or `folded`
+            names no inner node.
+
+    Example:
+        >>> import torch
+        >>> from nbdt import NBDT
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> model = NBDT(torch.nn.Identity(), tree)
+        >>> print(to_text(tree, model.explain(torch.tensor([[3.0, 2.0, 0.0]]))[0]))
+               ▶ thing
+          4 %  ├─ car
+         96 %  └▶ animal
+         73 %     ├▶ cat ✓
+         27 %     └▷ dog (runner-up)
+    """
+    folding = fold(subject, explanation, folded=folded)
+    return "\n".join(line.plain for line in _lines(folding, _checked(width)))
+
+
+def to_rich(
+    subject: Hierarchy | Explanation,
+    explanation: Explanation | None = None,
+    *,
+    folded: Folded = "auto",
+) -> RenderableType:
+    """The same as `to_text` for rich: with colours, and as wide as the console it is printed on.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> Console(width=20).print(to_rich(tree))
+        thing
+        ├─ car
+        └─ animal
+           ├─ cat
+           └─ dog
+    """
+    return _Drawing(fold(subject, explanation, folded=folded))
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """What rich prints."""
+
+    folding: Folding
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        for line in _lines(self.folding, max(options.max_width, NARROWEST)):
+            text = Text(no_wrap=True, overflow="ellipsis", end="\n")
+            text.append(line.number, "dim" if line.role == "other" else "")
+            text.append(line.branch, "dim")
+            text.append(line.sign, _STYLES[line.role])
+            text.append(line.name, _STYLES[line.role])
+            text.append(line.note, "dim" if line.role == "other" else _STYLES[line.role])
+            yield text
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line, in parts that can have colours of their own."""
+
+    number: str
+    branch: str
+    sign: str
+    name: str
+    note: str
+    role: Role
+
+    @property
+    def plain(self) -> str:
+        return self.number + self.branch + self.sign + self.name + self.note
+
+
+def _checked(width: int | None) -> int | None:
+    if width is not None and (not isinstance(width, int) or width < NARROWEST):
+        raise InputError(
+            f"width has to be at least {NARROWEST} columns, or None; got {width!r:.60}."
+        )
+    return width
+
+
+def _lines(folding: Folding, width: int | None) -> Iterator[_Line]:
+    items = folding.items
+    last_below = {item.parent: place for place, item in enumerate(items)}
+    gap = _NUMBER if folding.explanation is not None else 0
+    # Half of a line is the names', however deep the tree.
+    deepest = math.inf if width is None else width // 2 - gap
+    depth = max(folding.depths)
+    step = next((step for step in (3, 2) if step * depth <= deepest), 1)
+    rails = [""] * len(items)  # what stands in front of the lines below each item
+    for place, item in enumerate(items):
+        number = "" if item.probability is None else f"{percent(item.probability):>5}"
+        sign, branch = _SIGNS[item.role] + " ", ""
+        if item.parent >= 0:
+            last = last_below[item.parent] == place
+            branch = rails[item.parent] + ("└" if last else "├")
+            rail = rails[item.parent] + (" " if last else "│").ljust(step)
+            rails[place] = rail if width is None else rail[-width:]
+        elif item.role == "other":
+            sign = ""
+        if len(branch) > deepest:
+            branch = "…" + branch[len(branch) - int(deepest) + 1 :]
+        room = math.inf if width is None else width - gap - len(branch + sign)
+        name, note = _fitted(item, room)
+        yield _Line(number.ljust(gap), branch, sign, name, note, item.role)
+
+
+def _fitted(item: Item, room: float) -> tuple[str, str]:
+    """The name and what stands behind it, cut where both take more than `room` columns."""
+    mark = _NOTES.get(item.role, "")
+    room -= cell_len(mark)
+    name = f"… {item.name}" if item.kind == "rest" else item.name
+    count = f" ({item.classes:,} classes)" if item.kind == "folded" else ""
+    for note in (f" ({item.contents})" if item.contents else "", count):
+        if cell_len(name + note) <= room:
+            return name, note + mark
+    if cell_len(count) > room / 2:
+        count = ""
+    return shorten(name, room - cell_len(count), cell_len), count + mark

@@ -1,0 +1,96 @@
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from nbdt.hierarchy import Hierarchy, load_hierarchy
+from nbdt.view.folding import fold
+from nbdt.view.svg.dendrogram import _round_step, draw_dendrogram
+from nbdt.view.svg.frame import to_svg
+from nbdt.view.svg.shapes import Group, Rect, Stroke, texts
+from tests.explain.samples import THING
+from tests.strategies import hierarchies
+from tests.view.samples import explain
+
+HIGH = Hierarchy(THING.parents, THING.names, merge_heights=[0, 0, 0, 1, 4])
+INDUCED = load_hierarchy("cifar10/resnet20")
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def dots(tree: Hierarchy, orientation: str = "horizontal", heights: bool = True) -> list[float]:
+    """How far each inner node is along the growth, over the way to the leaves, in preorder."""
+    drawing = draw_dendrogram(fold(tree, folded=None), orientation, 500, heights, {})  # type: ignore[arg-type]
+    across = orientation == "horizontal"
+    found = [
+        shape.box.x + 3 if across else shape.box.y + 3
+        for group in drawing.shapes
+        if isinstance(group, Group)
+        for shape in group.shapes
+        if isinstance(shape, Rect) and shape.css == "nb-dot"
+    ]
+    ends = [
+        shape.steps[2][1][0 if across else 1]
+        for shape in drawing.shapes
+        if isinstance(shape, Stroke) and len(shape.steps) == 3
+    ]
+    return [place / max(ends) for place in found]
+
+
+@pytest.mark.parametrize("orientation", ["horizontal", "vertical"])
+def test_nodes_stand_as_high_as_they_were_merged(orientation: str) -> None:
+    assert dots(HIGH, orientation) == pytest.approx([0, 0.75])
+    assert dots(HIGH, orientation, heights=False) == pytest.approx([0, 0.5])
+
+
+@given(hierarchies(heights=True, max_classes=12))
+@settings(max_examples=30)
+def test_any_heights_can_be_drawn(tree: Hierarchy) -> None:
+    assert tree.merge_heights is not None
+    inner = [node for node in tree.preorder() if not tree.is_leaf(node)]
+    heights = tree.merge_heights[inner]
+    highest = tree.merge_heights.max()
+    if highest > 0:
+        np.testing.assert_allclose(dots(tree), 1 - heights / highest, atol=1e-9)
+    ET.fromstring(to_svg(tree, explain(tree), heights=True))
+
+
+def test_the_axis_counts_from_the_leaves_in_round_steps() -> None:
+    drawing = draw_dendrogram(fold(HIGH), "horizontal", 500, True, {})
+    ticks = {text.text: text for text in texts(drawing.shapes) if text.text[0].isdigit()}
+    assert list(ticks) == ["0", "1", "2", "3", "4"]
+    assert ticks["0"].x > ticks["1"].x > ticks["4"].x
+
+
+@pytest.mark.parametrize(("least", "step"), [(1, 1), (1.1, 2), (0.3, 0.5), (60, 100), (5, 5)])
+def test_steps_are_round(least: float, step: float) -> None:
+    assert _round_step(least) == pytest.approx(step)
+
+
+def test_all_leaves_end_on_one_line() -> None:
+    drawn = to_svg(INDUCED, heights=True)
+    names = [t for t in ET.fromstring(drawn).iter(f"{SVG}text") if t.text in INDUCED.classes]
+    assert len(names) == 10
+    assert len({name.attrib["x"] for name in names}) == 1
+
+
+def test_a_name_stands_above_its_branch_where_there_is_room() -> None:
+    said = {
+        text.text for text in texts(draw_dendrogram(fold(HIGH), "horizontal", 500, True, {}).shapes)
+    }
+    assert "animal" in said
+    # Merged almost as high as the root, it has none.
+    flat = Hierarchy(THING.parents, THING.names, merge_heights=[0, 0, 0, 3.9, 4])
+    said = {
+        text.text for text in texts(draw_dendrogram(fold(flat), "horizontal", 500, True, {}).shapes)
+    }
+    assert "animal" not in said
+    assert "<title>animal</title>" in to_svg(flat, heights=True)
+
+
+def test_folded_nodes_stand_with_the_leaves() -> None:
+    drawn = to_svg(HIGH, heights=True, folded={3})
+    assert "2 classes" in drawn
+    turned = to_svg(HIGH, heights=True, folded={3}, orientation="vertical")
+    assert re.search(r"rotate[^>]*>animal · 2 classes<", turned)
