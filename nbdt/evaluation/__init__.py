@@ -1,13 +1,70 @@
-"""How good a tree is, measured on labelled samples."""
+"""How good a tree is, measured on labelled samples in one pass and bounded memory.
+
+`evaluate` measures a model; `Evaluator` is the same for logits. Both are made of small measures
+that can be used alone: a `Decider` turns logits and labels into batches, and each counter is
+updated with them. `fit_temperature` calibrates.
+"""
 
 from nbdt.evaluation.accuracy import AccuracyByRule, accuracy_by_rule
+from nbdt.evaluation.answers import labelled_logits
+from nbdt.evaluation.calibration import Calibration, CalibrationCounter, Reliability
+from nbdt.evaluation.decided import Decided, Decider
+from nbdt.evaluation.evaluation import Evaluation
+from nbdt.evaluation.evaluator import Evaluator, evaluate
+from nbdt.evaluation.fitting import TemperatureFit, fit_temperature
 from nbdt.evaluation.interval import wilson_interval
+from nbdt.evaluation.mistakes import Confusion, CostlyNode, MistakeCounter, Mistakes
+from nbdt.evaluation.outliers import OutlierRow, OutlierTable, evaluate_outliers, outlier_scores
+from nbdt.evaluation.prototypes import Prototype, PrototypeFinder, Prototypes
+from nbdt.evaluation.shares import NodeShare, ShareCounter
+from nbdt.evaluation.superclasses import (
+    SuperclassCounter,
+    SuperclassShare,
+    SuperclassTable,
+    evaluate_superclasses,
+    nodes_of_unseen,
+)
 from nbdt.evaluation.table import AccuracyRow, AccuracyTable
+from nbdt.evaluation.uncertainty import UncertainSample, Uncertainty, UncertaintyCounter
+from nbdt.rules import Temperature
 
 __all__ = [
     "AccuracyByRule",
     "AccuracyRow",
     "AccuracyTable",
+    "Calibration",
+    "CalibrationCounter",
+    "Confusion",
+    "CostlyNode",
+    "Decided",
+    "Decider",
+    "Evaluation",
+    "Evaluator",
+    "MistakeCounter",
+    "Mistakes",
+    "NodeShare",
+    "OutlierRow",
+    "OutlierTable",
+    "Prototype",
+    "PrototypeFinder",
+    "Prototypes",
+    "Reliability",
+    "ShareCounter",
+    "SuperclassCounter",
+    "SuperclassShare",
+    "SuperclassTable",
+    "Temperature",
+    "TemperatureFit",
+    "UncertainSample",
+    "Uncertainty",
+    "UncertaintyCounter",
     "accuracy_by_rule",
+    "evaluate",
+    "evaluate_outliers",
+    "evaluate_superclasses",
+    "fit_temperature",
+    "labelled_logits",
+    "nodes_of_unseen",
+    "outlier_scores",
     "wilson_interval",
 ]

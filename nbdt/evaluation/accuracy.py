@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbdt.errors import InputError
+from nbdt.evaluation.decided import checked_labels
 from nbdt.evaluation.table import AccuracyRow, AccuracyTable
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import Rule, Score, TreeLayout, hard_predict, soft_log_probs
@@ -62,11 +63,12 @@ class AccuracyByRule:
             InputError: the shapes do not fit, a label is no class, or a row of the logits holds
                 NaN or +inf or masks every class. Nothing of the batch is counted then.
         """
-        labels = self._checked(logits, labels)
+        labels = checked_labels(logits, labels, self.hierarchy.num_classes)
         if not len(labels):
             return
+        self._layout.to(logits.device)
         logits = logits.detach()
-        network = logits.argmax(dim=-1)
+        network = logits.max(dim=-1).indices
         counts = []
         for answer, values in _answers(logits, self._layout):
             correct, agreeing = (answer == labels).sum(), (answer == network).sum()
@@ -98,48 +100,6 @@ class AccuracyByRule:
             )
         )
         return AccuracyTable(tuple(rows), self.hierarchy.num_classes)
-
-    def _checked(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The labels as int64 on the logits' device, where the layout then is too."""
-        num_classes = self.hierarchy.num_classes
-        if (
-            not isinstance(logits, Tensor)
-            or not logits.is_floating_point()
-            or logits.ndim != 2
-            or logits.shape[1] != num_classes
-        ):
-            raise InputError(
-                f"logits have to be floating point numbers of shape (batch, {num_classes}), a row "
-                f"a sample; got {_described(logits)}."
-            )
-        if (
-            not isinstance(labels, Tensor)
-            or labels.is_floating_point()
-            or labels.is_complex()
-            or labels.dtype == torch.bool
-            or labels.shape != logits.shape[:1]
-        ):
-            raise InputError(
-                f"labels have to be whole numbers of shape ({len(logits)},), a class index a "
-                f"sample; got {_described(labels)}."
-            )
-        labels = labels.to(logits.device, torch.int64)
-        if len(labels):
-            # NaN and +inf show in a row's largest logit, and so does a row of −inf only.
-            wrong = (~logits.amax(dim=-1).isfinite()).nonzero()[:, 0].tolist()
-            if wrong:
-                raise InputError(
-                    f"the logits of {len(wrong)} of {len(logits)} samples hold NaN or +inf, or "
-                    f"are all -inf (the first is row {wrong[0]}); look at the input and weights."
-                )
-            lowest, highest = torch.stack(labels.aminmax()).tolist()
-            if lowest < 0 or highest >= num_classes:
-                raise InputError(
-                    f"a label is {lowest if lowest < 0 else highest}; with {num_classes} classes "
-                    f"labels go from 0 to {num_classes - 1}."
-                )
-            self._layout.to(logits.device)
-        return labels
 
 
 def accuracy_by_rule(
@@ -180,10 +140,10 @@ def _answers(logits: Tensor, layout: TreeLayout) -> Iterator[tuple[Tensor, Tenso
     """For each of `_WAYS`, the classes answered, and what ranks all classes or None."""
     for rule, score in _WAYS:
         if score is None:
-            yield logits.argmax(dim=-1), logits
+            yield logits.max(dim=-1).indices, logits
         elif rule == "soft":
             values = soft_log_probs(logits, layout, score)
-            yield values.argmax(dim=-1), values
+            yield values.max(dim=-1).indices, values
         else:
             yield hard_predict(logits, layout, score), None
 
@@ -193,9 +153,3 @@ def _ranks(values: Tensor, labels: Tensor) -> Tensor:
     own = values.gather(1, labels[:, None])
     lower = torch.arange(values.shape[1], device=values.device) < labels[:, None]
     return ((values > own) | ((values == own) & lower)).sum(dim=1)
-
-
-def _described(value: object) -> str:
-    if not isinstance(value, Tensor):
-        return f"an object of type {type(value).__name__}"
-    return f"{value.dtype} of shape {tuple(value.shape)}"

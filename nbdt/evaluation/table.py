@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nbdt.errors import InputError
 from nbdt.evaluation.interval import wilson_interval
+from nbdt.evaluation.text import aligned, percent, percent_range
 from nbdt.rules import RULES, SCORES, Rule, Score
 
 _HEADINGS = ("rule", "score", "correct", "accuracy", "95 % interval", "top-5", "same as network")
@@ -77,15 +77,14 @@ class AccuracyRow:
         }
 
     def _cells(self) -> tuple[str, ...]:
-        low, high = self.interval
         return (
             self.rule or "network",
             self.score or "",
             f"{self.correct}/{self.samples}",
-            f"{_percent(self.accuracy)} %",
-            f"{_percent(low)} – {_percent(high)} %",
-            "" if self.top5_accuracy is None else f"{_percent(self.top5_accuracy)} %",
-            "" if self.rule is None else f"{_percent(self.agreement)} %",
+            percent(self.accuracy),
+            percent_range(self.interval),
+            "" if self.top5_accuracy is None else percent(self.top5_accuracy),
+            "" if self.rule is None else percent(self.agreement),
         )
 
 
@@ -136,27 +135,7 @@ class AccuracyTable:
         }
 
     def __str__(self) -> str:
-        lines = [_HEADINGS, *(row._cells() for row in self.rows)]
-        columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
-        widths = [max(map(len, column)) for column in columns]
-        drawn = [_line(cells, widths) for cells in zip(*columns, strict=True)]
-        rule = "  ".join("─" * width for width in widths)
         caption = f"{self.samples:,} samples, {self.num_classes:,} classes"
-        return "\n".join([drawn[0], rule, *drawn[1:], caption])
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    # The first two columns are words, the others numbers.
-    aligned = [
-        cell.ljust(width) if column < 2 else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return "  ".join(aligned).rstrip()
-
-
-def _percent(share: float) -> str:
-    """A percentage with one decimal, which says 100 or 0 only where that is exact."""
-    rounded = round(100 * share, 1)
-    if rounded in (0.0, 100.0) and share not in (0.0, 1.0):
-        return "<0.1" if share < 0.5 else ">99.9"
-    return f"{rounded:.1f}"
+        return "\n".join(
+            [*aligned(_HEADINGS, [row._cells() for row in self.rows], words=2), caption]
+        )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nbdt.builders import build
 from nbdt.data import ImageFolder
-from nbdt.evaluation import accuracy_by_rule
+from nbdt.evaluation import evaluate
 from nbdt.hierarchy.library import load_classes, load_hierarchy
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
@@ -22,22 +22,44 @@ def copied(images: Path, tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_the_table_is_that_of_the_library(run: Run, model: Path, images: Path) -> None:
+def test_it_says_what_the_library_does(run: Run, model: Path, images: Path) -> None:
     loaded = NBDT.from_pretrained(model)
     assert loaded.preprocessing is not None
     samples = ImageFolder(images, loaded.preprocessing, classes=loaded.classes)
-    with torch.no_grad():
-        batches = [(loaded.logits(x[None]), torch.tensor([label])) for x, label in samples]  # type: ignore[misc]
-    table = accuracy_by_rule(batches, loaded.hierarchy)
-    assert table.samples == 20
+    found = evaluate(loaded, samples, batch_size=32)
+    assert found.samples == 20
 
     result = run("evaluate", model, images)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"{table}\n"
+    names = [str(path.relative_to(images)) for path, _ in samples.samples]
+    assert result.stdout == f"{found.to_text(sample_name=names.__getitem__)}\n"
+    assert any(name in result.stdout for name in names)
+
     document = json.loads(run("evaluate", model, images, "--json").stdout)
+    paths = {str(place): str(samples.samples[place][0]) for place in found.examples()}
     assert document == {
-        "model": str(model), "data": str(images), **table.to_dict(), "failed": {}
+        "model": str(model), "data": str(images), **found.to_dict(), "images": paths, "failed": {}
     }  # fmt: skip
+
+
+def test_more_or_less_is_said_as_asked(run: Run, model: Path, images: Path) -> None:
+    def lines(*options: object) -> list[str]:
+        return str(run("evaluate", model, images, *options).stdout).splitlines()
+
+    assert len(lines("--rows", 1)) < len(lines()) < len(lines("--full"))
+    assert "Reliability of the answers" in lines("--full")
+    assert run("evaluate", model, images, "--rows", -1).exit_code == 2
+
+
+def test_the_answers_of_either_rule_can_be_judged(run: Run, model: Path, images: Path) -> None:
+    documents = {
+        rule: json.loads(run("evaluate", model, images, "--rule", rule, "--json").stdout)
+        for rule in ("soft", "hard")
+    }
+    for rule, document in documents.items():
+        assert document["rule"] == rule
+        row = next(r for r in document["rows"] if (r["rule"], r["score"]) == (rule, "logsumexp"))
+        assert document["mistakes"]["count"] == row["samples"] - row["correct"]
 
 
 def test_an_image_that_cannot_be_read_is_named_and_left_out(
@@ -50,6 +72,10 @@ def test_an_image_that_cannot_be_read_is_named_and_left_out(
     assert document["samples"] == 20
     assert list(document["failed"]) == [str(copied / "five" / "2.png")]
     assert document["failed"][str(copied / "five" / "2.png")].startswith("this is not an image")
+    # Samples are still called by their own places, past the one left out.
+    assert set(document["images"].values()) == {
+        str(path) for path in copied.rglob("*.png") if path.name != "2.png"
+    }
     assert is_one_sentence(result.stderr)
     assert result.stderr.count("2.png") == 1
 

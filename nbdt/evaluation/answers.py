@@ -1,0 +1,126 @@
+"""A model's logits on labelled data, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from nbdt.data import LabelledImages, check_classes
+from nbdt.errors import InputError
+from nbdt.model import NBDT
+from nbdt.modes import evaluating
+
+Data = Dataset[Any] | Iterable[Any]
+
+# How many rows of logits are counted at a time.
+BLOCK = 512
+
+
+def labelled_logits(
+    model: NBDT, data: Data, *, batch_size: int = 64
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The network's logits and the labels of each batch, in the order of the data.
+
+    The network works in eval mode, without gradients, on the device that it is on; memory is that
+    of one batch.
+
+    Args:
+        model: the model.
+        data: a torch `Dataset` of (input, label), of which batches are made; or any iterable of
+            batches (inputs, labels), such as a `DataLoader` with workers of its own.
+        batch_size: how many samples of a `Dataset` share a batch.
+
+    Raises:
+        InputError: the batch size is no number above 0, a batch is no pair, or a `LabelledImages`
+            has other classes than the model.
+
+    Example:
+        >>> from torch.utils.data import TensorDataset
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> data = TensorDataset(torch.zeros(5, 3), torch.tensor([0, 1, 2, 0, 1]))
+        >>> [len(labels) for logits, labels in labelled_logits(model, data, batch_size=2)]
+        [2, 2, 1]
+    """
+    if isinstance(data, LabelledImages):
+        check_classes(data, model.classes)
+    for inputs, labels in pairs(batches_of(data, batch_size)):
+        yield logits_of(model, inputs), labels
+
+
+def in_blocks(
+    batches: Iterable[tuple[Tensor, Tensor]], rows: int = BLOCK
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same samples, small batches joined until they have so many rows or more.
+
+    What every batch costs, whatever its size, is then paid less often.
+
+    Example:
+        >>> batches = [(torch.zeros(2, 3), torch.zeros(2))] * 5
+        >>> [len(labels) for logits, labels in in_blocks(batches, rows=4)]
+        [4, 4, 2]
+    """
+    pending: list[tuple[Tensor, Tensor]] = []
+    for batch in batches:
+        pending.append(batch)
+        if sum(len(labels) for _, labels in pending) >= rows:
+            yield _joined(pending)
+            pending = []
+    if pending:
+        yield _joined(pending)
+
+
+def _joined(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    logits, labels = zip(*batches, strict=True)
+    return torch.cat(logits), torch.cat(labels)
+
+
+def batches_of(data: Data, batch_size: int) -> Iterable[Any]:
+    """A `Dataset` in batches; batches as they are.
+
+    Raises:
+        InputError: the batch size is no number above 0, or the data is nothing to go through.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"batch_size has to be a whole number above 0; got {batch_size!r:.80}.")
+    if isinstance(data, Dataset):
+        return DataLoader(data, batch_size=batch_size)
+    if not isinstance(data, Iterable):
+        raise InputError(
+            "data has to be a torch Dataset or an iterable of batches (inputs, labels); got "
+            f"{type(data).__name__}."
+        )
+    return data
+
+
+def logits_of(model: NBDT, inputs: Any) -> Tensor:
+    """The network's logits of one batch, in eval mode and without gradients."""
+    device = next((parameter.device for parameter in model.parameters()), None)
+    with evaluating(model):
+        return model.logits(_moved(inputs, device))
+
+
+def pairs(batches: Iterable[Any]) -> Iterator[tuple[Any, Tensor]]:
+    """The inputs and labels of each batch.
+
+    Raises:
+        InputError: a batch is no pair.
+    """
+    for batch in batches:
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise InputError(
+                f"a batch has to be a pair (inputs, labels); got {type(batch).__name__}"
+                f"{f' of {len(batch)}' if isinstance(batch, tuple | list) else ''}."
+            )
+        inputs, labels = batch
+        yield inputs, labels if isinstance(labels, Tensor) else torch.as_tensor(labels)
+
+
+def _moved(inputs: Any, device: torch.device | None) -> Any:
+    if isinstance(inputs, Mapping):
+        return {key: _moved(value, device) for key, value in inputs.items()}
+    return inputs.to(device) if isinstance(inputs, Tensor) and device is not None else inputs

@@ -1,0 +1,239 @@
+"""Whether probabilities mean what they say: expected calibration error and reliability.
+
+Samples are sorted by confidence into bins of equal width, ((b − 1)/B, b/B]. Over the bins,
+
+    ECE = Σ (samples in bin / samples) · |share of them that is right − their mean confidence|
+
+(Naeini, Cooper, Hauskrecht, "Obtaining well calibrated probabilities", AAAI 2015; Guo et al., "On
+Calibration of Modern Neural Networks", ICML 2017). It is measured
+
+- for the answer: its soft probability, and whether it is right;
+- for each inner node, on the samples whose class lies under it: the probability of the child
+  taken, and whether that is the child towards the class;
+- for each class, on all samples: its soft probability, and whether it is the true class (the
+  class-wise error of Kull et al., "Beyond temperature scaling", NeurIPS 2019).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nbdt.errors import InputError
+from nbdt.evaluation.decided import Decided
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.validation import FloatArray, IntArray
+
+BINS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Confidence beside the share that was right, bin by bin: a reliability diagram's data.
+
+    Attributes:
+        samples: how many samples are in each bin; shape (bins,).
+        confidences: their mean confidence, NaN in an empty bin; shape (bins,).
+        accuracies: the share of them that is right, NaN in an empty bin; shape (bins,).
+
+    Example:
+        >>> Reliability(np.array([1, 3]), np.array([0.4, 0.9]), np.array([0.0, 1.0])).error
+        0.175
+    """
+
+    samples: IntArray
+    confidences: FloatArray
+    accuracies: FloatArray
+
+    @property
+    def edges(self) -> FloatArray:
+        """Where the bins begin and end; shape (bins + 1,)."""
+        return np.linspace(0, 1, len(self.samples) + 1)
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error, in [0, 1]."""
+        gaps = np.nan_to_num(np.abs(self.accuracies - self.confidences))
+        return float((gaps * self.samples).sum() / self.samples.sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error and the bins that are not empty, as values that JSON can hold."""
+        edges = self.edges
+        return {
+            "error": self.error,
+            "samples": int(self.samples.sum()),
+            "bins": [
+                {
+                    "from": float(edges[place]),
+                    "to": float(edges[place + 1]),
+                    "samples": int(self.samples[place]),
+                    "confidence": float(self.confidences[place]),
+                    "accuracy": float(self.accuracies[place]),
+                }
+                for place in np.flatnonzero(self.samples).tolist()
+            ],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How well the probabilities of answers, of decisions and of classes are calibrated.
+
+    Attributes:
+        hierarchy: the tree.
+        bins: how many bins of equal width confidence was sorted into.
+        answer: the answers' probabilities.
+        nodes: the decisions of each inner node that samples passed.
+        classes: the probability of each class.
+
+    Example:
+        >>> from nbdt.evaluation import Decider
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> counted = CalibrationCounter(tree)
+        >>> counted.update(Decider(tree).decide(torch.zeros(2, 3), torch.tensor([0, 1])))
+        >>> found = counted.result()
+        >>> round(found.nodes[4].error, 3)  # two in three for the pair, and both went there
+        0.333
+    """
+
+    hierarchy: Hierarchy
+    bins: int
+    answer: Reliability
+    nodes: dict[int, Reliability]
+    classes: tuple[Reliability, ...]
+
+    @property
+    def node_error(self) -> float:
+        """The mean error of the nodes, weighted by the samples that they decided on."""
+        sizes = [int(one.samples.sum()) for one in self.nodes.values()]
+        return float(np.average([one.error for one in self.nodes.values()], weights=sizes))
+
+    @property
+    def class_error(self) -> float:
+        """The mean error of the classes, which is Kull et al.'s class-wise error."""
+        return float(np.mean([one.error for one in self.classes]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The calibration as values that JSON can hold."""
+        name = self.hierarchy.name
+        return {
+            "bins": self.bins,
+            "answer": self.answer.to_dict(),
+            "node_error": self.node_error,
+            "class_error": self.class_error,
+            "nodes": [
+                {"node": node, "name": name(node), **reliability.to_dict()}
+                for node, reliability in self.nodes.items()
+            ],
+            "classes": [
+                {"node": leaf, "name": name(leaf), **reliability.to_dict()}
+                for leaf, reliability in enumerate(self.classes)
+            ],
+        }
+
+
+class CalibrationCounter:
+    """Sorts confidence into bins, batch by batch.
+
+    Memory: 24 bytes × bins × nodes.
+
+    Args:
+        hierarchy: the tree.
+        bins: how many bins of equal width, at least 2.
+
+    Raises:
+        InputError: there are less than two bins.
+
+    Example:
+        >>> from nbdt.evaluation import Decider
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> counted = CalibrationCounter(tree)
+        >>> logits = torch.tensor([[3.0, 0.0, 0.0]] * 2)
+        >>> counted.update(Decider(tree).decide(logits, torch.tensor([0, 1])))
+        >>> round(counted.result().answer.error, 3)  # sure at 91 %, right in 1 of 2
+        0.409
+    """
+
+    def __init__(self, hierarchy: Hierarchy, *, bins: int = BINS) -> None:
+        if isinstance(bins, bool) or not isinstance(bins, int) or bins < 2:
+            raise InputError(f"calibration needs two bins or more, got {bins!r:.80}.")
+        self.hierarchy = hierarchy
+        self.bins = bins
+        self._answer = _Bins(1, bins)
+        self._nodes = _Bins(len(hierarchy) - hierarchy.num_classes, bins)
+        self._classes = _Bins(hierarchy.num_classes, bins)
+
+    def update(self, decided: Decided) -> None:
+        """Counts a batch."""
+        labels, ways = decided.labels, decided.true_ways
+        self._answer.add(
+            np.zeros_like(labels), decided.answer_probabilities, labels == decided.answers
+        )
+        first = self.hierarchy.num_classes
+        self._nodes.add(ways.nodes - first, np.minimum(ways.confidences, 1), ways.right)
+        self._add_classes(decided.log_probs, labels)
+
+    def _add_classes(self, log_probs: torch.Tensor, labels: IntArray) -> None:
+        # All but a few probabilities of a sample belong to the first bin: only B − 1 of them can
+        # exceed 1/B, since they sum to 1. So only these are sorted; the sums do for the others.
+        probabilities = log_probs.cpu().exp()  # not every device has float64 for the sums
+        rows, leaves = (probabilities > 1 / self.bins).nonzero(as_tuple=True)
+        high = probabilities[rows, leaves].double().clamp_max(1).numpy()
+        sums = probabilities.sum(0, dtype=torch.float64).numpy()
+        samples, classes = rows.numpy(), leaves.numpy()
+        rest = np.full(len(sums), len(labels)) - np.bincount(classes, minlength=len(sums))
+        hits = np.bincount(labels, minlength=len(sums))
+        is_hit = labels[samples] == classes
+        hits -= np.bincount(classes[is_hit], minlength=len(sums))
+        sums -= np.bincount(classes, weights=high, minlength=len(sums))
+        self._classes.add(classes, high, is_hit)
+        self._classes.add_to_first(rest, np.maximum(sums, 0), hits)
+
+    def result(self) -> Calibration:
+        """What was counted so far.
+
+        Raises:
+            InputError: there was no sample yet.
+        """
+        if not self._answer.samples.any():
+            raise InputError("there is no calibration without a sample; give at least one.")
+        first = self.hierarchy.num_classes
+        passed = np.flatnonzero(self._nodes.samples.any(axis=1)).tolist()
+        return Calibration(
+            hierarchy=self.hierarchy,
+            bins=self.bins,
+            answer=self._answer.reliability(0),
+            nodes={first + row: self._nodes.reliability(row) for row in passed},
+            classes=tuple(map(self._classes.reliability, range(first))),
+        )
+
+
+class _Bins:
+    """Counts and sums in bins of confidence, for many rows."""
+
+    def __init__(self, rows: int, bins: int) -> None:
+        self.samples = np.zeros((rows, bins), dtype=np.int64)
+        self._confidence = np.zeros((rows, bins))
+        self._right = np.zeros((rows, bins), dtype=np.int64)
+
+    def add(self, rows: IntArray, confidences: FloatArray, right: npt.NDArray[np.bool_]) -> None:
+        bins = np.ceil(confidences * self.samples.shape[1]).astype(np.int64) - 1
+        places = rows, np.maximum(bins, 0)
+        np.add.at(self.samples, places, 1)
+        np.add.at(self._confidence, places, confidences)
+        np.add.at(self._right, places, right)
+
+    def add_to_first(self, samples: IntArray, confidence: FloatArray, right: IntArray) -> None:
+        """Adds, for every row, many samples to the first bin at once."""
+        self.samples[:, 0] += samples
+        self._confidence[:, 0] += confidence
+        self._right[:, 0] += right
+
+    def reliability(self, row: int) -> Reliability:
+        samples = self.samples[row]
+        divisor = np.where(samples > 0, samples, np.nan)
+        return Reliability(samples, self._confidence[row] / divisor, self._right[row] / divisor)

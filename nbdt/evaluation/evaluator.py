@@ -1,0 +1,163 @@
+"""One pass over labelled data that measures everything at once."""
+
+from __future__ import annotations
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nbdt.evaluation.accuracy import AccuracyByRule
+from nbdt.evaluation.answers import Data, in_blocks, labelled_logits
+from nbdt.evaluation.calibration import BINS, CalibrationCounter
+from nbdt.evaluation.decided import Decider
+from nbdt.evaluation.evaluation import Evaluation
+from nbdt.evaluation.mistakes import MistakeCounter
+from nbdt.evaluation.prototypes import PrototypeFinder
+from nbdt.evaluation.shares import ShareCounter
+from nbdt.evaluation.uncertainty import UncertaintyCounter
+from nbdt.hierarchy import Hierarchy
+from nbdt.model import NBDT
+from nbdt.rules import Rule, Score, Temperature
+
+
+def evaluate(
+    model: NBDT,
+    data: Data,
+    *,
+    batch_size: int = 64,
+    rule: Rule | None = None,
+    bins: int = BINS,
+    examples: int = 5,
+    temperature: Temperature | None = None,
+) -> Evaluation:
+    """Measures a model on labelled data of any size, in one pass and bounded memory.
+
+    The accuracy is that of both rules and both scores; everything else is measured by the model's
+    score and, where answers are judged, one rule.
+
+    Args:
+        model: the model.
+        data: a torch `Dataset` of (input, label), or an iterable of batches (inputs, labels).
+        batch_size: how many samples of a `Dataset` share a batch.
+        rule: which answers are judged, "soft" or "hard"; by default the model's.
+        bins: how many bins confidence is sorted into.
+        examples: how many samples to name of each confusion, node and kind of prototype.
+        temperature: what the logits or decisions are divided by; by default the model's own.
+
+    Raises:
+        InputError: there is no sample; a label is no class; the network's answer to a sample is
+            NaN or infinite; or an argument is not valid.
+
+    Example:
+        >>> import torch
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> model = NBDT(torch.nn.Identity(), tree)
+        >>> logits = torch.tensor([[3.0, 2.0, 0.0], [1.0, 0.0, 5.0], [0.0, 0.5, 0.0]])
+        >>> evaluation = evaluate(model, [(logits, torch.tensor([0, 0, 1]))])
+        >>> evaluation.accuracy.network.accuracy == 2 / 3
+        True
+        >>> evaluation.nodes[-1].name, evaluation.nodes[-1].correct
+        ('thing', 2)
+        >>> [prototype.index for prototype in evaluation.prototypes.of(4, "astray")]
+        [1]
+    """
+    measures = Evaluator(
+        model.hierarchy,
+        score=model.score,
+        rule=model.rule if rule is None else rule,
+        bins=bins,
+        examples=examples,
+        temperature=model.temperature if temperature is None else temperature,
+    )
+    for logits, labels in in_blocks(labelled_logits(model, data, batch_size=batch_size)):
+        measures.update(logits, labels)
+    return measures.result()
+
+
+class Evaluator:
+    """All measures, updated batch by batch; for logits that come from elsewhere than `evaluate`.
+
+    Args:
+        hierarchy: the tree; leaf i is class i.
+        score: what a node is worth.
+        rule: which answers are judged.
+        bins: as in `evaluate`.
+        examples: as in `evaluate`.
+        temperature: what the logits or decisions are divided by first, if anything.
+
+    Raises:
+        InputError: an argument is not valid.
+
+    Example:
+        >>> import torch
+        >>> evaluator = Evaluator(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> evaluator.update(torch.tensor([[3.0, 2.0, 0.0]]), torch.tensor([1]))
+        >>> evaluator.result().mistakes.count
+        1
+    """
+
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        *,
+        score: Score = "logsumexp",
+        rule: Rule = "soft",
+        bins: int = BINS,
+        examples: int = 5,
+        temperature: Temperature | None = None,
+    ) -> None:
+        self._decider = Decider(hierarchy, score=score, rule=rule, temperature=temperature)
+        self._accuracy = AccuracyByRule(hierarchy)
+        self._shares = ShareCounter(hierarchy)
+        self._mistakes = MistakeCounter(hierarchy, examples=examples)
+        self._calibration = CalibrationCounter(hierarchy, bins=bins)
+        self._uncertainty = UncertaintyCounter(hierarchy, examples=examples)
+        self._prototypes = PrototypeFinder(hierarchy, k=examples)
+
+    def update(
+        self,
+        logits: Float[Tensor, "batch classes"],
+        labels: Int[Tensor, " batch"],
+        indices: Int[Tensor, " batch"] | None = None,
+    ) -> None:
+        """Counts a batch; an empty one changes nothing.
+
+        Args:
+            logits: the network's logits, a row a sample; −inf masks a class out.
+            labels: the true classes, 0 … C−1.
+            indices: what the samples are called in examples; by default their places in the data.
+
+        Raises:
+            InputError: as in `Decider.decide`; nothing of the batch is counted then.
+        """
+        decided = self._decider.decide(logits, labels, indices)
+        if not len(decided):
+            return
+        self._accuracy.update(self._decider.temperature.divide(logits), labels)
+        for measure in (
+            self._shares,
+            self._mistakes,
+            self._calibration,
+            self._uncertainty,
+            self._prototypes,
+        ):
+            measure.update(decided)
+
+    def result(self) -> Evaluation:
+        """What was measured so far.
+
+        Raises:
+            InputError: there was no sample yet.
+        """
+        return Evaluation(
+            hierarchy=self._decider.hierarchy,
+            score=self._decider.score,
+            rule=self._decider.rule,
+            temperature=self._decider.temperature,
+            accuracy=self._accuracy.table(),
+            classes=self._shares.classes(),
+            nodes=self._shares.nodes(),
+            mistakes=self._mistakes.result(),
+            calibration=self._calibration.result(),
+            uncertainty=self._uncertainty.result(),
+            prototypes=self._prototypes.result(),
+        )

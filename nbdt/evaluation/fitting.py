@@ -1,0 +1,186 @@
+"""Finding the temperatures that make held-out data likeliest.
+
+The negative log-likelihood of a softmax over the scores s at β = 1/T is log Σ exp(β s) − β s_true;
+it is convex in β, with the derivative E[s] − s_true, E being the mean under the softmax. So the
+root of the derivative's sum over all samples is the best β, and halving an interval finds it, for
+the whole network or for all nodes of a tree at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from nbdt.errors import InputError
+from nbdt.evaluation.decided import Decider
+from nbdt.evaluation.walk import Ways
+from nbdt.hierarchy import Hierarchy, shapes
+from nbdt.hierarchy.validation import FloatArray, IntArray
+from nbdt.rules import Score, Temperature
+
+COOLEST, HOTTEST = 0.05, 20.0
+"""The temperatures that are looked through: beyond them no probability says more."""
+
+# The interval spans a factor of 400; this often halved, it is one of 1e-6.
+HALVINGS = 23
+
+
+@dataclass(frozen=True)
+class TemperatureFit:
+    """Temperatures that were fitted, and what was gained by them on the data they were fitted to.
+
+    Attributes:
+        temperature: what was found.
+        samples: how many samples it was fitted to.
+        loss_before: −log p of the true class, the mean over these samples, in nats.
+        loss_after: the same at the temperatures found; never more.
+
+    Example:
+        >>> print(TemperatureFit(Temperature(1.5), 2000, loss_before=0.61, loss_after=0.58))
+        Temperature 1.500 (−log p 0.6100 → 0.5800, 2,000 samples).
+    """
+
+    temperature: Temperature
+    samples: int
+    loss_before: float
+    loss_after: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fit as values that JSON can hold, as for a model's provenance."""
+        return {
+            "temperature": self.temperature.to_dict(),
+            "samples": self.samples,
+            "loss_before": self.loss_before,
+            "loss_after": self.loss_after,
+        }
+
+    def __str__(self) -> str:
+        loss = f"−log p {self.loss_before:.4f} → {self.loss_after:.4f}, {self.samples:,} samples"
+        if not self.temperature.nodes:
+            return f"Temperature {self.temperature.value:.3f} ({loss})."
+        values = self.temperature.nodes.values()
+        return (
+            f"Temperatures of {len(values)} nodes, {min(values):.3f} to {max(values):.3f} "
+            f"({loss}); they change the probabilities of the classes, which are no longer the "
+            "network's."
+        )
+
+
+def fit_temperature(
+    batches: Iterable[tuple[Tensor, Tensor]],
+    hierarchy: Hierarchy,
+    *,
+    score: Score = "logsumexp",
+    per_node: bool = False,
+    min_samples: int = 50,
+) -> TemperatureFit:
+    """The temperature that makes the true classes likeliest (Guo et al., ICML 2017).
+
+    Fit it on data that neither trained the network nor is used to evaluate it.
+
+    Args:
+        batches: (logits, labels) of each batch, as `labelled_logits` gives them. Kept in memory:
+            8 bytes × samples × classes under ``logsumexp``, less otherwise (only the children
+            on each sample's way to its class).
+        hierarchy: the tree; leaf i is class i.
+        score: what a node is worth.
+        per_node: find a temperature for every inner node instead of one for the network. This
+            changes the probabilities of the classes: see `Temperature`.
+        min_samples: nodes that fewer of the samples pass keep a temperature of 1.
+
+    Returns:
+        The temperature and the loss before and after. A temperature stays between 1/20 and 20,
+        which it reaches where decisions are never, or hardly more often than by chance, right.
+
+    Raises:
+        InputError: as in `Decider.decide`; there is no sample, or its true class is masked out.
+
+    Example:
+        >>> import torch
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> logits = torch.tensor([[9.0, 0, 0]]).repeat(10, 1)
+        >>> labels = torch.tensor([0] * 8 + [1, 2])  # said to be sure, but right in 8 of 10
+        >>> fitted = fit_temperature([(logits, labels)], tree)
+        >>> round(fitted.temperature.value, 2)
+        4.33
+        >>> Temperature(fitted.temperature.value).divide(logits)[0].softmax(-1)
+        tensor([0.8000, 0.1000, 0.1000])
+    """
+    whole = score == "logsumexp" and not per_node
+    # Under logsumexp the soft answers are the network's own softmax: one decision between all.
+    tree = shapes.flat(hierarchy.num_classes) if whole else hierarchy
+    decider = Decider(tree, score=score)
+    first = tree.num_classes
+    parts, samples = [], 0
+    for logits, labels in batches:
+        decided = decider.decide(logits, labels)
+        if len(decided):
+            ways = decided.true_ways
+            parts.append(_Part(ways, ways.nodes - first if per_node else np.zeros_like(ways.nodes)))
+            samples += len(decided)
+    if not samples:
+        raise InputError("there is no temperature without a sample; give at least one.")
+    if any(np.isneginf(part.own).any() for part in parts):
+        raise InputError("a sample's true class is masked out (a logit of -inf); leave it out.")
+    groups = len(tree) - first if per_node else 1
+    counts = np.bincount(np.concatenate([part.groups for part in parts]), minlength=groups)
+    betas = _best(parts, groups)
+    if per_node:
+        betas[counts < min_samples] = 1
+        nodes = {
+            first + group: float(1 / beta)
+            for group, beta in enumerate(betas)
+            if counts[group] >= min_samples
+        }
+        temperature = Temperature(nodes=nodes)
+    else:
+        temperature = Temperature(float(1 / betas[0]))
+    before = sum(part.loss(np.ones(groups)) for part in parts) / samples
+    after = sum(part.loss(betas) for part in parts) / samples
+    return TemperatureFit(temperature, samples, before, after)
+
+
+class _Part:
+    """The decisions of one batch, in groups that share a temperature."""
+
+    def __init__(self, ways: Ways, groups: IntArray) -> None:
+        self.groups = groups
+        self._starts = ways.starts
+        self._counts = np.diff(ways.starts, append=len(ways.values))
+        highest = np.maximum.reduceat(ways.values, ways.starts)
+        self._values: FloatArray = ways.values - np.repeat(highest, self._counts)
+        self.own: FloatArray = ways.own - highest
+
+    def slopes(self, betas: FloatArray) -> FloatArray:
+        """The derivative of each group's loss."""
+        weights = self._weights(betas)
+        # A masked child has no weight, and no part in the mean.
+        scores = weights * np.where(weights > 0, self._values, 0)
+        means = np.add.reduceat(scores, self._starts) / np.add.reduceat(weights, self._starts)
+        return np.bincount(self.groups, means - self.own, len(betas)).astype(np.float64)
+
+    def loss(self, betas: FloatArray) -> float:
+        """The sum of −log p over the decisions."""
+        totals = np.log(np.add.reduceat(self._weights(betas), self._starts))
+        return float((totals - betas[self.groups] * self.own).sum())
+
+    def _weights(self, betas: FloatArray) -> FloatArray:
+        weights: FloatArray = np.exp(self._values * np.repeat(betas[self.groups], self._counts))
+        return weights
+
+
+def _best(parts: list[_Part], groups: int) -> FloatArray:
+    """The β of each group, found by halving an interval of its logarithm."""
+    low = np.full(groups, np.log(1 / HOTTEST))
+    high = np.full(groups, np.log(1 / COOLEST))
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        slopes = sum(part.slopes(np.exp(middle)) for part in parts)
+        low, high = np.where(slopes > 0, low, middle), np.where(slopes > 0, middle, high)
+    # Where all children are always worth the same, no β is better than another.
+    flat = sum(np.abs(part.slopes(np.ones(groups))) for part in parts) == 0
+    return np.where(flat, 1.0, np.exp((low + high) / 2))

@@ -1,0 +1,90 @@
+"""What every measure is judged by: walks down the tree, sample by sample, in plain Python."""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nbdt.hierarchy import Hierarchy
+from tests.strategies import hierarchies
+
+
+def samples(tree: Hierarchy, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Logits that are right often but not always, in float64, and the labels."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(tree.num_classes, (count,), generator=generator)
+    logits = torch.randn(count, tree.num_classes, generator=generator, dtype=torch.float64)
+    logits[torch.arange(count), labels] += 1.5
+    return logits, labels
+
+
+def cases(max_classes: int = 12) -> st.SearchStrategy[tuple[Hierarchy, int, str, str]]:
+    """A tree, a seed for samples, a score and a rule."""
+    return st.tuples(
+        hierarchies(max_classes=max_classes),
+        st.integers(0, 2**31),
+        st.sampled_from(["logsumexp", "mean"]),
+        st.sampled_from(["soft", "hard"]),
+    )
+
+
+@dataclass
+class Step:
+    """One decision on a way: the node, the child towards the target, all probabilities."""
+
+    node: int
+    towards: int
+    probabilities: dict[int, float]
+
+    @property
+    def taken(self) -> int:
+        return min(self.probabilities, key=lambda child: (-self.probabilities[child], child))
+
+    @property
+    def right(self) -> bool:
+        return self.taken == self.towards
+
+    @property
+    def margin(self) -> float:
+        others = [p for child, p in self.probabilities.items() if child != self.towards]
+        return math.log(self.probabilities[self.towards]) - math.log(max(others))
+
+    @property
+    def entropy(self) -> float:
+        return -sum(p * math.log(p) for p in self.probabilities.values() if p)
+
+
+class Walk:
+    """One sample: its decisions everywhere, its answer, and its way to any node."""
+
+    def __init__(self, logits: np.ndarray, tree: Hierarchy, score: str, rule: str) -> None:
+        self.tree = tree
+        worth = {"mean": np.mean, "logsumexp": lambda z: np.log(np.sum(np.exp(z)))}[score]
+        values = [float(worth(logits[list(tree.leaves(v))])) for v in range(len(tree))]
+        self.decisions: dict[int, dict[int, float]] = {}
+        for node in tree.inner:
+            odds = {child: math.exp(values[child]) for child in tree.children(node)}
+            self.decisions[node] = {c: odd / sum(odds.values()) for c, odd in odds.items()}
+        self.probabilities = [
+            math.prod(step.probabilities[step.towards] for step in self.way(leaf))
+            for leaf in range(tree.num_classes)
+        ]
+        if rule == "soft":
+            self.answer = int(np.argmax(self.probabilities))
+        else:
+            node = tree.root
+            while not tree.is_leaf(node):
+                node = Step(node, -1, self.decisions[node]).taken
+            self.answer = node
+
+    def way(self, target: int) -> list[Step]:
+        path = self.tree.path(target)
+        return [Step(node, child, self.decisions[node]) for node, child in itertools.pairwise(path)]
+
+
+def walks(logits: Tensor, tree: Hierarchy, score: str, rule: str) -> list[Walk]:
+    return [Walk(row, tree, score, rule) for row in logits.double().numpy()]

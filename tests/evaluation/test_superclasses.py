@@ -1,0 +1,142 @@
+"""Unseen classes: against naive walks, by taxonomy, and on Fashion-MNIST."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import nbdt
+from nbdt.data import load_dataset
+from nbdt.errors import InputError, NotFoundError
+from nbdt.evaluation.superclasses import (
+    SuperclassCounter,
+    evaluate_superclasses,
+    nodes_of_unseen,
+)
+from nbdt.hierarchy import Hierarchy, edit, load_hierarchy, shapes
+from nbdt.model import NBDT
+from tests.evaluation.oracle import cases, samples, walks
+
+TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+
+
+@given(case=cases(), data=st.data())
+def test_counts_are_those_of_naive_walks(case, data) -> None:  # type: ignore[no-untyped-def]
+    tree, seed, score, _ = case
+    logits, _ = samples(tree, 20, seed)
+    below_root = st.integers(0, len(tree) - 2)
+    nodes = [data.draw(below_root), *data.draw(st.lists(st.none() | below_root, max_size=3))]
+    labels = torch.from_numpy(np.random.default_rng(seed).integers(0, len(nodes), 20))
+    labels[0] = 0
+    counted = SuperclassCounter(tree, nodes, score=score)
+    for part, truth in zip(logits.split(8), labels.split(8), strict=True):
+        counted.update(part, truth)
+
+    expected: dict[tuple[int, int, int], list[bool]] = {}
+    for walk, label in zip(walks(logits, tree, score, "soft"), labels.tolist(), strict=True):
+        for step in walk.way(nodes[label]) if nodes[label] is not None else ():
+            expected.setdefault((label, step.node, step.towards), []).append(step.right)
+    rows = counted.table().rows
+    assert {(row.label, row.node, row.child): (row.correct, row.samples) for row in rows} == {
+        key: (sum(rights), len(rights)) for key, rights in expected.items()
+    }
+    assert [(row.label, tree.depth(row.node)) for row in rows] == sorted(
+        (row.label, tree.depth(row.node)) for row in rows
+    )
+
+
+def test_a_model_is_asked_and_the_table_can_be_read_and_stored() -> None:
+    model = NBDT(nn.Identity(), TREE)
+    logits = torch.tensor([[2.0, 0, 0], [0, 0, 2.0], [0, 1.0, 2.0], [0, 0, 2.0]])
+    data = [(logits, torch.tensor([0, 0, 1, 2]))]
+    table = evaluate_superclasses(model, data, ["animal", "car", None], ["lion", "lorry", "tree"])
+    assert table.at(TREE.root) == (2, 3)
+    assert [row.name for row in table.rows] == ["lion", "lorry"]
+    assert "lion          thing    animal        1/2    50.0 %" in str(table)
+    document = json.loads(json.dumps(table.to_dict()))
+    assert document["rows"][0]["accuracy"] == 0.5
+    assert table.rows[0].interval == tuple(document["rows"][0]["interval"])
+
+
+def test_a_taxonomy_says_where_classes_belong() -> None:
+    names = ["cat", "dog", "car", "lion", "bus", "oak", "pug"]
+    taxonomy = Hierarchy(
+        [7, 8, 9, 7, 9, 11, 8, 10, 10, 11, 11, -1],
+        [*names, "feline", "canine", "vehicle", "animal", "thing"],
+    )
+    found = nodes_of_unseen(TREE, taxonomy, ["lion", "bus", "pug", "oak"])
+    assert found == (0, 2, 1, None)
+    assert nodes_of_unseen(TREE, taxonomy, []) == ()
+    other = Hierarchy([3, 4, 3, 4, -1], ["cat", "dog", "car"])  # cat and car together
+    wide = Hierarchy([4, 4, 5, 4, 5, -1], ["cat", "dog", "car", "lion", "animal", "thing"])
+    assert nodes_of_unseen(other, wide, ["lion"]) == (None,)
+    with pytest.raises(InputError, match="'cat' is a class of the tree"):
+        nodes_of_unseen(TREE, taxonomy, ["cat"])
+    with pytest.raises(NotFoundError, match="no node is called 'emu'"):
+        nodes_of_unseen(TREE, taxonomy, ["emu"])
+    with pytest.raises(InputError, match="none of the tree's classes"):
+        nodes_of_unseen(TREE, shapes.flat(3), ["0"])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "classes", "said"),
+    [
+        (["animal"], ["a", "b"], "a node or None is needed for each of 2 classes, got 1"),
+        (["thing", None], None, "no class belongs under a node below the root"),
+        ([], None, "no class belongs under a node below the root"),
+    ],
+)
+def test_nodes_that_judge_nothing_are_refused(nodes, classes, said) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match=said):
+        SuperclassCounter(TREE, nodes, classes)
+
+
+def test_unknown_nodes_labels_and_empty_data_are_refused() -> None:
+    with pytest.raises(NotFoundError, match="no node is called 'plant'"):
+        SuperclassCounter(TREE, ["plant"])
+    counted = SuperclassCounter(TREE, ["animal"])
+    with pytest.raises(InputError, match="numbers from 0 to 0, one a sample"):
+        counted.update(torch.zeros(1, 3), torch.tensor([1]))
+    with pytest.raises(InputError, match=r"shape \(batch, 3\)"):
+        counted.update(torch.zeros(1, 4), torch.tensor([0]))
+    with pytest.raises(InputError, match="no sample"):
+        counted.table()
+
+
+def test_held_out_clothes_go_where_the_taxonomy_puts_them(nbdt_data: Path) -> None:
+    """A small network learns seven of Fashion-MNIST's classes; three it never saw."""
+    taxonomy = load_hierarchy("fashion_mnist/taxonomy")
+    unseen = ["Coat", "Sandal", "Shirt"]
+    seen = [name for name in taxonomy.classes if name not in unseen]
+    tree = edit.restrict(taxonomy, seen)
+
+    def pixels(split: str, names: list[str], samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+        data = load_dataset("fashion_mnist", split, root=nbdt_data).filter_classes(names)
+        data = data.subset(samples, seed=0)
+        assert list(data.classes) == names
+        images, labels = zip(*data, strict=True)  # type: ignore[call-overload]
+        return torch.stack(images), torch.tensor(labels)
+
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 7))
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    images, labels = pixels("train", seen, 2100)
+    for _ in range(8):
+        for batch in torch.randperm(len(labels)).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(images[batch]), labels[batch]).backward()
+            optimizer.step()
+
+    model = NBDT(network.eval(), tree)
+    nodes = nodes_of_unseen(tree, taxonomy, unseen)
+    table = evaluate_superclasses(model, [pixels("test", unseen, 300)], nodes, unseen)
+    right, total = table.at(tree.root)
+    assert total == 300
+    assert right / total > 0.85  # by chance it would be about a half
+    assert {row.name for row in table.rows} == set(unseen)
+    assert nbdt.Hierarchy is type(tree)

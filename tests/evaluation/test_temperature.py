@@ -1,0 +1,105 @@
+"""`Temperature`: what it does to decisions and answers, and as a document."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbdt.errors import FormatError, InputError
+from nbdt.evaluation import Temperature
+from nbdt.hierarchy import shapes
+from nbdt.rules import TreeLayout, decision_log_probs, hard_predict, soft_log_probs
+from tests.evaluation.oracle import cases, samples, walks
+
+
+@given(case=cases(), data=st.data())
+def test_nodes_are_tempered_each_by_its_own(case, data) -> None:  # type: ignore[no-untyped-def]
+    tree, seed, score, _ = case
+    logits, _ = samples(tree, 5, seed)
+    nodes = data.draw(st.dictionaries(st.sampled_from(tree.inner), st.floats(0.2, 5), max_size=4))
+    temperature, layout = Temperature(nodes=nodes), TreeLayout(tree)
+    expected = np.ones((5, len(tree)))
+    for row, walk in enumerate(walks(logits, tree, score, "soft")):
+        for node, shares in walk.decisions.items():
+            warmed = {c: p ** (1 / nodes.get(node, 1)) for c, p in shares.items()}
+            for child, share in warmed.items():
+                expected[row, child] = share / sum(warmed.values())
+    decisions = temperature.decisions(logits, layout, score)
+    np.testing.assert_allclose(decisions.exp(), expected, rtol=1e-9)
+    products = [
+        [np.prod(expected[row][list(tree.path(leaf))]) for leaf in range(tree.num_classes)]
+        for row in range(5)
+    ]
+    log_probs = temperature.log_probs(logits, layout, score)
+    np.testing.assert_allclose(log_probs.exp(), products, rtol=1e-9)
+    # Decisions keep their order, so that hard answers stay.
+    if nodes:
+        likeliest = torch.stack([decisions[:, list(tree.children(v))].argmax(1) for v in nodes])
+        plain = decision_log_probs(logits, layout, score)
+        before = torch.stack([plain[:, list(tree.children(v))].argmax(1) for v in nodes])
+        assert torch.equal(likeliest, before)
+
+
+@pytest.mark.parametrize("score", ["logsumexp", "mean"])
+def test_one_temperature_divides_the_logits(score) -> None:  # type: ignore[no-untyped-def]
+    tree = shapes.random(9, seed=1)
+    layout, (logits, _) = TreeLayout(tree), samples(tree, 20)
+    hot = Temperature(3.0)
+    assert torch.equal(
+        hot.log_probs(logits, layout, score), soft_log_probs(logits / 3, layout, score)
+    )
+    answers = (soft_log_probs(logits, layout, "logsumexp")).argmax(1)
+    assert torch.equal(hot.log_probs(logits, layout, "logsumexp").argmax(1), answers)
+    assert torch.equal(
+        hard_predict(hot.divide(logits), layout, "mean"), hard_predict(logits, layout, "mean")
+    )
+
+
+def test_masked_classes_stay_masked() -> None:
+    layout = TreeLayout(shapes.balanced(4))
+    logits = torch.tensor([[-torch.inf, 1.0, 2.0, 3.0]])
+    found = Temperature(2.0, {layout.num_nodes - 1: 0.5}).log_probs(logits, layout).exp()
+    assert found[0, 0] == 0
+    assert found.sum().item() == pytest.approx(1)
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    temperature = Temperature(1.5, {12: 2.0, 4: 0.5})
+    document = json.loads(json.dumps(temperature.to_dict()))
+    assert document == {"value": 1.5, "nodes": {"4": 0.5, "12": 2.0}}
+    assert Temperature.from_dict(document) == temperature
+    assert Temperature.from_dict(Temperature().to_dict()) == Temperature()
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (None, "an object with value and nodes, got None"),
+        ({"value": 1.0}, "an object with value and nodes"),
+        ({"value": 1.0, "nodes": [1]}, "temperatures by node id"),
+        ({"value": 1.0, "nodes": {"x": 1.0}}, "temperatures by node id"),
+        ({"value": 1.0, "nodes": {"²": 1.0}}, "temperatures by node id"),
+        ({"value": "1", "nodes": {}}, "a number above 0; got '1'"),
+        ({"value": 1.0, "nodes": {"3": 0}}, "a number above 0; got 0"),
+    ],
+)
+def test_other_documents_are_refused(document: object, said: str) -> None:
+    with pytest.raises(FormatError, match=said):
+        Temperature.from_dict(document)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), True, None])
+def test_what_is_no_temperature_is_refused(value) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match="a number above 0"):
+        Temperature(value)
+    with pytest.raises(InputError, match="a number above 0"):
+        Temperature(nodes={5: value})
+
+
+def test_only_inner_nodes_have_one() -> None:
+    layout = TreeLayout(shapes.balanced(4))
+    with pytest.raises(InputError, match=r"node 2 has a temperature, .* inner nodes .* 4 to 6"):
+        Temperature(nodes={2: 2.0}).log_probs(torch.zeros(1, 4), layout)

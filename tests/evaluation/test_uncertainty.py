@@ -1,0 +1,84 @@
+"""Uncertainty against naive walks, scipy's entropy and `Explanation`."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from scipy.stats import entropy
+
+from nbdt.errors import InputError
+from nbdt.evaluation import Decider, UncertaintyCounter
+from nbdt.explain import explain_logits
+from nbdt.hierarchy import Hierarchy, shapes
+from nbdt.rules import TreeLayout
+from tests.evaluation.oracle import cases, samples, walks
+
+
+@given(case=cases())
+def test_every_number_is_that_of_naive_walks(case) -> None:  # type: ignore[no-untyped-def]
+    tree, seed, score, rule = case
+    logits, labels = samples(tree, 15, seed)
+    counted, decider = UncertaintyCounter(tree, examples=4), Decider(tree, score=score, rule=rule)
+    for part, truth in zip(logits.split(6), labels.split(6), strict=True):
+        counted.update(decider.decide(part, truth))
+    found = counted.result()
+
+    expected = walks(logits, tree, score, rule)
+    ways = [walk.way(walk.answer) for walk in expected]
+    entropies = np.array([sum(step.entropy for step in way) for way in ways])
+    margins = np.array([min(step.margin for step in way) for way in ways])
+    right = np.array([w.answer == y for w, y in zip(expected, labels.tolist(), strict=True)])
+    assert found.samples == 15
+    assert found.mean_entropy == pytest.approx(entropies.mean())
+    for mean, which in ((found.mean_entropy_right, right), (found.mean_entropy_wrong, ~right)):
+        assert mean == (pytest.approx(entropies[which].mean()) if which.any() else None)
+    for some, values in (
+        (found.highest_entropy, -entropies),
+        (found.lowest_entropy, entropies),
+        (found.smallest_margin, margins),
+        (found.largest_margin, -margins),
+    ):
+        np.testing.assert_allclose([values[one.index] for one in some], np.sort(values)[:4])
+        for one in some:
+            assert (one.label, one.answer) == (labels[one.index], expected[one.index].answer)
+            assert one.entropy == pytest.approx(entropies[one.index], abs=1e-9)
+            assert one.margin == pytest.approx(margins[one.index], abs=1e-9)
+
+
+def test_for_a_flat_tree_it_is_the_entropy_of_the_classes() -> None:
+    tree = shapes.flat(6)
+    logits, labels = samples(tree, 1)
+    counted = UncertaintyCounter(tree)
+    counted.update(Decider(tree).decide(logits, labels))
+    assert counted.result().mean_entropy == pytest.approx(entropy(logits.softmax(1)[0]))
+
+
+def test_the_margin_is_that_of_the_explanation() -> None:
+    tree = shapes.random(8, seed=3)
+    logits, labels = samples(tree, 10)
+    counted = UncertaintyCounter(tree, examples=10)
+    counted.update(Decider(tree, score="mean").decide(logits, labels))
+    explained = explain_logits(logits, TreeLayout(tree), score="mean")
+    for one in counted.result().smallest_margin:
+        assert one.margin == pytest.approx(explained[one.index].closest.margin, abs=1e-9)
+
+
+def test_it_can_be_stored_as_json_even_where_all_else_is_masked() -> None:
+    tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+    counted = UncertaintyCounter(tree)
+    logits = torch.tensor([[1.0, -torch.inf, -torch.inf]])
+    counted.update(Decider(tree).decide(logits, torch.tensor([0])))
+    found = counted.result()
+    document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert document["smallest_margin"] == [
+        {"index": 0, "label": 0, "answer": 0, "entropy": 0.0, "margin": None}
+    ]
+    assert document["mean_entropy_wrong"] is None
+    assert [len(end) for end in found.ends()] == [1, 1, 1, 1]
+
+
+def test_without_a_sample_there_is_nothing_to_say() -> None:
+    with pytest.raises(InputError, match="without a sample"):
+        UncertaintyCounter(shapes.flat(3)).result()
