@@ -15,6 +15,7 @@ from typing import Any
 from nbdt.display import Displayed
 from nbdt.explain.decision import DECISION_KEYS, Decision
 from nbdt.explain.document import SCHEMA, Part
+from nbdt.explain.percent import percent
 
 # What follows from the fields: written into the document for clients, checked when it is read.
 _DERIVED = (
@@ -228,12 +229,12 @@ class Explanation(Displayed):
 
     def _headline(self) -> Iterator[str]:
         """What was answered, and whether the network says so too."""
-        likeliest = _with_percent(self.prediction_name, self.probability)
+        likeliest = _withpercent(self.prediction_name, self.probability)
         if self.stopped_at is None:
             says = "agrees" if self.agrees else f"says {_plain(self.network_prediction_name)}"
             yield f"Predicted {likeliest}; the network {says}."
         else:
-            answer = _with_percent(self.answer_name, self.answer_probability)
+            answer = _withpercent(self.answer_name, self.answer_probability)
             says = f"the network says {_plain(self.network_prediction_name)}"
             yield f"Stopped at {answer}, too unsure to go on to {likeliest}; {says}."
         if self.guarantee is not None:
@@ -244,8 +245,8 @@ class Explanation(Displayed):
         """The path, its closest decision, and the runner-up."""
         closest = self.closest
         sibling = closest.nearest_sibling
-        taken = _with_percent(closest.child_name, closest.probability)
-        other = _with_percent(closest.name_of(sibling), closest.probability_of(sibling))
+        taken = _withpercent(closest.child_name, closest.probability)
+        other = _withpercent(closest.name_of(sibling), closest.probability_of(sibling))
         if len(self.path) == 1:
             more = len(closest.children) - 2
             yield f"One decision: {taken} over {other}{f' and {more} more' if more else ''}."
@@ -258,15 +259,15 @@ class Explanation(Displayed):
                 yield f"At {where} it takes {taken} against {other}, as the whole path is likelier."
             else:
                 yield f"Closest decision: {taken} over {other} at {where}."
-        rival = _with_percent(self.runner_up_name, self.runner_up_probability)
+        rival = _withpercent(self.runner_up_name, self.runner_up_probability)
         yield f"Runner-up: {rival}; the two part at {_plain(self.parts_at_name)}."
 
     def _steps(self) -> str:
         """The children taken with their probabilities; the middle of a long path in sum."""
-        steps = [_with_percent(d.child_name, d.probability) for d in self.path]
+        steps = [_withpercent(d.child_name, d.probability) for d in self.path]
         if len(steps) > _LONGEST_PATH:
             middle = math.prod(d.probability for d in self.path[2:-2])
-            steps[2:-2] = [f"… {len(steps) - 4} more, together {_percent(middle)} …"]
+            steps[2:-2] = [f"… {len(steps) - 4} more, together {percent(middle)} …"]
         return " → ".join(steps)
 
     def __repr__(self) -> str:
@@ -284,20 +285,11 @@ def _plain(name: str) -> str:
 
 def _told(decision: Decision) -> str:
     sibling = decision.nearest_sibling
-    taken = _with_percent(decision.child_name, decision.probability)
-    other = _with_percent(decision.name_of(sibling), decision.probability_of(sibling))
+    taken = _withpercent(decision.child_name, decision.probability)
+    other = _withpercent(decision.name_of(sibling), decision.probability_of(sibling))
     return f"at {_plain(decision.node_name)}: {taken} over {other}"
 
 
-def _with_percent(name: str, probability: float) -> str:
+def _withpercent(name: str, probability: float) -> str:
     # In parentheses, as names may end in numbers of their own ("cat, dog, +3").
-    return f"{_plain(name)} ({_percent(probability)})"
-
-
-def _percent(probability: float) -> str:
-    """A whole percentage that calls nothing certain or impossible that is not."""
-    if 0 < probability < 0.005:
-        return "<1 %"
-    if 0.995 <= probability < 1:
-        return ">99 %"
-    return f"{100 * probability:.0f} %"
+    return f"{_plain(name)} ({percent(probability)})"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from nbdt.explain.explanation import _percent as percent
+from nbdt.explain.percent import percent
 from nbdt.preprocessing import Preprocessing
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from nbdt.errors import InputError
-from nbdt.explain.explanation import _percent as percent
+from nbdt.explain.percent import percent
 from nbdt.preprocessing import to_mode
 from nbdt.saliency.overlay import AGAINST, FOR, enlarged, overlay
 from nbdt.saliency.placement import view_of

@@ -8,9 +8,9 @@ import graphviz
 
 from nbdt.errors import InputError, MissingDependencyError
 from nbdt.explain import Explanation
+from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.view.folding import Folded, Item, fold
-from nbdt.view.labels import percent
 from nbdt.view.palette import LIGHT
 
 Format = Literal["svg", "png", "pdf"]

@@ -154,17 +154,3 @@ def _clusters(text: str) -> Iterator[str]:
         piece += char
     if piece:
         yield piece
-
-
-def percent(probability: float) -> str:
-    """A whole percentage that calls nothing certain or impossible that is not.
-
-    Example:
-        >>> percent(0.713), percent(0.001), percent(0.999), percent(1.0)
-        ('71 %', '<1 %', '>99 %', '100 %')
-    """
-    if 0 < probability < 0.005:
-        return "<1 %"
-    if 0.995 <= probability < 1:
-        return ">99 %"
-    return f"{100 * probability:.0f} %"

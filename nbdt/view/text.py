@@ -16,9 +16,10 @@ from rich.text import Text
 
 from nbdt.errors import InputError
 from nbdt.explain import Explanation
+from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.view.folding import Folded, Folding, Item, fold
-from nbdt.view.labels import percent, shorten
+from nbdt.view.labels import shorten
 from nbdt.view.marks import Role
 
 NARROWEST = 32

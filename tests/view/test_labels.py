@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbdt.view.labels import clean, percent, shorten, text_width, wrap
+from nbdt.view.labels import clean, shorten, text_width, wrap
 from tests.view.samples import HOSTILE
 
 ANY = st.text(st.characters(), max_size=20) | st.sampled_from(HOSTILE)
@@ -78,14 +78,3 @@ def test_lines_break_between_words() -> None:
     assert wrap("one two three", 7, len) == ["one two", "three"]
     assert wrap("one", 7, len) == ["one"]
     assert wrap("incomprehensible word", 7, len) == ["inc…ble", "word"]
-
-
-@pytest.mark.parametrize(
-    ("probability", "said"),
-    [
-        *[(0, "0 %"), (0.0049, "<1 %"), (0.005, "0 %"), (0.5, "50 %"), (0.994, "99 %")],
-        *[(0.995, ">99 %"), (0.9999, ">99 %"), (1, "100 %")],
-    ],
-)
-def test_percentages_call_nothing_certain_that_is_not(probability: float, said: str) -> None:
-    assert percent(probability) == said

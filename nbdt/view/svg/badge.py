@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nbdt.explain.percent import percent
 from nbdt.view.folding import Item
-from nbdt.view.labels import percent, shorten, text_width
+from nbdt.view.labels import shorten, text_width
 from nbdt.view.svg.shapes import Box, Group, Picture, Rect, Shape, Stroke, Text
 
 HEIGHT = 22.0

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from nbdt.errors import InputError
+from nbdt.explain.percent import percent
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.view.folding import Folding, Item
-from nbdt.view.labels import percent, shorten, text_width
+from nbdt.view.labels import shorten, text_width
 from nbdt.view.layout import Layout, layout
 from nbdt.view.svg.badge import SMALL, Badge, look, tooltip
 from nbdt.view.svg.drawing import Drawing, Orientation, branches, thumbnail

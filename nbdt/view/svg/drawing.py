@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from nbdt.explain.percent import percent
 from nbdt.view.folding import Folding, Item
-from nbdt.view.labels import percent, text_width
+from nbdt.view.labels import text_width
 from nbdt.view.layout import layout
 from nbdt.view.svg.badge import SMALL, Badge
 from nbdt.view.svg.shapes import Box, Group, Rect, Shape, Stroke, Text

@@ -9,9 +9,10 @@ from typing import get_args
 
 from nbdt.errors import InputError
 from nbdt.explain import Explanation
+from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.view.folding import Folded, Folding, fold
-from nbdt.view.labels import clean, percent
+from nbdt.view.labels import clean
 from nbdt.view.layout import LAYOUT_KINDS, LayoutKind
 from nbdt.view.palette import svg_style
 from nbdt.view.svg.badge import THUMBNAIL

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nbdt.explain import Explanation
+from nbdt.explain.percent import percent
 from nbdt.view.folding import Folding
-from nbdt.view.labels import clean, percent, shorten, text_width, wrap
+from nbdt.view.labels import clean, shorten, text_width, wrap
 from nbdt.view.svg.badge import SMALL, icon
 from nbdt.view.svg.drawing import Drawing
 from nbdt.view.svg.shapes import Box, Picture, Shape, Stroke, Text
