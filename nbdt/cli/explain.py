@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -12,16 +12,24 @@ from torch import Tensor
 
 from nbdt.cli.models import ModelArgument, load_model
 from nbdt.cli.options import JsonOption, Rule, given, rule_option
-from nbdt.cli.output import complain, progress, say, say_json
+from nbdt.cli.output import complain, note, progress, say, say_json
 from nbdt.data import decode_image, list_images, open_image
 from nbdt.data.batches import answer_in_batches
 from nbdt.data.images import MAX_BYTES
-from nbdt.errors import NBDTError
+from nbdt.errors import InputError, NBDTError
 from nbdt.explain import Explanation
+from nbdt.files import write_text
+from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
+from nbdt.selective import SelectiveNBDT, read_calibration
+from nbdt.view import to_html
+from nbdt.view.svg import data_uri
 
 STANDARD_INPUT = "-"
+PICTURE_SIZE = 132  # pixels, as a page shows it
+
+Explaining = Callable[[Tensor], list[Explanation]]
 
 app = typer.Typer(add_completion=False)
 
@@ -52,6 +60,23 @@ def explain(
     full: Annotated[
         bool, typer.Option("--full", metavar="", help="Show every decision of a long path.")
     ] = False,
+    guarantee: Annotated[
+        float | None,
+        typer.Option(
+            "--guarantee",
+            metavar="SHARE",
+            help="Stop where the model is unsure, so that this share of answers, such as 0.95, "
+            "holds the true class; after nbdt calibrate.",
+        ),
+    ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write a page too, with the images, their paths and the whole tree.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Explain what a model says of images, decision by decision.
@@ -59,13 +84,17 @@ def explain(
     With --json each image gets a line of its own, with its name and its explanation or error.
     """
     network, preprocessing = load_model(model)
+    explaining = _explaining(network, rule)
+    if guarantee is not None:
+        explaining = _stopping(network, rule, guarantee, model)
     sources = list(_sources(images))
     answers = answer_in_batches(
         sources,
         lambda source: _input(source, preprocessing),
-        lambda batch: _explained(network, batch, top, **given(rule=rule)),
+        lambda batch: _answered(network, explaining(batch), batch, top),
     )
     failed = False
+    shown = _Shown(network.hierarchy)
     with progress("Explaining", len(sources), between_results=True) as advance:
         for (name, _), answer in answers:
             if isinstance(answer, NBDTError):
@@ -74,13 +103,40 @@ def explain(
                 complain(f"{name}: {message}")
                 if json:
                     say_json({"image": name, "error": message})
-            elif json:
+                advance()
+                continue
+            if json:
                 say_json({"image": name, **_document(answer, network.classes, top)})
             else:
                 _tell(name if len(sources) > 1 else "", answer, network.classes, full)
+            if html is not None:
+                shown.add(name, answer.explanation)
             advance()
+    if html is not None:
+        write_text(html, shown.page())
+        note(f"wrote {html}.")
     if failed:
         raise typer.Exit(1)
+
+
+class _Shown:
+    """The images and explanations of a page; the images already as small as it shows them."""
+
+    def __init__(self, tree: Hierarchy) -> None:
+        self.tree = tree
+        self.names: list[str] = []
+        self.explanations: list[Explanation] = []
+        self.pictures: list[str | None] = []
+
+    def add(self, name: str, explanation: Explanation) -> None:
+        # What came by standard input is gone; a page does without its picture.
+        picture = None if name == STANDARD_INPUT else data_uri(open_image(name), PICTURE_SIZE)
+        self.names.append(name)
+        self.explanations.append(explanation)
+        self.pictures.append(picture)
+
+    def page(self) -> str:
+        return to_html(self.tree, self.explanations, images=self.pictures, captions=self.names)
 
 
 def _sources(images: Sequence[str]) -> Iterator[tuple[str, NBDTError | None]]:
@@ -105,8 +161,26 @@ def _input(source: tuple[str, NBDTError | None], preprocessing: Preprocessing) -
     return preprocessing(open_image(name, preprocessing.mode))
 
 
-def _explained(model: NBDT, batch: Tensor, top: int, **rule: Any) -> list[Answer]:
-    explanations = model.explain(batch, **rule)
+def _explaining(model: NBDT, rule: Rule | None) -> Explaining:
+    return lambda batch: model.explain(batch, **given(rule=rule))
+
+
+def _stopping(model: NBDT, rule: Rule | None, guarantee: float, folder: str) -> Explaining:
+    """Explains with answers that stop when unsure, as the folder's calibration allows."""
+    if (rule or model.rule) == Rule.hard:
+        raise InputError(
+            "--guarantee climbs from the likeliest class, which is what the soft rule predicts; "
+            "say --rule soft."
+        )
+    model.rule = "soft"
+    selective = SelectiveNBDT(model, guarantee, calibration=read_calibration(folder))
+    note(str(selective))
+    return selective.explain
+
+
+def _answered(
+    model: NBDT, explanations: list[Explanation], batch: Tensor, top: int
+) -> list[Answer]:
     if not top:
         return [Answer(explanation, []) for explanation in explanations]
     most = model.predict_proba(batch).topk(min(top, len(model.classes)))

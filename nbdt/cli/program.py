@@ -35,6 +35,10 @@ class Application(LazyGroup):
             "nbdt.cli.convert",
             "Make a model folder of a trained network and a tree of its classes.",
         ),
+        "train": (
+            "nbdt.cli.train",
+            "Tune a network to its tree, so that the tree decides as well as the network.",
+        ),
         "explain": (
             "nbdt.cli.explain",
             "Explain what a model says of images, decision by decision.",
@@ -43,7 +47,15 @@ class Application(LazyGroup):
             "nbdt.cli.evaluate",
             "Measure a model's accuracy: the network's own, and the tree's by each rule and score.",
         ),
-        "tree": ("nbdt.cli.tree", "Show, list, build, name and convert trees of classes."),
+        "calibrate": (
+            "nbdt.cli.calibrate",
+            "Find out when a model is unsure, so that explain can stop there.",
+        ),
+        "serve": (
+            "nbdt.cli.serve",
+            "Serve models over HTTP: a page at /, and decision paths for programs.",
+        ),
+        "tree": ("nbdt.cli.tree", "Show, draw, list, build, name and convert trees of classes."),
     }
 
     def main(self, args: Any = None, *_: Any, **__: Any) -> Any:

@@ -229,24 +229,23 @@ class Explanation(Displayed):
 
     def _headline(self) -> Iterator[str]:
         """What was answered, and whether the network says so too."""
-        likeliest = _withpercent(self.prediction_name, self.probability)
+        likeliest = _with_percent(self.prediction_name, self.probability)
         if self.stopped_at is None:
             says = "agrees" if self.agrees else f"says {_plain(self.network_prediction_name)}"
             yield f"Predicted {likeliest}; the network {says}."
         else:
-            answer = _withpercent(self.answer_name, self.answer_probability)
+            answer = _with_percent(self.answer_name, self.answer_probability)
             says = f"the network says {_plain(self.network_prediction_name)}"
             yield f"Stopped at {answer}, too unsure to go on to {likeliest}; {says}."
         if self.guarantee is not None:
-            share = f"{100 * self.guarantee:.4g} %"
-            yield f"Answers given this way hold the true class at least {share} of the time."
+            yield promise(self.guarantee)
 
     def _decisions(self) -> Iterator[str]:
         """The path, its closest decision, and the runner-up."""
         closest = self.closest
         sibling = closest.nearest_sibling
-        taken = _withpercent(closest.child_name, closest.probability)
-        other = _withpercent(closest.name_of(sibling), closest.probability_of(sibling))
+        taken = _with_percent(closest.child_name, closest.probability)
+        other = _with_percent(closest.name_of(sibling), closest.probability_of(sibling))
         if len(self.path) == 1:
             more = len(closest.children) - 2
             yield f"One decision: {taken} over {other}{f' and {more} more' if more else ''}."
@@ -259,12 +258,12 @@ class Explanation(Displayed):
                 yield f"At {where} it takes {taken} against {other}, as the whole path is likelier."
             else:
                 yield f"Closest decision: {taken} over {other} at {where}."
-        rival = _withpercent(self.runner_up_name, self.runner_up_probability)
+        rival = _with_percent(self.runner_up_name, self.runner_up_probability)
         yield f"Runner-up: {rival}; the two part at {_plain(self.parts_at_name)}."
 
     def _steps(self) -> str:
         """The children taken with their probabilities; the middle of a long path in sum."""
-        steps = [_withpercent(d.child_name, d.probability) for d in self.path]
+        steps = [_with_percent(d.child_name, d.probability) for d in self.path]
         if len(steps) > _LONGEST_PATH:
             middle = math.prod(d.probability for d in self.path[2:-2])
             steps[2:-2] = [f"… {len(steps) - 4} more, together {percent(middle)} …"]
@@ -285,11 +284,24 @@ def _plain(name: str) -> str:
 
 def _told(decision: Decision) -> str:
     sibling = decision.nearest_sibling
-    taken = _withpercent(decision.child_name, decision.probability)
-    other = _withpercent(decision.name_of(sibling), decision.probability_of(sibling))
+    taken = _with_percent(decision.child_name, decision.probability)
+    other = _with_percent(decision.name_of(sibling), decision.probability_of(sibling))
     return f"at {_plain(decision.node_name)}: {taken} over {other}"
 
 
-def _withpercent(name: str, probability: float) -> str:
+def _with_percent(name: str, probability: float) -> str:
     # In parentheses, as names may end in numbers of their own ("cat, dog, +3").
     return f"{_plain(name)} ({percent(probability)})"
+
+
+def promise(guarantee: float) -> str:
+    """What a guarantee says, with what it takes for granted, in a sentence.
+
+    Example:
+        >>> promise(0.95)[:60]
+        'At least 95 % of such answers hold the true class, on averag'
+    """
+    return (
+        f"At least {100 * guarantee:.4g} % of such answers hold the true class, on average, if "
+        "samples are drawn like those of calibration."
+    )

@@ -15,7 +15,9 @@ from tests.cli.test_program import COMMANDS
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 
 # What needs a trained network or a database; these were copied from a terminal.
-NEED_DATA = ("demo", "convert", "explain", "evaluate", "tree build wordnet")
+NEED_DATA = (
+    "demo", "convert", "train", "explain", "evaluate", "calibrate", "tree build wordnet",
+)  # fmt: skip
 
 
 def examples() -> Iterator[tuple[str, str]]:

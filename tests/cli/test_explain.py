@@ -6,10 +6,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nbdt.data import open_image
+from nbdt.data import ImageFolder, open_image
 from nbdt.explain import Explanation
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
+from nbdt.selective import SelectiveNBDT
+from nbdt.selective.folder import write_calibration
 from tests.cli.conftest import Run, is_one_sentence, make_model
 
 
@@ -173,3 +175,93 @@ def test_a_network_that_answers_nan_fails_for_that_image_only(
     assert result.exit_code == 1
     assert result.stderr.startswith("nbdt: white.png: ")
     assert result.stdout.count("Predicted") == 2
+
+
+# ── stopping when unsure ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def calibrated(tmp_path: Path, images: Path) -> Path:
+    """The folder of a calibrated model, of the test's own."""
+    model = make_model(tmp_path / "calibrated", Preprocessing(mode="L", resize=(8, 8)))
+    assert model.preprocessing is not None
+    data = ImageFolder(images, model.preprocessing, classes=model.classes)
+    found = SelectiveNBDT(model, 0.5).calibrate(data).calibration
+    assert found is not None
+    write_calibration(tmp_path / "calibrated", found)
+    return tmp_path / "calibrated"
+
+
+def test_answers_stop_as_the_calibration_says(run: Run, calibrated: Path, images: Path) -> None:
+    selective = SelectiveNBDT.from_pretrained(calibrated, 0.9)
+    image = images / "three" / "0.png"
+    assert selective.model.preprocessing is not None
+    batch = selective.model.preprocessing.batch([open_image(image, "L")])
+    (expected,) = selective.explain(batch)
+    assert expected.stopped_at is not None
+
+    result = run("explain", calibrated, image, "--guarantee", "0.9")
+    assert (result.exit_code, result.stdout) == (0, f"{expected}\n")
+    assert result.stderr == f"note: {' '.join(str(selective).split())}\n"
+    assert "drawn like the 20 of calibration" in result.stderr
+
+    document = json.loads(run("explain", calibrated, image, "--guarantee", "0.9", "--json").stdout)
+    assert Explanation.from_dict(document["explanation"]) == expected
+    assert document["explanation"]["guarantee"] == 0.9
+    other = json.loads(run("explain", calibrated, image, "--guarantee", "0.05", "--json").stdout)
+    assert other["explanation"]["stopped_at"] is None
+
+
+def test_the_likeliest_classes_are_named_beside_the_answer(
+    run: Run, calibrated: Path, images: Path
+) -> None:
+    result = run(
+        "explain", calibrated, images / "one" / "0.png", "--guarantee", "0.9", "--top", "3"
+    )
+    assert result.stdout.splitlines()[-1].startswith("Likeliest: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--guarantee", "0.99"), "needs at least 99 calibration samples, got 20"),
+        (("--guarantee", "1"), "a guarantee has to be a share between 0 and 1"),
+        (("--guarantee", "0.9", "--rule", "hard"), "say --rule soft"),
+    ],
+)
+def test_a_guarantee_that_cannot_be_given_is_refused(
+    arguments: tuple[str, ...], said: str, run: Run, calibrated: Path, images: Path
+) -> None:
+    result = run("explain", calibrated, images / "one", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert is_one_sentence(result.stderr)
+
+
+def test_a_model_of_the_hard_rule_stops_if_told_to_be_soft(
+    run: Run, calibrated: Path, images: Path
+) -> None:
+    model = NBDT.from_pretrained(calibrated)
+    model.rule = "hard"
+    model.save_pretrained(calibrated)
+    asked = ("explain", calibrated, images / "one", "--guarantee", "0.9")
+    assert "say --rule soft" in run(*asked).stderr
+    assert run(*asked, "--rule", "soft").exit_code == 0
+
+
+def test_without_a_calibration_it_says_what_to_run(run: Run, model: Path, images: Path) -> None:
+    result = run("explain", model, images / "one", "--guarantee", "0.9")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"nbdt calibrate {model} DATA" in result.stderr
+    assert is_one_sentence(result.stderr)
+
+
+def test_a_page_shows_the_images_that_could_be_read(
+    run: Run, model: Path, images: Path, tmp_path: Path
+) -> None:
+    result = run("explain", model, images / "zero", "gone.png", "--html", "page.html")
+    assert (result.exit_code, result.stderr.count("note: wrote page.html.")) == (1, 1)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 2
+    assert all(str(images / "zero" / name) in page for name in ("0.png", "1.png"))
+    assert "gone.png" not in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nbdt.explain import Explanation
+from nbdt.explain.explanation import promise
 from nbdt.explain.percent import percent
 from nbdt.view.folding import Folding
 from nbdt.view.labels import clean, shorten, text_width, wrap
@@ -69,8 +70,7 @@ def sentences(explanation: Explanation) -> Iterator[str]:
     else:
         yield "The network agrees." if explanation.agrees else f"The network says {network}."
     if explanation.guarantee is not None:
-        share = f"{100 * explanation.guarantee:.4g} %"
-        yield f"Answers given this way hold the true class at least {share} of the time."
+        yield promise(explanation.guarantee)
     rival = f"{clean(explanation.runner_up_name)} ({percent(explanation.runner_up_probability)})"
     yield f"Runner-up: {rival}; the two part at {clean(explanation.parts_at_name)}."
 

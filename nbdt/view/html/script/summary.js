@@ -30,8 +30,9 @@ function summaryOf(state, actions) {
           said.agrees ? "The network agrees. "
             : ["The network by itself says ",
               node(said.network_prediction, said.network_prediction_name), ". "],
-          said.guarantee !== null && "Answers given this way hold the true class at least "
-            + `${+(100 * said.guarantee).toPrecision(4)} % of the time.`),
+          said.guarantee !== null && "At least "
+            + `${+(100 * said.guarantee).toPrecision(4)} % of such answers hold the true class, on `
+            + "average, if samples are drawn like those of calibration."),
         make("p", {}, "Runner-up: ", node(said.runner_up, said.runner_up_name),
           ` (${percent(said.runner_up_probability)}); the two part at `,
           node(said.parts_at, said.parts_at_name), "."),

@@ -1,0 +1,85 @@
+"""`nbdt calibrate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from torch import Tensor
+
+from nbdt.cli.models import ModelArgument, load_model
+from nbdt.cli.options import JsonOption
+from nbdt.cli.output import progress, say, say_json
+from nbdt.data import LabelledImages, load_dataset
+from nbdt.selective import Calibration, SelectiveNBDT
+from nbdt.selective.folder import CALIBRATION, write_calibration
+from nbdt.selective.samples import Inputs, labelled_batches
+
+BATCH = 32
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: nbdt calibrate my-model held-out --guarantee 0.9")
+def calibrate(
+    model: ModelArgument,
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder with a subfolder of images a class, or a data set's name, of which the "
+            "test images are taken. They must have had no part in training.",
+        ),
+    ],
+    guarantee: Annotated[
+        float,
+        typer.Option(
+            "--guarantee", metavar="SHARE", help="What has to be possible with these images."
+        ),
+    ] = 0.95,
+    json: JsonOption = False,
+) -> None:
+    """Find out when a model is unsure, so that explain can stop there.
+
+    What is found is saved in the model's folder and serves any guarantee for which there are
+    images enough: 1 / (1 - guarantee) - 1 of them.
+    """
+    network, preprocessing = load_model(model)
+    network.rule = "soft"  # whatever rule the model has, this is how answers climb
+    selective = SelectiveNBDT(network, guarantee)
+    dataset = load_dataset(data, classes=network.classes).with_preprocessing(preprocessing)
+    with progress("Calibrating", len(dataset)) as advance:
+        calibration = selective.calibrate(_batches(dataset, advance)).calibration
+    assert calibration is not None
+    write_calibration(model, calibration)
+    path = str(Path(model, CALIBRATION))
+    if json:
+        found = _document(calibration, selective)
+        say_json({"model": model, "data": data, "output": path, **found})
+        return
+    say(f"Wrote {path}: {calibration.wrong:,} of {calibration.samples:,} predictions are wrong.")
+    say(str(selective))
+    say(f"Go on with: nbdt explain {model} IMAGE … --guarantee {guarantee:g}")
+
+
+def _batches(
+    dataset: LabelledImages, advance: Callable[[], None]
+) -> Iterator[tuple[Inputs, Tensor]]:
+    for inputs, labels in labelled_batches(dataset, BATCH):
+        yield inputs, labels
+        for _ in labels:
+            advance()
+
+
+def _document(calibration: Calibration, selective: SelectiveNBDT) -> dict[str, Any]:
+    (threshold,) = selective.thresholds.values()
+    return {
+        "samples": calibration.samples,
+        "wrong": calibration.wrong,
+        "fingerprint": calibration.fingerprint,
+        "guarantee": selective.guarantee,
+        # JSON has no −∞; every probability is above 0, too.
+        "threshold": max(threshold, 0.0),
+    }

@@ -1,0 +1,36 @@
+"""Stopping when unsure: "animal" rather than a wrong "cat", with a guarantee.
+
+    selective = SelectiveNBDT(model, guarantee=0.95).calibrate(held_out)
+    selective.predict(images)                  # a node each, and 95 % of them hold the true class
+
+`SelectiveNBDT` does it for a model, and `nbdt.selective.functional` has the definitions and the
+proof; `is_valid`, `information_kept` and `curve` measure what it is worth, also against
+`nbdt.selective.conformal`.
+"""
+
+from nbdt.selective.calibration import Calibration
+from nbdt.selective.folder import read_calibration
+from nbdt.selective.functional import (
+    above_rounding,
+    calibration_scores,
+    stop,
+    superclass,
+    threshold,
+)
+from nbdt.selective.measures import Curve, curve, information_kept, is_valid
+from nbdt.selective.model import SelectiveNBDT
+
+__all__ = [
+    "Calibration",
+    "Curve",
+    "SelectiveNBDT",
+    "above_rounding",
+    "calibration_scores",
+    "curve",
+    "information_kept",
+    "is_valid",
+    "read_calibration",
+    "stop",
+    "superclass",
+    "threshold",
+]

@@ -1,0 +1,165 @@
+"""The nodes that may be answered: the likeliest class of a sample and the nodes above it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import pad
+
+from nbdt.errors import InputError
+from nbdt.rules import TreeLayout
+
+# How far from 1 the sum of a row's probabilities may be.
+_TOLERANCE = 0.01
+
+
+class Candidates:
+    """For each row of log-probabilities, the way up from its likeliest class.
+
+    Everything is on the CPU and in float64, so that the same log-probabilities give the same
+    answers on every device.
+
+    Args:
+        log_probs: the soft log-probability of every class, as a model gives it.
+        layout: the tree.
+
+    Attributes:
+        leaf: the likeliest class ŷ of each row; of equals, the first.
+
+    Raises:
+        InputError: these are no log-probabilities of the tree's classes.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> candidates = Candidates(torch.tensor([[0.5, 0.25, 0.25]]).log(), layout)
+        >>> candidates.leaf, candidates.probability(torch.tensor([3]))
+        (tensor([0]), tensor([0.7500], dtype=torch.float64))
+    """
+
+    leaf: Int[Tensor, " batch"]
+
+    def __init__(self, log_probs: Float[Tensor, "batch classes"], layout: TreeLayout) -> None:
+        check_log_probs(log_probs, layout)
+        self.layout = layout
+        self.root = layout.num_nodes - 1
+        self.leaf = log_probs.detach().cpu().argmax(dim=-1)
+        self.shares = log_probs.detach().cpu().double().exp()
+        ordered = self.shares.index_select(-1, layout.leaf_order.cpu())
+        self._before = pad(ordered.cumsum(-1), (1, 0))
+        self._after = pad(ordered.flip(-1).cumsum(-1).flip(-1), (0, 1))
+        if not ((self._after[:, 0] - 1).abs() <= _TOLERANCE).all():
+            raise InputError(
+                "log_probs have to be log-probabilities, whose exp() sums to 1 in every row; for "
+                "logits call the model or log_softmax."
+            )
+        self._start, self._stop = layout.leaf_start.cpu(), layout.leaf_stop.cpu()
+        self._parent = layout.jumps[0].cpu()
+
+    def probability(self, node: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """The p of one node a row: 1 less what lies outside it.
+
+        Outside are the classes before and after those of the node, as the tree is drawn. Both
+        are sums of positive numbers from one end, which never fall on the way down; so p never
+        rises, to the last bit. And where p is close to 1, 1 − p is precise.
+        """
+        before = self._before.gather(1, self._start[node].unsqueeze(1))
+        after = self._after.gather(1, self._stop[node].unsqueeze(1))
+        return 1 - (before + after).squeeze(1)
+
+    def holds(
+        self, node: Int[Tensor, " batch"], leaf: Int[Tensor, " batch"]
+    ) -> Bool[Tensor, " batch"]:
+        """Whether each row's node is the leaf or has it under it."""
+        place = self._start[leaf]
+        return (self._start[node] <= place) & (place < self._stop[node])
+
+    def above(self, node: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """Each row's node one step up; the root stays."""
+        return self._parent[node]
+
+    def highest(self, wanted: Callable[[Tensor], Tensor]) -> Int[Tensor, " batch"]:
+        """Climbs from the likeliest class as long as the next node is wanted.
+
+        O(log depth) steps, as whole stretches are tried first: so what is wanted has to be wanted
+        of all candidates below, too.
+
+        Args:
+            wanted: tells of one node a row whether it is wanted.
+        """
+        node = self.leaf
+        for jump in reversed(self.layout.jumps.cpu().unbind()):
+            above = jump[node]
+            node = torch.where(wanted(above), above, node)
+        return node
+
+    def lowest(self, wanted: Callable[[Tensor], Tensor]) -> Int[Tensor, " batch"]:
+        """The deepest candidate that is wanted, at last the root.
+
+        Args:
+            wanted: tells of one node a row whether it is wanted; where it is, all above have to be.
+        """
+
+        def unwanted(node: Tensor) -> Tensor:
+            return ~wanted(node) & (node != self.root)
+
+        return torch.where(unwanted(self.leaf), self.above(self.highest(unwanted)), self.leaf)
+
+
+def checked_labels(labels: Any, batch: int, layout: TreeLayout) -> Int[Tensor, " batch"]:
+    """The labels on the CPU.
+
+    Raises:
+        InputError: they are not `batch` whole numbers, each of them a class.
+    """
+    return _checked_ids("labels", labels, batch, layout.num_classes, "classes")
+
+
+def checked_answers(answers: Any, layout: TreeLayout) -> Int[Tensor, " batch"]:
+    """The answers on the CPU.
+
+    Raises:
+        InputError: they are not whole numbers in a row, each of them a node.
+    """
+    batch = len(answers) if isinstance(answers, Tensor) and answers.ndim else 1
+    return _checked_ids("answers", answers, batch, layout.num_nodes, "nodes")
+
+
+def check_log_probs(log_probs: Any, layout: Any) -> None:
+    """Refuses what is no tensor with a row a sample and a column a class of the tree.
+
+    Raises:
+        InputError: it is none, or `layout` no TreeLayout.
+    """
+    if not isinstance(layout, TreeLayout):
+        raise InputError(f"layout has to be a TreeLayout, got {type(layout).__name__}.")
+    rows = isinstance(log_probs, Tensor) and log_probs.is_floating_point() and log_probs.ndim == 2
+    if not rows or log_probs.shape[1] != layout.num_classes:
+        raise InputError(
+            "log_probs have to be a tensor of floating-point numbers of shape (batch, "
+            f"{layout.num_classes}), got {described(log_probs)}."
+        )
+
+
+def _checked_ids(name: str, ids: Any, count: int, limit: int, called: str) -> Int[Tensor, " batch"]:
+    whole = isinstance(ids, Tensor) and not (ids.is_floating_point() or ids.is_complex())
+    if not whole or ids.dtype == torch.bool or ids.shape != (count,):
+        raise InputError(
+            f"{name} have to be a tensor of {count} whole numbers, got {described(ids)}."
+        )
+    checked: Tensor = ids.cpu().long()
+    wrong = checked[(checked < 0) | (checked >= limit)]
+    if len(wrong):
+        raise InputError(f"{name} have to be {called}, 0 to {limit - 1}; got {int(wrong[0])}.")
+    return checked
+
+
+def described(value: object) -> str:
+    """What an error says of a value it refuses."""
+    if isinstance(value, Tensor):
+        return f"{value.dtype} of shape {tuple(value.shape)}"
+    return f"an object of type {type(value).__name__}"

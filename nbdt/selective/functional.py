@@ -1,0 +1,184 @@
+"""Stopping when unsure, as pure functions on log-probabilities.
+
+For a sample (x, y) with the likeliest class ŷ, the candidates are ŷ and the nodes above it, and
+p(v) is the sum of the probabilities of the classes under v.
+
+- The *calibration score* is S = p(the child of lca(ŷ, y) towards ŷ), and −∞ if ŷ = y.
+- The *threshold* t for a guarantee 1 − α is the ⌈(n + 1)(1 − α)⌉-th smallest of n scores.
+- The *answer* is the deepest candidate with p > t; the root always qualifies.
+
+An answer misses y only if it lies at the child that S is of, or below it, and so only if S > t.
+Where the scores of the calibration samples and of the test sample are exchangeable, S > t happens
+with a probability of at most α, whatever the network, the tree and n: split conformal prediction
+(Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005; Angelopoulos and
+Bates, arXiv 2107.07511, section 1), climbing as in Goren, Galil and El-Yaniv, "Hierarchical
+Selective Classification", NeurIPS 2024.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nbdt.errors import InputError
+from nbdt.rules import TreeLayout
+from nbdt.selective.candidates import Candidates, checked_labels, described
+
+ROUNDING = 1e-4
+"""How far apart, in nats, two float32 log-probabilities of one class and sample may be."""
+
+
+def calibration_scores(
+    log_probs: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"], layout: TreeLayout
+) -> Float[Tensor, " batch"]:
+    """S = p(the child of lca(ŷ, y) towards ŷ) of each sample, −∞ where ŷ = y; in float64.
+
+    Args:
+        log_probs: the soft log-probability of every class, as a model gives it.
+        labels: the true classes.
+        layout: the tree.
+
+    Raises:
+        InputError: these are no log-probabilities, or no labels, of the tree's classes.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> log_probs = torch.tensor([[0.6, 0.3, 0.1]]).log().expand(3, 3)
+        >>> calibration_scores(log_probs, torch.tensor([0, 1, 2]), layout)
+        tensor([  -inf, 0.6000, 0.9000], dtype=torch.float64)
+    """
+    candidates = Candidates(log_probs, layout)
+    true = checked_labels(labels, len(log_probs), layout)
+    towards = candidates.highest(lambda node: ~candidates.holds(node, true))
+    scores = candidates.probability(towards)
+    return scores.masked_fill(candidates.leaf == true, -math.inf).to(log_probs.device)
+
+
+def threshold(scores: Float[Tensor, " samples"], guarantee: float) -> float:
+    """The ⌈(n + 1) · guarantee⌉-th smallest of n calibration scores.
+
+    The guarantee is taken as it is written in decimals: 0.95 is 19/20.
+
+    Args:
+        scores: as `calibration_scores` gives them.
+        guarantee: 1 − α, between 0 and 1.
+
+    Raises:
+        InputError: there are less than 1/α − 1 scores, they are no row of numbers, or `guarantee`
+            is out of range.
+
+    Example:
+        >>> scores = torch.arange(1.0, 20.0)  # 1 to 19
+        >>> threshold(scores, 0.9), threshold(scores, 0.95)
+        (18.0, 19.0)
+        >>> threshold(scores, 0.99)
+        Traceback (most recent call last):
+        nbdt.errors.InputError: a guarantee of 0.99 needs at least 99 calibration samples, got 19...
+    """
+    share = Fraction(str(checked_guarantee(guarantee)))
+    if not isinstance(scores, Tensor) or scores.ndim != 1 or bool(scores.isnan().any()):
+        raise InputError(
+            f"scores have to be a tensor of numbers in a row, got {described(scores)}."
+        )
+    samples = len(scores)
+    rank = math.ceil((samples + 1) * share)
+    if rank > samples:
+        least = math.ceil(share / (1 - share))
+        raise InputError(
+            f"a guarantee of {guarantee} needs at least {least:,} calibration samples, got "
+            f"{samples:,}; give more, or ask for less."
+        )
+    return float(scores.kthvalue(rank).values)
+
+
+def above_rounding(t: float) -> float:
+    """The threshold, raised by what rounding may add to a p that equals it.
+
+    A sample is rounded otherwise in another batch or on another machine, and one that would
+    stop at the threshold must not slip past it. Log-probabilities that differ by up to `ROUNDING`
+    nats change 1 − p by a factor of at least exp(−`ROUNDING`), so a sample with S ≤ t stays at
+    or below the raised threshold. It costs the answers whose 1 − p is within 0.01 % of 1 − t. One
+    thing is left to chance: two likeliest classes that tie to within rounding may change places.
+
+    Example:
+        >>> above_rounding(0.9), above_rounding(-math.inf)
+        (0.90001..., -inf)
+    """
+    # The last bits make up for the rounding of 1 − p itself, where p is next to 1.
+    return t if math.isinf(t) else t + ROUNDING * (1 - t) + 4 * sys.float_info.epsilon
+
+
+def stop(
+    log_probs: Float[Tensor, "batch classes"],
+    layout: TreeLayout,
+    t: float | Float[Tensor, " batch"],
+) -> Int[Tensor, " batch"]:
+    """The deepest candidate with p > t of each sample: ŷ, a node above it, or at last the root.
+
+    Args:
+        log_probs: the soft log-probability of every class, as a model gives it.
+        layout: the tree.
+        t: the threshold, one for all or one a sample.
+
+    Returns:
+        Ids of nodes.
+
+    Raises:
+        InputError: these are no log-probabilities of the tree's classes, or no such thresholds.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> log_probs = torch.tensor([[0.6, 0.3, 0.1]]).log().expand(3, 3)
+        >>> stop(log_probs, layout, torch.tensor([0.5, 0.7, 0.95]))  # cat, node 3, the root
+        tensor([0, 3, 4])
+    """
+    candidates = Candidates(log_probs, layout)
+    least = torch.as_tensor(t, dtype=torch.float64).cpu()
+    if least.shape not in ((), candidates.leaf.shape):
+        raise InputError(f"t has to be one number, or one a sample; got {described(least)}.")
+    answers = candidates.lowest(lambda node: candidates.probability(node) > least)
+    return answers.to(log_probs.device)
+
+
+def superclass(
+    log_probs: Float[Tensor, "batch classes"], layout: TreeLayout
+) -> Int[Tensor, " batch"]:
+    """The child of the root above each sample's likeliest class; it may be that class itself.
+
+    Args:
+        log_probs: the soft log-probability of every class, as a model gives it.
+        layout: the tree.
+
+    Raises:
+        InputError: these are no log-probabilities of the tree's classes.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> superclass(torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]]).log(), layout)
+        tensor([3, 2])
+    """
+    candidates = Candidates(log_probs, layout)
+    return candidates.highest(lambda node: node != candidates.root).to(log_probs.device)
+
+
+def checked_guarantee(guarantee: Any) -> float:
+    """The guarantee as a float.
+
+    Raises:
+        InputError: it is no number between 0 and 1.
+    """
+    if not isinstance(guarantee, float | np.floating) or not 0 < guarantee < 1:
+        raise InputError(
+            f"a guarantee has to be a share between 0 and 1, such as 0.95; got {guarantee!r:.80}."
+        )
+    return float(guarantee)

@@ -1,0 +1,344 @@
+"""`SelectiveNBDT`: a tree that answers "animal" rather than a wrong "cat"."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nbdt.errors import InputError
+from nbdt.explain import Explanation, explain_logits
+from nbdt.explain.build import unmasked_rows
+from nbdt.hierarchy.text import one_line
+from nbdt.model import NBDT
+from nbdt.modes import evaluating
+from nbdt.rules import soft_log_probs
+from nbdt.selective.calibration import Calibration
+from nbdt.selective.candidates import checked_labels
+from nbdt.selective.folder import read_calibration, write_calibration
+from nbdt.selective.functional import (
+    above_rounding,
+    calibration_scores,
+    checked_guarantee,
+    stop,
+    superclass,
+    threshold,
+)
+from nbdt.selective.samples import Fingerprint, Inputs, Samples, labelled_batches, raw_bytes
+
+
+class SelectiveNBDT:
+    """A model that stops at an inner node where it is unsure, with a guarantee.
+
+    Once calibrated, an answer is the deepest node, among the likeliest class and those above it,
+    with a probability above a threshold. Then **at least a share `guarantee` of answers hold the
+    true class, on average over calibration samples and samples to predict**, for any network and
+    tree and from any number of samples that is enough; `nbdt.selective.functional` has the proof.
+    It assumes two things:
+
+    - the samples to predict are drawn like those of calibration (they are exchangeable): the same
+      source, the same preprocessing, independent of each other;
+    - the calibration samples had no part in training the network, nor in choosing its tree or its
+      temperature.
+
+    It says nothing of a single class or sample. Calibrated anew with other samples, the share is
+    another; with n of them it varies by about √(α(1 − α)/n). After its weights were changed a model
+    has to be calibrated again, and it has to be run in the precision that it was calibrated in.
+
+    Args:
+        model: the model, whose rule has to be "soft".
+        guarantee: 1 − α, the least share of answers that hold the true class, between 0 and 1.
+        per_superclass: whether each child of the root has a threshold of its own; the guarantee
+            then holds among the samples that are predicted under each. Every one of them needs
+            enough samples.
+        calibration: what `calibrate` found, or `read_calibration` read, for this model.
+
+    Attributes:
+        calibration: what the calibration samples said; None before `calibrate`.
+        thresholds: the threshold for predictions under each of these nodes: the root, or its
+            children. −∞ where every likeliest class is sure enough. Each is raised by what
+            rounding may add; see `nbdt.selective.above_rounding`.
+        sizes: how many calibration samples each threshold comes from.
+
+    Raises:
+        InputError: the model's rule is "hard", `guarantee` is out of range, or the calibration is
+            of another model or too small for it.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> held_out = [(torch.tensor([1.0, 0.9 - i / 9, -2]), i % 2) for i in range(9)]
+        >>> model = SelectiveNBDT(NBDT(nn.Identity(), tree), guarantee=0.9).calibrate(held_out)
+        >>> model.predict(torch.tensor([[1.0, 0.9, -2], [3.0, 0, 0]]))  # animal, cat
+        tensor([3, 0])
+        >>> print(model)
+        At least 90 % of answers hold the true class: on average, if samples are drawn like the
+        9 of calibration, and those had no part in training.
+        Answers are the deepest nodes with a probability above 0.6824.
+        >>> print(model.explain(torch.tensor([[1.0, 0.9, -2]]))[0].answer_name)
+        animal
+    """
+
+    def __init__(
+        self,
+        model: NBDT,
+        guarantee: float = 0.95,
+        *,
+        per_superclass: bool = False,
+        calibration: Calibration | None = None,
+    ) -> None:
+        if not isinstance(model, NBDT):
+            raise InputError(f"model has to be an NBDT, got {type(model).__name__}.")
+        self.model = model
+        self.guarantee = checked_guarantee(guarantee)
+        self.per_superclass = per_superclass
+        self.calibration: Calibration | None = None
+        self.thresholds: Mapping[int, float] = MappingProxyType({})
+        self.sizes: Mapping[int, int] = MappingProxyType({})
+        self._check_rule()
+        if calibration is not None:
+            self._use(calibration)
+
+    def calibrate(self, data: Samples, *, batch_size: int = 64) -> SelectiveNBDT:
+        """Finds the thresholds; what an earlier calibration found is forgotten.
+
+        Args:
+            data: labelled samples that had no part in training: a data set of (input, label), or
+                a loader of them in batches. They are moved to the model's device.
+            batch_size: how many samples of a data set are answered at a time.
+
+        Returns:
+            Itself.
+
+        Raises:
+            InputError: there are fewer samples than the guarantee needs, 1/α − 1 (under each
+                child of the root, if it is to hold there); or they are not valid.
+        """
+        self._check_rule()
+        layout = self.model.layout
+        fingerprint = Fingerprint()
+        scores, predicted = [torch.empty(0)], [torch.empty(0, dtype=torch.long)]
+        for inputs, labels in labelled_batches(data, batch_size):
+            log_probs = self._log_probs(self._logits(self._moved(inputs)))
+            labels = checked_labels(labels, len(log_probs), layout)
+            scores.append(calibration_scores(log_probs, labels, layout).cpu())
+            predicted.append(superclass(log_probs, layout).cpu())
+            fingerprint.add(inputs, labels)
+        tree = self.model.hierarchy
+        self._use(
+            Calibration.of(
+                torch.cat(scores),
+                torch.cat(predicted),
+                tree.children(tree.root),
+                self.model.score,
+                fingerprint.digest(),
+            )
+        )
+        return self
+
+    def predict(self, x: Inputs) -> Int[Tensor, " batch"]:
+        """The node answered for each sample: its likeliest class, or a node above it.
+
+        Args:
+            x: a batch as the network takes it.
+
+        Raises:
+            InputError: the model was not calibrated, or the logits of a sample hold NaN or +inf,
+                or are all −inf.
+        """
+        return self._answers(self._log_probs(self._logits(x)))
+
+    def explain(self, x: Inputs) -> list[Explanation]:
+        """Each sample's answer, with the decisions on the way to the likeliest class.
+
+        Each explanation's `stopped_at` is the node answered, None where that is the class; its
+        `guarantee` is that of this model.
+
+        Args:
+            x: a batch as the network takes it.
+
+        Raises:
+            InputError: as in `predict`.
+        """
+        logits = self._logits(x)
+        answers = self._answers(self._log_probs(logits)).tolist()
+        explanations = explain_logits(
+            logits, self.model.layout, score=self.model.score, geometry=self.model.geometry()
+        )
+        return [
+            replace(
+                explanation,
+                stopped_at=None if answer == explanation.prediction else answer,
+                guarantee=self.guarantee,
+            )
+            for explanation, answer in zip(explanations, answers, strict=True)
+        ]
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the model to a folder, and its calibration with it; see `nbdt.pretrained`.
+
+        Args:
+            folder: a new or empty folder, or that of a model, which is replaced.
+
+        Raises:
+            InputError: the model was not calibrated, or changed since, or as in
+                `NBDT.save_pretrained`.
+
+        Example:
+            >>> import tempfile
+            >>> from nbdt.hierarchy import Hierarchy
+            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+            >>> held_out = [(torch.rand(4), i % 3) for i in range(30)]
+            >>> model = SelectiveNBDT(NBDT(nn.Linear(4, 3), tree)).calibrate(held_out)
+            >>> folder = tempfile.mkdtemp()
+            >>> model.save_pretrained(folder)
+            >>> again = SelectiveNBDT.from_pretrained(folder, network=nn.Linear(4, 3))
+            >>> again.thresholds == model.thresholds
+            True
+        """
+        calibration = self._valid_calibration()
+        if _digest(self.model) != self._weights:
+            raise InputError("the model's weights changed; calibrate it again.")
+        self.model.save_pretrained(folder)
+        write_calibration(folder, calibration)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | os.PathLike[str],
+        guarantee: float = 0.95,
+        *,
+        per_superclass: bool = False,
+        network: nn.Module | None = None,
+    ) -> SelectiveNBDT:
+        """Loads a model and its calibration, which may serve any guarantee that it is enough for.
+
+        Args:
+            folder: the model's folder.
+            guarantee: as for the class.
+            per_superclass: as for the class.
+            network: as in `NBDT.from_pretrained`.
+
+        Raises:
+            NotFoundError: there is no such folder, it holds no model, or that is not calibrated.
+            FormatError: a file is not valid, or the model was changed after its calibration.
+            InputError: as for the class, or the folder does not say how to build the network.
+        """
+        model = NBDT.from_pretrained(folder, network)
+        calibration = read_calibration(folder)
+        return cls(model, guarantee, per_superclass=per_superclass, calibration=calibration)
+
+    def __str__(self) -> str:
+        if self.calibration is None:
+            return f"Not calibrated yet for a guarantee of {self.guarantee}."
+        lines = [
+            f"At least {100 * self.guarantee:.6g} % of answers hold the true class: on average, if "
+            f"samples are drawn like the {self.calibration.samples:,} of calibration, and those "
+            "had no part in training."
+        ]
+        for node, t in self.thresholds.items():
+            under = f" under {self._name(node)}" if self.per_superclass else ""
+            lines.append(f"Answers{under} are {_told(t)}.")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        samples = self.calibration.samples if self.calibration else "no"
+        return f"SelectiveNBDT(guarantee={self.guarantee}, {samples} calibration samples)"
+
+    # ── parts ─────────────────────────────────────────────────────────────────────────────────
+
+    def _use(self, calibration: Calibration) -> None:
+        """Takes over a calibration, if it is of this model and enough for the guarantee."""
+        tree = self.model.hierarchy
+        nodes = tuple(part.node for part in calibration.superclasses)
+        if nodes != tree.children(tree.root) or calibration.score != self.model.score:
+            raise InputError("the calibration is of a model with another tree or score.")
+        scores = {tree.root: calibration.scores}
+        if self.per_superclass:
+            scores = {part.node: part.scores for part in calibration.superclasses}
+        thresholds = {}
+        for node, own in scores.items():
+            try:
+                thresholds[node] = above_rounding(threshold(own, self.guarantee))
+            except InputError as error:
+                under = f"under {self._name(node)}: " if self.per_superclass else ""
+                raise InputError(f"{under}{error}") from None
+        self.calibration, self._tree, self._weights = calibration, tree, _digest(self.model)
+        self.thresholds = MappingProxyType(thresholds)
+        self.sizes = MappingProxyType({node: len(own) for node, own in scores.items()})
+
+    def _valid_calibration(self) -> Calibration:
+        """The calibration, if there is one and the model's tree and score are those of it."""
+        if self.calibration is None:
+            raise InputError(
+                "this model was not calibrated; call calibrate(data) with labelled samples that "
+                "had no part in its training."
+            )
+        if (self.model.hierarchy, self.model.score) != (self._tree, self.calibration.score):
+            raise InputError("the model's tree or score changed; calibrate it again.")
+        return self.calibration
+
+    def _answers(self, log_probs: Tensor) -> Tensor:
+        self._valid_calibration()
+        layout = self.model.layout
+        if not self.per_superclass:
+            return stop(log_probs, layout, self.thresholds[layout.hierarchy.root])
+        by_node = torch.full((layout.num_nodes,), math.inf, dtype=torch.float64)
+        by_node[list(self.thresholds)] = torch.tensor(
+            [*self.thresholds.values()], dtype=torch.float64
+        )
+        return stop(log_probs, layout, by_node[superclass(log_probs, layout).cpu()])
+
+    def _logits(self, x: Inputs) -> Float[Tensor, "batch classes"]:
+        self._check_rule()
+        with evaluating(self.model):
+            logits = self.model.logits(x)
+        unmasked_rows(logits, self.model.hierarchy.num_classes)  # refuses NaN, which has no class
+        return logits
+
+    def _log_probs(self, logits: Tensor) -> Float[Tensor, "batch classes"]:
+        return soft_log_probs(logits, self.model.layout, self.model.score)
+
+    def _moved(self, inputs: Inputs) -> Inputs:
+        """The inputs on the model's device, where it has one."""
+        device = next((tensor.device for tensor in self.model.parameters()), None)
+        if isinstance(inputs, Tensor):
+            return inputs.to(device)
+        return {
+            name: value.to(device) if isinstance(value, Tensor) else value
+            for name, value in inputs.items()
+        }
+
+    def _check_rule(self) -> None:
+        if self.model.rule != "soft":
+            raise InputError(
+                "stopping when unsure climbs from the likeliest class, as the soft rule finds it, "
+                f"but the model's rule is {self.model.rule!r}; set model.rule = 'soft'."
+            )
+
+    def _name(self, node: int) -> str:
+        return one_line(self.model.hierarchy.name(node))
+
+
+def _digest(model: NBDT) -> str:
+    """The SHA-256 of all weights."""
+    found = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        if isinstance(tensor, Tensor):
+            found.update(raw_bytes(tensor))
+    return found.hexdigest()
+
+
+def _told(t: float) -> str:
+    if t < 0:
+        return "the likeliest classes, all sure enough"
+    if t >= 1:
+        return "always the root, as the model is certain of wrong classes"
+    return f"the deepest nodes with a probability above {t:.{4 if t < 0.999 else 10}f}"
