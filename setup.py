@@ -70,7 +70,14 @@ setup(
     packages=[*find_packages(include=["nbdt", "nbdt.*"]), "nbdt.hierarchies", "nbdt.server"],
     package_dir={"nbdt": "nbdt", "nbdt.hierarchies": "hierarchies", "nbdt.server": "server"},
     package_data={
-        "nbdt": ["py.typed", "explain/*.json", "view/html/*.css", "view/html/script/*.js"],
+        "nbdt": [
+            "py.typed",
+            "explain/*.json",
+            "report/*.css",
+            "view/html/*.css",
+            "view/html/script/*.js",
+        ],
+        "nbdt.server": ["web/*"],
         "nbdt.hierarchies": ["*/*.json", "*/*.csv", "*.md", "LICENSE-*"],
     },
     install_requires=[

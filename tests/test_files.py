@@ -8,7 +8,16 @@ import pytest
 
 from nbdt import files
 from nbdt.errors import FormatError, InputError
-from nbdt.files import blaming, is_file, read_json, read_text, replacing, write_json, write_text
+from nbdt.files import (
+    blaming,
+    is_file,
+    read_json,
+    read_text,
+    replacing,
+    replacing_path,
+    write_json,
+    write_text,
+)
 
 
 def test_long_files_are_refused_before_they_are_read(
@@ -83,3 +92,89 @@ def test_only_ordinary_files_are_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     found = ("file", "link", "pipe", "nothing", "", "x" * 5000, "\0")
     assert [name for name in found if is_file(tmp_path / name)] == ["file", "link"]
+
+
+# ── writers that want a path ──────────────────────────────────────────────────────────────────
+
+
+def test_a_path_to_write_to_takes_the_place_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "some.txt"
+    path.write_text("before")
+    with replacing_path(path) as aside:
+        assert aside.parent == tmp_path
+        assert not aside.exists()
+        aside.write_text("after")
+        assert path.read_text() == "before"
+    assert path.read_text() == "after"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_keeps_pointing_to_its_file(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    target = tmp_path / "there" / "file"
+    target.write_text("before")
+    (tmp_path / "link").symlink_to(target)
+    with replacing_path(tmp_path / "link") as aside:
+        aside.write_text("after")
+    assert (tmp_path / "link").is_symlink()
+    assert target.read_text() == "after"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
+def test_whatever_ends_the_writer_leaves_the_file_as_it_was(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "some.txt"
+    path.write_text("before")
+
+    def write() -> None:
+        with replacing_path(path) as aside:
+            aside.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write()
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_writer_that_makes_no_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "some.txt"
+    path.write_text("before")
+    with pytest.raises(InputError, match="cannot be written: No such file"), replacing_path(path):
+        pass
+    assert path.read_text() == "before"
+
+
+@pytest.mark.parametrize("broken", ["os.fsync", "pathlib.Path.replace"])
+def test_a_full_disk_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    path = tmp_path / "some.txt"
+    path.write_text("before")
+    monkeypatch.setattr(broken, full)
+    with pytest.raises(InputError, match=r"some\.txt: cannot be written: No space left on device"):
+        write_text(path, "after")
+    monkeypatch.undo()
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bytes_are_on_the_disk_before_the_file_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "some.txt"
+    path.write_text("before")
+    flushed: list[tuple[bytes, str]] = []
+
+    def noted(number: int) -> None:
+        (aside,) = (other for other in tmp_path.iterdir() if other != path)
+        flushed.append((aside.read_bytes(), path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_text(path, "after")
+    assert flushed == [(b"after", "before")]
+    assert path.read_text() == "after"

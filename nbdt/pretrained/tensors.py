@@ -20,7 +20,8 @@ def save_tensors(network: nn.Module, path: Path) -> None:
     """Writes the network's state dict; tensors with several names (tied weights) once.
 
     Raises:
-        InputError: the state dict holds something that is not an ordinary tensor with values.
+        InputError: the state dict holds something that is not an ordinary tensor with values, or
+            the file cannot be written.
 
     Example:
         >>> import tempfile
@@ -51,7 +52,10 @@ def save_tensors(network: nn.Module, path: Path) -> None:
     # safetensors makes files that only their owner can read; this one is to be like any other.
     path.touch()
     mode = path.stat().st_mode
-    save_file(tensors, path, metadata={"format": "pt"})
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        raise InputError(f"{path.name} cannot be written: {error}.") from None
     path.chmod(mode)
 
 

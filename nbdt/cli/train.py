@@ -1,0 +1,354 @@
+"""`nbdt train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from torch.utils.data import DataLoader
+
+from nbdt.builders import Builder
+from nbdt.cli.inputs import is_model, read_tree
+from nbdt.cli.options import JsonOption, given
+from nbdt.cli.output import note, say, say_json, working
+from nbdt.data import LabelledImages, check_classes, describe_datasets, load_dataset
+from nbdt.errors import InputError, NotFoundError
+from nbdt.evaluation import AccuracyTable, accuracy_by_rule
+from nbdt.heads import induce
+from nbdt.losses import Ramp
+from nbdt.model import NBDT
+from nbdt.modes import evaluating
+from nbdt.training import EpochRecord, TrainingConfig, fit, started_by_torchrun
+from nbdt.training.folder import LAST
+from nbdt.training.inputs import moved
+from nbdt.training.processes import Processes
+from nbdt.training.retree import retree
+from nbdt.untrusted import parsed_json
+
+# Those that have an option of their own; all others are set by --set.
+_OWN = ("epochs", "batch_size", "loss", "tree_weight", "learning_rate", "head_only", "seed")
+OTHERS = [name for name in TrainingConfig.__dataclass_fields__ if name not in _OWN]
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Examples: nbdt train my-model cifar10 --epochs 3 -o tuned\n\n"
+    "nbdt train nbdt:lenet fashion_mnist --loss cross-entropy --learning-rate 0.05 -o start\n\n"
+    "torchrun --nproc-per-node 4 -m nbdt train my-model photographs -o tuned"
+)
+def train(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A model's folder, as nbdt convert makes it; or a network to train from scratch: "
+            "torchvision:NAME, timm:NAME or nbdt:NAME.",
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A data set's name, such as cifar10, or a folder with a subfolder of images a "
+            "class (or with train and test subfolders of that kind).",
+        ),
+    ],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where checkpoints, the log and the tuned models (last, best) are kept.",
+        ),
+    ],
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", metavar="", help="Go on from the folder's last checkpoint."),
+    ] = False,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs", metavar="N", help="How often each image is seen.", show_default="3"
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", metavar="N", help="Images a step.", show_default="128"),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            "--loss",
+            metavar="LOSS",
+            help="soft or hard, which tune to the tree; or cross-entropy of the network alone.",
+            show_default="soft",
+        ),
+    ] = None,
+    tree_weight: Annotated[
+        str | None,
+        typer.Option(
+            "--tree-weight",
+            metavar="W",
+            help="The weight of the tree's loss, or START:END for one that grows.",
+            show_default="10",
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--learning-rate", metavar="X", help="The largest learning rate.", show_default="0.01"
+        ),
+    ] = None,
+    head_only: Annotated[
+        bool,
+        typer.Option(
+            "--head-only", metavar="", help="Train the last layer alone, on features computed once."
+        ),
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", metavar="N", help="Of the order and of all chance.", show_default="0"
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help=f"Any other setting, as optimizer=adamw; may be given again: {', '.join(OTHERS)}.",
+        ),
+    ] = None,
+    hold_out: Annotated[
+        float,
+        typer.Option(
+            "--hold-out",
+            metavar="SHARE",
+            help="The share of the training images that is kept back to judge every epoch by and "
+            "to choose the best; 0 trains on all, and only the last model is kept.",
+        ),
+    ] = 0.1,
+    tree: Annotated[
+        str | None,
+        typer.Option(
+            "--tree",
+            metavar="TREE",
+            help="A bundled tree or a file, in place of the model's.",
+        ),
+    ] = None,
+    no_augment: Annotated[
+        bool,
+        typer.Option(
+            "--no-augment", metavar="", help="Train on the images without random changes."
+        ),
+    ] = False,
+    download: Annotated[
+        bool,
+        typer.Option("--download", metavar="", help="Download the data set if it is not there."),
+    ] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", help="Processes that load images.")
+    ] = 0,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device", metavar="NAME", help="Such as cpu or cuda:1.", show_default="a GPU, if any"
+        ),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", metavar="", help="Write logs for TensorBoard, too.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Tune a network to its tree, so that the tree decides as well as the network.
+
+    A network's name in place of a model trains one from scratch. What the test images say is
+    printed at the end, where the data set has some.
+    """
+    config = _config(
+        setting or [],
+        epochs=epochs,
+        batch_size=batch_size,
+        loss=None if loss is None else loss.replace("-", "_"),
+        tree_weight=None if tree_weight is None else _weight(tree_weight),
+        learning_rate=learning_rate,
+        head_only=head_only or None,
+        seed=seed,
+    )
+    if not 0 <= hold_out < 1:
+        raise InputError(f"--hold-out is a share of at least 0 and below 1, got {hold_out:g}.")
+    with started_by_torchrun() as own_gpu:
+        quiet = not Processes.current().first
+        with working("Loading the model and the images …"):
+            tuned = NBDT.from_pretrained(model) if is_model(model) else None
+            images = load_dataset(
+                data,
+                "test" if _is_undivided(data) else "train",
+                augment=not no_augment,
+                download=download,
+                classes=None if tuned is None else tuned.classes,
+            )
+            fresh = tuned is None
+            if tuned is None:
+                tuned = _from_scratch(model, images, tree, config)
+            elif tree is not None:
+                tuned = _with_tree(tuned, tree)
+            tuned.preprocessing = tuned.preprocessing or images.preprocessing
+            images = images.with_preprocessing(tuned.preprocessing)
+        train_images, val = images.split(hold_out, seed=config.seed) if hold_out else (images, None)
+        place = _device(device) if device else own_gpu or _best_device()
+        tuned.to(place)
+        tuned.provenance |= {"data": data, "hold_out": hold_out}
+        records = fit(
+            tuned,
+            train_images,
+            val,
+            config,
+            folder=output,
+            resume=resume,
+            workers=workers,
+            tensorboard=tensorboard,
+            on_epoch=None if json or quiet else _say_epoch,
+        )
+        if quiet:
+            return
+        if fresh and tree is None:
+            # Only now do the weights say which classes are alike.
+            retree(tuned, config)
+            tuned.save_pretrained(Path(output) / LAST)
+        table = _on_test_images(data, tuned, place)
+    _report(output, records, table, json=json)
+
+
+def _config(settings: list[str], **options: Any) -> TrainingConfig:
+    values: dict[str, Any] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or name not in OTHERS:
+            raise InputError(
+                f"--set takes NAME=VALUE with one of {', '.join(OTHERS)}; got {text!r}."
+            )
+        values[name] = _value(value)
+    return TrainingConfig(**values, **given(**options))
+
+
+def _value(text: str) -> Any:
+    """What JSON says, or the text itself: ``adamw`` needs no quotes."""
+    try:
+        return parsed_json(text)
+    except ValueError:
+        return text
+
+
+def _weight(text: str) -> float | Ramp:
+    try:
+        numbers = [float(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2):
+        raise InputError(f"--tree-weight is a number, or START:END; got {text!r}.")
+    return numbers[0] if len(numbers) == 1 else Ramp(*numbers)
+
+
+def _from_scratch(
+    name: str, images: LabelledImages, tree: str | None, config: TrainingConfig
+) -> NBDT:
+    if ":" not in name:
+        raise NotFoundError(
+            f"{name}: there is no model's folder of that name; a network to train from scratch is "
+            "called torchvision:NAME, timm:NAME or nbdt:NAME."
+        )
+    arguments = {"num_classes": len(images.classes)}
+    if name.startswith("nbdt:"):
+        arguments["in_channels"] = images.preprocessing.channels
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed)
+        builder = Builder(name, arguments)
+        network = builder.build()
+    if tree is not None:
+        hierarchy = read_tree(tree)
+        check_classes(images, hierarchy.classes, owner="the tree")
+        return NBDT(network, hierarchy, builder=builder)
+    if config.supervises_tree and config.retree_every is None:
+        raise InputError(
+            "the first weights of a network are random, and so would be a tree made of them: give "
+            "--tree, train with --loss cross-entropy first, or --set retree_every=1."
+        )
+    return NBDT(network, induce(network, images.classes), builder=builder)
+
+
+def _is_undivided(data: str) -> bool:
+    """Whether this is a folder of images to train on as a whole, without parts to train and test.
+
+    `load_dataset` calls such a folder's images "test".
+    """
+    top = Path(data)
+    return data not in describe_datasets() and top.is_dir() and not (top / "train").is_dir()
+
+
+def _with_tree(model: NBDT, tree: str) -> NBDT:
+    hierarchy = read_tree(tree)
+    check_classes(model, hierarchy.classes, owner="the tree")
+    changed = NBDT(
+        model.network,
+        hierarchy,
+        model.score,
+        model.rule,
+        preprocessing=model.preprocessing,
+        builder=model.builder,
+        head=model.head,
+    )
+    changed.provenance = model.provenance | {"tree": tree}
+    return changed
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise InputError(f"--device is such as cpu, cuda or cuda:1; got {name!r}.") from None
+
+
+def _best_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _say_epoch(record: EpochRecord) -> None:
+    say(str(record))
+
+
+def _on_test_images(data: str, model: NBDT, device: torch.device) -> AccuracyTable | None:
+    """How the model answers the data set's test images; None where it has none of its own."""
+    assert model.preprocessing is not None
+    if _is_undivided(data):
+        return None
+    try:
+        images = load_dataset(data, "test", classes=model.classes)
+    except NotFoundError:
+        return None
+    images = images.with_preprocessing(model.preprocessing)
+    with working("Answering the test images …"), evaluating(model):
+        batches = (
+            (model.logits(moved(x, device)), y) for x, y in DataLoader(images, batch_size=256)
+        )
+        return accuracy_by_rule(batches, model.hierarchy)
+
+
+def _report(
+    output: str, records: list[EpochRecord], table: AccuracyTable | None, *, json: bool
+) -> None:
+    last = str(Path(output) / LAST)
+    if json:
+        epochs = [record.to_dict() for record in records]
+        test = None if table is None else table.to_dict()
+        say_json({"output": output, "model": last, "epochs": epochs, "test": test})
+        return
+    if table is None:
+        note("the data set has no test images of its own; nbdt evaluate takes a folder of them.")
+    else:
+        say(f"On the test images:\n{table}")
+    say(f"Wrote {last}. Go on with: nbdt explain {last} IMAGE …")

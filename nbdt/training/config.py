@@ -1,0 +1,213 @@
+"""`TrainingConfig`: everything that decides how a training goes, but for model and data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from nbdt.errors import FormatError, InputError
+from nbdt.hierarchy.induce import induce
+from nbdt.losses import Constant, Ramp
+from nbdt.losses.schedules import checked_weight
+from nbdt.rules import SCORES, Score
+
+Loss = Literal["soft", "hard", "cross_entropy"]
+Optimizer = Literal["sgd", "adamw"]
+Schedule = Literal["cosine", "one_cycle", "step", "constant"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "loss": get_args(Loss),
+    "score": SCORES,
+    "optimizer": get_args(Optimizer),
+    "schedule": get_args(Schedule),
+    "precision": get_args(Precision),
+    "compat": (None, "2020"),
+}
+_COUNTS = ("epochs", "batch_size", "accumulate")
+_OPTIONAL_COUNTS = ("patience", "retree_every", "checkpoint_every")
+_NUMBERS = ("learning_rate", "momentum", "weight_decay", "warmup", "label_smoothing")
+_SWITCHES = ("head_only", "frozen_norms", "channels_last", "deterministic", "normalize")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Everything that decides how a training goes, but for the model and the data.
+
+    Equal configs, models and data give equal weights, to the bit on one machine with the same
+    versions and number of threads, whether or not training was interrupted.
+
+    Args:
+        epochs: how often each sample is seen.
+        batch_size: samples a step, over all processes and accumulated parts together.
+        loss: "soft" or "hard", the rule of `nbdt.TreeSupervisionLoss`; or "cross_entropy" for
+            that of the network alone, the control.
+        score: what the tree's nodes are worth in the loss. It becomes the model's score, unless
+            the loss is that of the network alone.
+        tree_weight: ω, the weight of the tree's loss: a number, `Constant` or `Ramp`.
+        network_weight: β, the weight of the network's own cross-entropy: likewise.
+        label_smoothing: ε in [0, 1).
+        compat: "2020" for the losses of the 2020 release, for comparison.
+        optimizer: "sgd", with momentum, or "adamw".
+        learning_rate: its largest value.
+        momentum: of SGD; β₁ of AdamW.
+        weight_decay: of the weights of linear layers and convolutions; biases and the parameters
+            of norms have none.
+        schedule: how the learning rate falls, step by step: "cosine" to 0, "one_cycle" (up over
+            the first 30 % of the steps, then down to nearly 0; Smith and Topin 2017), "step" (a
+            tenth after half of the steps, and again after three quarters), or "constant".
+        warmup: epochs, or part of one, in which the learning rate first rises from 0; not with
+            "one_cycle", which has its own.
+        clip_norm: the largest norm of the gradient; it is scaled down to it. None: any.
+        accumulate: into how many parts a batch is split, to need less memory.
+        average: the decay of an exponential moving average of the weights, such as 0.999; the
+            average is what is measured and kept. None: the weights as they are.
+        head_only: train the last linear layer alone, on features computed once, without random
+            changes of the images. Minutes become seconds.
+        frozen_norms: keep batch norms in eval mode, as networks need whose statistics were folded
+            into their weights.
+        retree_every: after so many epochs rebuild the tree from the weights as they then are.
+        linkage: of the trees so built; see `nbdt.induce`.
+        normalize: likewise.
+        branching: likewise.
+        patience: end after so many epochs without a better validation accuracy. None: never.
+        checkpoint_every: steps between checkpoints within an epoch. None: at its end only.
+        precision: what layers compute in: "float32"; "bfloat16" or "float16" by torch's
+            autocast; or "auto", the better of these two on CUDA and float32 elsewhere.
+        channels_last: store images and weights of convolutions pixel by pixel.
+        deterministic: use deterministic algorithms of torch only, on GPUs too.
+        seed: of the order of samples, their random changes, and dropout.
+
+    Raises:
+        InputError: a value is of the wrong type or out of range, or two exclude each other.
+
+    Example:
+        >>> config = TrainingConfig(epochs=2, tree_weight=Ramp(0, 10))
+        >>> TrainingConfig.from_dict(config.to_dict()) == config
+        True
+    """
+
+    epochs: int = 3
+    batch_size: int = 128
+    loss: Loss = "soft"
+    score: Score = "mean"
+    tree_weight: float | Constant | Ramp = 10.0
+    network_weight: float | Constant | Ramp = 1.0
+    label_smoothing: float = 0.0
+    compat: Literal["2020"] | None = None
+    optimizer: Optimizer = "sgd"
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Schedule = "cosine"
+    warmup: float = 0.0
+    clip_norm: float | None = None
+    accumulate: int = 1
+    average: float | None = None
+    head_only: bool = False
+    frozen_norms: bool = False
+    retree_every: int | None = None
+    linkage: str = "ward"
+    normalize: bool = True
+    branching: int = 2
+    patience: int | None = None
+    checkpoint_every: int | None = None
+    precision: Precision = "auto"
+    channels_last: bool = False
+    deterministic: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name} is one of {_listed(allowed)}, got {self._shown(name)}.")
+        for name in (*_COUNTS, *_OPTIONAL_COUNTS):
+            self._check_count(name, optional=name in _OPTIONAL_COUNTS)
+        for name in _NUMBERS:
+            object.__setattr__(self, name, checked_weight(getattr(self, name), name))
+        for name in ("tree_weight", "network_weight"):
+            value = getattr(self, name)
+            if not isinstance(value, Ramp):
+                number = value.value if isinstance(value, Constant) else value
+                object.__setattr__(self, name, checked_weight(number, name))
+        for name in ("clip_norm", "average"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, checked_weight(getattr(self, name), name))
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} is True or False, got {self._shown(name)}.")
+        if not self.learning_rate:
+            raise InputError("learning_rate has to be positive, got 0.")
+        for name in ("momentum", "label_smoothing", "average"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
+                raise InputError(
+                    f"{name} has to be at least 0 and below 1, got {self._shown(name)}."
+                )
+        if self.clip_norm == 0:
+            raise InputError("clip_norm has to be positive, got 0.")
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
+            raise InputError(f"seed is a whole number of at least 0, got {self._shown('seed')}.")
+        self._check_together()
+
+    @property
+    def supervises_tree(self) -> bool:
+        """Whether the loss is that of the tree, not of the network alone."""
+        return self.loss != "cross_entropy"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The config as values that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> TrainingConfig:
+        """The config that `to_dict` gave.
+
+        Raises:
+            FormatError: keys are unknown, or a value is not valid.
+        """
+        if not isinstance(document, Mapping):
+            raise FormatError(f"a training config is an object, got {document!r:.80}.")
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(map(str, document.keys() - known)):
+            raise FormatError(f"a training config has no {', '.join(unknown)}.")
+        try:
+            values: dict[str, Any] = {
+                name: Ramp(**value) if isinstance(value, Mapping) else value
+                for name, value in document.items()
+            }
+            return cls(**values)
+        except (InputError, TypeError) as error:
+            raise FormatError(f"this is no training config: {error}") from None
+
+    def _check_together(self) -> None:
+        if self.accumulate > self.batch_size:
+            raise InputError(
+                f"a batch of {self.batch_size} cannot be split into {self.accumulate} parts."
+            )
+        if self.schedule == "one_cycle" and self.warmup:
+            raise InputError("one_cycle has a warm-up of its own; leave warmup out.")
+        if self.warmup >= self.epochs:
+            raise InputError(
+                f"a warm-up of {self.warmup:g} epochs leaves nothing of {self.epochs}; shorten it."
+            )
+        # Tried on two classes: a wrong option is to be told now, not after hours.
+        induce([[0.0], [1.0]], linkage=self.linkage, normalize=False, branching=self.branching)
+        if self.compat and not self.supervises_tree:
+            raise InputError("compat is about the tree's loss, and there is none; leave it out.")
+        if self.head_only and (self.frozen_norms or self.channels_last):
+            raise InputError("head_only trains one linear layer, which has no norms or channels.")
+
+    def _check_count(self, name: str, *, optional: bool) -> None:
+        value = getattr(self, name)
+        if optional and value is None:
+            return
+        if type(value) is not int or value < 1:
+            raise InputError(f"{name} is a whole number of at least 1, got {self._shown(name)}.")
+
+    def _shown(self, name: str) -> str:
+        return f"{getattr(self, name)!r:.80}"
+
+
+def _listed(values: tuple[Any, ...]) -> str:
+    return ", ".join(map(repr, values))

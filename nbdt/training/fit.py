@@ -1,0 +1,169 @@
+"""`fit`: tunes a classifier to its tree, or trains it without one as a control."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from nbdt.data import check_classes
+from nbdt.errors import InputError
+from nbdt.files import blaming
+from nbdt.model import NBDT
+from nbdt.training.config import TrainingConfig
+from nbdt.training.features import cached_features, head_of
+from nbdt.training.folder import TrainingFolder, summary_writer
+from nbdt.training.processes import Processes
+from nbdt.training.records import EpochRecord
+from nbdt.training.run import Run, Sources
+
+OnEpoch = Callable[[EpochRecord], None]
+
+
+def fit(
+    model: NBDT,
+    train: Dataset[Any],
+    val: Dataset[Any] | None = None,
+    config: TrainingConfig | None = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    workers: int = 0,
+    progress: bool = True,
+    tensorboard: bool = False,
+    on_epoch: OnEpoch | None = None,
+) -> list[EpochRecord]:
+    """Trains the model's network in place, on the device where it is (Wan et al., section 3.4).
+
+    After each epoch the network and the tree, under each rule and score, are measured on `val`.
+    The model ends in eval mode with the weights of its last epoch (or, with `config.patience`, of
+    its best), and with the score that the loss trained.
+
+    Under torchrun, with a process group, each process takes its share of every batch, and what
+    comes out is what one process would give for the same `batch_size`, but for rounding and for
+    batch norms, whose statistics are those of a share.
+
+    With a `folder`, every epoch ends with a checkpoint. A training that was ended at any moment,
+    be it by the power cut, goes on from the last one with ``resume=True`` to the same weights, to
+    the bit, that it would have ended with. The folder then holds ``checkpoint.safetensors``,
+    ``log.csv``, ``best`` (the model after the best epoch, where there is `val`) and, at the end,
+    ``last`` (the model as it ended); the last two can be loaded by `NBDT.from_pretrained`.
+
+    Args:
+        model: the network and its tree.
+        train: gives (x, class index) for every index below its length; x is what the network
+            takes. Random changes may use the random numbers of torch, numpy and Python.
+        val: likewise, without random changes. Weights are chosen by it only with
+            `config.patience`, so without that it may be the test data.
+        config: how to train; by default three epochs of the soft tree supervision loss.
+        folder: where checkpoints and the tuned model are kept; None: nowhere.
+        resume: whether to go on from the folder's checkpoint, if there is one.
+        workers: processes that load samples, besides this one.
+        progress: whether to show a bar with the time that is left, on a terminal or in a notebook.
+        tensorboard: whether to write logs for TensorBoard to the folder, too.
+        on_epoch: called after every epoch with its record.
+
+    Returns:
+        What each epoch came to, those before an interruption included.
+
+    Raises:
+        InputError: the data do not fit the model, the loss became NaN or infinite, or the folder
+            holds another training.
+        FormatError: the checkpoint is damaged, or that of another training.
+        MissingDependencyError: `tensorboard` needs the package of that name.
+
+    Example:
+        >>> from torch.utils.data import TensorDataset
+        >>> from nbdt.heads import induce
+        >>> network = nn.Linear(4, 3)
+        >>> model = NBDT(network, induce(network, ["cat", "dog", "car"]))
+        >>> data = TensorDataset(torch.randn(100, 4), torch.randint(3, (100,)))
+        >>> records = fit(model, data, config=TrainingConfig(epochs=2, tree_weight=1))
+        >>> [record.epoch for record in records], model.score
+        ([1, 2], 'mean')
+    """
+    config = config or TrainingConfig()
+    if not isinstance(model, NBDT) or not isinstance(config, TrainingConfig):
+        raise InputError(
+            "fit takes an NBDT, which is a network with a tree, and a TrainingConfig; got "
+            f"{type(model).__name__} and {type(config).__name__}."
+        )
+    processes = Processes.current()
+    device = _device(model.network)
+    if config.patience and val is None:
+        raise InputError("patience needs validation data to judge an epoch by; give val.")
+    if folder is None and (tensorboard or resume):
+        what = "a checkpoint to resume from is" if resume else "logs for TensorBoard are"
+        raise InputError(f"{what} kept in the folder; give one.")
+    if tensorboard:
+        summary_writer()
+    for name, data in (("train", train), ("val", val)):
+        if data is not None:
+            _check_data(name, data, model)
+    place = None if folder is None else TrainingFolder(Path(folder))
+    checkpoint = place.checkpoint(resume=resume) if place else None
+    trained = model
+    if config.head_only:
+        trained, train, val = _head_alone(model, train, val, config, workers, device)
+    run = Run(
+        trained,
+        model,
+        Sources(train, val, workers),
+        config,
+        folder=place if processes.first else None,
+        device=device,
+        processes=processes,
+        tensorboard=tensorboard,
+    )
+    if place and checkpoint:
+        with blaming(place.checkpoint_path):
+            run.restore(checkpoint)
+    run.train(progress=progress, on_epoch=on_epoch)
+    return run.records
+
+
+def _head_alone(
+    model: NBDT,
+    train: Dataset[Any],
+    val: Dataset[Any] | None,
+    config: TrainingConfig,
+    workers: int,
+    device: torch.device,
+) -> tuple[NBDT, Dataset[Any], Dataset[Any] | None]:
+    """The head as a model of its own, and the features that it is given."""
+    batch_size = max(1, config.batch_size // config.accumulate)
+    cached: list[Dataset[Any] | None] = [
+        None
+        if data is None
+        else cached_features(
+            model,
+            data,
+            batch_size=batch_size,
+            workers=workers,
+            seed=config.seed,
+            device=device,
+        )
+        for data in (train, val)
+    ]
+    assert cached[0] is not None
+    head: nn.Module = head_of(model)
+    return NBDT(head, model.hierarchy, model.score, model.rule), cached[0], cached[1]
+
+
+def _device(network: nn.Module) -> torch.device:
+    parameter = next(network.parameters(), None)
+    if parameter is None:
+        raise InputError("the network has no weights to train.")
+    return parameter.device
+
+
+def _check_data(name: str, data: Dataset[Any], model: NBDT) -> None:
+    if not hasattr(data, "__len__") or not len(data):
+        raise InputError(f"{name} has to be a data set with a length of at least 1.")
+    if hasattr(data, "classes"):
+        check_classes(data, model.classes)

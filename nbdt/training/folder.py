@@ -1,0 +1,104 @@
+"""The folder of one training: what is in it, and what may be put there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nbdt.errors import InputError, MissingDependencyError
+from nbdt.files import write_text
+from nbdt.model import NBDT
+from nbdt.training.checkpoint import Checkpoint
+from nbdt.training.records import EpochRecord, as_csv
+
+CHECKPOINT = "checkpoint.safetensors"
+LOG = "log.csv"
+BEST, LAST = "best", "last"
+_TENSORBOARD = "tensorboard"
+
+
+class TrainingFolder:
+    """Checkpoints, logs and tuned models of one training.
+
+    Args:
+        path: the folder; it is made where there is none.
+
+    Raises:
+        InputError: it cannot be made.
+
+    Example:
+        >>> import tempfile
+        >>> folder = TrainingFolder(Path(tempfile.mkdtemp()) / "run")
+        >>> folder.checkpoint(resume=True) is None
+        True
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoint_path = path / CHECKPOINT
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{path}: the folder cannot be made: {error.strerror}.") from None
+
+    def checkpoint(self, *, resume: bool) -> Checkpoint | None:
+        """The last checkpoint, where there is one.
+
+        Raises:
+            InputError: there is one, but nobody asked to go on from it.
+            FormatError: it is damaged, or no checkpoint.
+        """
+        if not self.checkpoint_path.exists():
+            return None
+        if not resume:
+            raise InputError(
+                f"{self.path}: this folder holds a training already; go on with it (resume), or "
+                "choose another folder."
+            )
+        return Checkpoint.load(self.checkpoint_path)
+
+    def clean(self) -> None:
+        """Removes what writers that were killed left behind: files that took nobody's place."""
+        for path in self.path.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
+        for path in self.path.glob(".*.new"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Replaces the last checkpoint when the new one is on the disk."""
+        checkpoint.save(self.checkpoint_path)
+
+    def save_log(self, records: Sequence[EpochRecord]) -> None:
+        """Writes the table of all epochs so far."""
+        write_text(self.path / LOG, as_csv(records))
+
+    def save_model(self, model: NBDT, name: str) -> None:
+        """Saves the model as it is now as `BEST` or `LAST`."""
+        model.save_pretrained(self.path / name)
+
+    def save_tensorboard(self, records: Sequence[EpochRecord]) -> None:
+        """Adds the last epoch to the logs for TensorBoard.
+
+        Raises:
+            MissingDependencyError: the package tensorboard is not installed.
+        """
+        record = records[-1]
+        numbers = {"loss": record.loss, "learning rate": record.learning_rate}
+        numbers |= {f"accuracy/{way}": share for way, share in record.accuracy.items()}
+        # What an interrupted training logged beyond its checkpoint is logged anew.
+        with summary_writer()(self.path / _TENSORBOARD, purge_step=record.epoch) as writer:
+            for name, number in numbers.items():
+                writer.add_scalar(name, number, record.epoch)
+
+
+def summary_writer() -> Any:
+    """The class that writes for TensorBoard, or an error that says how to install it."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise MissingDependencyError(
+            "logs for TensorBoard need the package tensorboard: pip install 'nbdt-toolkit[logs]'."
+        ) from None
+    return SummaryWriter

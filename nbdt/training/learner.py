@@ -1,0 +1,213 @@
+"""What a step of training changes: the network's weights, their average, the optimizer's state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from nbdt.errors import FormatError, InputError
+from nbdt.losses import TreeSupervisionLoss
+from nbdt.model import NBDT
+from nbdt.training.checkpoint import load_optimizer, optimizer_tensors
+from nbdt.training.config import TrainingConfig
+from nbdt.training.inputs import moved
+from nbdt.training.optimization import make_optimizer, set_learning_rate
+from nbdt.training.precision import autocast, chosen_dtype, make_scaler
+from nbdt.training.processes import Processes
+
+
+class Learner:
+    """A network that takes steps.
+
+    Args:
+        model: the network and its tree.
+        config: how to train.
+        device: where the network is.
+        processes: those that train together.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> model = NBDT(nn.Linear(2, 2, bias=False), Hierarchy([2, 2, -1], ["cat", "dog"]))
+        >>> learner = Learner(model, TrainingConfig(), torch.device("cpu"), Processes())
+        >>> batch = (torch.zeros(4, 2), torch.tensor([0, 1, 0, 1]))
+        >>> round(learner.step([(*batch, 1.0)], rate=0.1, progress=0.0), 3)
+        7.625
+    """
+
+    def __init__(
+        self, model: NBDT, config: TrainingConfig, device: torch.device, processes: Processes
+    ) -> None:
+        self.model, self.network, self.config = model, model.network, config
+        self.device, self.processes = device, processes
+        if config.channels_last:
+            self.network.to(memory_format=torch.channels_last)
+        self.optimizer = make_optimizer(self.network, config)
+        self.dtype = chosen_dtype(config.precision, device)
+        self.scaler = make_scaler(self.dtype, device)
+        self.average: AveragedModel | None = None
+        if config.average is not None:
+            decay = get_ema_multi_avg_fn(config.average)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(self.network, multi_avg_fn=decay, use_buffers=True)
+        self.forward = processes.joined(_Logits(model))
+        self.set_tree()
+
+    def set_tree(self) -> None:
+        """Takes over the model's tree, which may have changed."""
+        config = self.config
+        settings: dict[str, Any] = {"tree_weight": 0.0}  # torch's cross_entropy, to the bit
+        if config.supervises_tree:
+            settings = {
+                "rule": config.loss,
+                "score": config.score,
+                "tree_weight": config.tree_weight,
+                "network_weight": config.network_weight,
+                "compat": config.compat,
+            }
+        self.loss = TreeSupervisionLoss(
+            self.model.hierarchy, label_smoothing=config.label_smoothing, **settings
+        ).to(self.device)
+
+    def train_mode(self) -> None:
+        """Puts the network into train mode, but for norms that are to stay as they are."""
+        self.model.train()
+        if self.config.frozen_norms:
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
+    def step(
+        self, parts: Iterable[tuple[Any, Tensor, float]], *, rate: float, progress: float
+    ) -> float:
+        """One step of the optimizer.
+
+        Args:
+            parts: inputs, classes and share of the whole batch, of each of its parts here.
+            rate: the learning rate.
+            progress: of the training, in [0, 1], for the weights of the loss.
+
+        Returns:
+            The mean loss over the batch of all processes, in nats.
+
+        Raises:
+            InputError: the loss is NaN or infinite; the weights are then as they were.
+        """
+        set_learning_rate(self.optimizer, rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        own = 0.0
+        for x, y, share in parts:
+            inputs = moved(x, self.device, channels_last=self.config.channels_last)
+            with autocast(self.dtype, self.device):
+                loss = self.loss(self.forward(inputs), moved(y, self.device), progress)
+            # Gradients are averaged over the processes, hence their number.
+            self.scaler.scale(loss * (share * self.processes.world)).backward()
+            # A share of 0 stands in for no sample at all.
+            own += loss.item() * share if share else 0.0
+        total = self.processes.total(own, self.device)
+        if not math.isfinite(total):
+            raise InputError(
+                f"the loss became {total}; lower the learning rate (now {rate:.3g}) or the "
+                "tree's weight, or set clip_norm."
+            )
+        if self.config.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        return total
+
+    @contextmanager
+    def measured_weights(self) -> Iterator[None]:
+        """The weights that are measured and kept, in the network: the averaged ones, if any."""
+        if self.average is None:
+            yield
+            return
+        own = self.weights()
+        self.network.load_state_dict(self.average.module.state_dict())
+        try:
+            yield
+        finally:
+            self.network.load_state_dict(own)
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the network's state."""
+        return {name: value.clone() for name, value in self.network.state_dict().items()}
+
+    def keep(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Ends training with these weights, or with those that were measured last."""
+        if weights is None and self.average is not None:
+            weights = self.average.module.state_dict()
+        if weights is not None:
+            self.network.load_state_dict(weights)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a checkpoint has to hold of it, by name."""
+        groups = {name: module.state_dict() for name, module in self._modules().items()}
+        groups["optimizer"] = optimizer_tensors(self.optimizer)
+        return {
+            f"{group}.{name}": value for group in groups for name, value in groups[group].items()
+        }
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Puts back what `tensors` gave, all of it or nothing; others are left alone.
+
+        Raises:
+            FormatError: they are not those of this network and optimizer.
+        """
+        for group, module in self._modules().items():
+            _check_fit(of_group(tensors, group), module.state_dict())
+        load_optimizer(self.optimizer, of_group(tensors, "optimizer"))
+        for group, module in self._modules().items():
+            module.load_state_dict(of_group(tensors, group))
+
+    def _modules(self) -> dict[str, nn.Module]:
+        modules = {"network": self.network, "average": self.average}
+        return {name: module for name, module in modules.items() if module is not None}
+
+
+def of_group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with the group's, by what follows.
+
+    Example:
+        >>> list(of_group({"network.weight": torch.ones(1), "best.weight": torch.ones(1)}, "best"))
+        ['weight']
+    """
+    prefix = f"{group}."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _check_fit(stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    there, here = (
+        {name: (str(value.dtype), str(tuple(value.shape))) for name, value in tensors.items()}
+        for tensors in (stored, own)
+    )
+    if there == here:
+        return
+    name = min(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
+    told = [" of ".join(side[name]) if name in side else "missing" for side in (there, here)]
+    raise FormatError(f"it is that of another network: {name} is {told[0]} there, {told[1]} here.")
+
+
+class _Logits(nn.Module):
+    """The logits of a model, for DistributedDataParallel, which wraps what is called."""
+
+    def __init__(self, model: NBDT) -> None:
+        super().__init__()
+        self.network = model.network
+        # Not a submodule: the tree's buffers are constant, and need not be sent around.
+        self._logits = [model.logits]
+
+    def forward(self, x: Any) -> Tensor:
+        return self._logits[0](x)

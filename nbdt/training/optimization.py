@@ -1,0 +1,91 @@
+"""The optimizer, and the learning rate at every step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from nbdt.errors import InputError
+from nbdt.training.config import TrainingConfig
+
+_CYCLE_RISE = 0.3
+_CYCLE_START, _CYCLE_END = 1 / 25, 1e-4 / 25
+_STEPS_AT, _STEP_FACTOR = (0.5, 0.75), 0.1
+
+
+def make_optimizer(network: nn.Module, config: TrainingConfig) -> Optimizer:
+    """The config's optimizer over what of the network can be trained.
+
+    Biases and the scales of norms, which are vectors or numbers, have no weight decay (as in
+    He et al. 2018, "Bag of Tricks for Image Classification", section 3.1).
+
+    Raises:
+        InputError: nothing of it can be trained.
+
+    Example:
+        >>> optimizer = make_optimizer(nn.Linear(4, 2), TrainingConfig())
+        >>> [(len(group["params"]), group["weight_decay"]) for group in optimizer.param_groups]
+        [(1, 0.0005), (1, 0.0)]
+    """
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if not groups:
+        raise InputError("no weight of the network may change; set requires_grad on some.")
+    if config.optimizer == "sgd":
+        return SGD(groups, config.learning_rate, momentum=config.momentum)
+    return AdamW(groups, config.learning_rate, betas=(config.momentum, 0.999))
+
+
+def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    """Gives every parameter this learning rate."""
+    for group in optimizer.param_groups:
+        # A tensor is kept one, so that a compiled step sees the change.
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of a step: a function of its number alone, so that it can be resumed.
+
+    Args:
+        config: the schedule and its largest value.
+        step: from 0, over all epochs.
+        steps_per_epoch: how many make an epoch.
+
+    Example:
+        >>> config = TrainingConfig(epochs=2, learning_rate=1.0, warmup=0.5)
+        >>> [round(learning_rate(config, step, 4), 3) for step in range(8)]
+        [0.5, 1.0, 1.0, 0.933, 0.75, 0.5, 0.25, 0.067]
+    """
+    total = config.epochs * steps_per_epoch
+    warm = round(config.warmup * steps_per_epoch)
+    if step < warm:
+        return config.learning_rate * (step + 1) / warm
+    progress = (step - warm) / max(1, total - warm)
+    return config.learning_rate * _factor(config.schedule, progress)
+
+
+def _factor(schedule: str, progress: float) -> float:
+    """The share of the largest learning rate at this progress in [0, 1)."""
+    if schedule == "cosine":
+        return _cosine(1.0, 0.0, progress)
+    if schedule == "one_cycle":
+        if progress < _CYCLE_RISE:
+            return _cosine(_CYCLE_START, 1.0, progress / _CYCLE_RISE)
+        return _cosine(1.0, _CYCLE_END, (progress - _CYCLE_RISE) / (1 - _CYCLE_RISE))
+    if schedule == "step":
+        return _STEP_FACTOR ** sum(progress >= at for at in _STEPS_AT)
+    return 1.0
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2

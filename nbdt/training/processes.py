@@ -1,0 +1,83 @@
+"""Several processes that train one model together, as torchrun starts them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes that train together: how many there are, and which this is.
+
+    Example:
+        >>> Processes.current()
+        Processes(rank=0, world=1)
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def current(cls) -> Processes:
+        """Those of torch's process group; a single one where there is none."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return cls()
+        return cls(distributed.get_rank(), distributed.get_world_size())
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that measures, prints and saves."""
+        return self.rank == 0
+
+    def joined(self, module: nn.Module) -> nn.Module:
+        """The module, with its gradients averaged over the processes."""
+        return module if self.world == 1 else DistributedDataParallel(module)
+
+    def from_first(self, value: Value) -> Value:
+        """What the first process has, in all of them; they wait for it."""
+        if self.world == 1:
+            return value
+        box = [value]
+        distributed.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def total(self, number: float, device: torch.device) -> float:
+        """The sum over all processes."""
+        if self.world == 1:
+            return number
+        tensor = torch.tensor(number, dtype=torch.float64, device=device)
+        distributed.all_reduce(tensor)
+        return tensor.item()
+
+
+@contextmanager
+def started_by_torchrun() -> Iterator[torch.device | None]:
+    """Joins the process group that torchrun set up, if it did; gives this process's own GPU.
+
+    Example:
+        >>> with started_by_torchrun() as device:
+        ...     print(device)
+        None
+    """
+    if "LOCAL_RANK" not in os.environ or distributed.is_initialized():
+        yield None
+        return
+    gpu = torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if gpu else None
+    if device is not None:
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if gpu else "gloo")
+    try:
+        yield device
+    finally:
+        distributed.destroy_process_group()

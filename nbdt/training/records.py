@@ -1,0 +1,90 @@
+"""What an epoch came to: one record each, as a line of a table for people and programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbdt.evaluation import AccuracyTable
+
+WAYS = (
+    "network",
+    "soft logsumexp",
+    "hard logsumexp",
+    "soft mean",
+    "hard mean",
+)
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What an epoch came to.
+
+    Attributes:
+        epoch: its number, from 1.
+        loss: the mean over its samples, in nats.
+        learning_rate: at its last step.
+        seconds: how long its steps took, without the measuring that followed.
+        images_per_second: samples over seconds.
+        accuracy: the share of right answers on the validation data for each way to answer:
+            "network", "soft mean", "hard logsumexp", …; empty where there is no such data.
+        moved: where the tree was rebuilt before this epoch, the share of the old tree's groups
+            of classes that the new one does not have; else None.
+
+    Example:
+        >>> record = EpochRecord(1, 0.5, 0.01, 2.0, 500.0, {"network": 0.9, "soft mean": 0.8})
+        >>> print(record)
+        epoch 1: loss 0.5000, network 90.00 %, soft mean 80.00 %, 500 images/s
+        >>> EpochRecord.from_dict(record.to_dict()) == record
+        True
+    """
+
+    epoch: int
+    loss: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+    accuracy: Mapping[str, float] = field(default_factory=dict)
+    moved: float | None = None
+
+    def __str__(self) -> str:
+        accuracy = "".join(f", {way} {100 * share:.2f} %" for way, share in self.accuracy.items())
+        moved = "" if self.moved is None else f", {100 * self.moved:.0f} % of the groups are new"
+        return (
+            f"epoch {self.epoch}: loss {self.loss:.4f}{accuracy}, "
+            f"{self.images_per_second:.0f} images/s{moved}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as values that JSON can hold."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> EpochRecord:
+        """The record that `to_dict` gave."""
+        return cls(**document)
+
+
+def accuracy_of(table: AccuracyTable) -> dict[str, float]:
+    """The accuracies of a table under the names of `WAYS`."""
+    return dict(zip(WAYS, (row.accuracy for row in table.rows), strict=True))
+
+
+def as_csv(records: Sequence[EpochRecord]) -> str:
+    """The records as a table with a line each, for spreadsheets; shares are of 1.
+
+    Example:
+        >>> print(as_csv([EpochRecord(1, 0.5, 0.01, 2.0, 500.0, {"network": 0.9})]).split()[1])
+        1,0.5,0.01,2.0,500.0,,0.9,,,,
+    """
+    numbers = ("epoch", "loss", "learning_rate", "seconds", "images_per_second", "moved")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*numbers, *(way.replace(" ", "_") for way in WAYS)])
+    for record in records:
+        row = [getattr(record, name) for name in numbers]
+        writer.writerow([*row, *(record.accuracy.get(way) for way in WAYS)])
+    return text.getvalue()

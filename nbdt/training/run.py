@@ -1,0 +1,349 @@
+"""One training from its first step to its last, and what of it a checkpoint holds."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from nbdt.errors import FormatError, InputError, NBDTError
+from nbdt.evaluation import AccuracyByRule
+from nbdt.evaluation.answers import pairs
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.convert import from_dict, to_dict
+from nbdt.model import NBDT
+from nbdt.modes import evaluating
+from nbdt.training.checkpoint import Checkpoint
+from nbdt.training.config import TrainingConfig
+from nbdt.training.folder import BEST, LAST, TrainingFolder
+from nbdt.training.inputs import moved
+from nbdt.training.learner import Learner, of_group
+from nbdt.training.optimization import learning_rate
+from nbdt.training.order import Batches, SeededSamples, derived_seed
+from nbdt.training.precision import autocast
+from nbdt.training.processes import Processes
+from nbdt.training.progress import OnStep, progress_bar
+from nbdt.training.records import EpochRecord, accuracy_of
+from nbdt.training.retree import retree, set_tree
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where samples come from: what to train on, what to measure on, and how many load them."""
+
+    train: Dataset[Any]
+    val: Dataset[Any] | None
+    workers: int
+
+
+@dataclass
+class Position:
+    """How far a training is, and what it has seen; plain data, as a checkpoint holds it."""
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    samples: int = 0
+    seconds: float = 0.0
+    moved: float | None = None
+    best: float = -1.0
+    best_epoch: int = 0
+
+
+class Run:
+    """A training: what learns, from what, and how far it is.
+
+    Args:
+        trained: the model whose network is trained; its head alone, where only that is.
+        kept: the whole model that is saved, of which `trained` is a part or all.
+        sources: the samples.
+        config: how to train.
+        folder: where to keep it, which the first process does; None: nowhere.
+        device: where the network is.
+        processes: those that train together.
+        tensorboard: whether to write its logs.
+    """
+
+    def __init__(
+        self,
+        trained: NBDT,
+        kept: NBDT,
+        sources: Sources,
+        config: TrainingConfig,
+        *,
+        folder: TrainingFolder | None,
+        device: torch.device,
+        processes: Processes,
+        tensorboard: bool,
+    ) -> None:
+        self.trained, self.kept, self.sources, self.config = trained, kept, sources, config
+        self.output = folder
+        if processes.world > 1:
+            # The others may have induced theirs from other random weights.
+            first = from_dict(processes.from_first(to_dict(kept.hierarchy)))
+            for model in (trained, kept):
+                set_tree(model, first)
+        self.device, self.processes, self.tensorboard = device, processes, tensorboard
+        self.learner = Learner(trained, config, device, processes)
+        self.batches = Batches(
+            len(sources.train),  # type: ignore[arg-type]
+            config.batch_size,
+            config.seed,
+            parts=config.accumulate,
+            rank=processes.rank,
+            world=processes.world,
+        )
+        self.position = Position()
+        self.records: list[EpochRecord] = []
+        self.best_weights: dict[str, Tensor] = {}
+        self.best_tree: Hierarchy | None = None
+
+    # ── the loop ──────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def finished(self) -> bool:
+        """Whether no epoch is left, or patience is at its end."""
+        at, patience = self.position, self.config.patience
+        impatient = patience is not None and at.epoch - at.best_epoch >= patience
+        return at.epoch >= self.config.epochs or impatient
+
+    def train(
+        self, *, progress: bool = True, on_epoch: Callable[[EpochRecord], None] | None = None
+    ) -> None:
+        """All steps that are left; then the model is in eval mode, and saved."""
+        if self.config.supervises_tree:
+            self.trained.score = self.kept.score = self.config.score
+        if self.output:
+            self.output.clean()
+        gpus = [self.device] if self.device.type == "cuda" else []
+        shown = progress and self.processes.first
+        with (
+            torch.random.fork_rng(gpus),
+            _deterministic(self.config.deterministic),
+            progress_bar(self.config.epochs, len(self.batches), shown=shown) as on_step,
+        ):
+            loader = self._loader()
+            while not self.finished:
+                self._train_epoch(loader, on_step)
+                self._end_epoch()
+                if on_epoch and self.processes.first:
+                    on_epoch(self.records[-1])
+        self.learner.keep(self.best_weights or None)
+        if self.best_tree is not None:
+            self._set_tree(self.best_tree)
+            self._sign(self.records[self.position.best_epoch - 1])
+        self.kept.eval()
+        if self.output:
+            self.output.save_model(self.kept, LAST)
+
+    def _loader(self) -> DataLoader[Any]:
+        workers = self.sources.workers
+        return DataLoader(
+            SeededSamples(self.sources.train, self.config.seed),
+            batch_sampler=self.batches,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=self.device.type == "cuda",
+            # Its own generator, or it would take numbers from the one that dropout uses.
+            generator=torch.Generator(),
+        )
+
+    def _train_epoch(self, loader: DataLoader[Any], on_step: OnStep) -> None:
+        at, config, steps = self.position, self.config, len(self.batches)
+        self._retree_if_due()
+        self.learner.train_mode()
+        self.batches.epoch, self.batches.start = at.epoch, at.step
+        samples, start, before = pairs(loader), time.perf_counter(), at.seconds
+        for size in self.batches.sizes[at.step :]:
+            # So that dropout too depends on where training is, and not on how it got there.
+            torch.manual_seed(derived_seed(config.seed, at.epoch, at.step, self.processes.rank))
+            try:
+                loss = self.learner.step(
+                    (
+                        (*next(samples), self.batches.share(size, part) / size)
+                        for part in range(config.accumulate)
+                    ),
+                    rate=learning_rate(config, at.epoch * steps + at.step, steps),
+                    progress=(at.epoch + at.step / steps) / config.epochs,
+                )
+            except InputError as error:
+                raise InputError(f"epoch {at.epoch + 1}, step {at.step + 1}: {error}") from None
+            at.step += 1
+            at.loss_sum += loss * size
+            at.samples += size
+            at.seconds = before + time.perf_counter() - start
+            on_step(at.epoch + 1, at.step, loss, at.samples / at.seconds)
+            if config.checkpoint_every and at.step % config.checkpoint_every == 0:
+                self._save_checkpoint()
+
+    def _retree_if_due(self) -> None:
+        at, every = self.position, self.config.retree_every
+        if every and at.step == 0 and at.epoch > 0 and at.epoch % every == 0:
+            at.moved = retree(self.kept, self.config)
+            self._set_tree(self.kept.hierarchy)
+
+    def _set_tree(self, tree: Hierarchy) -> None:
+        for model in (self.trained, self.kept):
+            set_tree(model, tree)
+        self.learner.set_tree()
+
+    # ── after an epoch ────────────────────────────────────────────────────────────────────────
+
+    def _end_epoch(self) -> None:
+        at, steps = self.position, len(self.batches)
+        with self.learner.measured_weights():
+            accuracy = self.processes.from_first(self._accuracy() if self.processes.first else {})
+            record = EpochRecord(
+                epoch=at.epoch + 1,
+                loss=at.loss_sum / at.samples,
+                learning_rate=learning_rate(self.config, (at.epoch + 1) * steps - 1, steps),
+                seconds=at.seconds,
+                images_per_second=at.samples / at.seconds,
+                accuracy=accuracy,
+                moved=at.moved,
+            )
+            self.records.append(record)
+            reached = accuracy.get(self._criterion, -1.0)
+            better = reached > at.best
+            self._sign(record)
+            if better and self.config.patience:
+                self.best_weights = self.learner.weights()
+                self.best_tree = self.kept.hierarchy
+            if better and self.output:
+                self.output.save_model(self.kept, BEST)
+        self.position = Position(
+            epoch=record.epoch,
+            best=max(at.best, reached),
+            best_epoch=record.epoch if better else at.best_epoch,
+        )
+        # The checkpoint last: whatever was not written before it is written when it is resumed.
+        if self.output:
+            self.output.save_log(self.records)
+            if self.tensorboard:
+                self.output.save_tensorboard(self.records)
+        self._save_checkpoint()
+
+    def _sign(self, record: EpochRecord) -> None:
+        """Lets the model say how it was trained, and how good it was then."""
+        self.kept.provenance["training"] = {
+            "config": self.config.to_dict(),
+            "epoch": record.epoch,
+            "accuracy": dict(record.accuracy),
+        }
+
+    @property
+    def _criterion(self) -> str:
+        """The accuracy that says which epoch is the best: of what the loss trains."""
+        config = self.config
+        return f"{config.loss} {config.score}" if config.supervises_tree else "network"
+
+    def _accuracy(self) -> dict[str, float]:
+        if self.sources.val is None:
+            return {}
+        counted = AccuracyByRule(self.trained.hierarchy)
+        batch_size = max(1, self.config.batch_size // self.config.accumulate)
+        loader = DataLoader(self.sources.val, batch_size, num_workers=self.sources.workers)
+        with evaluating(self.trained), autocast(self.learner.dtype, self.device):
+            for x, y in pairs(loader):
+                counted.update(self.trained.logits(moved(x, self.device)).float(), y)
+        return accuracy_of(counted.table())
+
+    # ── checkpoints ───────────────────────────────────────────────────────────────────────────
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Takes over where a checkpoint was made.
+
+        Raises:
+            FormatError: it is that of another training; nothing of it was used.
+        """
+        try:
+            self._restore(checkpoint)
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, NBDTError):
+                raise
+            raise FormatError(f"it does not fit this version of nbdt: {error}") from None
+
+    def _save_checkpoint(self) -> None:
+        if self.output is None:
+            return
+        best = {f"best.{name}": value for name, value in self.best_weights.items()}
+        document = {
+            **self._identity(),
+            "environment": self._environment(),
+            "position": vars(self.position),
+            "records": [record.to_dict() for record in self.records],
+            "tree": to_dict(self.kept.hierarchy),
+            "best_tree": None if self.best_tree is None else to_dict(self.best_tree),
+            "scaler": self.learner.scaler.state_dict(),
+            "provenance": self.kept.provenance,
+        }
+        self.output.save_checkpoint(Checkpoint(self.learner.tensors() | best, document))
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        document = checkpoint.document
+        _check_same(document, self._identity())
+        # All of it is read before any of it is used.
+        tree, best = from_dict(document["tree"]), document["best_tree"]
+        best_tree = None if best is None else from_dict(best)
+        position = Position(**document["position"])
+        records = [EpochRecord.from_dict(record) for record in document["records"]]
+        provenance, environment = dict(document["provenance"]), dict(document["environment"])
+        scaler = dict(document["scaler"])
+        self.learner.load(checkpoint.tensors)
+        self.learner.scaler.load_state_dict(scaler)
+        self._set_tree(tree)
+        self.best_tree, self.best_weights = best_tree, of_group(checkpoint.tensors, "best")
+        self.position, self.records, self.kept.provenance = position, records, provenance
+        self._warn_of_changes(environment)
+
+    def _warn_of_changes(self, there: Mapping[str, Any]) -> None:
+        here = self._environment()
+        changed = [name for name in here if there.get(name) != here[name]]
+        if changed:
+            told = ", ".join(f"{name} {there.get(name)} then, {here[name]} now" for name in changed)
+            warnings.warn(
+                f"the training was begun under other conditions ({told}), so its weights may end "
+                "up different in their last bits.",
+                stacklevel=5,
+            )
+
+    def _identity(self) -> dict[str, Any]:
+        """What has to be the same for a training to be the same."""
+        classes, samples = list(self.trained.classes), self.batches.samples
+        return {"config": self.config.to_dict(), "classes": classes, "samples": samples}
+
+    def _environment(self) -> dict[str, Any]:
+        """What the last bits of a weight depend on, besides."""
+        return {
+            "torch": str(torch.__version__),
+            "threads": torch.get_num_threads(),
+            "processes": self.processes.world,
+            "device": self.device.type,
+        }
+
+
+def _check_same(document: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    there, here = ({**side, **side["config"], "config": None} for side in (document, own))
+    changed = [name for name in here if there.get(name) != here[name]]
+    if changed:
+        told = "; ".join(
+            f"{name} is {there.get(name)!r:.60} there, {here[name]!r:.60} here" for name in changed
+        )
+        raise FormatError(f"it is the checkpoint of another training: {told}.")
+
+
+@contextmanager
+def _deterministic(wanted: bool) -> Iterator[None]:
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("error" if wanted else before)
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(before)

@@ -1,0 +1,95 @@
+"""What is trained in these tests: networks and data so small that a training takes a moment."""
+
+import hashlib
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset, TensorDataset
+
+from nbdt.hierarchy import Hierarchy
+from nbdt.model import NBDT
+from nbdt.training import TrainingConfig, fit
+
+CLASSES = ("cat", "dog", "car", "bus")
+TREE = Hierarchy([4, 4, 5, 5, 6, 6, -1], CLASSES)
+CONFIG = TrainingConfig(epochs=3, batch_size=8, learning_rate=0.1, tree_weight=1.0)
+
+
+def network(seed: int = 0, *, dropout: float = 0.0, norm: bool = False) -> nn.Sequential:
+    """Six numbers in, four classes out; without dropout and norm it is deterministic."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        hidden = [nn.Linear(6, 8), *([nn.BatchNorm1d(8)] if norm else []), nn.ReLU()]
+        return nn.Sequential(*hidden, nn.Dropout(dropout), nn.Linear(8, 4))
+
+
+def model(seed: int = 0, *, dropout: float = 0.0, norm: bool = False) -> NBDT:
+    return NBDT(network(seed, dropout=dropout, norm=norm), TREE)
+
+
+def points(count: int = 21, seed: int = 0) -> TensorDataset:
+    """Points around one centre a class; 21 at a batch size of 8 make a last batch of five."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 4
+    centres = torch.eye(6)[:4] * 2
+    return TensorDataset(centres[labels] + torch.randn(count, 6, generator=generator), labels)
+
+
+class Noisy(Dataset):
+    """The same points with noise of torch's generator, as random changes of images are made."""
+
+    def __init__(self, count: int = 21) -> None:
+        self.points = points(count)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        x, y = self.points[index]
+        return x + 0.1 * torch.randn(6), y
+
+
+def weights(of: NBDT) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in of.network.state_dict().items()}
+
+
+def digest(of: NBDT) -> str:
+    """The SHA-256 of all weights and of the tree."""
+    found = hashlib.sha256(repr(of.hierarchy.parents.tolist()).encode())
+    for name, value in sorted(of.network.state_dict().items()):
+        found.update(name.encode() + value.numpy().tobytes())
+    return found.hexdigest()
+
+
+def assert_same_weights(one: NBDT, other: NBDT, *, atol: float = 0.0) -> None:
+    assert weights(one).keys() == weights(other).keys()
+    for name, value in weights(one).items():
+        torch.testing.assert_close(value, weights(other)[name], rtol=0, atol=atol, msg=name)
+
+
+def trained(config: TrainingConfig = CONFIG, of: NBDT | None = None, **settings: object) -> NBDT:
+    """A model after `fit` with these settings, quietly."""
+    of = of or model()
+    fit(of, settings.pop("train", points()), settings.pop("val", None), config,
+        progress=False, **settings)  # fmt: skip
+    return of
+
+
+THOROUGH = replace(
+    CONFIG, epochs=4, optimizer="adamw", learning_rate=0.01, average=0.8, retree_every=1,
+    checkpoint_every=2, accumulate=2, warmup=0.5, clip_norm=1.0, patience=3,
+)  # fmt: skip
+"""Under these settings nearly everything has a state that a checkpoint must hold."""
+
+
+def go_on(folder: Path | None, *, train: Dataset | None = None) -> NBDT:
+    """A training under `THOROUGH`, from where the last one in this folder ended."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that this process has other threads
+        return trained(
+            THOROUGH, model(dropout=0.2, norm=True), train=train or Noisy(),
+            val=points(9, seed=1), folder=folder, resume=folder is not None,
+        )  # fmt: skip

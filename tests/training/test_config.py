@@ -1,0 +1,162 @@
+"""TrainingConfig: what it refuses, and that JSON gives the same config back."""
+
+import json
+import math
+from dataclasses import FrozenInstanceError, fields, replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbdt.errors import FormatError, InputError
+from nbdt.losses import Constant, Ramp
+from nbdt.training import TrainingConfig
+
+# One value of each field that is not its default, so that none is forgotten.
+OTHERS = {
+    "epochs": 7, "batch_size": 32, "loss": "hard", "score": "logsumexp", "tree_weight": Ramp(0, 5),
+    "network_weight": 0.5, "label_smoothing": 0.1, "compat": "2020", "optimizer": "adamw",
+    "learning_rate": 0.5, "momentum": 0.8, "weight_decay": 0.0, "schedule": "step",
+    "warmup": 0.5, "clip_norm": 1.0, "accumulate": 4, "average": 0.99, "head_only": True,
+    "frozen_norms": True, "retree_every": 2, "linkage": "average", "normalize": False,
+    "branching": 3, "patience": 2, "checkpoint_every": 10, "precision": "bfloat16",
+    "channels_last": True, "deterministic": True, "seed": 2**63 - 1,
+}  # fmt: skip
+
+
+def through_json(config):
+    return TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict(), allow_nan=False)))
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(TrainingConfig)])
+def test_every_field_survives_json(name):
+    config = TrainingConfig(**{name: OTHERS[name]})
+    assert config != TrainingConfig()
+    assert through_json(config) == config
+
+
+weights = st.floats(0, 100) | st.builds(Ramp, st.floats(0, 9), st.floats(0, 9), st.floats(0.1, 3))
+
+
+@given(
+    tree_weight=weights,
+    network_weight=weights | st.builds(Constant, st.floats(0, 100)),
+    learning_rate=st.floats(1e-12, 100),
+    average=st.none() | st.floats(0, 1, exclude_max=True),
+    seed=st.integers(0, 2**63 - 1),
+    epochs=st.integers(1, 10**6),
+)
+def test_json_gives_the_same_config_back(**values):
+    config = TrainingConfig(**values)
+    assert through_json(config) == config
+
+
+@pytest.mark.parametrize("number", [5, Constant(5), np.float32(5), Fraction(5)])
+@pytest.mark.parametrize("name", ["tree_weight", "clip_norm", "learning_rate"])
+def test_equal_numbers_make_equal_configs_whatever_their_type(name, number):
+    if name != "tree_weight" and isinstance(number, Constant):
+        number = 5.0
+    config = TrainingConfig(**{name: number})
+    assert config == TrainingConfig(**{name: 5.0})
+    assert through_json(config) == config
+
+
+BAD = {
+    "epochs": [0, -1, 1.0, True, None, "3"],
+    "batch_size": [0, 2.5, None],
+    "accumulate": [0, None, 129],
+    "patience": [0, 1.5, False],
+    "retree_every": [0, "1"],
+    "checkpoint_every": [0, -5],
+    "loss": ["Soft", None, 1, ["soft"]],
+    "score": ["max", None],
+    "optimizer": ["adam", None],
+    "schedule": ["linear", None],
+    "precision": ["half", None],
+    "compat": ["2021", 2020, True],
+    "learning_rate": [0, -0.1, math.nan, math.inf, "0.1", None, True],
+    "momentum": [1.0, -0.1, math.nan, "0.9", None],
+    "weight_decay": [-1e-4, math.inf, None],
+    "warmup": [-1, math.nan, 3, 3.5],
+    "label_smoothing": [1.0, -0.1, None],
+    "average": [1.0, -0.1, math.nan, "0.9", False],
+    "clip_norm": [0, -1, math.nan, math.inf, "1", True],
+    "tree_weight": [-1, math.nan, None, "1", lambda progress: 1.0],
+    "network_weight": [-1, None, True],
+    "head_only": [1, None, "yes"],
+    "frozen_norms": [0],
+    "channels_last": [None],
+    "deterministic": ["no"],
+    "normalize": [1],
+    "linkage": ["nope", None, 3],
+    "branching": [1, 2.0, None, "2"],
+    "seed": [-1, 2**63, 0.0, True, None],
+}
+
+
+def test_no_field_is_forgotten_here():
+    assert set(BAD) == set(OTHERS) == {field.name for field in fields(TrainingConfig)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values], ids=str
+)
+def test_bad_values_are_refused_with_the_name_of_the_field(name, value):
+    said = {"accumulate": "accumulate|split into", "warmup": "warm-?up"}.get(name, name)
+    with pytest.raises(InputError, match=said):
+        TrainingConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"schedule": "one_cycle", "warmup": 0.5}, "warm-up of its own"),
+        ({"loss": "cross_entropy", "compat": "2020"}, "compat"),
+        ({"head_only": True, "frozen_norms": True}, "head_only"),
+        ({"head_only": True, "channels_last": True}, "head_only"),
+        ({"batch_size": 4, "accumulate": 5}, "a batch of 4 cannot be split into 5 parts"),
+        ({"epochs": 2, "warmup": 2}, "a warm-up of 2 epochs leaves nothing of 2"),
+        ({"linkage": "median", "branching": 3}, "branching=3"),
+    ],
+)
+def test_what_excludes_each_other_is_refused(values, said):
+    with pytest.raises(InputError, match=said):
+        TrainingConfig(**values)
+
+
+@pytest.mark.parametrize("document", [None, [], "config", 3])
+def test_only_objects_are_configs(document):
+    with pytest.raises(FormatError, match="a training config is an object, got"):
+        TrainingConfig.from_dict(document)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"epoch": 3, "zeal": 1}, "a training config has no epoch, zeal"),
+        ({"epochs": 0}, "epochs is a whole number"),
+        ({"tree_weight": {"start": 0, "end": -1}}, "Ramp's end"),
+        ({"tree_weight": {"from": 0}}, "unexpected keyword"),
+        ({"tree_weight": {}}, "missing"),
+        ({"seed": {"start": 0, "end": 1}}, "seed"),
+    ],
+)
+def test_bad_documents_are_refused(document, said):
+    with pytest.raises(FormatError, match=said):
+        TrainingConfig.from_dict(document)
+
+
+def test_a_config_never_changes_and_changed_copies_are_checked():
+    config = TrainingConfig()
+    with pytest.raises(FrozenInstanceError):
+        config.epochs = 5
+    with pytest.raises(InputError, match="epochs"):
+        replace(config, epochs=0)
+
+
+def test_the_loss_of_the_network_alone_is_no_supervision_of_the_tree():
+    assert TrainingConfig().supervises_tree
+    assert TrainingConfig(loss="hard").supervises_tree
+    assert not TrainingConfig(loss="cross_entropy").supervises_tree

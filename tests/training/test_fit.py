@@ -1,0 +1,645 @@
+"""What `fit` does to a network, against loops written by hand."""
+
+import csv
+import random
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.optim import SGD
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
+
+from nbdt.builders import build
+from nbdt.data.digits import load_digits
+from nbdt.errors import HeadError, InputError, MissingDependencyError
+from nbdt.evaluation import accuracy_by_rule
+from nbdt.heads import induce
+from nbdt.hierarchy import Hierarchy
+from nbdt.losses import Ramp, TreeSupervisionLoss
+from nbdt.model import NBDT
+from nbdt.training import TrainingConfig, fit
+from nbdt.training import run as run_module
+from nbdt.training.optimization import learning_rate
+from nbdt.training.order import Batches
+from tests.training.subjects import (
+    CLASSES,
+    CONFIG,
+    TREE,
+    Noisy,
+    assert_same_weights,
+    digest,
+    model,
+    network,
+    points,
+    trained,
+    weights,
+)  # fmt: skip
+
+
+def by_hand(config, of, data, loss_of, after_step=lambda of: None):
+    """The same training as an ordinary loop: one process, no parts, no folder."""
+    of.train()
+    x, y = data.tensors
+    decay = [p for p in of.parameters() if p.ndim > 1]
+    rest = [p for p in of.parameters() if p.ndim <= 1]
+    optimizer = SGD(
+        [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest}],
+        lr=config.learning_rate, momentum=config.momentum,
+    )  # fmt: skip
+    batches = Batches(len(data), config.batch_size, config.seed)
+    steps = len(batches)
+    losses = []
+    for epoch in range(config.epochs):
+        batches.epoch = epoch
+        for step, batch in enumerate(batches):
+            index = torch.tensor([index for _, index in batch])
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(config, epoch * steps + step, steps)
+            optimizer.zero_grad()
+            loss = loss_of(of(x[index]), y[index], (epoch + step / steps) / config.epochs)
+            loss.backward()
+            optimizer.step()
+            after_step(of)
+            losses.append((loss.item(), len(index)))
+    return losses
+
+
+def test_without_the_tree_it_is_an_ordinary_loop_to_the_bit():
+    config = replace(CONFIG, loss="cross_entropy")
+    found, expected = model(norm=True), network(norm=True)
+    records = fit(found, points(), config=config, progress=False)
+    losses = by_hand(config, expected, points(), lambda z, y, _: F.cross_entropy(z, y))
+    assert_same_weights(found, NBDT(expected, TREE))
+    for record, of_epoch in zip(records, [losses[:3], losses[3:6], losses[6:]], strict=True):
+        mean = sum(loss * size for loss, size in of_epoch) / 21
+        assert record.loss == pytest.approx(mean, rel=1e-6)
+    assert found.score == "logsumexp"
+
+
+@pytest.mark.parametrize("rule", ["soft", "hard"])
+def test_with_the_tree_it_is_the_loop_of_the_loss_itself(rule):
+    config = replace(CONFIG, loss=rule, tree_weight=Ramp(0.5, 3), label_smoothing=0.1)
+    loss = TreeSupervisionLoss(TREE, rule=rule, tree_weight=Ramp(0.5, 3), label_smoothing=0.1)
+    found, expected = model(), network()
+    fit(found, points(), config=config, progress=False)
+    by_hand(config, expected, points(), loss)
+    assert_same_weights(found, NBDT(expected, TREE))
+    assert found.score == "mean"
+    assert not found.training
+
+
+def test_the_average_is_the_plain_recursion():
+    expected = network()
+    steps = []
+    by_hand(
+        replace(CONFIG, loss="cross_entropy"), expected, points(),
+        lambda z, y, _: F.cross_entropy(z, y),
+        lambda of: steps.append({n: v.clone() for n, v in of.state_dict().items()}),
+    )  # fmt: skip
+    mean = steps[0]
+    for state in steps[1:]:
+        mean = {name: 0.7 * mean[name] + 0.3 * state[name] for name in mean}
+    found = trained(replace(CONFIG, loss="cross_entropy", average=0.7))
+    for name, value in weights(found).items():
+        torch.testing.assert_close(value, mean[name], rtol=1e-5, atol=1e-6)
+    assert digest(found) != digest(trained(replace(CONFIG, loss="cross_entropy")))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_parts_of_a_batch_give_what_the_whole_does(parts):
+    # The last batch of five leaves some of eight parts without a sample.
+    assert_same_weights(trained(replace(CONFIG, accumulate=parts)), trained(), atol=2e-6)
+
+
+def test_clipped_gradients_take_shorter_steps():
+    sgd = replace(CONFIG, epochs=1, batch_size=21, momentum=0.0, weight_decay=0.0)
+    start, free = weights(model()), weights(trained(sgd))
+    short = weights(trained(replace(sgd, clip_norm=0.01)))
+    steps = [
+        torch.cat([(end[name] - start[name]).flatten() for name in start]) for end in (free, short)
+    ]
+    assert steps[1].norm().item() == pytest.approx(0.1 * 0.01, rel=1e-3)
+    torch.testing.assert_close(steps[0] / steps[0].norm(), steps[1] / steps[1].norm(), rtol=0,
+                               atol=1e-4)  # fmt: skip
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_norms_keep_their_statistics(frozen):
+    of = trained(replace(CONFIG, frozen_norms=frozen), model(norm=True))
+    before, after = weights(model(norm=True)), weights(of)
+    for name in ("1.running_mean", "1.running_var", "1.num_batches_tracked"):
+        assert torch.equal(before[name], after[name]) == frozen
+    # Their scales are weights like others.
+    assert not torch.equal(before["1.weight"], after["1.weight"])
+
+
+@pytest.mark.parametrize("change", [
+    {"optimizer": "adamw"}, {"momentum": 0.5}, {"weight_decay": 0.1}, {"schedule": "step"},
+    {"warmup": 1.0}, {"label_smoothing": 0.1}, {"compat": "2020"}, {"loss": "hard"},
+    {"tree_weight": 2.0}, {"network_weight": 0.5}, {"seed": 1}, {"batch_size": 7},
+    {"precision": "bfloat16"},
+], ids=str)  # fmt: skip
+def test_every_setting_changes_what_comes_out(change):
+    assert digest(trained(replace(CONFIG, **change))) != digest(trained())
+
+
+def test_equal_trainings_give_equal_bits_whatever_the_workers():
+    first, second, shared = (
+        trained(CONFIG, model(dropout=0.3), train=Noisy(), workers=workers) for workers in (0, 0, 2)
+    )
+    assert digest(first) == digest(second) == digest(shared)
+    other = trained(replace(CONFIG, seed=1), model(dropout=0.3), train=Noisy())
+    assert digest(other) != digest(first)
+
+
+def states():
+    return torch.get_rng_state().tolist(), repr(np.random.get_state()), random.getstate()
+
+
+# Unchecked, as beartype draws from Python's generator.
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("head_only", [False, True])
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_the_caller_finds_everything_as_it_was(head_only, deterministic):
+    config = replace(CONFIG, head_only=head_only, deterministic=deterministic)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        before = states()
+        trained(config, model(dropout=0.3), train=Noisy(), val=points())
+        assert states() == before
+        assert torch.get_deterministic_debug_mode() == 1
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_deterministic_algorithms_are_in_force_while_it_trains():
+    seen = []
+
+    class Watched(Noisy):
+        def __getitem__(self, index):
+            seen.append(torch.get_deterministic_debug_mode())
+            return super().__getitem__(index)
+
+    trained(replace(CONFIG, deterministic=True), train=Watched())
+    assert set(seen) == {2}
+    assert torch.get_deterministic_debug_mode() == 0
+    with pytest.raises(InputError):
+        trained(replace(CONFIG, deterministic=True), train=TensorDataset(*nan_points()))
+    assert torch.get_deterministic_debug_mode() == 0
+
+
+# ── measured on digits ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """A network that cross-entropy trained, with its tree; train and validation data."""
+    found = load_digits()
+    images, labels = found.images, found.labels
+    train = TensorDataset(images[:800], labels[:800])
+    val = TensorDataset(images[1000:1400], labels[1000:1400])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = build("nbdt:digits-cnn", num_classes=10, in_channels=1)
+    config = TrainingConfig(
+        epochs=6, loss="cross_entropy", optimizer="adamw", learning_rate=1e-2, batch_size=64
+    )
+    of = NBDT(net, induce(net, found.classes))
+    fit(of, train, config=config, progress=False)
+    return NBDT(net, induce(net, found.classes)), train, val
+
+
+def test_supervision_makes_the_tree_decide_better(digits):
+    of, train, val = digits
+    start = {name: value.clone() for name, value in of.network.state_dict().items()}
+    accuracy = {}
+    for loss in ("cross_entropy", "soft", "hard"):
+        of.network.load_state_dict(start)
+        config = TrainingConfig(
+            epochs=2, loss=loss, tree_weight=2.0, batch_size=64, optimizer="adamw",
+            learning_rate=3e-3,
+        )  # fmt: skip
+        accuracy[loss] = fit(of, train, val, config, progress=False)[-1].accuracy
+    of.network.load_state_dict(start)
+    control = accuracy["cross_entropy"]
+    assert control["network"] > 0.9
+    assert control["soft logsumexp"] == control["network"]
+    for loss in ("soft", "hard"):
+        for way in ("soft mean", "hard mean"):
+            assert accuracy[loss][way] > control[way] + 0.05
+            assert accuracy[loss][way] > control["network"] - 0.06
+        assert accuracy[loss]["network"] > control["network"] - 0.02
+
+
+def test_records_say_what_was_measured(digits):
+    of, train, val = digits
+    start = {name: value.clone() for name, value in of.network.state_dict().items()}
+    seen = []
+    config = TrainingConfig(epochs=2, batch_size=64, schedule="step", tree_weight=1.0)
+    records = fit(of, train, val, config, progress=False, on_epoch=seen.append)
+    table = accuracy_by_rule([(of.logits(val.tensors[0]).detach(), val.tensors[1])], of.hierarchy)
+    assert seen == records
+    assert [record.epoch for record in records] == [1, 2]
+    assert records[-1].accuracy == {
+        "network": table.network.accuracy,
+        **{
+            f"{rule} {score}": table.row(rule, score).accuracy
+            for score in ("logsumexp", "mean")
+            for rule in ("soft", "hard")
+        },
+    }
+    assert [record.learning_rate for record in records] == pytest.approx([0.01, 0.0001])
+    for record in records:
+        assert record.images_per_second == pytest.approx(800 / record.seconds)
+        assert record.moved is None
+    assert records[1].loss < records[0].loss
+    of.network.load_state_dict(start)
+
+
+# ── patience, and trees that move ─────────────────────────────────────────────────────────────
+
+
+def scripted(monkeypatch, values, watch=lambda run: None):
+    """Lets the validation accuracies be these, one an epoch."""
+    left = iter(values)
+
+    def accuracy(run):
+        watch(run)
+        value = next(left)
+        return dict.fromkeys(("network", "soft mean", "hard mean"), value)
+
+    monkeypatch.setattr(run_module.Run, "_accuracy", accuracy)
+
+
+@pytest.mark.parametrize("average", [None, 0.5])
+def test_patience_ends_it_and_brings_the_best_back(monkeypatch, average):
+    seen = []
+    scripted(monkeypatch, [0.5, 0.7, 0.7, 0.6, 0.9], lambda run: seen.append(weights(run.kept)))
+    config = replace(CONFIG, epochs=5, patience=2, average=average)
+    of = model()
+    records = fit(of, points(), points(), config, progress=False)
+    # 0.7 in the third epoch is no better, so the second is the best and the fourth the last.
+    assert [record.epoch for record in records] == [1, 2, 3, 4]
+    assert all(torch.equal(value, seen[1][name]) for name, value in weights(of).items())
+    assert not torch.equal(seen[1]["0.weight"], seen[3]["0.weight"])
+    assert of.provenance["training"]["epoch"] == 2
+    assert of.provenance["training"]["accuracy"]["soft mean"] == 0.7
+
+
+def test_without_patience_the_last_weights_stay(monkeypatch):
+    seen = []
+    scripted(monkeypatch, [0.9, 0.1, 0.1], lambda run: seen.append(weights(run.kept)))
+    of = trained(val=points())
+    assert all(torch.equal(value, seen[2][name]) for name, value in weights(of).items())
+    assert of.provenance["training"]["epoch"] == 3
+
+
+@pytest.mark.parametrize(("loss", "judge"), [("soft", "soft mean"), ("hard", "hard mean"),
+                                             ("cross_entropy", "network")])  # fmt: skip
+def test_the_best_epoch_is_that_of_what_the_loss_trains(monkeypatch, loss, judge):
+    left = iter([0.2, 0.8, 0.5])
+
+    def accuracy(run):
+        value = next(left)
+        ways = ("network", "soft mean", "hard mean")
+        return {way: value if way == judge else 1 - value for way in ways}
+
+    monkeypatch.setattr(run_module.Run, "_accuracy", accuracy)
+    of = trained(replace(CONFIG, loss=loss, patience=5), val=points())
+    assert of.provenance["training"]["epoch"] == 2
+
+
+WRONG = Hierarchy([4, 5, 4, 5, 6, 6, -1], CLASSES)
+
+
+def crossed(seed=0):
+    """A network whose rows pair cat with dog, under a tree that pairs cat with car."""
+    net = network(seed)
+    with torch.no_grad():
+        net[3].weight.zero_()
+        net[3].weight[:2, 0] = 1.0
+        net[3].weight[2:, 1] = 1.0
+        net[3].weight += 0.01 * torch.randn(4, 8, generator=torch.Generator().manual_seed(seed))
+    return NBDT(net, WRONG)
+
+
+def test_the_tree_is_rebuilt_between_epochs():
+    of = crossed()
+    config = replace(CONFIG, retree_every=2, epochs=5, learning_rate=0.001)
+    trees = []
+    records = fit(
+        of, points(), config=config, progress=False,
+        on_epoch=lambda record: trees.append(of.hierarchy),
+    )  # fmt: skip
+    assert [record.moved for record in records] == [None, None, 1.0, None, 0.0]
+    assert trees[0] is trees[1] is WRONG
+    assert {trees[2].leaves(4), trees[2].leaves(5)} == {(0, 1), (2, 3)}
+    assert of.hierarchy.classes == CLASSES
+    # The loss follows the tree: the same training without a new tree ends elsewhere.
+    assert digest(of)[:8] != digest(trained(replace(config, retree_every=None), crossed()))[:8]
+    assert not torch.equal(
+        weights(of)["3.weight"],
+        weights(trained(replace(config, retree_every=None), crossed()))["3.weight"],
+    )
+
+
+def test_the_best_weights_come_with_the_tree_they_had(monkeypatch):
+    scripted(monkeypatch, [0.9, 0.1, 0.1, 0.1])
+    config = replace(CONFIG, retree_every=1, patience=2, epochs=4, learning_rate=0.001)
+    of = crossed()
+    records = fit(of, points(), points(), config, progress=False)
+    assert records[1].moved == 1.0
+    assert of.hierarchy == WRONG
+
+
+# ── ways to compute ───────────────────────────────────────────────────────────────────────────
+
+
+class Pictures(Dataset):
+    classes = CLASSES
+
+    def __len__(self):
+        return 16
+
+    def __getitem__(self, index):
+        return torch.randn(1, 8, 8) + index % 4, index % 4
+
+
+def convolutional():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return NBDT(build("nbdt:digits-cnn", num_classes=4, in_channels=1), TREE)
+
+
+def test_channels_last_stores_otherwise_and_computes_the_same():
+    config = replace(CONFIG, learning_rate=0.01)
+    found = trained(replace(config, channels_last=True), convolutional(), train=Pictures())
+    plain = trained(config, convolutional(), train=Pictures())
+    last = [
+        parameter.is_contiguous(memory_format=torch.channels_last)
+        for parameter in found.network.parameters()
+        if parameter.ndim == 4
+    ]
+    assert all(last)
+    assert_same_weights(found, plain, atol=1e-4)
+
+
+def test_bfloat16_is_what_layers_compute_in_on_any_device():
+    seen = []
+    of = model()
+    of.network[0].register_forward_hook(lambda *args: seen.append(args[-1].dtype))
+    records = fit(of, points(), points(), replace(CONFIG, precision="bfloat16"), progress=False)
+    assert set(seen) == {torch.bfloat16}
+    assert {value.dtype for value in weights(of).values()} == {torch.float32}
+    assert records[-1].accuracy["network"] > 0.5
+    assert_same_weights(of, trained(), atol=0.05)
+
+
+def test_mappings_are_passed_as_keyword_arguments():
+    class Text(Dataset):
+        def __len__(self):
+            return 21
+
+        def __getitem__(self, index):
+            x, y = points()[index]
+            return {"values": x}, int(y)
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = network()
+
+        def forward(self, values):
+            return {"logits": self.layers(values)}
+
+    for head_only in (False, True):
+        config = replace(CONFIG, head_only=head_only)
+        found = trained(config, NBDT(Network(), TREE, head="layers.3"), train=Text(), val=Text())
+        expected = weights(trained(config))
+        for name, value in found.network.layers.state_dict().items():
+            assert torch.equal(value, expected[name])
+
+
+# ── what is refused ───────────────────────────────────────────────────────────────────────────
+
+
+def nan_points():
+    x, y = points().tensors
+    return x.index_fill(0, torch.tensor([17]), torch.nan), y
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(points())
+
+
+class Empty(Pictures):
+    def __len__(self):
+        return 0
+
+
+class Reordered(Pictures):
+    classes = ("dog", "cat", "car", "bus")
+
+
+class Triples(Noisy):
+    def __getitem__(self, index):
+        return (*super().__getitem__(index), 0)
+
+
+class Dicts(Noisy):
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        return {"x": x, "y": y}
+
+
+X, Y = points().tensors
+
+
+@pytest.mark.parametrize(("data", "said"), [
+    (Stream(), r"train has to be a data set with a length of at least 1"),
+    (Empty(), "length of at least 1"),
+    (Reordered(), "another order than those of the model: class 0 is 'dog' in the data set"),
+    (Triples(), r"a batch has to be a pair \(inputs, labels\); got list of 3"),
+    (Dicts(), r"a batch has to be a pair \(inputs, labels\); got dict"),
+    (TensorDataset(X, Y + 1), r"epoch 1, step \d: class indices go from 0 to 3"),
+    (TensorDataset(X, Y.float()), "epoch 1, step 1: .*probabilities of shape"),
+    (TensorDataset(*nan_points()), r"epoch 1, step \d: the loss became nan; lower the learning "
+                                   r"rate \(now 0\.\d+\) or the tree's weight, or set clip_norm"),
+], ids=lambda value: type(value).__name__ if not isinstance(value, str) else "")  # fmt: skip
+def test_data_that_do_not_fit_are_refused(data, said):
+    with pytest.raises(InputError, match=said):
+        trained(train=data)
+
+
+def test_validation_data_are_checked_before_training():
+    of = model()
+    with pytest.raises(InputError, match="class 0 is 'dog' in the data set"):
+        trained(of=of, val=Reordered())
+    assert_same_weights(of, model())
+    with pytest.raises(InputError, match="length of at least 1"):
+        trained(val=Empty())
+
+
+def test_a_loss_beyond_all_bounds_ends_it():
+    with pytest.raises(InputError, match=r"epoch \d, step \d: the loss became (nan|inf)"):
+        trained(replace(CONFIG, learning_rate=1e20))
+
+
+@pytest.mark.parametrize(("settings", "said"), [
+    ({"config": replace(CONFIG, patience=1)}, "patience needs validation data"),
+    ({"tensorboard": True}, "logs for TensorBoard are kept in the folder; give one"),
+    ({"resume": True}, "a checkpoint to resume from is kept in the folder; give one"),
+    ({"config": {"epochs": 3}}, "an NBDT, .* got NBDT and dict"),
+    ({"config": replace(CONFIG, score="logsumexp")}, "Use score='mean'"),
+], ids=str)  # fmt: skip
+def test_settings_that_cannot_work_are_refused(settings, said):
+    with pytest.raises(InputError, match=said):
+        fit(model(), points(), progress=False, **settings)
+
+
+def test_only_trees_with_a_network_that_can_learn_are_trained():
+    with pytest.raises(InputError, match="got Sequential"):
+        fit(network(), points())
+    with pytest.raises(InputError, match="the network has no weights to train"):
+        fit(NBDT(nn.Identity(), TREE), points())
+    frozen = model()
+    frozen.network.requires_grad_(False)
+    with pytest.raises(InputError, match="no weight of the network may change"):
+        fit(frozen, points())
+
+
+# ── the head alone ────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_head_alone_is_trained_on_features_of_the_rest():
+    config = replace(CONFIG, head_only=True)
+    found, whole = model(dropout=0.5, norm=True), network(dropout=0.5, norm=True).eval()
+    records = fit(found, points(), points(9), config, progress=False)
+    with torch.no_grad():
+        features = torch.cat([whole[:4](x) for x in points().tensors[0].split(8)])
+    data = TensorDataset(features, points().tensors[1])
+    by_hand(config, whole[4], data, TreeSupervisionLoss(TREE, tree_weight=1.0))
+    assert_same_weights(found, NBDT(whole, TREE))
+    before = weights(model(dropout=0.5, norm=True))
+    changed = {n for n, value in weights(found).items() if not torch.equal(value, before[n])}
+    assert changed == {"4.weight", "4.bias"}
+    answers = found.logits(points(9).tensors[0]).argmax(1)
+    assert records[-1].accuracy["network"] == (answers == points(9).tensors[1]).double().mean()
+
+
+def test_random_changes_of_images_are_made_once_and_by_the_seed():
+    config = replace(CONFIG, head_only=True)
+    first, second = (trained(config, train=Noisy()) for _ in range(2))
+    assert digest(first) == digest(second)
+    assert digest(trained(replace(config, seed=1), train=Noisy())) != digest(first)
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = network()
+
+    def forward(self, x):
+        return 2 * self.layers(x)
+
+
+class Twice(Scaled):
+    def forward(self, x):
+        self.layers(x)
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("network", [Scaled(), Twice()], ids=["scaled", "twice"])
+def test_a_network_that_does_more_than_its_head_is_not_trained_by_it(network):
+    of = NBDT(network, TREE, head="layers.3")
+    with pytest.raises(InputError, match="that layer cannot be trained alone; leave head_only out"):
+        trained(replace(CONFIG, head_only=True), of)
+    assert not network.layers[3]._forward_pre_hooks
+    trained(CONFIG, of)
+
+
+def test_one_output_for_two_classes_is_a_head_too():
+    tree = Hierarchy([2, 2, -1], ["no", "yes"])
+    of = NBDT(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1)), tree)
+    x, y = points().tensors
+    records = fit(
+        of, TensorDataset(x, y % 2), TensorDataset(x, y % 2), replace(CONFIG, head_only=True),
+        progress=False,
+    )  # fmt: skip
+    assert records[-1].loss < records[0].loss
+
+
+def test_the_head_is_found_or_has_to_be_named():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = nn.Linear(6, 4), nn.Linear(6, 4)
+
+        def forward(self, x):
+            return self.one(x) if x.sum() > 1e9 else self.other(x)
+
+    with pytest.raises(HeadError, match=r"'one' .*'other'"):
+        trained(replace(CONFIG, head_only=True), NBDT(Two(), TREE))
+    of = NBDT(Two(), TREE, head="other")
+    before = {name: value.clone() for name, value in of.network.state_dict().items()}
+    trained(replace(CONFIG, head_only=True), of)
+    changed = {n for n, v in of.network.state_dict().items() if not torch.equal(v, before[n])}
+    assert changed == {"other.weight", "other.bias"}
+
+
+# ── the folder ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_folder_holds_the_log_and_both_models(tmp_path, monkeypatch):
+    scripted(monkeypatch, [0.2, 0.9, 0.4])
+    of = model()
+    seen = []
+    fit(
+        of, points(), points(), CONFIG, folder=tmp_path / "new" / "run", progress=False,
+        on_epoch=lambda record: seen.append(weights(of)),
+    )  # fmt: skip
+    folder = tmp_path / "new" / "run"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"best", "last", "log.csv", "checkpoint.safetensors"}
+    best, last = (
+        NBDT.from_pretrained(folder / name, network=network()) for name in ("best", "last")
+    )
+    assert_same_weights(last, of)
+    assert all(torch.equal(value, seen[1][name]) for name, value in weights(best).items())
+    assert (best.score, last.score) == ("mean", "mean")
+    assert [one.provenance["training"]["epoch"] for one in (best, last)] == [2, 3]
+    assert TrainingConfig.from_dict(last.provenance["training"]["config"]) == CONFIG
+    with (folder / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert [row["soft_mean"] for row in rows] == ["0.2", "0.9", "0.4"]
+    assert {row["moved"] for row in rows} == {""}
+
+
+def test_tensorboard_shows_every_epoch(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    of = model()
+    records = fit(of, points(), points(), CONFIG, folder=tmp_path, progress=False, tensorboard=True)
+    logs = EventAccumulator(str(tmp_path / "tensorboard"))
+    logs.Reload()
+    expected = {"loss", "learning rate", *(f"accuracy/{way}" for way in records[0].accuracy)}
+    assert set(logs.Tags()["scalars"]) == expected
+    found = [(event.step, event.value) for event in logs.Scalars("loss")]
+    assert [step for step, _ in found] == [1, 2, 3]
+    assert [value for _, value in found] == pytest.approx([record.loss for record in records])
+
+
+def test_without_tensorboard_it_says_what_to_install_before_it_trains(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    of = model()
+    with pytest.raises(MissingDependencyError, match=r"pip install 'nbdt-toolkit\[logs\]'"):
+        trained(of=of, folder=tmp_path / "run", tensorboard=True)
+    assert_same_weights(of, model())
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,137 @@
+"""Learning rates against torch's schedulers, and which weights decay."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.optim import SGD, AdamW
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, MultiStepLR, OneCycleLR
+
+from nbdt.builders import build
+from nbdt.errors import InputError
+from nbdt.training import TrainingConfig
+from nbdt.training.optimization import learning_rate, make_optimizer, set_learning_rate
+from tests.training.subjects import network
+
+STEPS = 20
+
+
+def ours(schedule, epochs=2, steps=STEPS, **values):
+    config = TrainingConfig(schedule=schedule, epochs=epochs, learning_rate=0.3, **values)
+    return [learning_rate(config, step, steps) for step in range(epochs * steps)]
+
+
+def of_torch(make, total):
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
+    scheduler = make(optimizer)
+    found = []
+    for _ in range(total):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def test_cosine_is_that_of_torch():
+    expected = of_torch(lambda optimizer: CosineAnnealingLR(optimizer, T_max=40), 40)
+    assert ours("cosine") == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_steps_are_those_of_torch():
+    expected = of_torch(lambda optimizer: MultiStepLR(optimizer, milestones=[20, 30]), 40)
+    assert ours("step") == pytest.approx(expected, rel=1e-9)
+
+
+def test_one_cycle_is_that_of_torch_but_for_the_place_of_its_ends():
+    # torch puts the peak and the end a step earlier, so the curves meet as steps get many.
+    total = 4000
+    expected = of_torch(lambda optimizer: OneCycleLR(optimizer, 0.3, total_steps=total), total)
+    assert ours("one_cycle", steps=total // 2) == pytest.approx(expected, abs=0.3 * 5 / total)
+    assert ours("one_cycle")[0] == pytest.approx(0.3 / 25)
+
+
+def test_constant_is_constant():
+    assert set(ours("constant")) == {0.3}
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "step", "constant"])
+def test_the_warm_up_rises_as_in_torch_and_the_schedule_follows(schedule):
+    found = ours(schedule, warmup=0.25)
+    expected = of_torch(lambda optimizer: LinearLR(optimizer, start_factor=1 / 5, total_iters=4), 5)
+    assert found[:5] == pytest.approx(expected, rel=1e-9)
+    assert found[5] == 0.3
+    # What is left is the same curve over fewer steps.
+    assert found[5:] == pytest.approx(ours(schedule, epochs=1, steps=35), rel=1e-9)
+
+
+@given(
+    schedule=st.sampled_from(["cosine", "one_cycle", "step", "constant"]),
+    epochs=st.integers(1, 5),
+    steps=st.integers(1, 30),
+    warmup=st.floats(0, 0.99),
+)
+def test_every_rate_is_positive_and_at_most_the_largest(schedule, epochs, steps, warmup):
+    values = {} if schedule == "one_cycle" else {"warmup": warmup}
+    found = ours(schedule, epochs, steps, **values)
+    assert all(0 < rate <= 0.3 * (1 + 1e-12) for rate in found)
+    peak = found.index(max(found))
+    assert found[: peak + 1] == sorted(found[: peak + 1])
+    assert found[peak:] == sorted(found[peak:], reverse=True)
+
+
+def decayed(of):
+    optimizer = make_optimizer(of, TrainingConfig(weight_decay=0.1))
+    names = {id(parameter): name for name, parameter in of.named_parameters()}
+    return {
+        names[id(parameter)]
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if group["weight_decay"]
+    }
+
+
+def test_norms_and_biases_do_not_decay():
+    of = build("nbdt:cifar-resnet20", num_classes=10)
+    kinds = dict(of.named_modules())
+    for name, _ in of.named_parameters():
+        owner, _, kind = name.rpartition(".")
+        is_weight = kind == "weight" and isinstance(kinds[owner], nn.Linear | nn.Conv2d)
+        assert (name in decayed(of)) == is_weight
+    assert decayed(nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3), nn.GroupNorm(1, 3))) == {
+        "0.weight"
+    }
+
+
+def test_weights_that_must_not_change_are_left_out():
+    of = network()
+    of[0].requires_grad_(False)
+    optimizer = make_optimizer(of, TrainingConfig())
+    found = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+    assert found == [id(of[3].weight), id(of[3].bias)]
+    of.requires_grad_(False)
+    with pytest.raises(InputError, match="no weight of the network may change"):
+        make_optimizer(of, TrainingConfig())
+
+
+def test_a_weight_without_bias_is_one_group():
+    assert len(make_optimizer(nn.Linear(2, 2, bias=False), TrainingConfig()).param_groups) == 1
+
+
+def test_the_optimizer_is_the_one_asked_for():
+    sgd = make_optimizer(network(), TrainingConfig(momentum=0.7, learning_rate=0.2))
+    assert isinstance(sgd, SGD)
+    assert {(group["momentum"], group["lr"]) for group in sgd.param_groups} == {(0.7, 0.2)}
+    adamw = make_optimizer(network(), TrainingConfig(optimizer="adamw", momentum=0.7))
+    assert isinstance(adamw, AdamW)
+    assert {group["betas"] for group in adamw.param_groups} == {(0.7, 0.999)}
+
+
+def test_a_learning_rate_that_is_a_tensor_stays_one():
+    optimizer = AdamW([nn.Parameter(torch.zeros(1))], lr=torch.tensor(0.1))
+    before = optimizer.param_groups[0]["lr"]
+    set_learning_rate(optimizer, 0.25)
+    assert optimizer.param_groups[0]["lr"] is before
+    assert math.isclose(before.item(), 0.25)

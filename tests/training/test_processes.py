@@ -1,0 +1,120 @@
+"""Two processes under torchrun train what one does; only the first of them writes."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import distributed
+
+from nbdt.hierarchy import Hierarchy
+from nbdt.model import NBDT
+from nbdt.training import fit, started_by_torchrun
+from nbdt.training.processes import Processes
+from nbdt.training.retree import set_tree
+from tests.training.subjects import (
+    CONFIG,
+    assert_same_weights,
+    digest,
+    model,
+    network,
+    points,
+)
+
+# 17 samples at a batch size of 8: the last batch of one leaves a process without any.
+CASES = {
+    "plain": (CONFIG, 17),
+    "even": (replace(CONFIG, clip_norm=0.5), 16),
+    "parts": (replace(CONFIG, accumulate=3, average=0.6, checkpoint_every=1), 17),
+    "new trees": (replace(CONFIG, retree_every=1, patience=2), 21),
+    "head": (replace(CONFIG, head_only=True), 17),
+}
+
+
+def train(name: str, folder: Path, rank: int):
+    config, count = CASES[name]
+    # Only the first process's weights and tree count: the others are given theirs. What is frozen
+    # has to be the same everywhere.
+    of = model(seed=0 if config.head_only else rank)
+    if rank:
+        set_tree(of, Hierarchy([4, 5, 4, 5, 6, 6, -1], of.classes))
+    return of, fit(
+        of, points(count), points(9, seed=1), config, folder=folder / name, progress=False,
+        on_epoch=lambda record: (folder / f"{name}-{rank}").touch(),
+    )  # fmt: skip
+
+
+def main(folder: Path) -> None:
+    """What each process runs."""
+    torch.set_num_threads(1)
+    with started_by_torchrun() as device:
+        assert device is None
+        here = Processes.current()
+        assert here == Processes(int(os.environ["RANK"]), 2)
+        assert here.total(here.rank + 1.0, torch.device("cpu")) == 3.0
+        assert here.from_first(f"rank {here.rank}") == "rank 0"
+        for name in CASES:
+            of, records = train(name, folder, here.rank)
+            assert here.from_first(digest(of)) == digest(of)
+            assert here.from_first(records) == records or here.rank
+            # Both go on from what the first wrote; there is nothing left to do.
+            again = model()
+            config, count = CASES[name]
+            fit(again, points(count), points(9, seed=1), config, folder=folder / name,
+                resume=True, progress=False)  # fmt: skip
+            assert digest(again) == digest(of)
+    assert not distributed.is_initialized()
+    (folder / f"done-{here.rank}").touch()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("processes")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+               "--standalone", "-m", __name__, str(path)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 0, done.stderr[-5000:]
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_two_processes_train_what_one_does(name, folder, tmp_path):
+    expected, records = train(name, tmp_path, rank=0)
+    found = NBDT.from_pretrained(folder / name / "last", network=network())
+    assert_same_weights(found, expected, atol=1e-5)
+    # The heights of merges are rounded as the weights are.
+    assert found.hierarchy.parents.tolist() == expected.hierarchy.parents.tolist()
+    assert found.provenance == expected.provenance
+    lines = (folder / name / "log.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(records)
+    for line, record in zip(lines[1:], records, strict=True):
+        assert float(line.split(",")[1]) == pytest.approx(record.loss, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_only_the_first_process_writes_and_tells(folder):
+    names = {path.name for path in folder.iterdir()}
+    assert names == {*CASES, *(f"{name}-0" for name in CASES), "done-0", "done-1"}
+
+
+def test_alone_there_is_nothing_to_share(monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    with started_by_torchrun() as device:
+        assert device is None
+        assert not distributed.is_initialized()
+    alone = Processes.current()
+    assert alone == Processes(0, 1)
+    assert alone.first
+    assert not Processes(1, 2).first
+    assert alone.from_first("value") == "value"
+    assert alone.total(0.5, torch.device("cpu")) == 0.5
+    net = network()
+    assert alone.joined(net) is net
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,49 @@
+"""Records of epochs as a line for people, and a table for programs."""
+
+import csv
+import io
+
+import pytest
+import torch
+
+from nbdt.evaluation import accuracy_by_rule
+from nbdt.training.records import WAYS, EpochRecord, accuracy_of, as_csv
+from tests.training.subjects import TREE
+
+ACCURACY = {way: (i + 1) / 7 for i, way in enumerate(WAYS)}
+
+
+def test_accuracies_stand_under_the_right_names():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(200, 4, generator=generator)
+    table = accuracy_by_rule([(logits, torch.arange(200) % 4)], TREE)
+    found = accuracy_of(table)
+    assert found["network"] == table.network.accuracy
+    for rule in ("soft", "hard"):
+        for score in ("mean", "logsumexp"):
+            assert found[f"{rule} {score}"] == table.row(rule, score).accuracy
+    assert len(set(found.values())) > 2
+
+
+def test_a_spreadsheet_reads_the_numbers_back_exactly():
+    records = [
+        EpochRecord(1, 0.1 + 0.2, 1e-5, 1 / 3, 100 / 3, ACCURACY),
+        EpochRecord(2, 2.5, 0.0, 1.0, 100.0, {}, moved=0.25),
+    ]
+    rows = list(csv.DictReader(io.StringIO(as_csv(records))))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[0]["loss"]) == 0.1 + 0.2
+    assert float(rows[0]["images_per_second"]) == 100 / 3
+    for way, share in ACCURACY.items():
+        assert float(rows[0][way.replace(" ", "_")]) == share
+        assert rows[1][way.replace(" ", "_")] == ""
+    assert (rows[0]["moved"], rows[1]["moved"]) == ("", "0.25")
+
+
+@pytest.mark.parametrize(("record", "line"), [
+    (EpochRecord(7, 0.25, 0.1, 2.0, 1234.5), "epoch 7: loss 0.2500, 1234 images/s"),
+    (EpochRecord(7, 0.25, 0.1, 2.0, 9.0, {"network": 0.12345}, 0.5),
+     "epoch 7: loss 0.2500, network 12.35 %, 9 images/s, 50 % of the groups are new"),
+])  # fmt: skip
+def test_a_record_is_a_line(record, line):
+    assert str(record) == line
