@@ -75,9 +75,7 @@ class LeNet(nn.Module):
         self.hidden = nn.Linear(64 * 7 * 7, 128)
         self.linear = nn.Linear(128, num_classes)
 
-    def forward(
-        self, x: Float[Tensor, "batch channels 28 28"]
-    ) -> Float[Tensor, "batch classes"]:
+    def forward(self, x: Float[Tensor, "batch channels 28 28"]) -> Float[Tensor, "batch classes"]:
         """The logits."""
         out = F.max_pool2d(F.relu(self.conv1(x)), 2)
         out = F.max_pool2d(F.relu(self.conv2(out)), 2)

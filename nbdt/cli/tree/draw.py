@@ -16,6 +16,7 @@ from nbdt.errors import InputError
 from nbdt.files import replacing
 from nbdt.hierarchy import Hierarchy
 from nbdt.view import render, to_graphviz, to_html, to_svg
+from nbdt.view.folding import Folded
 
 app = typer.Typer(add_completion=False)
 
@@ -64,10 +65,11 @@ def draw(
     ending = Path(output).suffix.lower()
     if heights and ending != ".svg":
         raise InputError("--heights goes with an .svg file.")
-    folded = None if whole else "auto"
+    folded: Folded = None if whole else "auto"
 
     def graphviz(hierarchy: Hierarchy) -> str:
-        return to_graphviz(hierarchy, orientation=orientation.value, folded=folded).source
+        source: str = to_graphviz(hierarchy, orientation=orientation.value, folded=folded).source
+        return source
 
     def picture(hierarchy: Hierarchy) -> bytes:
         graph = to_graphviz(hierarchy, orientation=orientation.value, folded=folded)
