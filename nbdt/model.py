@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,20 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from nbdt.builders import Builder, builder_of
+from nbdt.display import Displayed
 from nbdt.errors import HeadError, InputError
-from nbdt.explain import Explanation, FeatureGeometry, explain_logits
+from nbdt.explain import Explanations, FeatureGeometry, explain_logits
 from nbdt.explain.build import unmasked_rows
 from nbdt.heads import check_classifier, find_head
 from nbdt.heads.contracts import unwrapped
 from nbdt.hierarchy import Hierarchy
+from nbdt.modes import evaluating
 from nbdt.preprocessing import Preprocessing
 from nbdt.pretrained import ModelConfig, load_tensors, read_model, write_model
-from nbdt.rules import RULES, SCORES, Rule, Score, TreeLayout, hard_predict, soft_log_probs
+from nbdt.rules import RULES, SCORES, Rule, Score, Temperature, TreeLayout
 
 
-class NBDT(nn.Module):
+class NBDT(nn.Module, Displayed):
     """A classifier that decides down a tree of its classes (Wan et al., arXiv 2004.00221).
 
     The network stays as it is and is `network`, an ordinary submodule; the tree adds no
@@ -48,8 +49,13 @@ class NBDT(nn.Module):
         builder: how the network is built, for `save_pretrained`: a `Builder` or its name. By
             default the one that `nbdt.builders.build` noted on the network.
         head: the path of the last linear layer, where it cannot be found.
+        temperature: what the logits, or the scores at single nodes, are divided by in every
+            answer (not in `logits`); by default 1.
 
     Attributes:
+        head: the path of the network's last linear layer; None where it cannot be found.
+        layout: the tree, compiled for the rules; put another in its place to change the tree
+            (and another `temperature`, if that is of single nodes).
         provenance: whatever you want a saved model to say of itself (data, accuracy, …), as
             values that JSON can hold.
 
@@ -78,6 +84,7 @@ class NBDT(nn.Module):
         preprocessing: Preprocessing | None = None,
         builder: Builder | str | None = None,
         head: str | None = None,
+        temperature: Temperature | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(preprocessing, Preprocessing | None):
@@ -94,8 +101,10 @@ class NBDT(nn.Module):
         self.provenance: dict[str, Any] = {}
         self.network = network
         self.layout = TreeLayout(hierarchy)
+        self.temperature = temperature or Temperature()
+        self.temperature.check_nodes(hierarchy)
         self._head_given = head
-        self._head_found, self._head_altered = self._find_head()
+        self.head, self._head_altered = self._find_head()
         device = self._logits_device()
         if device is not None:
             self.layout.to(device)
@@ -153,7 +162,7 @@ class NBDT(nn.Module):
         Returns:
             Log-probabilities in nats, in float32 (or float64); exp of a row sums to 1.
         """
-        return soft_log_probs(self.logits(x), self.layout, self.score)
+        return self.temperature.log_probs(self.logits(x), self.layout, self.score)
 
     def predict(
         self, x: Tensor | Mapping[str, Any], rule: Rule | None = None
@@ -176,12 +185,12 @@ class NBDT(nn.Module):
             (tensor([2]), tensor([0]))
         """
         rule = _chosen("rule", self.rule if rule is None else rule, RULES)
-        with _evaluating(self):
+        with evaluating(self):
             logits = self.logits(x)
             unmasked_rows(logits, self.hierarchy.num_classes)  # refuses NaN, which has no class
             if rule == "hard":
-                return hard_predict(logits, self.layout, self.score)
-            return soft_log_probs(logits, self.layout, self.score).argmax(dim=-1)
+                return self.temperature.hard_predict(logits, self.layout, self.score)
+            return self.temperature.log_probs(logits, self.layout, self.score).argmax(dim=-1)
 
     def predict_proba(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
         """The soft probability of every class, whatever the `rule`; a row sums to 1.
@@ -194,7 +203,7 @@ class NBDT(nn.Module):
             >>> NBDT(nn.Identity(), tree, score="mean").predict_proba(torch.zeros(1, 3))
             tensor([[0.2500, 0.2500, 0.5000]])
         """
-        with _evaluating(self):
+        with evaluating(self):
             log_probs: Tensor = self(x)
             return log_probs.exp()
 
@@ -222,7 +231,7 @@ class NBDT(nn.Module):
         shape = (len(leaves), len(self.hierarchy))
         return csr_matrix((ones, np.array(indices, dtype=np.int64), starts), shape=shape)
 
-    def explain(self, x: Tensor | Mapping[str, Any], rule: Rule | None = None) -> list[Explanation]:
+    def explain(self, x: Tensor | Mapping[str, Any], rule: Rule | None = None) -> Explanations:
         """Each sample's prediction, with the decisions that led to it.
 
         Args:
@@ -241,10 +250,15 @@ class NBDT(nn.Module):
             Runner-up: dog (26 %); the two part at animal.
         """
         rule = _chosen("rule", self.rule if rule is None else rule, RULES)
-        with _evaluating(self):
+        with evaluating(self):
             logits = self.logits(x)
         return explain_logits(
-            logits, self.layout, score=self.score, rule=rule, geometry=self._geometry()
+            logits,
+            self.layout,
+            score=self.score,
+            rule=rule,
+            geometry=self.geometry(),
+            temperature=self.temperature,
         )
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
@@ -277,6 +291,7 @@ class NBDT(nn.Module):
             builder=self.builder,
             preprocessing=self.preprocessing,
             head=self._head_given and self._head_given.removeprefix(f"{prefix}."),
+            temperature=self.temperature,
             provenance=self.provenance,
         )
         write_model(folder, config, self.hierarchy, network)
@@ -328,6 +343,7 @@ class NBDT(nn.Module):
             preprocessing=config.preprocessing,
             builder=config.builder,
             head=config.head,
+            temperature=config.temperature,
         )
         load_tensors(unwrapped(model.network)[0], saved.weights)
         model.provenance = dict(config.provenance)
@@ -335,7 +351,8 @@ class NBDT(nn.Module):
 
     def extra_repr(self) -> str:
         """What torch prints of the module beside its parts."""
-        return f"score={self.score!r}, rule={self.rule!r}"
+        text = f"score={self.score!r}, rule={self.rule!r}"
+        return text if self.temperature == Temperature() else f"{text}, {self.temperature}"
 
     def _find_head(self) -> tuple[str | None, bool]:
         """The head's path, None where it cannot be found, and whether its output is altered."""
@@ -355,15 +372,18 @@ class NBDT(nn.Module):
 
     def _logits_device(self) -> torch.device | None:
         """Where the logits will be, as far as it can be told before a call."""
-        parameters = list(self.network.get_submodule(self._head_found or "").parameters())
+        parameters = list(self.network.get_submodule(self.head or "").parameters())
         device = parameters[-1].device if parameters else None
         return None if device is None or device.type == "meta" else device
 
-    def _geometry(self) -> FeatureGeometry | None:
-        """Where the nodes lie in feature space now, if the score and the head have it."""
-        if self.score != "mean" or self._head_found is None or self._head_altered:
+    def geometry(self) -> FeatureGeometry | None:
+        """Where the nodes lie in feature space now, if the score and the head have it.
+
+        `explain` works it out at each call; whoever explains logits often can keep it.
+        """
+        if self.score != "mean" or self.head is None or self._head_altered:
             return None
-        head = find_head(self.network, self._head_found)
+        head = find_head(self.network, self.head)
         if not isinstance(head.module, nn.Linear):
             return None
         rows = head.rows
@@ -376,25 +396,3 @@ def _chosen(name: str, value: Any, allowed: tuple[str, ...]) -> Any:
     if value not in allowed:
         raise InputError(f"{name} has to be {' or '.join(map(repr, allowed))}, got {value!r:.80}.")
     return value
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients inside; afterwards every submodule is in the mode it was in.
-
-    A module in eval mode is not touched, so that threads can share it.
-    """
-    training = [part for part in module.modules() if part.training]
-    with torch.no_grad():
-        if not training:
-            yield
-            return
-        own, kept = module.training, {part: part.training for part in module.modules()}
-        module.eval()
-        try:
-            yield
-        finally:
-            # `train` first, as some modules do more in it than to set the flag.
-            module.train(own)
-            for part, flag in kept.items():
-                part.training = flag

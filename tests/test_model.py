@@ -17,7 +17,7 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
 from nbdt.pretrained import CONFIG, HIERARCHY, WEIGHTS
-from nbdt.rules import TreeLayout, hard_predict, soft_log_probs
+from nbdt.rules import Temperature, TreeLayout, decision_log_probs, hard_predict, soft_log_probs
 from tests.strategies import hierarchies, random_hierarchy
 
 PETS = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -398,6 +398,110 @@ class TestPredictions:
         logits[1, 2] = torch.nan
         with pytest.raises(InputError, match="row 1"):
             NBDT(nn.Identity(), PETS).explain(logits)
+
+
+WARM, OWN = Temperature(2.5), Temperature(2.0, {TEN.root: 0.5, 12: 3.0})
+
+
+class TestTemperature:
+    @pytest.mark.parametrize("score", ["mean", "logsumexp"])
+    def test_one_for_all_is_the_same_network_with_other_logits(self, score):
+        logits = 3 * torch.randn(30, 10)
+        plain, warm = (NBDT(nn.Identity(), TEN, score, temperature=t) for t in (None, WARM))
+        assert torch.equal(warm(logits), plain(logits / 2.5))
+        assert torch.equal(warm.logits(logits), logits)
+        assert torch.equal(warm.predict_proba(logits), plain.predict_proba(logits / 2.5))
+        for rule in ("soft", "hard"):
+            assert torch.equal(warm.predict(logits, rule), plain.predict(logits / 2.5, rule))
+            found, expected = warm.explain(logits, rule), plain.explain(logits / 2.5, rule)
+            assert found == expected
+            assert [one.network_prediction for one in found] == logits.argmax(1).tolist()
+            paths = warm.decision_path(logits, rule) != plain.decision_path(logits / 2.5, rule)
+            assert paths.nnz == 0
+
+    @pytest.mark.parametrize("score", ["mean", "logsumexp"])
+    @pytest.mark.parametrize("temperature", [WARM, OWN], ids=["one", "own"])
+    def test_all_answers_agree(self, score, temperature):
+        logits = 3 * torch.randn(30, 10, dtype=torch.float64)
+        model = NBDT(nn.Identity(), TEN, score, temperature=temperature)
+        scores = decision_log_probs(logits / temperature.value, model.layout, score)
+        expected = torch.zeros(30, len(TEN), dtype=torch.float64)
+        for node in TEN.inner:
+            children = list(TEN.children(node))
+            own = temperature.nodes.get(node, 1)
+            expected[:, children] = (scores[:, children] / own).log_softmax(1)
+        leaves = [expected[:, list(TEN.path(leaf))].sum(1) for leaf in range(10)]
+        torch.testing.assert_close(model(logits), torch.stack(leaves, 1))
+        for rule in ("soft", "hard"):
+            predicted = model.predict(logits, rule).tolist()
+            explained = model.explain(logits, rule)
+            assert [one.prediction for one in explained] == predicted
+            for row, one in enumerate(explained):
+                shares = model.predict_proba(logits)[row]
+                assert one.probability == pytest.approx(shares[one.prediction].item())
+                for step in one.path:
+                    children = list(step.children)
+                    torch.testing.assert_close(
+                        torch.tensor(step.probabilities, dtype=torch.float64),
+                        expected[row, children].exp(),
+                    )
+                    # Margins are those of the scores at that temperature.
+                    lead = expected[row, step.child] - torch.tensor(
+                        [expected[row, child] for child in children if child != step.child]
+                    )
+                    assert step.margin == pytest.approx(lead.min().item())
+        hard = NBDT(nn.Identity(), TEN, score, temperature=Temperature(temperature.value))
+        assert torch.equal(model.predict(logits, "hard"), hard.predict(logits, "hard"))
+
+    @pytest.mark.parametrize("temperature", [WARM, OWN], ids=["one", "own"])
+    def test_features_are_as_far_from_the_border(self, temperature):
+        net, x = nn.Linear(6, 10).double(), torch.randn(8, 6, dtype=torch.float64)
+        found, expected = (
+            [
+                [step.feature_distance for step in one.path]
+                for one in NBDT(net, TEN, "mean", "hard", temperature=t).explain(x)
+            ]
+            for t in (temperature, None)
+        )
+        assert found == [pytest.approx(row) for row in expected]
+
+    @pytest.mark.parametrize("temperature", [WARM, OWN], ids=["one", "own"])
+    def test_is_saved_with_the_model(self, tmp_path, temperature):
+        model = NBDT(small(), TEN, temperature=temperature).eval()
+        model.save_pretrained(tmp_path)
+        again = NBDT.from_pretrained(tmp_path)
+        assert again.temperature == temperature
+        assert torch.equal(again(images()), model(images()))
+        assert "temperature 2" in repr(again)
+
+    def test_of_a_node_that_decides_nothing_is_refused(self, tmp_path):
+        with pytest.raises(InputError, match=r"node 3 has a temperature, .* 10 to"):
+            NBDT(small(), TEN, temperature=Temperature(nodes={3: 2.0}))
+        NBDT(small(), TEN).save_pretrained(tmp_path)
+        document = json.loads((tmp_path / CONFIG).read_text())
+        document["temperature"] = {"value": 1, "nodes": {"99": 2}}
+        (tmp_path / CONFIG).write_text(json.dumps(document))
+        with pytest.raises(InputError, match="node 99 has a temperature"):
+            NBDT.from_pretrained(tmp_path)
+
+    @pytest.mark.usefixtures("unchecked")
+    @pytest.mark.parametrize("score", ["mean", "logsumexp"])
+    @pytest.mark.parametrize("temperature", [WARM, OWN], ids=["one", "own"])
+    def test_compiles_and_exports(self, score, temperature):
+        model = NBDT(small(), TEN, score, temperature=temperature).eval()
+        compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(images()), model(images()))
+        torch.compiler.reset()
+        batch = torch.export.Dim("batch")
+        exported = torch.export.export(model, (images(2),), dynamic_shapes=({0: batch},)).module()
+        torch.testing.assert_close(exported(images(5)), model(images(5)))
+
+    def test_gradients_pass(self):
+        for temperature in (WARM, OWN):
+            model = NBDT(small(), TEN, temperature=temperature)
+            nn.functional.nll_loss(model(images()), torch.arange(5)).backward()
+            assert model.network.features[0].weight.grad.abs().sum() > 0
 
 
 class TestFeatureDistance:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import torch
 import typer
 from torch import Tensor
+from torch.utils.data import Subset
 
 from nbdt.cli.models import ModelArgument, load_model
 from nbdt.cli.options import JsonOption, Rule, rule_option
-from nbdt.cli.output import complain, progress, say, say_json
+from nbdt.cli.output import complain, note, progress, say, say_json, working
 from nbdt.data import ImageFolder, open_image
 from nbdt.data.batches import answer_in_batches
 from nbdt.errors import InputError, NBDTError
-from nbdt.evaluation import Evaluator
+from nbdt.evaluation import Evaluation, Evaluator, TemperatureFit, fit_temperature
+from nbdt.evaluation.faithfulness import evaluate_faithfulness
+from nbdt.evaluation.text import percent
+from nbdt.files import is_file
 from nbdt.hierarchy.library import list_datasets, load_classes
 from nbdt.model import NBDT
+from nbdt.preprocessing import Preprocessing
+from nbdt.rules import Rule as RuleName
+from nbdt.selective.folder import CALIBRATION
 
 # How many answers are counted at a time.
 COUNTED = 512
@@ -50,6 +57,30 @@ def evaluate(
         bool,
         typer.Option("--full", metavar="", help="List classes, unsure images and reliability too."),
     ] = False,
+    fit: Annotated[
+        bool,
+        typer.Option(
+            "--fit-temperature",
+            metavar="",
+            help="Find the temperature at which probabilities fit these images best, and save it "
+            "in the model's folder.",
+        ),
+    ] = False,
+    per_node: Annotated[
+        bool,
+        typer.Option(
+            "--per-node",
+            metavar="",
+            help="Find one for every node. The probabilities of classes are then no longer the "
+            "network's.",
+        ),
+    ] = False,
+    faithfulness: Annotated[
+        bool,
+        typer.Option(
+            "--faithfulness", metavar="", help="Check whether the explanations are the model, too."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Measure a model's accuracy: the network's own, and the tree's by each rule and score.
@@ -57,25 +88,125 @@ def evaluate(
     And which nodes and mistakes cost most, and whether probabilities mean what they say. Images
     that cannot be read are named, and left out.
     """
+    if per_node and not fit:
+        raise InputError("--per-node says how to fit a temperature; add --fit-temperature.")
     network, preprocessing = load_model(model)
+    judged = network.rule if rule is None else rule.value
     classes = network.classes
     folder = ImageFolder(
         data, preprocessing, classes=classes, wnids=_wnids(classes), partial=partial
     )
+    paths = [path for path, _ in folder.samples]
+    failed: dict[str, str] = {}
+    batches: Iterable[Batch] = _answered(network, preprocessing, folder, data, failed)
+    if fit:
+        batches = list(batches)
+    found = _measured(network, batches, judged)
+    fitted = None
+    if fit:
+        fitted = _Fitted.of(network, batches, per_node, before=found)
+        found = _measured(network, batches, judged)
+        fitted.save(network, model, data)
+    checked = None
+    if faithfulness:
+        usable = [place for place, path in enumerate(paths) if str(path) not in failed]
+        with working("Checking whether the explanations are the model …"):
+            checked = evaluate_faithfulness(network, Subset(folder, usable))
+    if json:
+        images = {str(place): str(paths[place]) for place in found.examples()}
+        document = {"model": model, "data": data, **found.to_dict(), "images": images}
+        if fitted is not None:
+            document["fitted"] = fitted.to_dict(found)
+        if checked is not None:
+            document["faithfulness"] = checked.to_dict()
+        say_json(document | {"failed": failed})
+    else:
+        names = [str(path.relative_to(Path(data))) for path in paths]
+        say(found.to_text(rows=rows, full=full, sample_name=names.__getitem__))
+        if checked is not None:
+            say(f"\n{checked}")
+        if fitted is not None:
+            say(f"\n{fitted.text(found, model)}")
+    if failed:
+        raise typer.Exit(1)
+
+
+class Batch(NamedTuple):
+    """Logits, the true classes, and the places of the images in the folder."""
+
+    logits: Tensor
+    labels: Tensor
+    places: Tensor
+
+
+class _Fitted(NamedTuple):
+    """A temperature that was fitted to the images, and what was measured before."""
+
+    fit: TemperatureFit
+    before: Evaluation
+
+    @classmethod
+    def of(
+        cls, network: NBDT, batches: Iterable[Batch], per_node: bool, before: Evaluation
+    ) -> _Fitted:
+        """Fits a temperature to the images and gives it to the model."""
+        pairs = ((batch.logits, batch.labels) for batch in batches)
+        fit = fit_temperature(pairs, network.hierarchy, score=network.score, per_node=per_node)
+        network.temperature = fit.temperature
+        return cls(fit, before)
+
+    def save(self, network: NBDT, folder: str, data: str) -> None:
+        """Saves the model with its temperature, and what that was fitted to."""
+        network.provenance["temperature"] = {"data": data, **self.fit.to_dict()}
+        network.save_pretrained(folder)
+        if is_file(Path(folder, CALIBRATION)):
+            note(
+                f"{folder} was calibrated at another temperature; calibrate it anew: nbdt "
+                f"calibrate {folder} DATA, with images that had no part in this."
+            )
+
+    def to_dict(self, after: Evaluation) -> dict[str, object]:
+        """The fit and the calibration errors on the same images, for JSON."""
+        errors = {
+            when: {"answer": one.calibration.answer.error, "node": one.calibration.node_error}
+            for when, one in (("before", self.before), ("after", after))
+        }
+        return {**self.fit.to_dict(), "calibration_errors": errors}
+
+    def text(self, after: Evaluation, folder: str) -> str:
+        """What was found, for a reader."""
+        answers, decisions = (
+            f"{percent(before)} → {percent(now)}"
+            for before, now in (
+                (self.before.calibration.answer.error, after.calibration.answer.error),
+                (self.before.calibration.node_error, after.calibration.node_error),
+            )
+        )
+        return (
+            f"{self.fit} Saved in {folder}.\n"
+            f"Calibration error of the answers {answers}, of decisions {decisions}: on these very "
+            f"images, which flatters it. Judge it by others: nbdt evaluate {folder} OTHERS"
+        )
+
+
+def _answered(
+    network: NBDT,
+    preprocessing: Preprocessing,
+    folder: ImageFolder,
+    data: str,
+    failed: dict[str, str],
+) -> Iterator[Batch]:
+    """The network's answers to the images; those that cannot be used are put into `failed`."""
     samples = list(enumerate(folder.samples))
     answers = answer_in_batches(
         samples,
         lambda sample: preprocessing(open_image(sample[1][0], preprocessing.mode)),
         lambda batch: _logits(network, batch),
     )
-    measures = Evaluator(
-        network.hierarchy, score=network.score, rule=network.rule if rule is None else rule.value
-    )
-    failed: dict[str, str] = {}
     with progress("Evaluating", len(samples)) as advance:
-        while batch := list(islice(answers, COUNTED)):
+        while some := list(islice(answers, COUNTED)):
             logits, labels, places = [], [], []
-            for (place, (path, label)), answer in batch:
+            for (place, (path, label)), answer in some:
                 if isinstance(answer, NBDTError):
                     failed[str(path)] = message = str(answer).removeprefix(f"{path}: ")
                     complain(f"{path}: {message}")
@@ -85,20 +216,19 @@ def evaluate(
                     places.append(place)
                 advance()
             if logits:
-                measures.update(torch.stack(logits), torch.tensor(labels), torch.tensor(places))
+                yield Batch(torch.stack(logits), torch.tensor(labels), torch.tensor(places))
     if len(failed) == len(samples):
         raise InputError(f"{data}: none of its {len(samples)} images could be used.")
-    found = measures.result()
-    paths = [path for path, _ in folder.samples]
-    if json:
-        images = {str(place): str(paths[place]) for place in found.examples()}
-        document = {"model": model, "data": data, **found.to_dict()}
-        say_json(document | {"images": images, "failed": failed})
-    else:
-        names = [str(path.relative_to(Path(data))) for path in paths]
-        say(found.to_text(rows=rows, full=full, sample_name=names.__getitem__))
-    if failed:
-        raise typer.Exit(1)
+
+
+def _measured(network: NBDT, batches: Iterable[Batch], rule: RuleName) -> Evaluation:
+    """All that is measured of a model."""
+    measures = Evaluator(
+        network.hierarchy, score=network.score, rule=rule, temperature=network.temperature
+    )
+    for batch in batches:
+        measures.update(*batch)
+    return measures.result()
 
 
 def _wnids(classes: Sequence[str]) -> list[str]:

@@ -2,19 +2,25 @@
 
 `evaluate` measures a model; `Evaluator` is the same for logits. Both are made of small measures
 that can be used alone: a `Decider` turns logits and labels into batches, and each counter is
-updated with them. `fit_temperature` calibrates.
+updated with them. `fit_temperature` calibrates, and `evaluate_faithfulness` asks whether
+explanations are what the model does. An `EditSession` tries edits of the tree before they are made.
 """
 
 from nbdt.evaluation.accuracy import AccuracyByRule, accuracy_by_rule
 from nbdt.evaluation.answers import labelled_logits
 from nbdt.evaluation.calibration import Calibration, CalibrationCounter, Reliability
 from nbdt.evaluation.decided import Decided, Decider
+from nbdt.evaluation.editing import EditSession
+from nbdt.evaluation.edits import Edit
 from nbdt.evaluation.evaluation import Evaluation
 from nbdt.evaluation.evaluator import Evaluator, evaluate
+from nbdt.evaluation.faithfulness import Faithfulness, evaluate_faithfulness
 from nbdt.evaluation.fitting import TemperatureFit, fit_temperature
 from nbdt.evaluation.interval import wilson_interval
 from nbdt.evaluation.mistakes import Confusion, CostlyNode, MistakeCounter, Mistakes
+from nbdt.evaluation.moves import MoveSuggestions, SuggestedMove, suggest_moves
 from nbdt.evaluation.outliers import OutlierRow, OutlierTable, evaluate_outliers, outlier_scores
+from nbdt.evaluation.paired import PairedCounts
 from nbdt.evaluation.prototypes import Prototype, PrototypeFinder, Prototypes
 from nbdt.evaluation.shares import NodeShare, ShareCounter
 from nbdt.evaluation.superclasses import (
@@ -25,11 +31,13 @@ from nbdt.evaluation.superclasses import (
     nodes_of_unseen,
 )
 from nbdt.evaluation.table import AccuracyRow, AccuracyTable
+from nbdt.evaluation.trial import AccuracyChange, NodeChange, Trial
 from nbdt.evaluation.uncertainty import UncertainSample, Uncertainty, UncertaintyCounter
 from nbdt.rules import Temperature
 
 __all__ = [
     "AccuracyByRule",
+    "AccuracyChange",
     "AccuracyRow",
     "AccuracyTable",
     "Calibration",
@@ -38,33 +46,43 @@ __all__ = [
     "CostlyNode",
     "Decided",
     "Decider",
+    "Edit",
+    "EditSession",
     "Evaluation",
     "Evaluator",
+    "Faithfulness",
     "MistakeCounter",
     "Mistakes",
+    "MoveSuggestions",
+    "NodeChange",
     "NodeShare",
     "OutlierRow",
     "OutlierTable",
+    "PairedCounts",
     "Prototype",
     "PrototypeFinder",
     "Prototypes",
     "Reliability",
     "ShareCounter",
+    "SuggestedMove",
     "SuperclassCounter",
     "SuperclassShare",
     "SuperclassTable",
     "Temperature",
     "TemperatureFit",
+    "Trial",
     "UncertainSample",
     "Uncertainty",
     "UncertaintyCounter",
     "accuracy_by_rule",
     "evaluate",
+    "evaluate_faithfulness",
     "evaluate_outliers",
     "evaluate_superclasses",
     "fit_temperature",
     "labelled_logits",
     "nodes_of_unseen",
     "outlier_scores",
+    "suggest_moves",
     "wilson_interval",
 ]

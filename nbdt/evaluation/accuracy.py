@@ -16,7 +16,7 @@ from nbdt.errors import InputError
 from nbdt.evaluation.decided import checked_labels
 from nbdt.evaluation.table import AccuracyRow, AccuracyTable
 from nbdt.hierarchy import Hierarchy
-from nbdt.rules import Rule, Score, TreeLayout, hard_predict, soft_log_probs
+from nbdt.rules import Rule, Score, Temperature, TreeLayout
 
 TOP = 5
 
@@ -28,6 +28,7 @@ class AccuracyByRule:
 
     Args:
         hierarchy: the tree; leaf i is class i.
+        temperature: what the logits, or the scores at single nodes, are divided by, if anything.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
@@ -45,8 +46,9 @@ class AccuracyByRule:
         3 samples, 3 classes
     """
 
-    def __init__(self, hierarchy: Hierarchy) -> None:
+    def __init__(self, hierarchy: Hierarchy, *, temperature: Temperature | None = None) -> None:
         self.hierarchy = hierarchy
+        self.temperature = temperature or Temperature()
         self._layout = TreeLayout(hierarchy)
         self._samples = 0
         # A row a way to answer: how many are correct, agree, and have the class among the top.
@@ -70,7 +72,7 @@ class AccuracyByRule:
         logits = logits.detach()
         network = logits.max(dim=-1).indices
         counts = []
-        for answer, values in _answers(logits, self._layout):
+        for answer, values in _answers(logits, self._layout, self.temperature):
             correct, agreeing = (answer == labels).sum(), (answer == network).sum()
             top = correct if values is None else (_ranks(values, labels) < TOP).sum()
             counts.append(torch.stack([correct, agreeing, top]))
@@ -136,16 +138,18 @@ _WAYS: tuple[tuple[Rule | None, Score | None], ...] = (
 )
 
 
-def _answers(logits: Tensor, layout: TreeLayout) -> Iterator[tuple[Tensor, Tensor | None]]:
+def _answers(
+    logits: Tensor, layout: TreeLayout, temperature: Temperature
+) -> Iterator[tuple[Tensor, Tensor | None]]:
     """For each of `_WAYS`, the classes answered, and what ranks all classes or None."""
     for rule, score in _WAYS:
         if score is None:
             yield logits.max(dim=-1).indices, logits
         elif rule == "soft":
-            values = soft_log_probs(logits, layout, score)
+            values = temperature.log_probs(logits, layout, score)
             yield values.max(dim=-1).indices, values
         else:
-            yield hard_predict(logits, layout, score), None
+            yield temperature.hard_predict(logits, layout, score), None
 
 
 def _ranks(values: Tensor, labels: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ class Evaluator:
         temperature: Temperature | None = None,
     ) -> None:
         self._decider = Decider(hierarchy, score=score, rule=rule, temperature=temperature)
-        self._accuracy = AccuracyByRule(hierarchy)
+        self._accuracy = AccuracyByRule(hierarchy, temperature=temperature)
         self._shares = ShareCounter(hierarchy)
         self._mistakes = MistakeCounter(hierarchy, examples=examples)
         self._calibration = CalibrationCounter(hierarchy, bins=bins)
@@ -132,7 +132,7 @@ class Evaluator:
         decided = self._decider.decide(logits, labels, indices)
         if not len(decided):
             return
-        self._accuracy.update(self._decider.temperature.divide(logits), labels)
+        self._accuracy.update(logits, labels)
         for measure in (
             self._shares,
             self._mistakes,

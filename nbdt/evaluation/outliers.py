@@ -184,7 +184,9 @@ def outlier_scores(model: NBDT, data: Data, *, batch_size: int = 64) -> FloatArr
         >>> outlier_scores(model, [torch.zeros(1, 3)]).round(3)
         array([[ 0.333, -1.33 ,  0.5  ]])
     """
-    decider = Decider(model.hierarchy, score=model.score, rule=model.rule)
+    decider = Decider(
+        model.hierarchy, score=model.score, rule=model.rule, temperature=model.temperature
+    )
     parts = [np.empty((0, len(SCORES)))]
     for batch in batches_of(data, batch_size):
         inputs = batch[0] if isinstance(batch, tuple | list) else batch

@@ -253,7 +253,7 @@ def evaluate_superclasses(
     batches = pairs(batches_of(data, batch_size))
     answered = ((logits_of(model, inputs), labels) for inputs, labels in batches)
     for logits, labels in in_blocks(answered):
-        counted.update(logits, labels)
+        counted.update(model.temperature.divide(logits), labels)
     return counted.table()
 
 

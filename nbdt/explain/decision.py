@@ -36,9 +36,10 @@ class Decision:
         children_names: their names, in the same order.
         probabilities: one for each child; they sum to 1.
         margin: the score of the child taken minus that of its nearest sibling, in the units of
-            the logits. Negative where a soft path takes a child that is not the likeliest; see
-            `contrary`. Infinite (null in JSON, which has no infinity) where every sibling is
-            masked out, so that nothing could turn the decision.
+            the logits, divided by the temperature where the model has one. Negative where a soft
+            path takes a child that is not the likeliest; see `contrary`. Infinite (null in JSON,
+            which has no infinity) where every sibling is masked out, so that nothing could turn
+            the decision.
         entropy: how undecided the node was: the entropy of `probabilities` over the logarithm
             of their number; 0 is sure, 1 is even.
         feature_distance: how far the features would have to move to flip the decision, in

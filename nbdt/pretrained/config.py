@@ -10,6 +10,7 @@ from typing import Any
 from nbdt.builders import Builder
 from nbdt.errors import FormatError
 from nbdt.preprocessing import Preprocessing
+from nbdt.rules import Temperature
 from nbdt.untrusted import described, json_value
 
 SCHEMA = "nbdt.model/1"
@@ -26,6 +27,8 @@ _KEYS = {
     "files",
     "provenance",
 }
+# Folders written before there was such a thing lack it.
+_OPTIONAL = {"temperature"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -53,6 +56,7 @@ class ModelConfig:
         builder: how the network is built; None where the one who loads brings it along.
         preprocessing: how an image becomes its input, if that is known.
         head: the path of the last linear layer, where it was given and not found.
+        temperature: what the logits, or the scores at single nodes, are divided by.
         versions: the versions of nbdt and torch that wrote the folder.
         files: the other files.
         provenance: whatever its makers want to say: data, accuracy, date.
@@ -69,6 +73,7 @@ class ModelConfig:
     builder: Builder | None = None
     preprocessing: Preprocessing | None = None
     head: str | None = None
+    temperature: Temperature = field(default_factory=Temperature)
     versions: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -87,6 +92,9 @@ class ModelConfig:
             "score": self.score,
             "rule": self.rule,
             "head": self.head,
+            "temperature": None
+            if self.temperature == Temperature()
+            else self.temperature.to_dict(),
             "versions": dict(self.versions),
             "files": {
                 name: {"bytes": record.bytes, "sha256": record.sha256}
@@ -110,11 +118,12 @@ class ModelConfig:
                 f"the schema is {described(document.get('schema'))}; this version of nbdt reads "
                 f"{SCHEMA!r}."
             )
-        wrong = sorted(map(str, _KEYS.symmetric_difference(document)))
+        wrong = sorted(map(str, _KEYS.symmetric_difference(document.keys() - _OPTIONAL)))
         if wrong:
             state = "unknown" if wrong[0] in document else "missing"
             raise FormatError(f"the key {described(wrong[0])} is {state}.")
         builder, preprocessing = document["builder"], document["preprocessing"]
+        temperature = document.get("temperature")
         return cls(
             classes=_texts("classes", document["classes"]),
             score=_choice("score", document["score"], ("mean", "logsumexp")),
@@ -124,6 +133,9 @@ class ModelConfig:
                 None if preprocessing is None else Preprocessing.from_dict(preprocessing)
             ),
             head=None if document["head"] is None else _text("head", document["head"]),
+            temperature=(
+                Temperature() if temperature is None else Temperature.from_dict(temperature)
+            ),
             versions={
                 key: _text("versions", value)
                 for key, value in _mapping("versions", document["versions"]).items()

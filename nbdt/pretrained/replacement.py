@@ -45,6 +45,13 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
             f"the model has {saved.hierarchy.num_classes} classes, but the tree has "
             f"{hierarchy.num_classes}."
         )
+    if saved.config.temperature.nodes and (
+        hierarchy.parents.tolist() != saved.hierarchy.parents.tolist()
+    ):
+        raise InputError(
+            "the model has temperatures for single nodes of its tree, which mean nothing in "
+            "another one; set them to none, and fit them again."
+        )
     write_folder(
         Path(folder),
         replace(saved.config, classes=hierarchy.classes),

@@ -12,6 +12,7 @@ from nbdt.rules.functional import (
 )
 from nbdt.rules.layout import TreeLayout
 from nbdt.rules.modules import HardRules, SoftRules
+from nbdt.rules.temperature import Temperature
 
 __all__ = [
     "RULES",
@@ -20,6 +21,7 @@ __all__ = [
     "Rule",
     "Score",
     "SoftRules",
+    "Temperature",
     "TreeLayout",
     "decision_log_probs",
     "hard_predict",

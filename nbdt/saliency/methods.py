@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -138,7 +139,10 @@ def attributor(
 def import_captum() -> Any:
     """The package captum.attr, or a MissingDependencyError that says how to install it."""
     try:
-        import captum.attr
+        with warnings.catch_warnings():
+            # In notebooks without widgets, of which Captum's progress bars could make use.
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            import captum.attr
     except ImportError:
         raise MissingDependencyError(
             "saliency needs the package captum: pip install 'nbdt-toolkit[saliency]'."

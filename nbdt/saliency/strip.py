@@ -22,7 +22,7 @@ _BACKGROUND, _TEXT, _QUIET = "#ffffff", "#1a1a1a", "#595959"
 
 
 def strip(
-    saliencies: Sequence[Saliency], image: Image.Image, *, columns: int = 5, height: int = 200
+    saliencies: Sequence[Saliency], image: Image.Image, *, columns: int = 5, height: int = 160
 ) -> Image.Image:
     """The maps of a path's decisions side by side, each with what it decided.
 
@@ -44,7 +44,7 @@ def strip(
         >>> map_ = torch.tensor([[1.0, -1.0], [0.0, 0.0]])
         >>> saliency = Saliency(map_, 4, "thing", 0, "cat", 1, "car", 0.9, 2.0, "occlusion")
         >>> strip([saliency], Image.new("RGB", (8, 8))).size
-        (436, 284)
+        (356, 244)
     """
     if not saliencies:
         raise InputError("there is no map to draw; give what path_saliency returned.")

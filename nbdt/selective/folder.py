@@ -87,4 +87,9 @@ def _made_of(config: ModelConfig) -> dict[str, Any]:
     """What the calibration of a model depends on."""
     hashes = {name: config.files[name].sha256 for name in (HIERARCHY, WEIGHTS)}
     steps = config.preprocessing and config.preprocessing.to_dict()
-    return {**hashes, "score": config.score, "preprocessing": steps}
+    return {
+        **hashes,
+        "score": config.score,
+        "temperature": config.temperature.to_dict(),
+        "preprocessing": steps,
+    }

@@ -19,7 +19,6 @@ from nbdt.explain.build import unmasked_rows
 from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
 from nbdt.modes import evaluating
-from nbdt.rules import soft_log_probs
 from nbdt.selective.calibration import Calibration
 from nbdt.selective.candidates import checked_labels
 from nbdt.selective.folder import read_calibration, write_calibration
@@ -170,7 +169,11 @@ class SelectiveNBDT:
         logits = self._logits(x)
         answers = self._answers(self._log_probs(logits)).tolist()
         explanations = explain_logits(
-            logits, self.model.layout, score=self.model.score, geometry=self.model.geometry()
+            logits,
+            self.model.layout,
+            score=self.model.score,
+            geometry=self.model.geometry(),
+            temperature=self.model.temperature,
         )
         return [
             replace(
@@ -271,6 +274,7 @@ class SelectiveNBDT:
                 under = f"under {self._name(node)}: " if self.per_superclass else ""
                 raise InputError(f"{under}{error}") from None
         self.calibration, self._tree, self._weights = calibration, tree, _digest(self.model)
+        self._temperature = self.model.temperature
         self.thresholds = MappingProxyType(thresholds)
         self.sizes = MappingProxyType({node: len(own) for node, own in scores.items()})
 
@@ -281,8 +285,9 @@ class SelectiveNBDT:
                 "this model was not calibrated; call calibrate(data) with labelled samples that "
                 "had no part in its training."
             )
-        if (self.model.hierarchy, self.model.score) != (self._tree, self.calibration.score):
-            raise InputError("the model's tree or score changed; calibrate it again.")
+        now = self.model.hierarchy, self.model.score, self.model.temperature
+        if now != (self._tree, self.calibration.score, self._temperature):
+            raise InputError("the model's tree, score or temperature changed; calibrate it again.")
         return self.calibration
 
     def _answers(self, log_probs: Tensor) -> Tensor:
@@ -304,7 +309,7 @@ class SelectiveNBDT:
         return logits
 
     def _log_probs(self, logits: Tensor) -> Float[Tensor, "batch classes"]:
-        return soft_log_probs(logits, self.model.layout, self.model.score)
+        return self.model.temperature.log_probs(logits, self.model.layout, self.model.score)
 
     def _moved(self, inputs: Inputs) -> Inputs:
         """The inputs on the model's device, where it has one."""

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from nbdt.builders import build
 from nbdt.data import ImageFolder
-from nbdt.evaluation import evaluate
+from nbdt.evaluation import evaluate, evaluate_faithfulness, fit_temperature, labelled_logits
 from nbdt.hierarchy.library import load_classes, load_hierarchy
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
+from nbdt.rules import Temperature
 from tests.cli.conftest import Run, is_one_sentence
 
 
@@ -140,3 +141,77 @@ def test_folders_may_be_called_by_wnid(run: Run, tmp_path: Path, images: Path) -
     result = run("evaluate", tmp_path / "cifar", tmp_path / "data")
     assert (result.exit_code, result.stderr) == (0, "")
     assert "/20" in result.stdout
+
+
+@pytest.fixture
+def own(model: Path, tmp_path: Path) -> Path:
+    """The model in a folder that may be changed."""
+    shutil.copytree(model, tmp_path / "own")
+    return tmp_path / "own"
+
+
+@pytest.mark.parametrize("options", [(), ("--per-node",)])
+def test_a_temperature_is_fitted_and_saved(
+    run: Run, own: Path, images: Path, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = NBDT.from_pretrained(own)
+    loaded.provenance["data"] = "noise"
+    loaded.save_pretrained(own)
+    samples = ImageFolder(images, loaded.preprocessing, classes=loaded.classes)  # type: ignore[arg-type]
+    before = evaluate(loaded, samples)
+    # So few images would leave the nodes alone.
+    monkeypatch.setitem(fit_temperature.__kwdefaults__, "min_samples", 5)
+    fitted = fit_temperature(
+        labelled_logits(loaded, samples), loaded.hierarchy, per_node=bool(options)
+    )
+    assert bool(fitted.temperature.nodes) == bool(options)
+
+    result = run("evaluate", own, images, "--fit-temperature", *options, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    document = json.loads(result.stdout)
+    again = NBDT.from_pretrained(own)
+    assert document["temperature"] == again.temperature.to_dict() != Temperature().to_dict()
+    assert again.temperature.value == pytest.approx(fitted.temperature.value, rel=1e-4)
+    assert again.temperature.nodes == pytest.approx(dict(fitted.temperature.nodes), rel=1e-4)
+    assert again.provenance["data"] == "noise"
+    assert again.provenance["temperature"]["data"] == str(images)
+    assert again.provenance["temperature"]["samples"] == 20
+    errors = document["fitted"]["calibration_errors"]
+    assert errors["before"]["answer"] == pytest.approx(before.calibration.answer.error, rel=1e-3)
+    assert errors["after"]["answer"] == document["calibration"]["answer"]["error"]
+    # Fitted again it is what it is; and it is what is then measured by.
+    result = run("evaluate", own, images, "--fit-temperature", *options)
+    assert f"Saved in {own}." in result.stdout
+    assert "on these very images, which flatters it" in " ".join(result.stdout.split())
+    measured = json.loads(run("evaluate", own, images, "--json").stdout)
+    assert measured["temperature"] == document["temperature"]
+    assert measured["calibration"] == document["calibration"]
+
+
+def test_a_calibration_at_another_temperature_is_pointed_at(
+    run: Run, own: Path, images: Path
+) -> None:
+    (own / "calibration.json").write_text("{}")
+    result = run("evaluate", own, images, "--fit-temperature")
+    assert result.exit_code == 0
+    assert "was calibrated at another temperature; calibrate it anew" in result.stderr
+
+
+def test_per_node_is_no_option_by_itself(run: Run, model: Path, images: Path) -> None:
+    result = run("evaluate", model, images, "--per-node")
+    assert result.exit_code == 2
+    assert "add --fit-temperature" in result.stderr
+    assert is_one_sentence(result.stderr)
+
+
+def test_explanations_are_checked_where_asked(run: Run, model: Path, copied: Path) -> None:
+    (copied / "five" / "1.png").write_bytes(b"no image")
+    result = run("evaluate", model, copied, "--faithfulness", "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)["faithfulness"]
+    (copied / "five" / "1.png").unlink()
+    loaded = NBDT.from_pretrained(model)
+    samples = ImageFolder(copied, loaded.preprocessing, classes=loaded.classes)  # type: ignore[arg-type]
+    found = evaluate_faithfulness(loaded, samples)
+    assert document == json.loads(json.dumps(found.to_dict()))
+    assert str(found) in run("evaluate", model, copied, "--faithfulness").stdout

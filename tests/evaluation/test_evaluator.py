@@ -89,6 +89,25 @@ def test_a_fitted_temperature_calibrates() -> None:
     assert f"and {len(per_node.nodes)} of nodes" in str(tempered)
 
 
+@pytest.mark.parametrize("score", ["logsumexp", "mean"])
+@pytest.mark.parametrize("rule", ["soft", "hard"])
+def test_the_models_own_temperature_is_used(score, rule) -> None:  # type: ignore[no-untyped-def]
+    logits, labels = samples(TREE, 200)
+    own = Temperature(0.5, {TREE.root: 4.0, 10: 0.3})
+    model = NBDT(torch.nn.Identity(), TREE, score, rule, temperature=own)
+    found = evaluate(model, [(logits, labels)])
+    assert found.temperature == own
+    # Two ways to count the same answers.
+    wrong = int((model.predict(logits) != labels).sum())
+    assert found.mistakes.count == 200 - found.accuracy.row(rule, score).correct == wrong
+    plain = NBDT(torch.nn.Identity(), TREE, score, rule)
+    asked = evaluate(plain, [(logits, labels)], temperature=own)
+    assert asked.to_dict() == found.to_dict()
+    assert evaluate(model, [(logits, labels)], temperature=Temperature()).to_dict() == (
+        evaluate(plain, [(logits, labels)]).to_dict()
+    )
+
+
 def test_indices_name_the_examples() -> None:
     evaluator = Evaluator(TREE, examples=2)
     logits, labels = samples(TREE, 40)

@@ -7,6 +7,7 @@ from nbdt.builders import Builder
 from nbdt.errors import FormatError
 from nbdt.preprocessing import Preprocessing
 from nbdt.pretrained import SCHEMA, FileRecord, ModelConfig
+from nbdt.rules import Temperature
 
 FULL = ModelConfig(
     classes=("cat", "犬"),
@@ -15,6 +16,7 @@ FULL = ModelConfig(
     builder=Builder("nbdt:digits-cnn", {"num_classes": 2}),
     preprocessing=Preprocessing(mode="L", resize=8, crop=8),
     head="linear",
+    temperature=Temperature(1.5, {2: 0.5}),
     versions={"nbdt": "0.1.0", "torch": "2.15.0"},
     files={"model.safetensors": FileRecord(12, "0" * 64)},
     provenance={"accuracy": {"soft": 0.5, "hard": [1, None]}},
@@ -24,6 +26,12 @@ FULL = ModelConfig(
 @pytest.mark.parametrize("config", [FULL, ModelConfig(classes=(), score="mean", rule="soft")])
 def test_round_trip_through_json(config):
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_folders_from_before_there_were_temperatures_are_read():
+    document = ModelConfig(classes=("cat",), score="mean", rule="soft").to_dict()
+    assert document.pop("temperature") is None
+    assert ModelConfig.from_dict(document).temperature == Temperature()
 
 
 def changed(**values: Any) -> dict[str, Any]:
@@ -51,6 +59,8 @@ def changed(**values: Any) -> dict[str, Any]:
         (changed(preprocessing={}), "preprocessing needs exactly"),
         (changed(preprocessing=[]), "preprocessing needs exactly"),
         (changed(head=3), "head has to be a text, got 3"),
+        (changed(temperature=1.5), "an object with value and nodes, got 1.5"),
+        (changed(temperature={"value": 0, "nodes": {}}), "a number above 0; got 0.0"),
         (changed(versions=[]), "versions has to be an object, got a list"),
         (changed(versions={"nbdt": 1}), "versions has to be a text, got 1"),
         (changed(files=7), "files has to be an object, got 7"),

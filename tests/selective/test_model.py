@@ -279,7 +279,7 @@ def test_the_hard_rule_is_refused():
 def test_another_tree_or_score_needs_another_calibration():
     selective = SelectiveNBDT(on_logits()).calibrate(HELD_OUT)
     selective.model.score = "mean"
-    with pytest.raises(InputError, match="tree or score changed"):
+    with pytest.raises(InputError, match="tree, score or temperature changed"):
         selective.predict(NEW)
     with pytest.raises(InputError, match="another tree or score"):
         SelectiveNBDT(on_logits(score="mean"), calibration=selective.calibration)

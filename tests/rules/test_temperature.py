@@ -1,6 +1,8 @@
 """`Temperature`: what it does to decisions and answers, and as a document."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -9,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdt.errors import FormatError, InputError
-from nbdt.evaluation import Temperature
 from nbdt.hierarchy import shapes
-from nbdt.rules import TreeLayout, decision_log_probs, hard_predict, soft_log_probs
+from nbdt.rules import Temperature, TreeLayout, decision_log_probs, hard_predict, soft_log_probs
 from tests.evaluation.oracle import cases, samples, walks
 
 
@@ -66,6 +67,11 @@ def test_masked_classes_stay_masked() -> None:
     assert found.sum().item() == pytest.approx(1)
 
 
+def test_json_may_have_whole_numbers() -> None:
+    read = Temperature.from_dict({"value": 2, "nodes": {"4": 3}})
+    assert (read.value, read.of(4)) == (2.0, 6.0)
+
+
 def test_what_is_written_is_what_is_read() -> None:
     temperature = Temperature(1.5, {12: 2.0, 4: 0.5})
     document = json.loads(json.dumps(temperature.to_dict()))
@@ -74,6 +80,40 @@ def test_what_is_written_is_what_is_read() -> None:
     assert Temperature.from_dict(Temperature().to_dict()) == Temperature()
 
 
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_copies_are_equal(twin) -> None:  # type: ignore[no-untyped-def]
+    temperature = Temperature(1.5, {4: 0.5})
+    assert twin(temperature) == temperature
+    assert twin(temperature) != Temperature(1.5)
+
+
+def test_later_changes_of_the_given_nodes_do_not_count() -> None:
+    nodes = {4: 0.5}
+    temperature = Temperature(nodes=nodes)
+    nodes[4] = 7.0
+    assert temperature.of(4) == 0.5
+
+
+def test_it_says_what_it_is() -> None:
+    assert str(Temperature(1.25)) == "temperature 1.25"
+    assert str(Temperature(nodes={4: 0.5, 5: 2.0})) == (
+        "temperature 1, times 0.5 to 2 at 2 nodes: class probabilities are not the network's"
+    )
+
+
+@pytest.mark.parametrize("score", ["logsumexp", "mean"])
+def test_nothing_is_done_where_it_is_1(score) -> None:  # type: ignore[no-untyped-def]
+    tree = shapes.random(9, seed=1)
+    layout, (logits, _) = TreeLayout(tree), samples(tree, 20)
+    one = Temperature()
+    assert one.divide(logits) is logits
+    assert torch.equal(one.log_probs(logits, layout, score), soft_log_probs(logits, layout, score))
+    assert torch.equal(
+        one.decisions(logits, layout, score), decision_log_probs(logits, layout, score)
+    )
+
+
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("document", "said"),
     [
@@ -82,8 +122,10 @@ def test_what_is_written_is_what_is_read() -> None:
         ({"value": 1.0, "nodes": [1]}, "temperatures by node id"),
         ({"value": 1.0, "nodes": {"x": 1.0}}, "temperatures by node id"),
         ({"value": 1.0, "nodes": {"²": 1.0}}, "temperatures by node id"),
+        ({"value": 1.0, "nodes": {"9" * 5000: 1.0}}, "temperatures by node id"),
         ({"value": "1", "nodes": {}}, "a number above 0; got '1'"),
-        ({"value": 1.0, "nodes": {"3": 0}}, "a number above 0; got 0"),
+        ({"value": 10**400, "nodes": {}}, "a number above 0; got 1000"),
+        ({"value": 1.0, "nodes": {"3": 0}}, r"a number above 0; got 0\.0"),
     ],
 )
 def test_other_documents_are_refused(document: object, said: str) -> None:
@@ -91,6 +133,7 @@ def test_other_documents_are_refused(document: object, said: str) -> None:
         Temperature.from_dict(document)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), True, None])
 def test_what_is_no_temperature_is_refused(value) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match="a number above 0"):
@@ -101,5 +144,10 @@ def test_what_is_no_temperature_is_refused(value) -> None:  # type: ignore[no-un
 
 def test_only_inner_nodes_have_one() -> None:
     layout = TreeLayout(shapes.balanced(4))
-    with pytest.raises(InputError, match=r"node 2 has a temperature, .* inner nodes .* 4 to 6"):
-        Temperature(nodes={2: 2.0}).log_probs(torch.zeros(1, 4), layout)
+    for wrong in (2, 7, -1):
+        temperature = Temperature(nodes={wrong: 2.0})
+        said = rf"node {wrong} has a temperature, .* inner nodes .* 4 to 6"
+        with pytest.raises(InputError, match=said):
+            temperature.log_probs(torch.zeros(1, 4), layout)
+        with pytest.raises(InputError, match=said):
+            temperature.check_nodes(layout.hierarchy)

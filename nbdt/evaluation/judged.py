@@ -1,0 +1,98 @@
+"""What one tree makes of samples whose logits are at hand: `Judged`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nbdt.evaluation.answers import BLOCK
+from nbdt.evaluation.decided import Decider
+from nbdt.evaluation.shares import NodeShare
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.validation import IntArray
+from nbdt.rules import Rule, Score, TreeLayout, hard_predict, soft_log_probs
+
+BoolArray = npt.NDArray[np.bool_]
+
+# As in tables of accuracy: logsumexp first.
+WAYS: tuple[tuple[Rule, Score], ...] = (
+    ("soft", "logsumexp"),
+    ("hard", "logsumexp"),
+    ("soft", "mean"),
+    ("hard", "mean"),
+)
+
+
+class Judged:
+    """Which samples one tree answers rightly, and at which nodes it decides rightly.
+
+    Worked out when it is first asked for. Memory is about 17 bytes × samples × depth of the tree.
+
+    Args:
+        tree: the tree.
+        score: what a node is worth, at single nodes.
+        logits: those of all samples; shape (samples, C).
+        labels: their true classes; shape (samples,).
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> logits = torch.tensor([[2.0, 2.0, 2.2], [0.0, 1.0, 0.5]])
+        >>> judged = Judged(tree, "logsumexp", logits, torch.tensor([2, 1]))
+        >>> judged.right[WAYS.index(("hard", "logsumexp"))], judged.share(4).correct
+        (array([False,  True]), 1)
+    """
+
+    def __init__(self, tree: Hierarchy, score: Score, logits: Tensor, labels: Tensor) -> None:
+        self.tree = tree
+        self._score = score
+        self._logits = logits
+        self._labels = labels
+
+    @cached_property
+    def right(self) -> tuple[BoolArray, ...]:
+        """For each of `WAYS`, which samples are answered rightly."""
+        layout = TreeLayout(self.tree)
+        blocks = [
+            [_right(logits, labels, layout, *way) for way in WAYS]
+            for logits, labels in self._blocks()
+        ]
+        return tuple(torch.cat(parts).numpy() for parts in zip(*blocks, strict=True))
+
+    @cached_property
+    def _decisions(self) -> tuple[IntArray, IntArray, BoolArray]:
+        """Of all decisions on the ways to the true classes: node, sample, and whether right."""
+        decider = Decider(self.tree, score=self._score)
+        nodes, samples, right = [], [], []
+        for logits, labels in self._blocks():
+            decided = decider.decide(logits, labels)
+            ways = decided.true_ways
+            nodes.append(ways.nodes)
+            samples.append(decided.indices[ways.samples])
+            right.append(ways.right)
+        by_node, by_sample = np.concatenate(nodes), np.concatenate(samples)
+        order = np.lexsort((by_sample, by_node))
+        return by_node[order], by_sample[order], np.concatenate(right)[order]
+
+    def at(self, node: int) -> tuple[IntArray, BoolArray]:
+        """The samples that a node is judged on, ascending, and on which it is right."""
+        nodes, samples, right = self._decisions
+        run = slice(*np.searchsorted(nodes, [node, node + 1]))
+        return samples[run], right[run]
+
+    def share(self, node: int) -> NodeShare:
+        """How often a node is right."""
+        samples, right = self.at(node)
+        return NodeShare(node, self.tree.name(node), len(samples), int(right.sum()))
+
+    def _blocks(self) -> zip[tuple[Tensor, Tensor]]:
+        return zip(torch.split(self._logits, BLOCK), torch.split(self._labels, BLOCK), strict=True)
+
+
+def _right(logits: Tensor, labels: Tensor, layout: TreeLayout, rule: Rule, score: Score) -> Tensor:
+    if rule == "hard":
+        return hard_predict(logits, layout, score) == labels
+    return soft_log_probs(logits, layout, score).max(dim=-1).indices == labels

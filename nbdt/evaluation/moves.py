@@ -1,0 +1,242 @@
+"""Which single moves of a tree's nodes would raise its hard accuracy: `suggest_moves`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nbdt.errors import InputError
+from nbdt.evaluation.answers import BLOCK
+from nbdt.evaluation.editing import EditSession
+from nbdt.evaluation.edits import Edit
+from nbdt.evaluation.paired import PairedCounts, signed, signed_range
+from nbdt.evaluation.text import aligned, percent
+from nbdt.hierarchy import Hierarchy, edit
+from nbdt.hierarchy.lookup import Node
+from nbdt.hierarchy.regraft import regraft
+from nbdt.hierarchy.validation import is_integer
+from nbdt.rules import Score, TreeLayout, hard_predict
+
+# A node moved beside another one ("regraft") or below it ("move").
+_Move = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class SuggestedMove:
+    """A move that raises the hard accuracy on the samples it was chosen on.
+
+    Attributes:
+        edit: the move, for `EditSession.try_edit`.
+        counts: how many samples are right before and after.
+
+    Example:
+        >>> made = Edit("move", {"node": "cat", "parent": "pet"})
+        >>> move = SuggestedMove(made, PairedCounts(9, before=7, gained=1, lost=0))
+        >>> move.to_dict()["gained"]
+        1
+    """
+
+    edit: Edit
+    counts: PairedCounts
+
+    def to_dict(self) -> dict[str, Any]:
+        """The move as values that JSON can hold."""
+        return {**self.edit.to_dict(), **self.counts.to_dict()}
+
+
+@dataclass(frozen=True)
+class MoveSuggestions:
+    """The best moves of those that were tried, and what it cost to find them.
+
+    `str` gives them as a table, with what is to be kept in mind.
+
+    Attributes:
+        moves: the best first; none where no move that was tried raises the accuracy.
+        raising: how many of the moves tried raise it.
+        tried: how many moves were tried.
+        promising: how many moves there were to try: those that some mistake speaks for.
+        samples: how many samples each was tried on.
+        correct: how many of them the tree as it is answers rightly by the hard rule.
+        score: what a node is worth.
+        seconds: how long it took.
+
+    Example:
+        >>> print(MoveSuggestions((), 0, 40, 40, 200, 190, "mean", seconds=0.3))
+        None of 40 moves raises the hard accuracy (mean) of 95.0 % on 200 samples; 0.3 s.
+    """
+
+    moves: tuple[SuggestedMove, ...]
+    raising: int
+    tried: int
+    promising: int
+    samples: int
+    correct: int
+    score: Score
+    seconds: float = field(compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The suggestions as values that JSON can hold."""
+        return {
+            "rule": "hard",
+            "score": self.score,
+            "samples": self.samples,
+            "correct": self.correct,
+            "promising": self.promising,
+            "tried": self.tried,
+            "raising": self.raising,
+            "seconds": self.seconds,
+            "moves": [move.to_dict() for move in self.moves],
+        }
+
+    def __str__(self) -> str:
+        told = (
+            f"the hard accuracy ({self.score}) of {percent(self.correct / self.samples)} on "
+            f"{self.samples:,} samples"
+        )
+        tried = f"{self.tried:,} moves"
+        if self.tried < self.promising:
+            tried += f" (those that most mistakes speak for, of {self.promising:,})"
+        if not self.moves:
+            return f"None of {tried} raises {told}; {self.seconds:.1f} s."
+        rows = [
+            (
+                str(move.edit),
+                percent(move.counts.after / self.samples),
+                *(signed(move.counts.difference), signed_range(move.counts.interval)),
+            )
+            for move in self.moves
+        ]
+        headings = ("move", "accuracy", "change", "95 % interval")
+        return "\n".join(
+            [
+                f"{self.raising:,} of {tried} raise {told}; {self.seconds:.1f} s.",
+                *aligned(headings, rows),
+                "The best of many on these samples gain less on others: try them there before you "
+                "accept one.",
+            ]
+        )
+
+
+def suggest_moves(session: EditSession, *, tries: int = 200, most: int = 5) -> MoveSuggestions:
+    """The single moves of a node that raise the hard accuracy most, on the session's samples.
+
+    A mistake of the hard rule speaks for every move that would bring the true class, or a group
+    that holds it, beside or below the class that was answered, or a group with that, or up to the
+    node where the two part, and the other way round. The moves that most mistakes speak for are
+    tried: as many trees are made, and each answers all samples once. Moves of third classes are
+    not. This is one step of a greedy search; accept the best and ask again for the next.
+
+    Under ``logsumexp`` a tree gets more accurate as it gets flatter, up to the network's own
+    accuracy, and says less. A "regraft" keeps a binary tree binary; a "move" makes it flatter.
+
+    The same session and arguments give the same suggestions, but for `seconds`.
+
+    Args:
+        session: the model and the samples, as they are now. Give samples that the network was not
+            trained on, and keep others to confirm what you accept.
+        tries: how many moves to try at most.
+        most: how many to suggest at most.
+
+    Raises:
+        InputError: a number is less than 1.
+
+    Example:
+        >>> from nbdt.model import NBDT
+        >>> names = ["cat", "car", "dog", "bus"]
+        >>> model = NBDT(torch.nn.Identity(), Hierarchy([4, 4, 5, 5, 6, 6, -1], names))
+        >>> logits = torch.tensor([[3.0, 0, 2.5, 2.8], [2.8, 2.5, 0, 3]])
+        >>> session = EditSession(model, [(logits, torch.tensor([0, 3]))])
+        >>> found = suggest_moves(session)
+        >>> found.correct, found.moves[0].counts.after
+        (0, 2)
+        >>> print(found.moves[0].edit)
+        regraft(node='cat', beside='bus')
+    """
+    for name, value in (("tries", tries), ("most", most)):
+        if not is_integer(value) or value < 1:
+            raise InputError(f"{name} has to be a whole number from 1 on; got {value!r:.60}.")
+    start = time.perf_counter()
+    tree, score = session.tree, session.model.score
+    answers = _answers(session.logits, tree, score)
+    right = (answers == session.labels).numpy()
+    promising = _promising(tree, session.labels[~right].numpy(), answers[~right].numpy())
+    seen = {_groups(tree)}
+    found = []
+    tried = 0
+    for move in promising:
+        if tried == tries:
+            break
+        made = _edit(tree, move)
+        changed = made(tree)
+        groups = _groups(changed)
+        if groups in seen:
+            continue
+        seen.add(groups)
+        tried += 1
+        now = (_answers(session.logits, changed, score) == session.labels).numpy()
+        counts = PairedCounts.of(right, now)
+        if counts.gained > counts.lost:
+            found.append(SuggestedMove(made, counts))
+    # Stable: of equals, the one that more mistakes speak for.
+    found.sort(key=lambda move: -move.counts.after)
+    return MoveSuggestions(
+        moves=tuple(found[:most]),
+        raising=len(found),
+        tried=tried,
+        promising=len(promising),
+        samples=session.samples,
+        correct=int(right.sum()),
+        score=score,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _answers(logits: Tensor, tree: Hierarchy, score: Score) -> Tensor:
+    layout = TreeLayout(tree)
+    return torch.cat([hard_predict(block, layout, score) for block in torch.split(logits, BLOCK)])
+
+
+def _promising(tree: Hierarchy, labels: Any, answers: Any) -> list[_Move]:
+    """The moves that mistakes speak for, those with most mistakes first."""
+    weights: dict[_Move, int] = {}
+    pairs, counts = np.unique(np.stack([labels, answers]), axis=1, return_counts=True)
+    for true, taken, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
+        for move in _moves_between(tree, true, taken):
+            weights[move] = weights.get(move, 0) + count
+    # Of equals, first what moves fewer classes to fewer.
+    return sorted(weights, key=lambda move: (-weights[move], *tree.sizes[[*move[1:]]], move))
+
+
+def _moves_between(tree: Hierarchy, a: int, b: int) -> Iterator[_Move]:
+    """The moves that bring two classes, or groups that hold them, together or level."""
+    meeting = tree.lca(a, b)
+    ways = [[v for v in tree.path(leaf) if tree.depth(v) > tree.depth(meeting)] for leaf in (a, b)]
+    for mine, other in (ways, ways[::-1]):
+        for node in mine:
+            for target in (meeting, *other):
+                yield "regraft", node, target
+                if not tree.is_leaf(target):
+                    yield "move", node, target
+
+
+def _edit(tree: Hierarchy, move: _Move) -> Edit:
+    kind, node, target = move
+    if kind == "move":
+        return Edit.of(edit.move, _called(tree, node), _called(tree, target))
+    return Edit.of(regraft, _called(tree, node), _called(tree, target))
+
+
+def _called(tree: Hierarchy, node: int) -> Node:
+    """The node's name, where it stands for that node alone, or else its id."""
+    name = tree.names[node]
+    return name if name and (node < tree.num_classes or tree.names.count(name) == 1) else node
+
+
+def _groups(tree: Hierarchy) -> frozenset[frozenset[int]]:
+    return frozenset(frozenset(tree.leaves(node)) for node in tree.inner)

@@ -1,0 +1,192 @@
+"""`Temperature`: the rules with logits, or the scores at single nodes, divided by a number.
+
+Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (ICML 2017), section
+4.2: networks are often surer than they are right, and all logits divided by one number T, chosen
+on held-out data, mend most of it. `nbdt.evaluation.fit_temperature` finds T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nbdt.errors import FormatError, InputError
+from nbdt.hierarchy import Hierarchy
+from nbdt.rules import scan
+from nbdt.rules.functional import Score, decision_log_probs, hard_predict, soft_log_probs
+from nbdt.rules.layout import TreeLayout
+from nbdt.untrusted import described
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """What the logits, or the scores at single nodes, are divided by.
+
+    A temperature over 1 makes decisions less sure, one below 1 surer. What else changes:
+
+    - `value` divides the logits. Under the score ``logsumexp`` the soft answers stay (the hard
+      ones can change, as groups of classes are worth more the hotter it is); under ``mean`` the
+      hard answers stay and the soft ones can change.
+    - `nodes` divides the scores of single nodes' children. No decision turns, so hard answers
+      stay. But the probabilities of the classes are then products of decisions at different
+      temperatures: they are no longer the network's, and soft answers can change.
+
+    Attributes:
+        value: T, which divides all logits.
+        nodes: the temperature of single inner nodes' decisions, by node; 1 for all others.
+
+    Raises:
+        InputError: a temperature is not a finite number above 0.
+
+    Example:
+        >>> import torch
+        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> logits = torch.tensor([[2.0, 0.0, 0.0]])
+        >>> Temperature(2.0).log_probs(logits, layout).exp()
+        tensor([[0.5761, 0.2119, 0.2119]])
+        >>> Temperature(nodes={3: 2.0}).log_probs(logits, layout).exp()
+        tensor([[0.6532, 0.2403, 0.1065]])
+    """
+
+    value: float = 1.0
+    nodes: Mapping[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for value in (self.value, *self.nodes.values()):
+            if isinstance(value, bool) or not isinstance(value, float | int) or not 0 < value < 1e9:
+                raise InputError(f"a temperature has to be a number above 0; got {value!r:.80}.")
+        object.__setattr__(self, "value", float(self.value))
+        # A read-only view of it could be neither copied nor pickled, nor compiled.
+        nodes = {node: float(value) for node, value in self.nodes.items()}
+        object.__setattr__(self, "nodes", nodes)
+
+    def __str__(self) -> str:
+        text = f"temperature {self.value:.4g}"
+        if not self.nodes:
+            return text
+        values = self.nodes.values()
+        return (
+            f"{text}, times {min(values):.4g} to {max(values):.4g} at {len(values)} nodes: class "
+            "probabilities are not the network's"
+        )
+
+    def of(self, node: int) -> float:
+        """What scores at a node are divided by, all in all.
+
+        Example:
+            >>> Temperature(2.0, {12: 1.5}).of(12), Temperature(2.0).of(12)
+            (3.0, 2.0)
+        """
+        return self.value * self.nodes.get(node, 1.0)
+
+    def check_nodes(self, tree: Hierarchy) -> None:
+        """Refuses temperatures of nodes that decide nothing.
+
+        Raises:
+            InputError: one of `nodes` is no inner node of the tree.
+        """
+        self._check_range(tree.inner.start, tree.inner.stop)
+
+    def divide(self, logits: Float[Tensor, "*batch classes"]) -> Float[Tensor, "*batch classes"]:
+        """The logits over `value`: what the functions of `nbdt.rules` are then given."""
+        return logits if self.value == 1 else logits / self.value
+
+    def decisions(
+        self,
+        logits: Float[Tensor, "*batch classes"],
+        layout: TreeLayout,
+        score: Score = "logsumexp",
+    ) -> Float[Tensor, "*batch nodes"]:
+        """The decisions at these temperatures; as `nbdt.rules.decision_log_probs`.
+
+        Raises:
+            InputError: as there, or a node with a temperature is no inner node of the tree.
+        """
+        decisions = decision_log_probs(self.divide(logits), layout, score)
+        if not self.nodes:
+            return decisions
+        self._check_range(layout.num_classes, layout.num_nodes)
+        nodes = torch.tensor(list(self.nodes), device=decisions.device)
+        values = decisions.new_tensor(list(self.nodes.values()))
+        of_parent = decisions.new_ones(layout.num_nodes).index_copy(0, nodes, values)
+        # The first of the jumps is to each node's parent; at the root, log p = 0 stays.
+        divisors = of_parent.index_select(0, layout.jumps[0])
+        return scan.decisions(decisions / divisors, layout)
+
+    def log_probs(
+        self,
+        logits: Float[Tensor, "*batch classes"],
+        layout: TreeLayout,
+        score: Score = "logsumexp",
+    ) -> Float[Tensor, "*batch classes"]:
+        """The soft log-probabilities at these temperatures; as `nbdt.rules.soft_log_probs`.
+
+        Raises:
+            InputError: as `decisions`.
+        """
+        if not self.nodes:
+            return soft_log_probs(self.divide(logits), layout, score)
+        return scan.path_sums(self.decisions(logits, layout, score), layout)
+
+    def hard_predict(
+        self,
+        logits: Float[Tensor, "*batch classes"],
+        layout: TreeLayout,
+        score: Score = "logsumexp",
+    ) -> Int[Tensor, "*batch"]:
+        """The hard answers at these temperatures; as `nbdt.rules.hard_predict`.
+
+        Raises:
+            InputError: as there.
+        """
+        # A node's own temperature leaves the order of its children.
+        return hard_predict(self.divide(logits), layout, score)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The temperatures as values that JSON can hold."""
+        return {"value": self.value, "nodes": {str(k): v for k, v in sorted(self.nodes.items())}}
+
+    @classmethod
+    def from_dict(cls, document: object) -> Temperature:
+        """The temperatures that `to_dict` gave; the document may come from a stranger.
+
+        Raises:
+            FormatError: it is no such document.
+
+        Example:
+            >>> Temperature.from_dict(Temperature(1.5, {12: 2.0}).to_dict()).nodes[12]
+            2.0
+        """
+        if not isinstance(document, Mapping) or set(document) != {"value", "nodes"}:
+            raise FormatError(
+                f"temperatures are an object with value and nodes, got {described(document)}."
+            )
+        nodes = document["nodes"]
+        if not isinstance(nodes, Mapping) or not all(
+            isinstance(node, str) and node.isdecimal() and node.isascii() and len(node) < 20
+            for node in nodes
+        ):
+            raise FormatError("nodes has to be an object of temperatures by node id.")
+        try:
+            own = {int(node): _decimal(value) for node, value in nodes.items()}
+            return cls(_decimal(document["value"]), own)
+        except InputError as error:
+            raise FormatError(str(error)) from None
+
+    def _check_range(self, first: int, stop: int) -> None:
+        for node in self.nodes:
+            if not first <= node < stop:
+                raise InputError(
+                    f"node {node} has a temperature, but the inner nodes of this tree are {first} "
+                    f"to {stop - 1}."
+                )
+
+
+def _decimal(value: Any) -> Any:
+    """A small whole number, as which JSON may have 2.0, as a float; all else as it is."""
+    return float(value) if type(value) is int and 0 <= value < 2**53 else value

@@ -1,0 +1,150 @@
+"""All checks of a model: its features, its sample of rows, and what the result says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from nbdt.builders import build
+from nbdt.errors import InputError
+from nbdt.evaluation import Temperature, evaluate, evaluate_faithfulness
+from nbdt.evaluation.faithfulness import ControlCounter, check_locality, delete_features
+from nbdt.hierarchy import Hierarchy, shapes
+from nbdt.model import NBDT
+
+TREE = shapes.random(6, branching=3, seed=1)
+GENERATOR = torch.Generator().manual_seed(0)
+INPUTS = torch.randn(40, 5, generator=GENERATOR)
+LABELS = torch.randint(6, (40,), generator=GENERATOR)
+DATA = TensorDataset(INPUTS, LABELS)
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 6))
+
+
+@pytest.mark.parametrize("temperature", [None, Temperature(2.0)], ids=["1", "2"])
+@pytest.mark.parametrize("score", ["logsumexp", "mean"])
+def test_it_is_made_of_its_parts(score, temperature) -> None:  # type: ignore[no-untyped-def]
+    net = network()
+    model = NBDT(net, TREE, score, "soft", temperature=temperature).eval()
+    found = evaluate_faithfulness(model, DATA, batch_size=16, explained=40, trees=3, seed=4)
+    with torch.no_grad():
+        logits, features = net(INPUTS), net[:2](INPUTS)
+    hot = 1 if temperature is None else temperature.value
+    counter = ControlCounter(TREE, score=score, trees=3, seed=4)
+    counter.update(logits / hot, LABELS)
+    assert found.controls == counter.result()
+    assert (
+        found.locality.decisions
+        == check_locality(logits, model.layout, score=score, temperature=temperature).decisions
+    )
+    assert found.locality.holds
+    head = net[2]
+    expected = delete_features(
+        features.numpy(),
+        head.weight.detach().numpy() / hot,
+        head.bias.detach().numpy() / hot,
+        TREE,
+        score=score,
+    )
+    assert found.deletion is not None
+    np.testing.assert_allclose(found.deletion.largest, expected.largest, atol=1e-9)
+    assert found.deletion.decisions == expected.decisions == found.locality.decisions
+    row = evaluate(model, DATA, rule="hard").accuracy.row("hard", score)
+    assert (found.samples, found.agreeing) == (40, row.agreeing)
+    assert found.controls[0].correct == row.correct
+    assert found.agreement_interval[0] < found.agreement <= found.agreement_interval[1]
+
+
+def test_decisions_of_some_samples_are_looked_at_whatever_the_order() -> None:
+    model = NBDT(network(), TREE).eval()
+    found = [evaluate_faithfulness(model, DATA, explained=7, seed=seed) for seed in (0, 0, 1)]
+    assert [one.deletion.samples for one in found if one.deletion] == [7, 7, 7]
+    assert str(found[0]) == str(found[1])
+    assert found[0].deletion.to_dict() != found[2].deletion.to_dict()  # type: ignore[union-attr]
+
+
+class Odd(nn.Module):
+    """A network whose head is known, but is not all there is to its logits."""
+
+    def __init__(self, change) -> None:  # type: ignore[no-untyped-def]
+        super().__init__()
+        self.fc = nn.Linear(5, 6)
+        self.change = change
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.change(self.fc, x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fc, x: fc(x).relu(),
+        lambda fc, x: fc(x) + fc(-x),
+        lambda fc, x: fc(torch.stack([x, x], 1)).mean(1),
+    ],
+    ids=["altered", "twice", "maps"],
+)
+def test_where_the_head_is_not_all_nothing_is_deleted(change) -> None:  # type: ignore[no-untyped-def]
+    model = NBDT(Odd(change), TREE, head="fc").eval()
+    found = evaluate_faithfulness(model, DATA, trees=2)
+    assert found.deletion is None
+    assert not model.network.fc._forward_pre_hooks
+    assert "not measured" in str(found)
+    assert json.loads(json.dumps(found.to_dict()))["deletion"] is None
+
+
+def test_no_linear_layer_nothing_to_delete() -> None:
+    model = NBDT(nn.Identity(), shapes.balanced(5))
+    assert evaluate_faithfulness(model, [(INPUTS, LABELS % 5)], trees=2).deletion is None
+    squeezed = NBDT(build("torchvision:squeezenet1_1", num_classes=6), TREE).eval()
+    images = [(torch.rand(2, 3, 32, 32), LABELS[:2])]
+    assert evaluate_faithfulness(squeezed, images, trees=2).deletion is None
+
+
+def test_one_output_stands_for_two_classes() -> None:
+    model = NBDT(nn.Linear(5, 1), Hierarchy([2, 2, -1], ["no", "yes"])).eval()
+    found = evaluate_faithfulness(model, [(INPUTS, LABELS % 2)], trees=2)
+    assert found.deletion is not None
+    assert found.deletion.largest_area < found.deletion.random_area
+
+
+def test_half_types_are_near_enough() -> None:
+    model = NBDT(network().to(torch.bfloat16), TREE).eval()
+    data = [(INPUTS.to(torch.bfloat16), LABELS)]
+    assert evaluate_faithfulness(model, data, trees=2).deletion is not None
+
+
+def test_it_says_of_each_whether_it_holds() -> None:
+    tree = shapes.balanced(4)
+    torch.manual_seed(0)
+    net = nn.Linear(40, 4)
+    labels = torch.arange(4).repeat(30)
+    # The two of a pair have most in common.
+    pairs = torch.randn(2, 40)[labels // 2] * 2
+    inputs = pairs + torch.randn(4, 40)[labels] * 0.5 + 0.3 * torch.randn(120, 40)
+    with torch.no_grad():
+        for one in range(4):
+            net.weight[one] = inputs[labels == one].mean(0) / 10
+        net.bias.zero_()
+    found = evaluate_faithfulness(NBDT(net, tree, "mean").eval(), [(inputs, labels)])
+    text = str(found)
+    assert "decisions turn sooner: area" in text
+    assert f"{found.locality.decisions} of {found.locality.decisions} decisions" in text
+    assert f"{100 * found.agreement:.1f} % of answers are the network's" in text
+    flat = str(evaluate_faithfulness(NBDT(net, shapes.flat(4)).eval(), [(inputs, labels)]))
+    assert flat.count("NOT better beyond chance, by 0.0 points (0.0 to 0.0); ahead of 0 of 10") == 2
+
+
+@pytest.mark.parametrize("explained", [1, 2.0, True])
+def test_too_few_samples_are_refused(explained) -> None:  # type: ignore[no-untyped-def]
+    model = NBDT(nn.Identity(), shapes.balanced(5))
+    with pytest.raises(InputError, match="explained has to be a whole number from 2 on"):
+        evaluate_faithfulness(model, [(INPUTS, LABELS % 5)], explained=explained)
+    with pytest.raises(InputError, match="two samples or more"):
+        evaluate_faithfulness(model, [(INPUTS[:1], LABELS[:1] % 5)])
