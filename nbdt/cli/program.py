@@ -47,6 +47,10 @@ class Application(LazyGroup):
             "nbdt.cli.evaluate",
             "Measure a model's accuracy: the network's own, and the tree's by each rule and score.",
         ),
+        "report": (
+            "nbdt.cli.report",
+            "Write all there is to know of a model into one page, for a colleague or an auditor.",
+        ),
         "calibrate": (
             "nbdt.cli.calibrate",
             "Find out when a model is unsure, so that explain can stop there.",

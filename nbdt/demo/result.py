@@ -156,7 +156,8 @@ class DemoResult:
             "",
             f"  nbdt explain {folder} {shlex.quote(str(self.explained[-1].image))}",
             f"  nbdt explain {folder} {images}",
-            f"  nbdt tree show {folder}",
+            f"  nbdt tree draw {folder} -o tree.html",
+            f"  nbdt serve {folder}",
         ]
         return "\n".join(lines)
 

@@ -16,7 +16,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 
 # What needs a trained network or a database; these were copied from a terminal.
 NEED_DATA = (
-    "demo", "convert", "train", "explain", "evaluate", "calibrate", "tree build wordnet",
+    "demo", "convert", "train", "explain", "evaluate", "calibrate", "report", "serve",
+    "tree build wordnet",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from nbdt.hierarchy.convert import from_dict
 from nbdt.hierarchy.induce import induce
 from nbdt.hierarchy.library import load_classes, load_hierarchy
 from nbdt.hierarchy.shapes import balanced, flat, random
+from nbdt.hierarchy.support import resampled_trees, support_labels, with_support
 from nbdt.hierarchy.taxonomy import from_parents, from_wordnet
 from nbdt.hierarchy.wordnet import WordNet
 from tests.cli.conftest import Run, is_one_sentence
@@ -42,6 +43,28 @@ def test_a_tree_of_rows_is_written(run: Run, rows: Path) -> None:
     assert json.loads(result.stdout) == {
         "output": "t.json", "classes": 10, "nodes": len(tree), "depth": depth
     }  # fmt: skip
+
+
+def test_support_is_drawn_and_written(run: Run, rows: Path) -> None:
+    options = {"linkage": "average", "normalize": False}
+    trees = resampled_trees(ROWS, DIGITS, count=20, **options)
+    expected = with_support(induce(ROWS, DIGITS, **options), trees)
+    command = ["tree", "build", "rows", rows, "--classes", "digits", "--support", 20,
+               "--linkage", "average", "--no-normalize"]  # fmt: skip
+    drawn = run(*command)
+    assert drawn.stdout == f"{expected.to_text(labels=support_labels(expected))}\n"
+    assert drawn.stdout.count(" %)") == 8
+    run(*command, "-o", "t.json")
+    assert load_hierarchy("t.json") == expected
+
+
+def test_support_of_what_has_no_columns_is_refused_in_one_sentence(run: Run, rows: Path) -> None:
+    np.save(rows, np.ones((3, 3)))
+    result = run("tree", "build", "rows", rows, "--metric", "confusion",
+                 "--linkage", "average", "--support", 5)  # fmt: skip
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no features to draw" in result.stderr
+    assert is_one_sentence(result.stderr)
 
 
 def test_a_csv_brings_its_names(run: Run, tmp_path: Path) -> None:

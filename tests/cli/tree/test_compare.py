@@ -1,6 +1,9 @@
 import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
 
 from nbdt.hierarchy import compare, load_hierarchy
+from nbdt.view.svg.tanglegram import tanglegram_svg
 from tests.cli.conftest import Run, is_one_sentence
 
 A, B = "cifar10/resnet20", "cifar10/wordnet"
@@ -38,4 +41,22 @@ def test_trees_of_other_classes_are_refused_in_one_sentence(run: Run) -> None:
     result = run("tree", "compare", A, "digits/shape")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "over the same classes" in result.stderr
+    assert is_one_sentence(result.stderr)
+
+
+def test_both_are_drawn_where_a_file_is_given(run: Run) -> None:
+    result = run("tree", "compare", A, B, "-o", "both.svg")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.endswith("\n\nWrote both.svg.\n")
+    expected = tanglegram_svg(load_hierarchy(A), load_hierarchy(B), titles=(A, B))
+    assert Path("both.svg").read_text("utf-8") == expected
+    ET.fromstring(expected)
+    document = json.loads(run("tree", "compare", A, B, "-o", "both.svg", "--json").stdout)
+    assert document["output"] == "both.svg"
+
+
+def test_other_pictures_are_refused_in_one_sentence(run: Run) -> None:
+    result = run("tree", "compare", A, B, "-o", "both.png")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "ends in .svg" in result.stderr
     assert is_one_sentence(result.stderr)

@@ -1,0 +1,239 @@
+"""`Client`: asks a service of `nbdt serve`, and gives what the library itself would give.
+
+client = nbdt.client.Client("http://127.0.0.1:8000")
+print(client.explain("digits", "seven.png")[0])
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from PIL import Image
+
+from nbdt.errors import InputError, MissingDependencyError, NBDTError, NotFoundError
+from nbdt.explain import Explanation
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.convert import from_dict
+
+if TYPE_CHECKING:
+    import httpx
+
+Row = str | os.PathLike[str] | bytes | Image.Image | np.ndarray[Any, Any]
+"""A row: an image as a path, the bytes of a file, or a Pillow image; or an array, the network's
+own input."""
+
+# What passes by itself; the service says when to try again.
+_BUSY = (429, 503)
+_LONGEST_WAIT = 10.0
+
+
+class ServiceError(NBDTError):
+    """The service could not be reached, or did not answer.
+
+    Attributes:
+        status: the status of its answer in HTTP, or None where there was none.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Client:
+    """Asks a service for predictions and explanations.
+
+    Args:
+        url: where it is, as "http://127.0.0.1:8000".
+        key: an API key, if it asks for one.
+        timeout: how many seconds to wait for an answer.
+        retries: how often to try again where it is busy.
+        transport: what takes the place of the network, for tests.
+
+    Raises:
+        InputError: the address is none.
+        MissingDependencyError: httpx is not installed.
+
+    Example:
+        >>> with Client("http://127.0.0.1:1", retries=0) as client:
+        ...     client.models()
+        Traceback (most recent call last):
+        nbdt.client.ServiceError: http://127.0.0.1:1 cannot be reached: ...
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout: float = 60.0,
+        retries: int = 2,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        try:
+            import httpx
+        except ImportError:
+            raise MissingDependencyError(
+                "the client needs httpx: pip install 'nbdt-toolkit[client]'."
+            ) from None
+        if not url.startswith(("http://", "https://")):
+            raise InputError(f"an address begins with http:// or https://, got {url!r:.80}.")
+        self._url = url.rstrip("/")
+        self._retries = retries
+        self._errors = (httpx.HTTPError, httpx.InvalidURL)
+        self._http = httpx.Client(
+            base_url=f"{self._url}/api/v1/",
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=timeout,
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._http.close()
+
+    def models(self) -> list[dict[str, Any]]:
+        """The models that are served: name, version, number of classes, score and rule of each."""
+        found: list[dict[str, Any]] = self._ask("GET", "models")["models"]
+        return found
+
+    def describe(self, model: str) -> dict[str, Any]:
+        """All that the service tells of a model but its tree.
+
+        Raises:
+            NotFoundError: there is no such model.
+        """
+        return self._ask("GET", _path(model))
+
+    def tree(self, model: str) -> Hierarchy:
+        """A model's tree.
+
+        Raises:
+            NotFoundError: there is no such model.
+        """
+        return from_dict(self._ask("GET", _path(model, "tree")))
+
+    def predict(
+        self,
+        model: str,
+        rows: Row | list[Row] | tuple[Row, ...],
+        *,
+        rule: str | None = None,
+        top: int = 0,
+    ) -> list[dict[str, Any]]:
+        """The predicted class of each row.
+
+        Args:
+            model: the model's name.
+            rows: one row, or several; see `Row`.
+            rule: "soft" or "hard"; by default the model's own.
+            top: how many of the likeliest classes to name as ``top``, too.
+
+        Returns:
+            One mapping a row: ``prediction``, ``prediction_name`` and ``probability``.
+
+        Raises:
+            NotFoundError: there is no such model.
+            InputError: a row is not what the model takes.
+            ServiceError: there is no answer.
+        """
+        answer = self._put(model, "predict", rows, rule=rule, top=top)
+        predictions: list[dict[str, Any]] = answer["predictions"]
+        if "top" in answer:
+            pairs = zip(predictions, answer["top"], strict=True)
+            return [prediction | {"top": likeliest} for prediction, likeliest in pairs]
+        return predictions
+
+    def explain(
+        self, model: str, rows: Row | list[Row] | tuple[Row, ...], *, rule: str | None = None
+    ) -> list[Explanation]:
+        """The explanation of each row, as `NBDT.explain` gives it.
+
+        Args and errors are those of `predict`.
+        """
+        answer = self._put(model, "explain", rows, rule=rule)
+        return [Explanation.from_dict(document) for document in answer["explanations"]]
+
+    def _put(
+        self, model: str, what: str, rows: Row | list[Row] | tuple[Row, ...], **options: Any
+    ) -> Any:
+        several = rows if isinstance(rows, list | tuple) else [rows]
+        instances = [_instance(row) for row in several]
+        params = {name: value for name, value in options.items() if value}
+        return self._ask("POST", _path(model, what), params=params, json={"instances": instances})
+
+    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        for attempt in range(self._retries + 1):
+            try:
+                answer = self._http.request(method, path, **options)
+            except self._errors as error:
+                reason = str(error) or type(error).__name__
+                raise ServiceError(f"{self._url} cannot be reached: {reason}.") from None
+            if answer.status_code not in _BUSY or attempt == self._retries:
+                break
+            time.sleep(_wait(answer.headers.get("Retry-After", "")))
+        return _checked(answer)
+
+
+def _path(model: str, *rest: str) -> str:
+    if not model or not all(one.isascii() and (one.isalnum() or one in "._-") for one in model):
+        raise InputError(f"a model's name is of letters, digits and . _ - only, got {model!r:.80}.")
+    return "/".join(("models", model, *rest))
+
+
+def _wait(retry_after: str) -> float:
+    seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 1.0
+    return min(seconds, _LONGEST_WAIT)
+
+
+def _instance(row: Row) -> Any:
+    """A row as JSON."""
+    if isinstance(row, np.ndarray):
+        return row.tolist()
+    if isinstance(row, Image.Image):
+        file = io.BytesIO()
+        row.save(file, "PNG")
+        data = file.getvalue()
+    elif isinstance(row, bytes):
+        data = row
+    elif isinstance(row, str | os.PathLike):
+        try:
+            data = Path(row).read_bytes()
+        except FileNotFoundError:
+            raise NotFoundError(f"{row}: there is no such file.") from None
+        except OSError as error:
+            raise InputError(f"{row}: cannot be read: {error.strerror}.") from None
+    else:
+        raise InputError(
+            f"a row is a path, bytes, a Pillow image or a numpy array, got {type(row).__name__}."
+        )
+    return {"b64": base64.b64encode(data).decode()}
+
+
+def _checked(answer: httpx.Response) -> dict[str, Any]:
+    """The document of an answer, or the error that it tells of."""
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise ServiceError("the answer is not JSON; is this a service of nbdt?", answer.status_code)
+    if answer.is_success:
+        return document
+    detail = str(document.get("detail", "the request was refused."))
+    if answer.status_code == 404:
+        raise NotFoundError(detail)
+    if answer.status_code in (400, 413, 415, 422):
+        raise InputError(detail)
+    raise ServiceError(detail, answer.status_code)

@@ -1,0 +1,226 @@
+"""Rows of many clients, put to a model together: the bounded queue and its batches.
+
+Nothing here knows what a row is, or a model: a batch is a list of questions, and what answers it
+is a function that is called in a thread of its own, one batch after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from .refusals import NotReadyError, OverloadedError
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+# What is answered, or why one question could not be.
+Answers = Sequence[A | Exception]
+
+
+class Capacity:
+    """How many rows may be on their way at once, from admission to answer.
+
+    Args:
+        rows: the most rows.
+        clock: gives the time in seconds.
+
+    Example:
+        >>> capacity = Capacity(4)
+        >>> with capacity.reserved(3):
+        ...     capacity.free
+        1
+        >>> capacity.free
+        4
+    """
+
+    def __init__(self, rows: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.rows = rows
+        self.used = 0
+        self._clock = clock
+        # Rows a second, as a moving average: what Retry-After is reckoned with.
+        self._rate = 0.0
+        self._released_at = clock()
+
+    @property
+    def free(self) -> int:
+        """How many more rows there is room for."""
+        return self.rows - self.used
+
+    def check(self, rows: int = 1) -> None:
+        """Refuses rows that there is no room for.
+
+        Raises:
+            OverloadedError: fewer rows are free.
+        """
+        if rows > self.free:
+            raise OverloadedError(
+                f"{self.used} of {self.rows} rows are taken; try again later.",
+                retry_after=self.used / self._rate if self._rate else 1.0,
+            )
+
+    @contextmanager
+    def reserved(self, rows: int) -> Iterator[None]:
+        """Holds room for rows while the block runs.
+
+        Raises:
+            OverloadedError: fewer rows are free.
+        """
+        self.check(rows)
+        self.used += rows
+        try:
+            yield
+        finally:
+            self.used -= rows
+            now = self._clock()
+            passed = max(now - self._released_at, 1e-3)
+            weight = min(1.0, passed / 5.0)  # the last five seconds, roughly
+            self._rate += weight * (rows / passed - self._rate)
+            self._released_at = now
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting(Generic[Q, A]):
+    """One question in the queue."""
+
+    question: Q
+    rows: int
+    since: float
+    future: asyncio.Future[A]
+
+
+class BatchQueue(Generic[Q, A]):
+    """Puts questions to a function in batches, first come, first served.
+
+    A batch takes the questions that are waiting, in order, as long as they fit; those whose
+    asker has left are dropped. While one batch is worked on, the next one gathers.
+
+    Args:
+        answer: gives one answer, or an exception, for each question of a batch. It is called in
+            one thread, never twice at the same time. Where it raises, each question of the batch
+            is put to it alone, so that one that cannot be answered spoils no other.
+        max_rows: the most rows of a batch.
+        wait: how many seconds an idle queue waits for more rows.
+        name: what the thread is called.
+        observe: is told of each batch: rows, and seconds that it took.
+
+    Example:
+        >>> async def ask():
+        ...     queue = BatchQueue(lambda batch: [2 * n for n in batch], max_rows=8)
+        ...     answers = await asyncio.gather(*(queue.put(n, 1) for n in range(3)))
+        ...     await queue.close()
+        ...     return answers
+        >>> asyncio.run(ask())
+        [0, 2, 4]
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[list[Q]], Answers[A]],
+        *,
+        max_rows: int,
+        wait: float = 0.0,
+        name: str = "batches",
+        observe: Callable[[int, float], None] = lambda rows, seconds: None,
+    ) -> None:
+        self.max_rows = max_rows
+        self._answer = answer
+        self._wait = wait
+        self._observe = observe
+        self._waiting: deque[_Waiting[Q, A]] = deque()
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._task = asyncio.create_task(self._work(), name=name)
+
+    @property
+    def waiting_rows(self) -> int:
+        """How many rows wait for a batch."""
+        return sum(one.rows for one in self._waiting if not one.future.done())
+
+    def put(self, question: Q, rows: int) -> asyncio.Future[A]:
+        """Queues a question; its answer comes as the future's result.
+
+        Cancelling the future takes the question out of the queue.
+
+        Raises:
+            NotReadyError: the queue is closed.
+        """
+        assert 1 <= rows <= self.max_rows, "a question has to fit into a batch"
+        if self._closing:
+            raise NotReadyError("the model is being replaced or stopped; try again.")
+        future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(question, rows, time.monotonic(), future))
+        self._arrived.set()
+        return future
+
+    async def close(self) -> None:
+        """Takes no more questions, answers those that are queued, and ends the thread."""
+        self._closing = True
+        self._arrived.set()
+        await self._task
+        self._thread.shutdown(wait=False)
+
+    async def _work(self) -> None:
+        while True:
+            await self._arrived.wait()
+            if not self._closing:
+                await self._gather()
+            batch = self._next_batch()
+            if batch:
+                await self._put(batch)
+            elif self._closing:
+                return
+
+    async def _gather(self) -> None:
+        """Waits until a batch is full, or its first question has waited long enough."""
+        while self._waiting and self.waiting_rows < self.max_rows and not self._closing:
+            left = self._waiting[0].since + self._wait - time.monotonic()
+            if left <= 0:
+                return
+            self._arrived.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._arrived.wait()
+
+    def _next_batch(self) -> list[_Waiting[Q, A]]:
+        batch: list[_Waiting[Q, A]] = []
+        room = self.max_rows
+        while self._waiting and (self._waiting[0].future.done() or self._waiting[0].rows <= room):
+            one = self._waiting.popleft()
+            if not one.future.done():
+                batch.append(one)
+                room -= one.rows
+        if not self._waiting and not self._closing:
+            self._arrived.clear()
+        return batch
+
+    async def _put(self, batch: list[_Waiting[Q, A]]) -> None:
+        start = time.monotonic()
+        questions = [one.question for one in batch]
+        loop = asyncio.get_running_loop()
+        answers = await loop.run_in_executor(self._thread, self._answered, questions)
+        self._observe(sum(one.rows for one in batch), time.monotonic() - start)
+        for one, answer in zip(batch, answers, strict=True):
+            if one.future.done():
+                continue  # the asker has left meanwhile
+            if isinstance(answer, Exception):
+                one.future.set_exception(answer)
+            else:
+                one.future.set_result(answer)
+
+    def _answered(self, questions: list[Q]) -> Answers[A]:
+        try:
+            answers = self._answer(questions)
+            assert len(answers) == len(questions), "every question has one answer"
+            return answers
+        except Exception as error:
+            if len(questions) == 1:
+                return [error]
+            return [answer for question in questions for answer in self._answered([question])]

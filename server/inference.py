@@ -1,0 +1,201 @@
+"""A batch of questions to one model, answered: tensors in, plain data out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nbdt.errors import InputError, NBDTError
+from nbdt.explain import Explanation, FeatureGeometry, explain_logits
+from nbdt.model import NBDT
+from nbdt.rules import RULES, Rule
+from nbdt.saliency import Saliency, path_saliency
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one request, or a part of it, asks of a model.
+
+    Attributes:
+        rows: the network's input, one tensor a row.
+        rule: how decisions become an answer.
+        explain: whether the path is wanted, beside the predicted class.
+        saliency: whether it is wanted, too, which pixels made each decision of the path.
+    """
+
+    rows: Sequence[Tensor]
+    rule: Rule
+    explain: bool
+    saliency: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says of the rows of a question.
+
+    Attributes:
+        log_probs: the soft log-probability of each class in nats; shape (rows, C), float32.
+        predictions: the predicted class by the question's rule; shape (rows,).
+        explanations: one a row, if they were asked for.
+        saliencies: the maps of each row's path, if they were asked for.
+    """
+
+    log_probs: npt.NDArray[np.float32]
+    predictions: npt.NDArray[np.int64]
+    explanations: tuple[Explanation, ...]
+    saliencies: tuple[tuple[Saliency, ...], ...] = ()
+
+    @classmethod
+    def joined(cls, parts: Sequence[Answer]) -> Answer:
+        """The answer to a question that was put in parts."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([part.log_probs for part in parts]),
+            np.concatenate([part.predictions for part in parts]),
+            tuple(one for part in parts for one in part.explanations),
+            tuple(one for part in parts for one in part.saliencies),
+        )
+
+
+class Inference:
+    """Answers batches of questions to one model.
+
+    Args:
+        model: in eval mode, and not changed any more.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> infer = Inference(NBDT(torch.nn.Identity(), tree))
+        >>> row = torch.tensor([2.0, 2.0, 2.2])
+        >>> soft, hard = infer([Question([row], rule, explain=False) for rule in RULES])
+        >>> soft.predictions, hard.predictions
+        (array([2]), array([0]))
+    """
+
+    def __init__(self, model: NBDT) -> None:
+        self.model = model
+        self._geometry: FeatureGeometry | None = model.geometry()
+        self._known_shape: torch.Size | None = None
+
+    def __call__(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+        """One answer a question, or why there is none.
+
+        Raises:
+            InputError: the network does not take rows of a shape.
+        """
+        logits = self._logits([row for question in questions for row in question.rows])
+        usable = _usable(logits)
+        ends = np.cumsum([len(question.rows) for question in questions]).tolist()
+        spans = [slice(end - len(q.rows), end) for q, end in zip(questions, ends, strict=True)]
+        answers: list[Answer | Exception] = [_unusable(usable[span]) for span in spans]
+        for rule in RULES:
+            asked = [
+                index
+                for index, question in enumerate(questions)
+                if question.rule == rule and bool(usable[spans[index]].all())
+            ]
+            if asked:
+                parts = [logits[spans[index]] for index in asked]
+                explain = [questions[index].explain for index in asked]
+                for index, answer in zip(asked, self._answers(parts, rule, explain), strict=True):
+                    answers[index] = self._with_saliency(questions[index], answer)
+        return answers
+
+    def _with_saliency(self, question: Question, answer: Answer) -> Answer | Exception:
+        """The answer with maps, where they are asked for.
+
+        They hook the network's layers, which is safe here: nobody else uses the network meanwhile.
+        """
+        if not question.saliency:
+            return answer
+        try:
+            maps = (
+                tuple(path_saliency(self.model, row[None], explanation))
+                for row, explanation in zip(question.rows, answer.explanations, strict=True)
+            )
+            return replace(answer, saliencies=tuple(maps))
+        except InputError as error:
+            return error
+        except NBDTError as error:
+            return InputError(f"this model gives no saliency: {error}")
+
+    def _logits(self, rows: Sequence[Tensor]) -> Tensor:
+        """The logits of all rows; those of one shape are put to the network together."""
+        shapes: dict[torch.Size, list[int]] = {}
+        for index, row in enumerate(rows):
+            shapes.setdefault(row.shape, []).append(index)
+        logits = torch.empty(len(rows), self.model.hierarchy.num_classes)
+        with torch.inference_mode():
+            for indices in shapes.values():
+                batch = torch.stack([rows[index] for index in indices])
+                logits[indices] = self._forward(batch).float()
+        return logits
+
+    def _forward(self, batch: Tensor) -> Tensor:
+        shape = batch.shape[1:]
+        try:
+            logits = self.model.logits(batch)
+        except (RuntimeError, ValueError) as error:
+            if shape == self._known_shape:
+                raise  # it is not the shape then
+            raise InputError(f"the network does not take a row of shape {tuple(shape)}.") from error
+        self._known_shape = shape
+        return logits
+
+    def _answers(self, parts: list[Tensor], rule: Rule, explain: list[bool]) -> list[Answer]:
+        """The answers to questions of one rule; each part holds the logits of one question."""
+        layout, score, temperature = self.model.layout, self.model.score, self.model.temperature
+        together = torch.cat(parts)
+        with torch.inference_mode():
+            log_probs = temperature.log_probs(together, layout, score)
+            if rule == "hard":
+                predictions = temperature.hard_predict(together, layout, score)
+            else:
+                predictions = log_probs.argmax(dim=-1)
+        wanted = [part for part, is_wanted in zip(parts, explain, strict=True) if is_wanted]
+        explanations = iter(
+            explain_logits(
+                torch.cat(wanted),
+                layout,
+                score=score,
+                rule=rule,
+                geometry=self._geometry,
+                temperature=temperature,
+            )
+            if wanted
+            else ()
+        )
+        lengths = [len(part) for part in parts]
+        return [
+            Answer(
+                rows.numpy(),
+                classes.numpy(),
+                tuple(next(explanations) for _ in rows) if is_wanted else (),
+            )
+            for rows, classes, is_wanted in zip(
+                torch.split(log_probs, lengths),
+                torch.split(predictions, lengths),
+                explain,
+                strict=True,
+            )
+        ]
+
+
+def _usable(logits: Tensor) -> Tensor:
+    """Which rows have an answer: no NaN, nothing infinitely likely, some class not masked."""
+    return logits.amax(dim=-1).isfinite()
+
+
+def _unusable(usable: Tensor) -> InputError:
+    rows = (~usable).nonzero()[:, 0].tolist()
+    return InputError(
+        f"the network's answer to row {rows[0] if rows else 0} holds NaN or infinity; are the "
+        "numbers in it far too large?"
+    )

@@ -1,0 +1,278 @@
+"""The models that are served: found, loaded, tried out, and replaced while others are at work.
+
+A model is called like its folder. What is served of it is immutable; a reload loads the folder
+beside it, tries it out, and only then puts it in the place of the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
+from nbdt.files import blaming, read_json
+from nbdt.model import NBDT
+from nbdt.pretrained import CONFIG, ModelConfig
+
+from .inference import Answer, Inference, Question
+from .inputs import RowReader, Source, parse_instances
+from .settings import Settings
+
+GOLDEN = "golden.json"
+"""A file that a model folder may hold: a request for ``predict`` and its answer, in one object."""
+
+TOLERANCE = 1e-3
+"""How far the probability of a golden answer may be off: machines round differently."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_VERSION_DIGITS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class ServedModel:
+    """One model as it was loaded once.
+
+    Attributes:
+        name: what it is called: the name of its folder.
+        version: the first 12 digits of the SHA-256 of its config.json, which itself holds the
+            hashes of the other files. So it stands for all that the model is.
+        generation: how often this process has loaded a model of this name.
+        files: the SHA-256 of each file.
+        read: from what is sent to the network's input.
+        infer: from there to answers.
+    """
+
+    name: str
+    version: str
+    generation: int
+    files: Mapping[str, str]
+    read: RowReader
+    infer: Inference
+
+    @property
+    def model(self) -> NBDT:
+        """The model itself."""
+        return self.infer.model
+
+
+@dataclass(frozen=True)
+class Reload:
+    """What became of one model when it was loaded again.
+
+    Attributes:
+        name: the model's.
+        outcome: "loaded" (it is new), "replaced", "unchanged", or "kept" (the old one, as the
+            new one is not fit).
+        reason: why it was kept, in one sentence, or "".
+    """
+
+    name: str
+    outcome: str
+    reason: str = ""
+
+
+class Registry:
+    """The models that are served, by name.
+
+    Methods block, and may be called from any thread.
+
+    Args:
+        settings: where the models are, and the limits of their input.
+
+    Example:
+        >>> Registry(Settings()).names
+        ()
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._served: dict[str, ServedModel] = {}
+        self._reloading = Lock()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the models, sorted."""
+        return tuple(sorted(self._served))
+
+    def get(self, name: str) -> ServedModel:
+        """The model of that name, as it is now.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        try:
+            return self._served[name]
+        except KeyError:
+            known = ", ".join(self.names[:5]) + (", …" if len(self._served) > 5 else "")
+            raise NotFoundError(
+                f"there is no model {name!r:.80}; there are: {known or 'none yet'}."
+            ) from None
+
+    def load(self) -> None:
+        """Loads all models.
+
+        Raises:
+            NBDTError: there is none, or one cannot be loaded.
+        """
+        with self._reloading:
+            for name, folder in find_models(self._settings.models).items():
+                self._served[name] = load_model(folder, name, self._settings)
+
+    def reload(self) -> list[Reload]:
+        """Loads again what has changed, and what is new in the folders.
+
+        A model whose folder is gone or not fit stays as it is; it goes only with the process.
+        """
+        with self._reloading:
+            try:
+                folders = find_models(self._settings.models)
+            except NBDTError as error:
+                return [Reload(name, "kept", str(error)) for name in self.names]
+            gone = set(self._served).difference(folders)
+            return [
+                *(Reload(name, "kept", "its folder is gone.") for name in sorted(gone)),
+                *(self._reload(name, folder) for name, folder in folders.items()),
+            ]
+
+    def _reload(self, name: str, folder: Path) -> Reload:
+        old = self._served.get(name)
+        try:
+            if old is not None and _config_digest(folder)[:_VERSION_DIGITS] == old.version:
+                return Reload(name, "unchanged")
+            generation = 1 if old is None else old.generation + 1
+            self._served[name] = load_model(folder, name, self._settings, generation)
+        except NBDTError as error:
+            # Where a folder lies is nobody's business who may ask for a reload.
+            reason = str(error).replace(f"{folder}/", "").replace(str(folder), name)
+            return Reload(name, "kept", reason)
+        except Exception as error:  # whatever a network raises that does not fit its weights
+            return Reload(name, "kept", f"unexpected {type(error).__name__}: {error!s:.200}")
+        return Reload(name, "loaded" if old is None else "replaced")
+
+
+def find_models(sources: Iterable[Path]) -> dict[str, Path]:
+    """The model folders among these folders and in them, by name, sorted.
+
+    Raises:
+        NotFoundError: there is no such folder, or no model in it.
+        InputError: two models have one name, or a name that no address can hold.
+    """
+    found: dict[str, Path] = {}
+    for source in sources:
+        if not source.is_dir():
+            raise NotFoundError(f"{source}: there is no such folder.")
+        try:
+            inside = sorted(source.iterdir())
+        except OSError as error:
+            raise InputError(f"{source}: cannot be read: {error.strerror}.") from None
+        folders = [source] if (source / CONFIG).is_file() else inside
+        models = [folder for folder in folders if (folder / CONFIG).is_file()]
+        # A folder whose name begins with a dot is one that is being written.
+        models = [folder for folder in models if folder == source or folder.name[0] != "."]
+        if not models:
+            raise NotFoundError(f"{source}: neither it nor a folder in it holds a {CONFIG}.")
+        for folder in models:
+            name = folder.resolve().name
+            if not _NAME.fullmatch(name):
+                raise InputError(
+                    f"{folder}: a model is called like its folder, so that may have letters, "
+                    "digits, '.', '_' and '-' only, 100 at most."
+                )
+            if name in found and found[name].resolve() != folder.resolve():
+                raise InputError(f"{folder} and {found[name]} have one name; rename one of them.")
+            found[name] = folder
+    if not found:
+        raise NotFoundError("no model is given; name the folder of one, or a folder of them.")
+    return dict(sorted(found.items()))
+
+
+def load_model(folder: Path, name: str, settings: Settings, generation: int = 1) -> ServedModel:
+    """Loads a model folder and tries it out.
+
+    Where the folder holds a `GOLDEN` file, its answers have to come out. Otherwise the network is
+    given a made-up input, where its shape is known, and has to answer it alone as in a batch.
+
+    Raises:
+        NBDTError: the folder is no whole model, or the model does not answer as it should.
+    """
+    digest = _config_digest(folder)
+    model = NBDT.from_pretrained(folder)
+    document = read_json(folder / CONFIG)
+    if _config_digest(folder) != digest:
+        raise FormatError(f"{folder}: the model was replaced while it was read; try again.")
+    with blaming(folder / CONFIG):
+        files = {file: one.sha256 for file, one in ModelConfig.from_dict(document).files.items()}
+    served = ServedModel(
+        name=name,
+        version=digest[:_VERSION_DIGITS],
+        generation=generation,
+        files={CONFIG: digest, **files},
+        read=RowReader(model.preprocessing, settings),
+        infer=Inference(model),
+    )
+    with blaming(folder):
+        _try_out(served)
+    if (folder / GOLDEN).exists():
+        golden = read_json(folder / GOLDEN)
+        with blaming(folder / GOLDEN):
+            _compare(served, golden, settings.request_rows)
+    return served
+
+
+def _config_digest(folder: Path) -> str:
+    try:
+        return hashlib.sha256((folder / CONFIG).read_bytes()).hexdigest()
+    except OSError as error:
+        raise NotFoundError(f"{folder / CONFIG}: cannot be read: {error.strerror}.") from None
+
+
+def _answered(served: ServedModel, sources: list[Source]) -> Answer:
+    question = Question(served.read(sources), served.model.rule, explain=True)
+    (answer,) = served.infer([question])
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _try_out(served: ServedModel) -> None:
+    """Warms the network up, and checks that a batch changes no answer."""
+    shape = served.read.shape
+    sides = [side for side in shape or () if side is not None]
+    if shape is None or len(sides) < len(shape):
+        return
+    numbers = np.random.default_rng(0).standard_normal((4, *sides), dtype=np.float32)
+    together = _answered(served, list(numbers))
+    alone = _answered(served, [numbers[-1]])
+    if not np.allclose(np.exp(together.log_probs[-1]), np.exp(alone.log_probs[0]), atol=TOLERANCE):
+        raise FormatError("the network answers a row otherwise in a batch than alone.")
+
+
+def _compare(served: ServedModel, golden: Any, limit: int) -> None:
+    """Refuses a model that answers its golden request otherwise than it should."""
+    if not isinstance(golden, Mapping) or set(golden) < {"instances", "predictions"}:
+        raise FormatError('expected {"instances": […], "predictions": […]}.')
+    answer = _answered(served, parse_instances(golden, limit))
+    expected = golden["predictions"]
+    if not isinstance(expected, list) or len(expected) != len(answer.predictions):
+        raise FormatError(f"expected {len(answer.predictions)} predictions.")
+    for index, (wanted, prediction) in enumerate(zip(expected, answer.predictions, strict=True)):
+        probability = float(np.exp(answer.log_probs[index, prediction]))
+        try:
+            fits = wanted["prediction"] == int(prediction)
+            fits = fits and abs(wanted["probability"] - probability) <= TOLERANCE
+        except (TypeError, KeyError):
+            raise FormatError(
+                f'predictions[{index}] has to hold "prediction" and "probability".'
+            ) from None
+        if not fits:
+            raise FormatError(
+                f"instance {index} comes out as class {prediction} ({probability:.4f}), not as "
+                f"{wanted['prediction']!r:.20} ({wanted['probability']!r:.20})."
+            )

@@ -1,0 +1,85 @@
+"""The web page at ``/``: made of the view layer's parts, and of nothing from elsewhere.
+
+Programs that do not ask for HTML are told that the service is alive, as KServe has it.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from importlib import resources
+
+from fastapi import APIRouter, Request
+from PIL import Image
+from starlette.responses import JSONResponse, Response
+
+from nbdt.data.digits import load_digits
+from nbdt.errors import NotFoundError
+from nbdt.view.html import script, style
+
+from .negotiation import preferred
+from .openapi import PROBLEMS, answer
+from .schemas import Status
+
+router = APIRouter(tags=["Page"], responses=PROBLEMS)
+
+# Nothing but what the service itself has: no script in the page, no style but element.style.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# Handwritten digits and photographs that scikit-learn brings along.
+_DIGITS = {"three": 3, "seven": 7}
+_PHOTOGRAPHS = {"flower": "flower.jpg", "temple": "china.jpg"}
+_DIGIT_SIDE = 128
+
+
+@router.get("/", responses=answer(Status, {"text/html": "The page."}))
+async def index(request: Request) -> Response:
+    """The page; or for programs, which do not ask for HTML: that the service is alive."""
+    offers = ("application/json", "text/html")
+    if preferred(request.headers.get("accept", ""), offers) == "text/html":
+        return Response(
+            _read("index.html"),
+            media_type="text/html",
+            headers={"Content-Security-Policy": POLICY, "Vary": "Accept"},
+        )
+    return JSONResponse({"status": "alive"}, headers={"Vary": "Accept"})
+
+
+@router.get("/page/style.css", include_in_schema=False)
+async def style_sheet() -> Response:
+    """The views' style sheet, and the page's."""
+    return Response(style() + _read("page.css"), media_type="text/css")
+
+
+@router.get("/page/script.js", include_in_schema=False)
+async def page_script() -> Response:
+    """The views' script, and the page's."""
+    return Response(script() + _read("page.js"), media_type="text/javascript")
+
+
+@router.get("/page/samples/{name}", include_in_schema=False)
+def sample(name: str) -> Response:
+    """An image to try."""
+    if name in _DIGITS:
+        return Response(_digit(_DIGITS[name]), media_type="image/png")
+    if name in _PHOTOGRAPHS:
+        file = resources.files("sklearn.datasets.images") / _PHOTOGRAPHS[name]
+        return Response(file.read_bytes(), media_type="image/jpeg")
+    raise NotFoundError(f"there is no sample {name!r:.80}.")
+
+
+@cache
+def _read(name: str) -> str:
+    return (resources.files(__package__) / "web" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _digit(digit: int) -> bytes:
+    """The first of the handwritten digits that is this one, large enough to be seen."""
+    digits = load_digits()
+    picture = digits.image(digits.targets.tolist().index(digit))
+    file = io.BytesIO()
+    picture.resize((_DIGIT_SIDE, _DIGIT_SIDE), Image.Resampling.NEAREST).save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,220 @@
+"""`Service`: models, queues and limits together; what every protocol asks, and knows no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+
+from .batching import BatchQueue, Capacity
+from .inference import Answer, Question
+from .inputs import Inquiry, check_rows
+from .metrics import Metrics
+from .models import Registry, Reload, ServedModel
+from .refusals import DeadlineError, NotReadyError
+from .settings import Settings
+
+T = TypeVar("T")
+Asked = TypeVar("Asked", bound=Inquiry)
+
+
+class _Lane:
+    """A model with its queue, which stays open as long as requests that came to it are about."""
+
+    def __init__(self, served: ServedModel, settings: Settings, metrics: Metrics) -> None:
+        self.served = served
+        self.queue = BatchQueue[Question, Answer](
+            served.infer,
+            max_rows=settings.batch_rows,
+            wait=settings.batch_wait,
+            name=f"model-{served.name}",
+            observe=lambda rows, seconds: metrics.batch(served.name, rows, seconds),
+        )
+        self._users = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keeps the queue open while the block runs."""
+        self._users += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._idle.set()
+
+    async def retire(self) -> None:
+        """Closes the queue once nobody uses it any more."""
+        await self._idle.wait()
+        await self.queue.close()
+
+    async def ask(self, question: Question) -> Answer:
+        size = self.queue.max_rows
+        parts = [
+            replace(question, rows=question.rows[start : start + size])
+            for start in range(0, len(question.rows), size)
+        ]
+        # Maps take many times as long as an answer, so they are a batch of their own.
+        futures = [
+            self.queue.put(part, size if part.saliency else len(part.rows)) for part in parts
+        ]
+        try:
+            return Answer.joined(await asyncio.gather(*futures))
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+class Service:
+    """Answers requests with the models of a registry.
+
+    Args:
+        settings: the limits.
+        metrics: is told what happens.
+
+    Attributes:
+        settings: the limits.
+        registry: the models.
+        capacity: the rows that are on their way.
+        draining: whether it is about to stop, so that no more should be sent to it.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+        self.settings = settings
+        self.metrics = metrics or Metrics()
+        self.registry = Registry(settings)
+        self.capacity = Capacity(settings.queue_rows)
+        self.draining = False
+        self._lanes: dict[str, _Lane] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._loaded = False
+        # Files are decoded, and JSON is read, beside the event loop.
+        self._decoders = ThreadPoolExecutor(settings.decode_threads, "decode")
+        # Loading takes seconds, and must not keep images waiting.
+        self._loader = ThreadPoolExecutor(1, "load")
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests should be sent to it."""
+        return self._loaded and not self.draining
+
+    async def start(self) -> None:
+        """Loads the models.
+
+        Raises:
+            NBDTError: one cannot be loaded.
+        """
+        torch.set_num_threads(self.settings.torch_threads)
+        await self._in_loader(self.registry.load)
+        self._open_lanes()
+        self._loaded = True
+
+    async def stop(self) -> None:
+        """Answers what is queued, and ends all threads."""
+        self.draining = True
+        await asyncio.gather(*(lane.retire() for lane in self._lanes.values()), *self._retiring)
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._loader.shutdown(wait=False, cancel_futures=True)
+
+    async def reload(self) -> list[Reload]:
+        """Loads again the models that have changed; see `Registry.reload`.
+
+        Requests that have come before are answered by the model that they came to.
+        """
+        outcomes = await self._in_loader(self.registry.reload)
+        self._open_lanes()
+        for one in outcomes:
+            self.metrics.reloads.labels(one.name, one.outcome).inc()
+        return outcomes
+
+    def model(self, name: str) -> ServedModel:
+        """The model of that name.
+
+        Raises:
+            NotReadyError: the models are still being loaded.
+            NotFoundError: there is none of that name.
+        """
+        self.check_ready()
+        lane = self._lanes.get(name)
+        return self.registry.get(name) if lane is None else lane.served
+
+    def check_ready(self) -> None:
+        """Refuses to go on while the models are being loaded.
+
+        Raises:
+            NotReadyError: they are.
+        """
+        if not self._loaded:
+            raise NotReadyError("the models are being loaded; try again soon.")
+
+    async def answer(
+        self, name: str, parse: Callable[[], Asked], *, seconds: float | None = None
+    ) -> tuple[ServedModel, Asked, Answer]:
+        """What a model says of the rows that were sent; which model that was, and what was asked.
+
+        Cancelling it takes its rows out of the queue.
+
+        Args:
+            name: the model's.
+            parse: gives what is asked; called in a thread.
+            seconds: how long it may take; at most, and by default, the deadline of the settings.
+
+        Raises:
+            NotReadyError, NotFoundError: as `model`.
+            OverloadedError: there is no room for so many rows.
+            DeadlineError: it took too long.
+            InputError: the rows are not what the model takes.
+        """
+        served = self.model(name)
+        lane = self._lanes[name]
+        limit = min(seconds or self.settings.deadline, self.settings.deadline)
+        try:
+            async with asyncio.timeout(limit):
+                with lane.used():
+                    inquiry = await self.in_decoder(parse)
+                    count = len(inquiry.sources)
+                    check_rows(count, 1 if inquiry.saliency else self.settings.request_rows)
+                    with self.capacity.reserved(count), self._counted(count):
+                        rows = await self.in_decoder(lambda: served.read(inquiry.sources))
+                        rule = inquiry.rule or served.model.rule
+                        found = await lane.ask(
+                            Question(rows, rule, inquiry.explain, inquiry.saliency)
+                        )
+                        return served, inquiry, found
+        except TimeoutError:
+            raise DeadlineError(f"the answer was not there within {limit:g} s.") from None
+
+    async def in_decoder(self, work: Callable[[], T]) -> T:
+        """Does some work in a thread, where it does not hold up other requests."""
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
+
+    async def _in_loader(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._loader, work)
+
+    @contextmanager
+    def _counted(self, rows: int) -> Iterator[None]:
+        self.metrics.queue_rows.inc(rows)
+        try:
+            yield
+        finally:
+            self.metrics.queue_rows.dec(rows)
+
+    def _open_lanes(self) -> None:
+        """Gives each model that has none a queue, and takes leave of those that were replaced."""
+        for name in self.registry.names:
+            served, old = self.registry.get(name), self._lanes.get(name)
+            if old is None or old.served is not served:
+                self._lanes[name] = _Lane(served, self.settings, self.metrics)
+                self.metrics.generation.labels(name).set(served.generation)
+                if old is not None:
+                    task = asyncio.create_task(old.retire())
+                    self._retiring.add(task)
+                    task.add_done_callback(self._retiring.discard)

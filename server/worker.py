@@ -1,0 +1,123 @@
+"""A process that serves: uvicorn, and the signals that it minds.
+
+SIGTERM  drains and ends: /readyz says 503, requests go on to be answered for a while, then no
+         more connections are taken, and what is in flight is answered
+SIGINT   the same without the while
+SIGHUP   loads again the models that have changed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import signal
+import time
+import warnings
+from multiprocessing.connection import Connection
+from socket import socket
+from types import FrameType
+
+import uvicorn
+
+from nbdt.errors import NBDTError
+
+from . import logs
+from .app import create_app
+from .connections import TimedProtocol
+from .logs import logger
+from .service import Service
+from .settings import GRACE, Settings
+
+
+class Worker(uvicorn.Server):
+    """Serves one application.
+
+    Args:
+        settings: see there.
+        supervisor: a pipe to the process that started this one. It is told "" when the models are
+            loaded, or why they cannot be; when it ends, so does the worker.
+    """
+
+    def __init__(self, settings: Settings, supervisor: Connection | None = None) -> None:
+        self.app = create_app(settings, on_loaded=self._on_loaded)
+        super().__init__(
+            uvicorn.Config(
+                self.app,
+                http=TimedProtocol,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=math.ceil(settings.deadline + GRACE),
+            )
+        )
+        self._drain = settings.drain
+        self._supervisor = supervisor
+        self._exit_at: float | None = None
+        self._reloading: asyncio.Task[None] | None = None
+
+    @property
+    def service(self) -> Service:
+        """The service that it serves."""
+        service: Service = self.app.state.service
+        return service
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Begins to serve, and to mind SIGHUP and the end of the supervisor."""
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        if self._supervisor is not None:
+            loop.add_signal_handler(signal.SIGHUP, self._reload)
+            loop.add_reader(self._supervisor.fileno(), self._supervisor_ended)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end now; asked ten times a second."""
+        if self._exit_at is not None and time.monotonic() >= self._exit_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Minds SIGTERM and SIGINT."""
+        self.service.draining = True
+        if sig == signal.SIGTERM and self._drain and self._exit_at is None:
+            self._exit_at = time.monotonic() + self._drain
+            return
+        super().handle_exit(sig, frame)
+
+    def _on_loaded(self, error: Exception | None) -> None:
+        if self._supervisor is not None:
+            self._supervisor.send("" if error is None else str(error))
+        if error is not None:
+            self.should_exit = True
+
+    def _supervisor_ended(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._supervisor.fileno())  # type: ignore[union-attr]
+        logger.warning("the supervisor has ended; so does this worker")
+        self.handle_exit(signal.SIGTERM, None)
+
+    def _reload(self) -> None:
+        self._reloading = asyncio.create_task(self._reload_and_log())
+
+    async def _reload_and_log(self) -> None:
+        for one in await self.service.reload():
+            fields = {"model": one.name, "outcome": one.outcome, "reason": one.reason}
+            logger.log(
+                logging.WARNING if one.outcome == "kept" else logging.INFO,
+                "model reloaded" if one.outcome != "kept" else "model kept as it was",
+                extra={"fields": fields},
+            )
+
+
+def run(settings: Settings, listener: socket, supervisor: Connection) -> None:
+    """What a worker process does, from its beginning to its end."""
+    # What libraries tell their programmers is nothing that an operator can act on.
+    warnings.simplefilter("ignore")
+    logs.configure(settings.log_level)
+    try:
+        worker = Worker(settings, supervisor)
+    except NBDTError as error:
+        supervisor.send(str(error))
+        return
+    worker.run([listener])

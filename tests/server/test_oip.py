@@ -1,0 +1,263 @@
+"""The Open Inference Protocol: JSON and binary tensors, and the clients that speak it."""
+
+import asyncio
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from nbdt.data import decode_image
+from nbdt.explain import Explanation
+from tests.server.conftest import png
+
+INFER = "/v2/models/digits/infer"
+
+
+def rows(model, *images):
+    return model.preprocessing.batch([decode_image(one, "L") for one in images])
+
+
+def request(**tensor):
+    return {"inputs": [{"name": "input", "datatype": "FP32", "shape": [1, 1, 8, 8]} | tensor]}
+
+
+def test_metadata(client, model):
+    server = client.get("/v2").json()
+    assert server["name"] == "nbdt"
+    assert server["extensions"] == ["binary_tensor_data"]
+    told = client.get("/v2/models/digits").json()
+    assert told["inputs"] == [
+        {"name": "image", "datatype": "BYTES", "shape": [-1]},
+        {"name": "input", "datatype": "FP32", "shape": [-1, 1, 8, 8]},
+    ]
+    assert told["outputs"][0] == {"name": "log_probs", "datatype": "FP32", "shape": [-1, 10]}
+    (version,) = told["versions"]
+    assert client.get(f"/v2/models/digits/versions/{version}").json() == told
+    assert client.get(f"/v2/models/digits/versions/{version}/ready").json()["ready"] is True
+    missing = client.get("/v2/models/digits/versions/1")
+    assert missing.status_code == 404
+    assert version in missing.json()["error"]
+
+
+def test_health(client):
+    assert client.get("/v2/health/live").json() == {"live": True}
+    assert client.get("/v2/health/ready").json() == {"ready": True}
+    assert client.get("/v2/models/digits/ready").json() == {"name": "digits", "ready": True}
+    assert client.get("/v2/models/nope/ready").status_code == 404
+
+
+def test_numbers_in_json_nested_and_flat(client, model):
+    batch = rows(model, png(1), png(2))
+    expected = model(batch).detach().numpy()
+    for data in (batch.tolist(), batch.flatten().tolist()):
+        body = request(shape=[2, 1, 8, 8], data=data) | {"id": "a-1"}
+        answer = client.post(INFER, content=json.dumps(body)).json()
+        assert answer["id"] == "a-1"
+        assert answer["model_name"] == "digits"
+        outputs = {one["name"]: one for one in answer["outputs"]}
+        assert outputs["log_probs"]["shape"] == [2, 10]
+        found = np.reshape(outputs["log_probs"]["data"], (2, 10))
+        assert np.allclose(found, expected, atol=1e-4)
+        assert outputs["class"]["data"] == expected.argmax(1).tolist()
+        paths = [Explanation.from_dict(json.loads(one)) for one in outputs["path"]["data"]]
+        assert [one.prediction for one in paths] == expected.argmax(1).tolist()
+
+
+@pytest.mark.parametrize("datatype", ["FP64", "FP16", "UINT8", "INT64"])
+def test_numbers_in_bytes(client, model, datatype):
+    kinds = {"FP64": "<f8", "FP16": "<f2", "UINT8": "u1", "INT64": "<i8"}
+    values = np.random.default_rng(0).integers(0, 2, (1, 1, 8, 8)).astype(kinds[datatype])
+    data = values.tobytes()
+    body = request(datatype=datatype, parameters={"binary_data_size": len(data)})
+    head = json.dumps(body | {"outputs": [{"name": "class"}]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    answer = client.post(INFER, content=head + data, headers=headers).json()
+    import torch
+
+    expected = model.predict(torch.from_numpy(values.astype(np.float32))).tolist()
+    assert answer["outputs"] == [
+        {"name": "class", "datatype": "INT64", "shape": [1], "data": expected}
+    ]
+
+
+def test_images_in_bytes_and_outputs_in_bytes(client, model):
+    images = [png(3), png(4)]
+    data = b"".join(struct.pack("<I", len(one)) + one for one in images)
+    tensor = {"name": "image", "datatype": "BYTES", "shape": [2]}
+    tensor["parameters"] = {"binary_data_size": len(data)}
+    outputs = [{"name": "path", "parameters": {"binary_data": True}}, {"name": "class"}]
+    head = json.dumps(
+        {"inputs": [tensor], "outputs": outputs, "parameters": {"rule": "hard"}}
+    ).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    answer = client.post(INFER, content=head + data, headers=headers)
+    length = int(answer.headers["inference-header-content-length"])
+    assert answer.headers["content-type"] == "application/octet-stream"
+    document, rest = json.loads(answer.content[:length]), answer.content[length:]
+    expected = model.explain(rows(model, *images), "hard")
+    for one in expected:
+        size = int.from_bytes(rest[:4], "little")
+        told = Explanation.from_dict(json.loads(rest[4 : 4 + size]))
+        assert told.rule == "hard"
+        assert [d.child for d in told.path] == [d.child for d in one.path]
+        rest = rest[4 + size :]
+    assert rest == b""
+    assert document["outputs"][1]["data"] == [one.prediction for one in expected]
+
+
+DATA = [0.0] * 64
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "inputs has to be a list of one"),
+        ({"inputs": [{}, {}]}, "inputs has to be a list of one"),
+        ({"inputs": [3]}, "an input needs a name"),
+        (request(data=DATA) | {"id": 3}, "id has to be a text"),
+        (request(data=DATA, datatype="BOOL"), "the datatype is one of"),
+        (request(data=DATA, datatype=[]), "the datatype is one of"),
+        (request(data=DATA, name="image"), "a model's inputs are image"),
+        (request(data=DATA, name="other"), "a model's inputs are image"),
+        (request(data=DATA, shape=[]), "the shape has to be a list"),
+        (request(data=DATA, shape=[1] * 9), "the shape has to be a list"),
+        (request(data=DATA, shape=[-1, 64]), "the shape has to be a list"),
+        (request(data=DATA, shape=[10**12]), "the shape has to be a list"),
+        (request(data=DATA, shape=[64]), r"the shape \[rows, …\] is needed"),
+        (request(data=DATA, shape=[2, 1, 8, 8]), r"64 numbers are not \[2, 1, 8, 8\]"),
+        (request(data="x"), "data has to be a list"),
+        (request(data=["x"] * 64), "no array of numbers"),
+        (request(data=DATA, parameters=3), None),
+        (request(parameters={"binary_data_size": 5}), "binary_data_size is not that"),
+        (request(parameters={"binary_data_size": -1}), "binary_data_size is not that"),
+        (request(data=DATA) | {"outputs": 3}, "outputs has to be a list"),
+        (request(data=DATA) | {"outputs": [{"name": "x"}]}, "the outputs are"),
+        (request(data=DATA) | {"outputs": [{"name": "class"}] * 2}, "each once"),
+        (
+            request(data=DATA)
+            | {"outputs": [{"name": "class", "parameters": {"classification": 3}}]},
+            "classification is not supported",
+        ),
+        (request(data=DATA) | {"parameters": []}, None),
+        (request(data=DATA) | {"parameters": 3}, "parameters has to be an object"),
+        (request(data=DATA) | {"parameters": {"binary_data_output": 1}}, "true or false"),
+        (request(data=DATA) | {"parameters": {"rule": "x"}}, "rule has to be"),
+        (
+            {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [3]}]},
+            "BYTES are texts in base64",
+        ),
+        (
+            {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [2], "data": ["AA=="]}]},
+            "1 elements are not 2",
+        ),
+        (
+            {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [2, 2], "data": []}]},
+            r"the shape \[rows\]",
+        ),
+    ],
+)  # fmt: skip
+def test_requests_that_are_not_valid(client, body, said):
+    import re
+
+    answer = client.post(INFER, content=json.dumps(body))
+    if said is None:
+        assert answer.status_code in (200, 400)
+        return
+    assert answer.status_code == 400
+    assert re.search(said, answer.json()["error"])
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "99999999", "1e3", ""])
+def test_lengths_that_are_not_valid(client, length):
+    headers = {"Inference-Header-Content-Length": length}
+    answer = client.post(INFER, content=b"{}", headers=headers)
+    assert "is not the length of JSON" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x01", "end within an element"),
+        (b"\xff\xff\xff\xffabc", "end within an element"),
+        (b"\x01\x00\x00\x00a\x00", "end within an element"),
+    ],
+)
+def test_bytes_that_are_not_valid(client, data, said):
+    tensor = {"name": "image", "datatype": "BYTES", "shape": [1]}
+    tensor["parameters"] = {"binary_data_size": len(data)}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    assert said in client.post(INFER, content=head + data, headers=headers).json()["error"]
+    more = client.post(INFER, content=head + data + b"more", headers=headers)
+    assert said in more.json()["error"] or "belong to no input" in more.json()["error"]
+
+
+def test_not_a_number_in_bytes_is_refused(client):
+    data = np.full((1, 1, 8, 8), np.nan, "<f4").tobytes()
+    head = json.dumps(request(parameters={"binary_data_size": len(data)})).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    assert "NaN" in client.post(INFER, content=head + data, headers=headers).json()["error"]
+
+
+# ── unmodified clients ────────────────────────────────────────────────────────────────────────
+
+
+def test_kserves_own_client(server, model):
+    kserve = pytest.importorskip("kserve", reason="KServe's client is an extra: [conformance]")
+    batch = rows(model, png(1), png(2)).numpy()
+
+    async def talk():
+        client = kserve.InferenceRESTClient(kserve.RESTConfig(protocol="v2", retries=0))
+        found = []
+        try:
+            assert await client.is_server_live(server.url)
+            assert await client.is_server_ready(server.url)
+            assert await client.is_model_ready(server.url, "digits")
+            for binary in (False, True):
+                tensor = kserve.InferInput("input", list(batch.shape), "FP32")
+                tensor.set_data_from_numpy(batch, binary_data=binary)
+                ask = kserve.InferRequest("digits", [tensor], request_id="r1")
+                found.append(await client.infer(server.url, ask, model_name="digits"))
+        finally:
+            await client.close()
+        return found
+
+    import torch
+
+    expected = model(torch.from_numpy(batch)).detach().numpy()
+    for answer in asyncio.run(talk()):
+        assert answer.id == "r1"
+        log_probs = answer.get_output_by_name("log_probs").as_numpy()
+        assert np.allclose(log_probs, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_tritons_own_client(server, model, binary):
+    http = pytest.importorskip(
+        "tritonclient.http", reason="Triton's client is an extra: [conformance]"
+    )
+    batch = rows(model, png(1), png(2))
+    client = http.InferenceServerClient(server.url.removeprefix("http://"))
+    try:
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.is_model_ready("digits")
+        assert client.get_model_metadata("digits")["name"] == "digits"
+        tensor = http.InferInput("input", list(batch.shape), "FP32")
+        tensor.set_data_from_numpy(batch.numpy(), binary_data=binary)
+        wanted = [http.InferRequestedOutput(n, binary_data=binary) for n in ("class", "path")]
+        found = client.infer("digits", [tensor], outputs=wanted, request_id="7")
+        images = http.InferInput("image", [2], "BYTES")
+        images.set_data_from_numpy(np.array([png(1), png(2)], dtype=object), binary_data=True)
+        everything = client.infer("digits", [images])
+        with pytest.raises(Exception, match="there is no model 'nope'"):
+            client.infer("nope", [tensor])
+    finally:
+        client.close()
+    expected = model.explain(batch)
+    assert found.as_numpy("class").tolist() == [one.prediction for one in expected]
+    told = [Explanation.from_dict(json.loads(one)) for one in found.as_numpy("path")]
+    assert [one.runner_up for one in told] == [one.runner_up for one in expected]
+    log_probs = model(batch).detach().numpy()
+    assert np.allclose(everything.as_numpy("log_probs"), log_probs, atol=1e-4)
