@@ -64,7 +64,8 @@ def test_its_commands_can_be_pasted() -> None:
     assert [shlex.split(command) for command in commands] == [
         ["nbdt", "explain", "a folder", "a folder/digits/one.png"],
         ["nbdt", "explain", "a folder", "a folder/digits"],
-        ["nbdt", "tree", "show", "a folder"],
+        ["nbdt", "tree", "draw", "a folder", "-o", "tree.html"],
+        ["nbdt", "serve", "a folder"],
     ]
 
 

@@ -21,13 +21,14 @@ from nbdt.cli.options import (
     given,
     metric_option,
 )
-from nbdt.cli.output import say, say_json
+from nbdt.cli.output import say, say_json, working
 from nbdt.cli.tree.files import tell_of, write_any_tree
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.convert import to_dict
 from nbdt.hierarchy.induce import induce
 from nbdt.hierarchy.shapes import balanced, flat, random
+from nbdt.hierarchy.support import resampled_trees, support_labels, with_support
 from nbdt.hierarchy.taxonomy import from_parents, from_wordnet, read_parents
 from nbdt.hierarchy.wordnet import WordNet
 
@@ -80,6 +81,16 @@ def rows(
     ] = None,
     branching: BranchingOption = None,
     no_normalize: NoNormalizeOption = False,
+    support: Annotated[
+        int | None,
+        typer.Option(
+            "--support",
+            min=1,
+            metavar="N",
+            help="Say how often each group comes back among N trees of these rows with their "
+            "columns drawn anew.",
+        ),
+    ] = None,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -87,7 +98,12 @@ def rows(
     named, array = read_rows(source)
     names = named if classes is None else read_classes(classes)
     options = given(linkage=linkage, metric=metric, branching=branching)
-    _finish(induce(array, names, normalize=not no_normalize, **options), output, json)
+    options["normalize"] = not no_normalize
+    tree = induce(array, names, **options)
+    if support is not None:
+        with working(f"Building {support} trees …"):
+            tree = with_support(tree, resampled_trees(array, names, count=support, **options))
+    _finish(tree, output, json)
 
 
 @app.command(epilog="Example: nbdt tree build wordnet nouns.txt --wordnet /usr/share/wordnet")
@@ -164,4 +180,4 @@ def _finish(tree: Hierarchy, output: str | None, json: bool) -> None:
     elif json:
         say_json(to_dict(tree))
     else:
-        say(str(tree))
+        say(tree.to_text(labels=support_labels(tree)))
