@@ -50,9 +50,8 @@ def test_the_life_of_a_service(tmp_path):
     try:
         url = process.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1:")
-        client = httpx.Client(base_url=url, timeout=60, trust_env=False)
         body = {"instances": [b64(png())]}
-        first = client.post(PREDICT, json=body).json()
+        first = httpx.post(url + PREDICT, json=body, trust_env=False, timeout=60).json()
         eventually(lambda: len(workers_of(process)) == 2, 60)
 
         # One worker is killed: the other answers, and soon there are two again.
