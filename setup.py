@@ -16,7 +16,7 @@ EXTRAS = {
     "timm": ["timm>=1.0"],
     "text": ["transformers>=4.50"],
     "export": ["onnx>=1.18", "onnxscript>=0.5", "onnxruntime>=1.22"],
-    "saliency": ["captum>=0.7"],
+    "saliency": ["captum>=0.8"],
     "logs": ["tensorboard>=2.18"],
     "serve": [
         "fastapi>=0.115",

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from nbdt.errors import InputError, MissingDependencyError, NBDTError, NotFoundError
-from nbdt.explain import Explanation
+from nbdt.explain import Explanation, Explanations
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.convert import from_dict
 
@@ -157,13 +157,13 @@ class Client:
 
     def explain(
         self, model: str, rows: Row | list[Row] | tuple[Row, ...], *, rule: str | None = None
-    ) -> list[Explanation]:
+    ) -> Explanations:
         """The explanation of each row, as `NBDT.explain` gives it.
 
         Args and errors are those of `predict`.
         """
         answer = self._put(model, "explain", rows, rule=rule)
-        return [Explanation.from_dict(document) for document in answer["explanations"]]
+        return Explanations(map(Explanation.from_dict, answer["explanations"]))
 
     def _put(
         self, model: str, what: str, rows: Row | list[Row] | tuple[Row, ...], **options: Any

@@ -1,0 +1,136 @@
+"""`nbdt report`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nbdt.cli.models import ModelArgument, load_model
+from nbdt.cli.options import Rule, given, rule_option
+from nbdt.cli.output import complain, progress, say, working
+from nbdt.data import ImageFolder, LabelledImages, load_dataset
+from nbdt.data.classes import bundled_wnids
+from nbdt.errors import InputError
+from nbdt.files import is_file, write_text
+from nbdt.preprocessing import Preprocessing
+from nbdt.pretrained import read_model
+from nbdt.report import Origin, measure, to_page
+from nbdt.selective import Calibration, read_calibration
+from nbdt.selective.folder import CALIBRATION
+
+GUARANTEE = 0.95
+PICTURES = 200
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: nbdt report my-model held-out -o report.html --note Date=2026-07-01")
+def report(
+    model: ModelArgument,
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder with a subfolder of images a class, or a data set's name, of which the "
+            "test images are taken.",
+        ),
+    ],
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="FILE", help="The page to write."),
+    ] = "report.html",
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", metavar="", help="Classes of a folder may have no subfolder."),
+    ] = False,
+    rule: Annotated[Rule | None, rule_option("the model's")] = None,
+    guarantee: Annotated[
+        float,
+        typer.Option(
+            "--guarantee",
+            metavar="SHARE",
+            help="Of a calibrated model, the share of answers that are to hold the true class.",
+        ),
+    ] = GUARANTEE,
+    pictures: Annotated[
+        int,
+        typer.Option("--pictures", min=0, metavar="N", help="How many small images at most."),
+    ] = PICTURES,
+    note: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--note",
+            metavar="WHAT=TEXT",
+            help="Anything else to be said, such as a date, which is not in it otherwise; may be "
+            "given again.",
+        ),
+    ] = None,
+) -> None:
+    """Write all there is to know of a model into one page, for a colleague or an auditor.
+
+    It is one HTML file that needs nothing beside itself: the accuracy of network and tree, where
+    mistakes are made, calibration, the tree and samples with their images.
+    """
+    notes = dict(map(_note, note or ()))
+    if not Path(output).resolve().parent.is_dir():
+        raise InputError(f"{output}: there is no folder to write this file to.")
+    # Where the page is written to makes no difference to what is in it.
+    options = [
+        *(["--partial"] if partial else []),
+        *([f"--rule={rule.value}"] if rule else []),
+        *([f"--guarantee={guarantee:g}"] if guarantee != GUARANTEE else []),
+        *([f"--pictures={pictures}"] if pictures != PICTURES else []),
+        *(f"--note={what}={text}" for what, text in notes.items()),
+    ]
+    network, preprocessing = load_model(model)
+    images = _images(data, network.classes, preprocessing, partial)
+    with progress("Measuring", len(images)) as advance:
+        found = measure(
+            network,
+            images,
+            calibration=_calibration(model),
+            guarantee=guarantee,
+            advance=advance,
+            **given(rule=rule),
+        )
+    for reason in found.left_out.values():
+        complain(reason)
+    saved = read_model(model).config
+    origin = Origin(
+        model=Path(model).resolve().name,
+        data=data,
+        files={name: record.sha256 for name, record in saved.files.items()},
+        versions=saved.versions,
+        command=shlex.join(["nbdt", "report", model, data, *options]),
+        notes=notes,
+    )
+    with working("Writing the report …"):
+        write_text(output, to_page(found, origin, pictures=pictures))
+    say(f"Wrote {output}: {found.evaluation.samples:,} images were measured.")
+    if found.left_out:
+        raise typer.Exit(1)
+
+
+def _note(text: str) -> tuple[str, str]:
+    what, equals, said = text.partition("=")
+    if not equals or not what.strip():
+        raise InputError(f"--note takes WHAT=TEXT, as Date=2026-07-01; got {text!r:.80}.")
+    return what.strip(), said.strip()
+
+
+def _images(
+    data: str, classes: Sequence[str], preprocessing: Preprocessing, partial: bool
+) -> LabelledImages:
+    if not partial:
+        return load_dataset(data, classes=classes).with_preprocessing(preprocessing)
+    wnids = bundled_wnids(classes)
+    return ImageFolder(data, preprocessing, classes=classes, wnids=wnids, partial=True)
+
+
+def _calibration(folder: str) -> Calibration | None:
+    """The model's calibration, if it has one."""
+    return read_calibration(folder) if is_file(Path(folder) / CALIBRATION) else None

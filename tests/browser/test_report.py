@@ -1,0 +1,120 @@
+"""The report as a reader meets it: at both widths and in both colour schemes, and on paper."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import nbdt
+from nbdt.data import LabelledImages, load_dataset
+from nbdt.heads import induce
+from nbdt.model import NBDT
+from nbdt.preprocessing import Preprocessing
+from nbdt.report import Origin, report
+from tests.report.conftest import nearest_mean
+from tests.strategies import ODD_NAMES
+
+pytestmark = pytest.mark.browser
+
+PHONE, DESKTOP = 390, 1280
+
+
+@cache
+def page_of(classes: int) -> str:
+    if classes == 10:
+        digits, network = load_dataset("digits"), nearest_mean()
+        tree = induce(network, digits.classes)
+        return report(NBDT(network, tree), digits, origin=Origin(model="nearest mean"))
+    tree = nbdt.load_hierarchy("imagenet1k/mobilenet_v2")
+    noise = np.random.default_rng(0).integers(0, 255, (500, 40, 80, 3), np.uint8)
+    pictures = [Image.fromarray(one).resize((8, 8)) for one in noise]
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 1000))
+    images = LabelledImages(pictures, np.arange(500) * 2, tree.classes, Preprocessing())
+    return report(NBDT(network, tree), images)
+
+
+@pytest.mark.parametrize(
+    ("classes", "width", "dark"),
+    [(10, PHONE, True), (10, DESKTOP, False), (1000, PHONE, False), (1000, DESKTOP, True)],
+)
+def test_it_fits_and_is_accessible(
+    opened: Callable[..., Any], classes: int, width: int, dark: bool
+) -> None:
+    reason = "axe-playwright-python is not installed"
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=reason).Axe()
+    with opened(page_of(classes), width=width, dark=dark) as page:
+        page.locator(".samples details").first.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("main > section").count() == 10
+        found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    told = [f"{one['id']}: {[node['html'][:200] for node in one['nodes'][:3]]}" for one in serious]
+    assert not told, "\n".join(told)
+
+
+def test_no_text_of_a_diagram_lies_on_another(opened: Callable[..., Any]) -> None:
+    with opened(page_of(10)) as page:
+        overlaps = page.evaluate(
+            """() => [...document.querySelectorAll(".reliability")].flatMap((drawing) => {
+                const boxes = [...drawing.querySelectorAll("text")].map((one) =>
+                    [one.textContent, one.getBoundingClientRect()]);
+                return boxes.flatMap(([a, one], i) => boxes.slice(i + 1)
+                    .filter(([, other]) => one.left < other.right - 1 && other.left < one.right - 1
+                        && one.top < other.bottom - 2 && other.top < one.bottom - 2)
+                    .map(([b]) => [a, b]));
+            })"""
+        )
+        assert page.locator(".reliability").count() == 4
+        assert overlaps == []
+
+
+def test_a_node_shows_what_was_measured_of_it(opened: Callable[..., Any]) -> None:
+    with opened(page_of(10)) as page:
+        page.get_by_role("searchbox").fill("seven")
+        page.keyboard.press("Enter")
+        said = page.get_by_role("region", name="Selected node").inner_text()
+        for text in ("Accuracy", "Samples", "95 % interval", "Times answered", "surest: seven"):
+            assert text in said
+        pictures = page.get_by_role("region", name="Selected node").get_by_role("img")
+        assert pictures.count() >= 4
+        assert pictures.first.evaluate("(image) => image.naturalWidth") == 128
+
+
+def test_it_can_be_read_without_scripts(opened: Callable[..., Any]) -> None:
+    with opened(page_of(10), java_script_enabled=False) as page:
+        assert "├─" in page.locator("#view").inner_text()
+        page.get_by_role("link", name="Calibration").click()
+        page.locator(".samples summary").first.click()
+        assert page.locator(".samples table").first.is_visible()
+        assert page.get_by_role("img", name="95 % interval").count() > 10
+
+
+def test_paper_gets_all_of_it(opened: Callable[..., Any]) -> None:
+    with opened(page_of(10), width=690, dark=True) as page:
+        page.emulate_media(media="print")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 690
+        assert page.locator(".samples table").last.evaluate("(one) => one.clientHeight") > 40
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == (
+            "rgb(255, 255, 255)"
+        )
+
+
+def test_hostile_names_are_shown_and_not_run(opened: Callable[..., Any]) -> None:
+    names = ["</script><img src=x onerror=hacked()>", "<svg onload=hacked()>", *ODD_NAMES][:10]
+    names += [f"<b>{index}</b>" for index in range(10 - len(names))]
+    digits, network = load_dataset("digits").select(range(200)), nearest_mean()
+    pictures = [digits.image(index) for index in range(len(digits))]
+    images = LabelledImages(pictures, digits.targets, names, digits.preprocessing)
+    model = NBDT(network, induce(network, names))
+    model.provenance = {"data": names[0], "training": {"config": {"loss": names[0]}}}
+    evil = names[0]
+    made = report(model, images, origin=Origin(model=evil, data=evil, notes={evil: evil}))
+    with opened(made) as page:
+        assert page.title() == f"How {evil} decides"
+        assert evil in page.locator("#verdict").inner_text()
+        assert page.locator("main b, main svg[onload], main img[onerror]").count() == 0
