@@ -91,7 +91,9 @@ def measure(
     if model.preprocessing is not None:
         data = data.with_preprocessing(model.preprocessing)
     rule = model.rule if rule is None else rule
-    evaluator = Evaluator(model.hierarchy, score=model.score, rule=rule)
+    evaluator = Evaluator(
+        model.hierarchy, score=model.score, rule=rule, temperature=model.temperature
+    )
     stopping = None
     if calibration is not None and rule == "soft":
         stopping = StoppingCounter(model, calibration, guarantee)

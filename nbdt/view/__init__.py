@@ -10,6 +10,7 @@ from nbdt.view.html import NodeDetails, Prototype, to_html
 from nbdt.view.layout import Layout, layout
 from nbdt.view.notebook import Comparison, compare
 from nbdt.view.svg import compare_svg, to_svg
+from nbdt.view.svg.tanglegram import tanglegram_svg
 from nbdt.view.text import to_rich, to_text
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "fold",
     "layout",
     "render",
+    "tanglegram_svg",
     "to_graphviz",
     "to_html",
     "to_rich",

@@ -41,7 +41,8 @@ def check(notebook):
 
 
 def test_there_are_notebooks():
-    assert {"quickstart", "imagenet", "own-data"} <= {path.stem for path in NOTEBOOKS}
+    names = {"audit", "imagenet", "own-data", "quickstart", "service", "train", "trust"}
+    assert names == {path.stem for path in NOTEBOOKS}
 
 
 @pytest.mark.slow

@@ -95,6 +95,8 @@ function detailsOf(state, actions) {
         ["Accuracy", more.accuracy != null && `${(100 * more.accuracy).toFixed(1)} %`],
         ["Samples", more.samples?.toLocaleString("en")],
         ...(more.facts ?? []),
+        ["Support", typeof about.support === "number"
+          && `in ${percent(about.support)} of ${about.support_trees} trees`],
         ["Named", naming(v)],
         ["WordNet id", about.wnid && String(about.wnid)],
         ["Node", String(v)],
