@@ -51,6 +51,7 @@ def _model(found: Measurement, origin: Origin) -> list[tuple[str, Content]]:
         ("Name", name(origin.model)),
         ("Network", join(name(builder), f", {parameters:,} parameters")),
         ("Score", model.score),
+        ("Temperature", str(model.temperature).removeprefix("temperature ")),
         ("Rule", f"{found.evaluation.rule}{_not_its_own(found)}"),
         *((f"SHA-256 of {key}", element("code", value)) for key, value in origin.files.items()),
         ("Written by", versions),

@@ -80,7 +80,8 @@ def _sentence(
 
 
 def _by_construction(found: Measurement) -> str:
-    if (found.evaluation.rule, found.evaluation.score) != ("soft", "logsumexp"):
+    evaluation = found.evaluation
+    if (evaluation.rule, evaluation.score) != ("soft", "logsumexp") or evaluation.temperature.nodes:
         return ""
     return (
         "They are the same answers by construction, whatever the tree: under this rule and score "
@@ -128,6 +129,12 @@ def _caveats(found: Measurement, origin: Origin) -> Iterator[Content]:
         yield (
             f"{len(found.left_out):,} of {len(found.data):,} images could not be read or answered "
             "and are left out everywhere."
+        )
+    fitted = found.model.provenance.get("temperature")
+    if isinstance(fitted, dict) and fitted.get("data") == origin.data:
+        yield (
+            "The model’s temperature was fitted to data of this name; if to the same images, its "
+            "calibration looks better here than it is."
         )
     stopping = found.stopping
     if stopping and stopping.calibration.fingerprint == found.fingerprint:

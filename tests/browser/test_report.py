@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,21 @@ def test_it_fits_and_is_accessible(
     serious = [one for one in found if one["impact"] in ("serious", "critical")]
     told = [f"{one['id']}: {[node['html'][:200] for node in one['nodes'][:3]]}" for one in serious]
     assert not told, "\n".join(told)
+
+
+def test_it_opens_soon(chromium: Any, tmp_path: Path) -> None:
+    # Processor time of the page's main thread, as machines that run tests are often busy.
+    file = tmp_path / "page.html"
+    file.write_text(page_of(1000), encoding="utf-8")
+    page = chromium.new_page()
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.goto(file.as_uri())
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    measured = session.send("Performance.getMetrics")["metrics"]
+    page.context.close()
+    taken = {one["name"]: one["value"] for one in measured}["TaskDuration"]
+    assert 0.005 < taken < 1
 
 
 def test_no_text_of_a_diagram_lies_on_another(opened: Callable[..., Any]) -> None:

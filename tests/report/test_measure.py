@@ -9,6 +9,7 @@ from nbdt.evaluation import evaluate
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
 from nbdt.report import Measurement, measure
+from nbdt.rules import Temperature
 from nbdt.selective import SelectiveNBDT
 
 
@@ -33,6 +34,7 @@ def broken(digits: LabelledImages, bad: set[int]) -> LabelledImages:
 
 @pytest.mark.parametrize("rule", ["soft", "hard"])
 def test_it_finds_what_evaluate_finds(model: NBDT, digits: LabelledImages, rule: str) -> None:
+    model = NBDT(model.network, model.hierarchy, temperature=Temperature(3.0, {18: 2.0}))
     seen = 0
 
     def advance() -> None:

@@ -25,6 +25,7 @@ from nbdt.report import Measurement, Origin, measure, report, to_page
 from nbdt.report.accuracy import ranked
 from nbdt.report.album import Album
 from nbdt.report.nodes import node_details
+from nbdt.rules import Temperature
 from nbdt.selective import SelectiveNBDT
 from tests.report.test_measure import broken
 from tests.strategies import random_hierarchy
@@ -140,6 +141,18 @@ def test_a_tree_that_differs_from_its_network(model: NBDT, digits: LabelledImage
     assert "goes with the soft rule" in part(made, "guarantee")
 
 
+def test_temperatures_of_nodes_are_no_construction(model: NBDT, digits: LabelledImages) -> None:
+    hot = NBDT(model.network, model.hierarchy, temperature=Temperature(2.0, {18: 3.0}))
+    hot.provenance = {"temperature": {"data": "held out"}}
+    found = measure(hot, digits)
+    said = part(to_page(found, Origin(data="held out")), "verdict")
+    assert "by construction" not in said
+    assert "temperature was fitted to data of this name" in said
+    made = to_page(found)
+    assert "fitted to data" not in part(made, "verdict")
+    assert "Temperature 2, times 3 to 3 at 1 nodes" in part(made, "about")
+
+
 def test_the_facts(model: NBDT, digits: LabelledImages, found: Measurement) -> None:
     origin = Origin(
         model="m", data="d", files={"model.safetensors": "ab12"}, versions={"nbdt": "9.9"},
@@ -148,7 +161,7 @@ def test_the_facts(model: NBDT, digits: LabelledImages, found: Measurement) -> N
     made = to_page(found, origin)
     said = part(made, "about")
     for text in (
-        "Network Sequential , 650 parameters", "Score logsumexp Rule soft",
+        "Network Sequential , 650 parameters", "Score logsumexp Temperature 1 Rule soft",
         "SHA-256 of model.safetensors ab12", "Written by nbdt 9.9", "Samples 450 Classes 10",
         f"SHA-256 of inputs and labels {found.fingerprint}", "Nodes 19, of them 9 that decide",
         "Named 9 after their most central classes", "Notes Date 1 July 2026",

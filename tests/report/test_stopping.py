@@ -8,11 +8,13 @@ from nbdt.heads import induce
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.report import measure
+from nbdt.rules import Temperature
 from nbdt.selective import SelectiveNBDT
 
 
 def test_it_counts_the_answers_of_the_selective_model(model: NBDT, digits: LabelledImages) -> None:
     fitting, judging = digits.split(0.5, seed=0)
+    model = NBDT(model.network, model.hierarchy, temperature=Temperature(0.7))
     selective = SelectiveNBDT(model, 0.97).calibrate(fitting)
     found = measure(model, judging, calibration=selective.calibration, guarantee=0.97).stopping
     assert found is not None

@@ -83,7 +83,7 @@ BAD = {
     "label_smoothing": [1.0, -0.1, None],
     "average": [1.0, -0.1, math.nan, "0.9", False],
     "clip_norm": [0, -1, math.nan, math.inf, "1", True],
-    "tree_weight": [-1, math.nan, None, "1", lambda progress: 1.0],
+    "tree_weight": [-1, math.nan, None, "1", abs],
     "network_weight": [-1, None, True],
     "head_only": [1, None, "yes"],
     "frozen_norms": [0],
