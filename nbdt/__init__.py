@@ -59,7 +59,7 @@ _MODULE_OF = {
 }
 _MODULES = (
     *("builders", "data", "errors", "evaluation", "explain", "heads", "hierarchy", "losses"),
-    *("model", "preprocessing", "rules", "saliency", "selective", "training", "view"),
+    *("model", "preprocessing", "report", "rules", "saliency", "selective", "training", "view"),
 )
 
 
