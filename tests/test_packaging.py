@@ -13,7 +13,9 @@ import pytest
 import nbdt
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ["nbdt", "hierarchies", "setup.py", "pyproject.toml", "README.md", "LICENSE"]
+SOURCES = [
+    *("nbdt", "hierarchies", "server", "setup.py", "pyproject.toml", "README.md", "LICENSE"),
+]
 
 
 @pytest.fixture(scope="module")

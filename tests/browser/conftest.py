@@ -12,7 +12,8 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 
-@pytest.fixture(scope="session")
+# Of a module, not of the session: while it is there, nothing else can run an event loop.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     program = os.environ.get("CHROME") or shutil.which("chromium")
     if not program or not shutil.which(program):

@@ -285,7 +285,7 @@ def test_another_tree_or_score_needs_another_calibration():
         SelectiveNBDT(on_logits(score="mean"), calibration=selective.calibration)
     selective.model.score = "logsumexp"
     selective.model.layout = TreeLayout(balanced(8, branching=3))
-    with pytest.raises(InputError, match="tree or score changed"):
+    with pytest.raises(InputError, match="tree, score or temperature changed"):
         selective.predict(NEW)
 
 
