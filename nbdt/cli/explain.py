@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nbdt.cli.models import ModelArgument, load_model
 from nbdt.cli.options import JsonOption, Rule, given, rule_option
-from nbdt.cli.output import complain, note, progress, say, say_json
+from nbdt.cli.output import complain, note, progress, say, say_drawing, say_json
 from nbdt.data import decode_image, list_images, open_image
 from nbdt.data.batches import answer_in_batches
 from nbdt.data.images import MAX_BYTES
@@ -23,7 +23,7 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
 from nbdt.selective import SelectiveNBDT, read_calibration
-from nbdt.view import to_html
+from nbdt.view import to_html, to_rich, to_text
 from nbdt.view.svg import data_uri
 
 STANDARD_INPUT = "-"
@@ -69,6 +69,9 @@ def explain(
             "holds the true class; after nbdt calibrate.",
         ),
     ] = None,
+    draw: Annotated[
+        bool, typer.Option("--draw", metavar="", help="Draw each path with its siblings, too.")
+    ] = False,
     html: Annotated[
         str | None,
         typer.Option(
@@ -108,7 +111,7 @@ def explain(
             if json:
                 say_json({"image": name, **_document(answer, network.classes, top)})
             else:
-                _tell(name if len(sources) > 1 else "", answer, network.classes, full)
+                _tell(name if len(sources) > 1 else "", answer, network.classes, full, draw)
             if html is not None:
                 shown.add(name, answer.explanation)
             advance()
@@ -201,10 +204,12 @@ def _document(answer: Answer, classes: Sequence[str], top: int) -> dict[str, Any
     return document
 
 
-def _tell(heading: str, answer: Answer, classes: Sequence[str], full: bool) -> None:
+def _tell(heading: str, answer: Answer, classes: Sequence[str], full: bool, draw: bool) -> None:
     if heading:
         say(heading, bold=True)
     say(answer.explanation.to_text(full=full))
+    if draw:
+        say_drawing(to_rich(answer.explanation), to_text(answer.explanation))
     if answer.likeliest:
         shown = ", ".join(f"{classes[i]} {100 * share:.1f} %" for i, share in answer.likeliest)
         say(f"Likeliest: {shown}.")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -29,6 +29,15 @@ def say(text: str, *, bold: bool = False) -> None:
     """Prints text for a reader; what is in it cannot command the terminal."""
     style = "bold" if bold else ""
     _console().print(Text(_harmless(text), style), soft_wrap=True)
+
+
+def say_drawing(coloured: RenderableType, plain: str) -> None:
+    """Prints a drawing: as wide as the terminal and in colour, or plainly where there is none."""
+    console = _console()
+    if console.is_terminal:
+        console.print(coloured)
+    else:
+        say(plain)
 
 
 def say_json(value: Any) -> None:

@@ -265,3 +265,11 @@ def test_a_page_shows_the_images_that_could_be_read(
     assert page.count("data:image/png;base64,") == 2
     assert all(str(images / "zero" / name) in page for name in ("0.png", "1.png"))
     assert "gone.png" not in page
+
+
+def test_paths_are_drawn_where_that_is_asked_for(run: Run, model: Path, images: Path) -> None:
+    image = images / "zero" / "0.png"
+    told = run("explain", model, image).stdout
+    drawn = run("explain", model, image, "--draw").stdout
+    assert drawn.startswith(told.rstrip("\n"))
+    assert "└▶" in drawn.removeprefix(told.rstrip("\n"))
