@@ -14,6 +14,7 @@ from nbdt.cli.inputs import is_model, read_tree
 from nbdt.cli.options import JsonOption, given
 from nbdt.cli.output import note, say, say_json, working
 from nbdt.data import LabelledImages, check_classes, describe_datasets, load_dataset
+from nbdt.data.batches import moved
 from nbdt.errors import InputError, NotFoundError
 from nbdt.evaluation import AccuracyTable, accuracy_by_rule
 from nbdt.heads import induce
@@ -22,7 +23,6 @@ from nbdt.model import NBDT
 from nbdt.modes import evaluating
 from nbdt.training import EpochRecord, TrainingConfig, fit, started_by_torchrun
 from nbdt.training.folder import LAST
-from nbdt.training.inputs import moved
 from nbdt.training.processes import Processes
 from nbdt.training.retree import retree
 from nbdt.untrusted import parsed_json

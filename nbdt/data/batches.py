@@ -1,10 +1,10 @@
-"""Many samples answered a batch at a time, where some cannot be read or answered."""
+"""Batches of samples: moved to where the network is, and answered where some cannot be read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,28 @@ from nbdt.errors import InputError, NBDTError
 
 Source = TypeVar("Source")
 Answer = TypeVar("Answer")
+
+
+def moved(inputs: Any, device: torch.device | None, *, channels_last: bool = False) -> Any:
+    """A batch on a device: a tensor, or a mapping whose tensors are moved.
+
+    Args:
+        inputs: what a network takes; what is no tensor stays as it is.
+        device: where the network is; None for one without weights, which is anywhere.
+        channels_last: whether images, of shape (batch, channels, height, width), are to be stored
+            pixel by pixel.
+
+    Example:
+        >>> moved({"input_ids": torch.zeros(2, 3)}, torch.device("cpu"))["input_ids"].shape
+        torch.Size([2, 3])
+    """
+    if isinstance(inputs, Mapping):
+        return {key: moved(value, device) for key, value in inputs.items()}
+    if not isinstance(inputs, Tensor) or device is None:
+        return inputs
+    if channels_last and inputs.ndim == 4:
+        return inputs.to(device, non_blocking=True, memory_format=torch.channels_last)
+    return inputs.to(device, non_blocking=True)
 
 
 def answer_in_batches(

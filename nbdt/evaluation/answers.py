@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from nbdt.data import LabelledImages, check_classes
+from nbdt.data.batches import moved
 from nbdt.errors import InputError
 from nbdt.model import NBDT
 from nbdt.modes import evaluating
@@ -101,7 +102,7 @@ def logits_of(model: NBDT, inputs: Any) -> Tensor:
     """The network's logits of one batch, in eval mode and without gradients."""
     device = next((parameter.device for parameter in model.parameters()), None)
     with evaluating(model):
-        return model.logits(_moved(inputs, device))
+        return model.logits(moved(inputs, device))
 
 
 def pairs(batches: Iterable[Any]) -> Iterator[tuple[Any, Tensor]]:
@@ -118,9 +119,3 @@ def pairs(batches: Iterable[Any]) -> Iterator[tuple[Any, Tensor]]:
             )
         inputs, labels = batch
         yield inputs, labels if isinstance(labels, Tensor) else torch.as_tensor(labels)
-
-
-def _moved(inputs: Any, device: torch.device | None) -> Any:
-    if isinstance(inputs, Mapping):
-        return {key: _moved(value, device) for key, value in inputs.items()}
-    return inputs.to(device) if isinstance(inputs, Tensor) and device is not None else inputs

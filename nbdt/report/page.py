@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from html import escape
 from importlib import metadata, resources
 
 import torch
@@ -28,7 +27,7 @@ from nbdt.report.trust import calibration, guarantee
 from nbdt.report.verdict import verdict
 from nbdt.rules import Rule
 from nbdt.selective import Calibration
-from nbdt.view.html import as_json, content_security_policy, page_data, script, style
+from nbdt.view.html import document, page_data
 
 # Without scripts the whole tree stands on the page at once, so it has to end somewhere.
 _STATIC_LINES = 200
@@ -45,27 +44,6 @@ _CONTENTS = (
     ("samples", "Samples"),
     ("reading", "How to read it"),
 )
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{title}</title>
-<style>{style}</style>
-<style>{own_style}</style>
-</head>
-<body>
-<div class="page report">
-{body}
-</div>
-<script type="application/json" data-nbdt-for="view">{data}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
 
 
 def report(
@@ -160,14 +138,11 @@ def to_page(found: Measurement, origin: Origin | None = None, *, pictures: int =
         ),
         _footer(origin, album),
     )
-    return _PAGE.format(
-        policy=content_security_policy([style(), own_style()], [script()]),
-        title=escape(title),
-        style=style(),
-        own_style=own_style(),
-        body=body,
-        data=as_json(page_data(tree, details=details)),
-        script=script(),
+    return document(
+        title,
+        f'<div class="page report">\n{body}\n</div>',
+        page_data(tree, details=details),
+        more_styles=[own_style()],
     )
 
 

@@ -56,6 +56,12 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
     Raises:
         NotFoundError: there is no such folder, it holds no model, or that was not calibrated.
         FormatError: a file is not valid, or the model is another than the one calibrated.
+
+    Example:
+        >>> import tempfile
+        >>> read_calibration(tempfile.mkdtemp())
+        Traceback (most recent call last):
+        nbdt.errors.NotFoundError: ...: this folder holds no model; there is no config.json in it.
     """
     saved = read_model(folder)
     path = Path(folder) / CALIBRATION

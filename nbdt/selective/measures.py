@@ -70,6 +70,11 @@ class Curve:
         thresholds: −∞ and then every p at which some answer changes, rising; shape (points,).
         information: the mean information kept at each; from 1 down to 0.
         validity: the share of answers that hold the true class; from the accuracy to 1.
+
+    Example:
+        >>> points = Curve(np.array([-np.inf, 0.6]), np.array([1.0, 0.0]), np.array([0.8, 1.0]))
+        >>> round(points.area, 3), points.information_at(0.9)
+        (0.1, 0.0)
     """
 
     thresholds: FloatArray

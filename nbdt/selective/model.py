@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from nbdt.data.batches import moved
 from nbdt.errors import InputError
 from nbdt.explain import Explanation, explain_logits
 from nbdt.explain.build import unmasked_rows
@@ -122,10 +123,11 @@ class SelectiveNBDT:
         """
         self._check_rule()
         layout = self.model.layout
+        device = next((tensor.device for tensor in self.model.parameters()), None)
         fingerprint = Fingerprint()
         scores, predicted = [torch.empty(0)], [torch.empty(0, dtype=torch.long)]
         for inputs, labels in labelled_batches(data, batch_size):
-            log_probs = self._log_probs(self._logits(self._moved(inputs)))
+            log_probs = self._log_probs(self._logits(moved(inputs, device)))
             labels = checked_labels(labels, len(log_probs), layout)
             scores.append(calibration_scores(log_probs, labels, layout).cpu())
             predicted.append(superclass(log_probs, layout).cpu())
@@ -310,16 +312,6 @@ class SelectiveNBDT:
 
     def _log_probs(self, logits: Tensor) -> Float[Tensor, "batch classes"]:
         return self.model.temperature.log_probs(logits, self.model.layout, self.model.score)
-
-    def _moved(self, inputs: Inputs) -> Inputs:
-        """The inputs on the model's device, where it has one."""
-        device = next((tensor.device for tensor in self.model.parameters()), None)
-        if isinstance(inputs, Tensor):
-            return inputs.to(device)
-        return {
-            name: value.to(device) if isinstance(value, Tensor) else value
-            for name, value in inputs.items()
-        }
 
     def _check_rule(self) -> None:
         if self.model.rule != "soft":

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from nbdt.data.batches import moved
 from nbdt.errors import InputError
 from nbdt.evaluation.answers import pairs
 from nbdt.heads import find_head
 from nbdt.heads.head import LinearLayer
 from nbdt.model import NBDT
 from nbdt.modes import evaluating
-from nbdt.training.inputs import moved
 from nbdt.training.order import SeededSamples
 
 

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from nbdt.data.batches import moved
 from nbdt.errors import FormatError, InputError
 from nbdt.losses import TreeSupervisionLoss
 from nbdt.model import NBDT
 from nbdt.training.checkpoint import load_optimizer, optimizer_tensors
 from nbdt.training.config import TrainingConfig
-from nbdt.training.inputs import moved
 from nbdt.training.optimization import make_optimizer, set_learning_rate
 from nbdt.training.precision import autocast, chosen_dtype, make_scaler
 from nbdt.training.processes import Processes

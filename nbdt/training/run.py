@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from nbdt.data.batches import moved
 from nbdt.errors import FormatError, InputError, NBDTError
 from nbdt.evaluation import AccuracyByRule
 from nbdt.evaluation.answers import pairs
@@ -23,7 +24,6 @@ from nbdt.modes import evaluating
 from nbdt.training.checkpoint import Checkpoint
 from nbdt.training.config import TrainingConfig
 from nbdt.training.folder import BEST, LAST, TrainingFolder
-from nbdt.training.inputs import moved
 from nbdt.training.learner import Learner, of_group
 from nbdt.training.optimization import learning_rate
 from nbdt.training.order import Batches, SeededSamples, derived_seed

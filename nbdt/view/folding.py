@@ -48,6 +48,10 @@ class Item:
             to the runner-up, "runner_up", or "other".
         probability: that of the node given its parent, where the explanation tells it.
         differs: whether another explanation that it is compared with does not pass here.
+
+    Example:
+        >>> Item(5, 0, "mammal", "folded", contents="2 classes: cat, dog", classes=2).role
+        'other'
     """
 
     node: int

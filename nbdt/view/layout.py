@@ -33,6 +33,11 @@ class Layout:
             first edge of all nodes is at 0.
         depth: how far each node is from the root along it, 0 at the root; shape (nodes,).
         sizes: how much room each node takes across; shape (nodes,).
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> layout(Hierarchy([2, 2, -1], ["cat", "dog", "pet"])).extent
+        2.0
     """
 
     breadth: FloatArray

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nbdt.data.batches import answer_in_batches
+from nbdt.data.batches import answer_in_batches, moved
 from nbdt.errors import InputError, NBDTError
 
 
@@ -91,3 +91,23 @@ def test_a_mistake_in_the_code_is_not_taken_for_a_bad_sample() -> None:
 
 def test_nothing_gives_nothing() -> None:
     assert answers(range(0)) == []
+
+
+def test_tensors_of_mappings_are_moved_and_all_else_is_left() -> None:
+    text = ["a", "b"]
+    batch = {"ids": torch.zeros(2, 3), "inner": {"mask": torch.ones(2)}, "text": text}
+    found = moved(batch, torch.device("meta"))
+    assert found["ids"].device.type == found["inner"]["mask"].device.type == "meta"
+    assert found["text"] is text
+    assert batch["ids"].device.type == "cpu"
+
+
+def test_only_images_are_stored_pixel_by_pixel() -> None:
+    device = torch.device("cpu")
+    images = torch.arange(2 * 3 * 4 * 5.0).view(2, 3, 4, 5)
+    found = moved(images, device, channels_last=True)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(found, images)
+    rows = torch.zeros(2, 3)
+    assert moved(rows, device, channels_last=True).is_contiguous()
+    assert moved(images, device).is_contiguous()

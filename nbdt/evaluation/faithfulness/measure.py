@@ -156,6 +156,16 @@ def evaluate_faithfulness(
     Raises:
         InputError: there are less than two samples, an argument is out of range, a label is no
             class, or the network's answer to a sample is NaN or infinite.
+
+    Example:
+        >>> import torch
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> model = NBDT(torch.nn.Identity(), tree)
+        >>> logits = torch.tensor([[3.0, 2.0, 0.0], [1.0, 0.0, 5.0], [0.0, 0.5, 0.0]])
+        >>> found = evaluate_faithfulness(model, [(logits, torch.tensor([0, 2, 1]))], trees=2)
+        >>> found.samples, found.locality.local == found.locality.decisions
+        (3, True)
     """
     if isinstance(explained, bool) or not isinstance(explained, int) or explained < 2:
         raise InputError(f"explained has to be a whole number from 2 on; got {explained!r:.80}.")

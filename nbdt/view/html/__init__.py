@@ -14,13 +14,14 @@ is shown as it is loaded, and ``nbdt.mount(element, data)`` shows what was fetch
 
 from nbdt.view.html.data import as_json, page_data
 from nbdt.view.html.details import NodeDetails, Prototype
-from nbdt.view.html.page import content_security_policy, script, style, to_html
+from nbdt.view.html.page import content_security_policy, document, script, style, to_html
 
 __all__ = [
     "NodeDetails",
     "Prototype",
     "as_json",
     "content_security_policy",
+    "document",
     "page_data",
     "script",
     "style",

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from functools import cache
 from html import escape
 from importlib import resources
+from typing import Any
 
 from nbdt.explain import Explanation
 from nbdt.hierarchy import Hierarchy
@@ -32,21 +33,22 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <title>{title}</title>
-<style>{style}</style>
+{styles}
 </head>
 <body>
-<div class="page">
-<header><h1>{title}</h1><p>{subtitle}</p></header>
-<main id="view">
-{static}
-</main>
-<footer>{footer}</footer>
-</div>
+{body}
 <script type="application/json" data-nbdt-for="view">{data}</script>
 <script>{script}</script>
 </body>
 </html>
 """
+_BODY = """<div class="page">
+<header><h1>{title}</h1><p>{subtitle}</p></header>
+<main id="view">
+{static}
+</main>
+<footer>{footer}</footer>
+</div>"""
 
 
 def to_html(
@@ -87,13 +89,38 @@ def to_html(
     """
     given = [explanations] if isinstance(explanations, Explanation) else list(explanations)
     data = page_data(tree, given, images=images, captions=captions, details=details)
-    return _PAGE.format(
-        policy=content_security_policy([style()], [script()]),
-        title=escape(one_line(title or _title(tree, given))),
+    heading = title or _title(tree, given)
+    body = _BODY.format(
+        title=escape(one_line(heading)),
         subtitle=f"{tree.num_classes:,} classes in a tree of {len(tree):,} nodes",
-        style=style(),
         static=_without_script(tree, given, captions),
         footer=_footer(given),
+    )
+    return document(heading, body, data)
+
+
+def document(
+    title: str, body: str, data: Mapping[str, Any], *, more_styles: Sequence[str] = ()
+) -> str:
+    """A whole HTML file around a body that has an element with the id ``view``.
+
+    Args:
+        title: the title, as plain text.
+        body: HTML; the script replaces what is in the element ``view``.
+        data: what is shown there, as `page_data` gives it.
+        more_styles: style sheets to follow the page's own.
+
+    Example:
+        >>> tree = Hierarchy([2, 2, -1], ["cat", "dog", "pet"])
+        >>> document("Pets & co", '<main id="view"></main>', page_data(tree)).count("&amp;")
+        1
+    """
+    styles = [style(), *more_styles]
+    return _PAGE.format(
+        policy=content_security_policy(styles, [script()]),
+        title=escape(one_line(title)),
+        styles="\n".join(f"<style>{one}</style>" for one in styles),
+        body=body,
         data=as_json(data),
         script=script(),
     )
