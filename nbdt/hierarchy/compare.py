@@ -256,7 +256,9 @@ def _correlation(
     other: FloatArray = np.asarray(heights[1], dtype=np.float64)[trees[1].lca(*partner[pairs])]
     if not len(mine) or np.ptp(mine) == 0 or np.ptp(other) == 0:
         return None, len(mine)
-    return float(np.corrcoef(mine, other)[0, 1]), len(mine)
+    # In units of their range: the squares of very small differences would be 0.
+    units = [(heights - heights.min()) / np.ptp(heights) for heights in (mine, other)]
+    return float(np.corrcoef(*units)[0, 1]), len(mine)
 
 
 def _triplets(

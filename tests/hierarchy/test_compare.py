@@ -106,6 +106,16 @@ def test_the_correlation_is_that_of_scipys_cophenetic_distances(
         assert found.cophenetic_correlation == pytest.approx(expected, abs=1e-6)
 
 
+def test_heights_too_small_to_be_squared_are_correlated() -> None:
+    tree = caterpillar(6)
+    depths = tree.depths.max() - tree.depths
+    heights = [
+        np.where(np.isin(range(len(depths)), tree.inner), depths, 0) * unit for unit in (1, 1e-200)
+    ]
+    a, b = (Hierarchy(tree.parents, tree.classes, merge_heights=each) for each in heights)
+    assert compare.compare(a, b).cophenetic_correlation == pytest.approx(1)
+
+
 def test_without_merge_heights_edges_are_counted() -> None:
     a, b = caterpillar(6), shapes.balanced(6)
     b = Hierarchy(b.parents, a.classes)
