@@ -151,6 +151,8 @@ class NBDT(nn.Module, Displayed):
                 f"the tree has {num_classes} classes, so the network has to return logits of "
                 f"shape (batch, {num_classes}); got {tuple(logits.shape)}."
             )
+        if self.layout.leaf_order.device != logits.device:
+            self.layout.to(logits.device)  # the network was moved alone
         return logits
 
     def forward(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:

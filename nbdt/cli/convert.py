@@ -29,7 +29,7 @@ from nbdt.cli.options import (
 )
 from nbdt.cli.output import note, say, say_json, working
 from nbdt.cli.tree.files import in_words, size_of
-from nbdt.errors import InputError, NBDTError
+from nbdt.errors import FormatError, InputError, NBDTError
 from nbdt.heads import find_head, induce
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import reorder
@@ -37,6 +37,7 @@ from nbdt.hierarchy.naming import name_by_taxonomy
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
 from nbdt.pretrained.checkpoint import load_checkpoint
+from nbdt.untrusted import parsed_json
 
 # What a name of published weights never ends in.
 CHECKPOINTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".tar")
@@ -208,7 +209,12 @@ def _argument(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
         raise InputError(f"--argument takes KEY=VALUE, as in_channels=3; got {text!r}.")
-    return key, read_options(f'{{"value": {value}}}')["value"]
+    try:
+        return key, parsed_json(value)
+    except FormatError as error:
+        raise InputError(
+            f"--argument {key}: {error} A text is put in quotes, as '{key}=\"{value}\"'."
+        ) from None
 
 
 def _preprocessing(source: str, network: str) -> Preprocessing:

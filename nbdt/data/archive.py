@@ -78,7 +78,9 @@ def read_archive(
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
-    kept = Path(cache) / f"{split}-{side}-{digest[:32]}.npz"
+    # Targets are places in the list of classes.
+    named = hashlib.sha256("\n".join([digest, *classes]).encode()).hexdigest()
+    kept = Path(cache) / f"{split}-{side}-{named[:32]}.npz"
     arrays = _kept(kept, side, len(classes))
     if arrays is None:
         with blaming(path):

@@ -29,12 +29,14 @@ def moved(inputs: Any, device: torch.device | None, *, channels_last: bool = Fal
         torch.Size([2, 3])
     """
     if isinstance(inputs, Mapping):
-        return {key: moved(value, device) for key, value in inputs.items()}
+        return {
+            key: moved(value, device, channels_last=channels_last) for key, value in inputs.items()
+        }
     if not isinstance(inputs, Tensor) or device is None:
         return inputs
-    if channels_last and inputs.ndim == 4:
-        return inputs.to(device, non_blocking=True, memory_format=torch.channels_last)
-    return inputs.to(device, non_blocking=True)
+    layout = torch.channels_last if channels_last and inputs.ndim == 4 else torch.preserve_format
+    # Towards the CPU, values could be read before they have arrived.
+    return inputs.to(device, non_blocking=device.type != "cpu", memory_format=layout)
 
 
 def answer_in_batches(

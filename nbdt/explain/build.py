@@ -91,7 +91,7 @@ def explain_logits(
         rival = soft.scatter(-1, predicted, -math.inf).argmax(-1, keepdim=True)
         # Where all classes but class 0 are masked out, the first of the others is runner-up.
         rival = torch.where(rival == predicted, 1, rival)
-        rival_probability = soft.gather(-1, rival).double().exp()
+        rival_probability = soft.gather(-1, rival).cpu().double().exp()
         classes = torch.cat([predicted, rival, logits.argmax(-1, keepdim=True)], -1)
         log_probs = temperature.decisions(logits, layout, score)
         # A mean leaves masked classes out, and then it is not that of the rows in the geometry.

@@ -63,7 +63,6 @@ def find_head(
             )
         return head_of_estimator(network)
     _check_is_network(network)
-    altered = False
     if path is None:
         found = _search(network, num_classes)
         if found.path is None:
@@ -71,6 +70,7 @@ def find_head(
         path, altered = found.path, found.altered
     else:
         path = _named(network, path)
+        altered = _is_known_to_alter(network, path, num_classes)
     layer = checked_layer(network.get_submodule(path), path)
     return Head(path, layer, _class_names(network, path, max(2, num_outputs(layer))), altered)
 
@@ -170,6 +170,15 @@ def _only_layer(module: nn.Module, num_classes: int | None) -> _Found:
     if len(fitting) == 1:
         return _Found(fitting[0])
     return _Found(None, problem, tuple(fitting or layers))
+
+
+def _is_known_to_alter(network: nn.Module, path: str, num_classes: int | None) -> bool:
+    """Whether the layer that the caller named is the one that is found, and is altered."""
+    try:
+        found = _search(network, num_classes)
+    except HeadError:
+        return False
+    return found.path == path and found.altered
 
 
 def _named(network: nn.Module, path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import secrets
@@ -24,6 +25,9 @@ from nbdt.pretrained.config import SCHEMA, FileRecord, ModelConfig
 from nbdt.pretrained.tensors import save_tensors
 
 CONFIG, HIERARCHY, WEIGHTS = "config.json", "hierarchy.json", "model.safetensors"
+
+# How what is being replaced is called meanwhile.
+_OLD = ".old"
 
 _SCHEMA_NAME = SCHEMA.partition("/")[0]
 
@@ -207,8 +211,9 @@ def _is_model_folder(folder: Path) -> bool:
 def _replacing(target: Path) -> Iterator[Path]:
     """A new folder beside `target`, which takes its place when the block ends without error."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    _settle(target)  # what a writer that was killed left
     aside = f".{target.name}.{secrets.token_hex(4)}"
-    new, old = target.with_name(f"{aside}.new"), target.with_name(f"{aside}.old")
+    new, old = target.with_name(f"{aside}.new"), target.with_name(f"{aside}{_OLD}")
     new.mkdir()
     try:
         yield new
@@ -216,15 +221,18 @@ def _replacing(target: Path) -> Iterator[Path]:
             _flush(path)
         if target.exists():
             target.rename(old)
-        try:
-            new.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
+        new.rename(target)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    if old.exists():
+        _settle(target)
+
+
+def _settle(target: Path) -> None:
+    """Ends what was begun: an old folder comes back, or leaves its other files to the new one."""
+    for old in target.parent.glob(f".{glob.escape(target.name)}.*{_OLD}"):
+        if not target.exists():
+            old.rename(target)
+            continue
         for path in old.iterdir():
             if path.name not in (CONFIG, HIERARCHY, WEIGHTS):
                 path.rename(target / path.name)

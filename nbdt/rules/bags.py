@@ -16,10 +16,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from nbdt.rules import scan
 from nbdt.rules.layout import Siblings, TreeLayout
-from nbdt.rules.scan import first_max
 
 # With a row stride of a power of two, the entries of a column share a few cache sets, and the
 # transposition back takes twice as long; so a few columns are added.
@@ -111,7 +110,7 @@ def greedy_leaves_(scores: Tensor, layout: TreeLayout) -> Tensor:
         if best.sum() == best[0].numel():
             torch.logical_not(best, out=block)
         else:  # ties: the first of the highest
-            first = first_max(block.movedim(0, -2)).unsqueeze(0)
+            first = scan.first_max(block.movedim(0, -2)).unsqueeze(0)
             block.fill_(1).scatter_(0, first, 0)
     # One class has missed no decision on its path; its number is all that is left of the sum.
     # As a product of matrices this would be rounded under autocast.
@@ -133,20 +132,27 @@ def _decided(logits: Tensor, layout: TreeLayout) -> Tensor:
 
 
 class _SoftMean(torch.autograd.Function):
-    """`soft_mean` with its gradient written out: two sums of rows, as forward."""
+    """`soft_mean` with its gradient written out: two sums of rows, as forward.
+
+    Where the gradient is to be differentiated in turn, it is that of `nbdt.rules.scan`, of which
+    torch knows the derivatives.
+    """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, layout: TreeLayout) -> Tensor:
         rows = _decided(logits, layout)
         ctx.layout = layout
-        ctx.save_for_backward(rows)
+        ctx.save_for_backward(logits, rows)
         return to_samples(path_sums(rows, layout), len(logits))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (rows,) = ctx.saved_tensors
+        logits, rows = ctx.saved_tensors
         layout = ctx.layout
+        if torch.is_grad_enabled():
+            return torch.autograd.grad(
+                scan.soft_mean(logits, layout), logits, grad, create_graph=True
+            )[0], None
         # Back over the paths, the softmax of each family, and the means.
         grads = leaf_sums(to_rows(grad, pad=True), layout)
         for siblings in layout.siblings:

@@ -110,8 +110,7 @@ def soft_log_probs(
     if score == "logsumexp":
         return logits.log_softmax(dim=-1)
     if not _ordinary(logits, layout, score):
-        decisions = scan.decisions(_scan_scores(logits, layout, score), layout)
-        return scan.path_sums(decisions, layout).to(logits.dtype)
+        return scan.soft_mean(logits, layout)
     flat = logits.reshape(-1, layout.num_classes)
     return bags.soft_mean(flat, layout).view(logits.shape)
 
@@ -158,20 +157,29 @@ def _checked(logits: Tensor, layout: TreeLayout, score: Score) -> Tensor:
 
 def _ordinary(logits: Tensor, layout: TreeLayout, score: Score) -> bool:
     """Whether the fast way is precise: finite logits of a moderate size, in eager mode."""
-    unseen = torch.compiler.is_compiling() or logits.is_meta or not logits.numel()
-    if unseen or not layout.has_paths:
+    if not values_are_known(logits) or not layout.has_paths:
         return False
-    lowest, highest = (bound.item() for bound in logits.detach().aminmax())
+    lowest, highest = torch.stack(logits.detach().aminmax()).tolist()
     if score == "logsumexp":
         return bool(highest - lowest <= MAX_EXP_RANGE)
     return bool(max(-lowest, highest) <= MAX_MEAN_LOGIT)
 
 
+def values_are_known(logits: Tensor) -> bool:
+    """Whether a branch may depend on what the logits are.
+
+    It may not while torch compiles, exports or transforms a function (`torch.func`), nor on the
+    meta device; and nothing can be said of no logits at all.
+    """
+    if torch.compiler.is_compiling() or logits.is_meta or not logits.numel():
+        return False
+    return not torch._C._functorch.is_functorch_wrapped_tensor(logits)
+
+
 def _scan_scores(logits: Tensor, layout: TreeLayout, score: Score) -> Tensor:
     """Scores in float64: logits of any size then decide as finely as they were given."""
-    # Apple's GPUs have no float64.
-    wide = logits if logits.device.type == "mps" else logits.double()
-    return (scan.mean_scores if score == "mean" else scan.logsumexp_scores)(wide, layout)
+    scores = scan.mean_scores if score == "mean" else scan.logsumexp_scores
+    return scores(scan.widened(logits), layout)
 
 
 def _bag_scores_(leaves: Tensor, layout: TreeLayout, score: Score) -> Tensor:

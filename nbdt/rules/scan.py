@@ -15,6 +15,19 @@ from torch import Tensor
 from nbdt.rules.layout import Siblings, TreeLayout
 
 
+def soft_mean(
+    logits: Float[Tensor, "*batch classes"], layout: TreeLayout
+) -> Float[Tensor, "*batch classes"]:
+    """Soft log-probabilities under the score `mean`, in the type that the logits have."""
+    scores = mean_scores(widened(logits), layout)
+    return path_sums(decisions(scores, layout), layout).to(logits.dtype)
+
+
+def widened(logits: Tensor) -> Tensor:
+    """The logits in float64, but for Apple's GPUs, which have none."""
+    return logits if logits.device.type == "mps" else logits.double()
+
+
 def mean_scores(
     logits: Float[Tensor, "*batch classes"], layout: TreeLayout
 ) -> Float[Tensor, "*batch nodes"]:

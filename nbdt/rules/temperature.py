@@ -94,7 +94,11 @@ class Temperature:
 
     def divide(self, logits: Float[Tensor, "*batch classes"]) -> Float[Tensor, "*batch classes"]:
         """The logits over `value`: what the functions of `nbdt.rules` are then given."""
-        return logits if self.value == 1 else logits / self.value
+        if self.value == 1:
+            return logits
+        # Half types would round the quotient to three digits, or overflow.
+        wide = logits if logits.dtype == torch.float64 else logits.float()
+        return wide / self.value
 
     def decisions(
         self,

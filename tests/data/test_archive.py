@@ -88,6 +88,14 @@ def test_another_archive_is_decoded(tmp_path: Path) -> None:
     assert (len(pixels), targets.tolist()) == (1, [1])
 
 
+def test_other_classes_have_other_targets(tmp_path: Path) -> None:
+    path = packed(tmp_path / "test.tar.xz", GOOD)
+    pixels, targets = read(path)
+    turned_pixels, turned = read_archive(path, "test", CLASSES[::-1], 8, cache=tmp_path / "cache")
+    for label in (0, 1):
+        assert np.array_equal(pixels[targets == label], turned_pixels[turned == 1 - label])
+
+
 def test_what_another_version_decoded_is_decoded_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -206,3 +206,13 @@ def test_a_network_of_which_nothing_is_known_passes():
 def test_what_is_no_network_is_refused(check, value, got):
     with pytest.raises(HeadError, match=f"is needed; got .*{got}"):
         check(value)
+
+
+@pytest.mark.parametrize("path", [None, "0"])
+def test_what_is_done_to_the_output_is_known_of_a_named_layer_too(path: str | None) -> None:
+    class Scaled(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self[0](x) * 10
+
+    assert find_head(Scaled(nn.Linear(4, 3)), path).altered
+    assert not find_head(nn.Sequential(nn.Linear(4, 3)), path).altered

@@ -124,6 +124,36 @@ class TestWriteModel:
         assert (saved / WEIGHTS).read_bytes() == before
         assert names(saved.parent) == {"model"}
 
+    def test_an_interrupt_puts_the_old_model_back(self, saved, monkeypatch):
+        before = (saved / WEIGHTS).read_bytes()
+        rename = type(saved).rename
+
+        def interrupted(path, target):
+            if path.name.endswith(".new"):
+                raise KeyboardInterrupt
+            return rename(path, target)
+
+        monkeypatch.setattr(type(saved), "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_model(saved, MODEL, TREE, nn.Linear(2, 3))
+        assert (saved / WEIGHTS).read_bytes() == before
+        assert names(saved.parent) == {"model"}
+
+    @pytest.mark.parametrize("renamed", [True, False])
+    def test_what_a_killed_writer_left_is_settled_by_the_next(self, saved, monkeypatch, renamed):
+        (saved / "README.md").write_text("mine")
+        left = saved.with_name(f".{saved.name}.0123abcd.old")
+        if renamed:  # killed after the second rename
+            shutil.copytree(saved, left)
+            (saved / "README.md").unlink()
+        else:
+            saved.rename(left)
+        monkeypatch.setattr(module, "save_tensors", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write_model(saved, MODEL, TREE, nn.Linear(2, 3))
+        assert names(saved) == {*FILES, "README.md"}
+        assert names(saved.parent) == {"model"}
+
     def test_full_disk(self, tmp_path, monkeypatch):
         def full(*_):
             raise OSError(28, "No space left on device")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.autograd import gradcheck
+from torch.autograd import gradcheck, gradgradcheck
 
 from nbdt.errors import InputError, NBDTError
 from nbdt.hierarchy import Hierarchy
@@ -224,6 +224,29 @@ def test_gradients(way, score, rule):
         logits = sample(10, 3, 9 if tree.num_classes == 9 else 5, dtype=torch.float64)
         logits.requires_grad_()
         assert gradcheck(lambda z, layout=layout: rule(z, layout, score), (logits,))
+
+
+@pytest.mark.parametrize("rule", RULES[:3])
+def test_gradients_of_gradients(way, rule):
+    layout = TreeLayout(random_hierarchy(9, 2, branching=3))
+    logits = sample(10, 3, 9, dtype=torch.float64).requires_grad_()
+    assert gradgradcheck(lambda z: rule(z, layout, "mean"), (logits,))
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("rule", RULES[:3])
+def test_function_transforms(rule, score):
+    layout = TreeLayout(random_hierarchy(9, 2, branching=3))
+    logits = sample(10, 4, 9, dtype=torch.float64)
+
+    def total(z):
+        return rule(z, layout, score)[..., 3].sum()
+
+    assert torch.allclose(torch.func.vmap(lambda z: rule(z, layout, score))(logits),
+                          rule(logits, layout, score))  # fmt: skip
+    tracked = logits.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(total(tracked), tracked)
+    assert torch.allclose(torch.func.grad(total)(logits), expected)
 
 
 @pytest.mark.parametrize("score", SCORES)

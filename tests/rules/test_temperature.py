@@ -59,6 +59,18 @@ def test_one_temperature_divides_the_logits(score) -> None:  # type: ignore[no-u
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("score", ["logsumexp", "mean"])
+def test_half_types_are_divided_in_float32(score, dtype) -> None:  # type: ignore[no-untyped-def]
+    layout = TreeLayout(shapes.random(9, seed=1))
+    logits = (torch.randn(20, 9, generator=torch.Generator().manual_seed(0)) * 8).to(dtype)
+    for temperature in (Temperature(1.5), Temperature(1.5, {9: 0.7})):
+        found = temperature.log_probs(logits, layout, score)
+        assert found.dtype == torch.float32
+        exact = temperature.log_probs(logits.double(), layout, score)
+        assert torch.allclose(found.double(), exact, atol=1e-5)
+
+
 def test_masked_classes_stay_masked() -> None:
     layout = TreeLayout(shapes.balanced(4))
     logits = torch.tensor([[-torch.inf, 1.0, 2.0, 3.0]])
