@@ -30,6 +30,7 @@ import numpy as np
 
 from nbdt.errors import HierarchyError, InputError
 from nbdt.hierarchy.lookup import Node, class_ids, described, distinct_ids, node_ids
+from nbdt.hierarchy.naming import NAMING_KEYS
 from nbdt.hierarchy.table import prune as prune  # one of the edits, to those who look here
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import Attributes, is_integer
@@ -38,7 +39,8 @@ from nbdt.hierarchy.validation import Attributes, is_integer
 def rename(tree: Hierarchy, names: Mapping[Node, str]) -> Hierarchy:
     """Gives nodes other names; an inner node renamed to ``""`` is nameless.
 
-    All old names are looked up before any is changed, so two nodes can swap theirs.
+    All old names are looked up before any is changed, so two nodes can swap theirs. Where a node
+    says how it got its old name, its ``name_source`` becomes ``"hand"``.
 
     Args:
         tree: the tree.
@@ -60,12 +62,13 @@ def rename(tree: Hierarchy, names: Mapping[Node, str]) -> Hierarchy:
     """
     if not isinstance(names, Mapping):
         raise InputError(f"the new names have to be a mapping by node, got {names!r}.")
-    renamed = list(tree.names)
+    renamed, attributes = list(tree.names), _attributes(tree)
     for node, name in zip(distinct_ids(tree, names), names.values(), strict=True):
         renamed[node] = name
-    return Hierarchy(
-        tree.parents, renamed, merge_heights=tree.merge_heights, attributes=_attributes(tree)
-    )
+        if "name_source" in attributes[node] and name != tree.names[node]:
+            kept = {key: v for key, v in attributes[node].items() if key not in NAMING_KEYS}
+            attributes[node] = kept | ({"name_source": "hand"} if name else {})
+    return Hierarchy(tree.parents, renamed, merge_heights=tree.merge_heights, attributes=attributes)
 
 
 def reorder(tree: Hierarchy, classes: Sequence[Node]) -> Hierarchy:

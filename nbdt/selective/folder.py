@@ -1,23 +1,23 @@
 """The calibration of a saved model: ``calibration.json``, the fourth file of its folder.
 
-It holds a `Calibration` and what it was made of: the SHA-256 of the tree and of the weights, the
-score and the preprocessing. Where one of these is another now, the calibration is refused.
+It holds a `Calibration` and what it was made of: the SHA-256 of the tree's parents and of the
+weights, the classes, the score, the temperature and the preprocessing. Where one of these is
+another now, the calibration is refused; other names of inner nodes do not matter.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 from nbdt.errors import FormatError, NotFoundError
 from nbdt.files import blaming, is_file, read_json, write_json
-from nbdt.pretrained import HIERARCHY, WEIGHTS, ModelConfig, read_model
+from nbdt.pretrained import WEIGHTS, SavedModel, read_model
 from nbdt.selective.calibration import Calibration
 
 CALIBRATION = "calibration.json"
-
-_CALLED = {HIERARCHY: "tree", WEIGHTS: "weights"}
 
 
 def write_calibration(folder: str | os.PathLike[str], calibration: Calibration) -> None:
@@ -46,8 +46,8 @@ def write_calibration(folder: str | os.PathLike[str], calibration: Calibration) 
         >>> read_calibration(folder) == calibration
         True
     """
-    config = read_model(folder).config
-    write_json(Path(folder) / CALIBRATION, {**calibration.to_dict(), "model": _made_of(config)})
+    made_of = _made_of(read_model(folder))
+    write_json(Path(folder) / CALIBRATION, {**calibration.to_dict(), "model": made_of})
 
 
 def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
@@ -74,10 +74,10 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
     with blaming(path):
         made_of = document.pop("model", None) if isinstance(document, dict) else None
         calibration = Calibration.from_dict(document)
-        expected = _made_of(saved.config)
+        expected = _made_of(saved)
         if not isinstance(made_of, dict) or made_of.keys() != expected.keys():
             raise FormatError(f"model has to say what it was made of: {', '.join(expected)}.")
-        changed = [_CALLED.get(key, key) for key in expected if made_of[key] != expected[key]]
+        changed = [key for key in expected if made_of[key] != expected[key]]
         if changed:
             raise FormatError(
                 f"was made for another model: the {' and the '.join(changed)} changed since; "
@@ -89,12 +89,15 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
     return calibration
 
 
-def _made_of(config: ModelConfig) -> dict[str, Any]:
+def _made_of(saved: SavedModel) -> dict[str, Any]:
     """What the calibration of a model depends on."""
-    hashes = {name: config.files[name].sha256 for name in (HIERARCHY, WEIGHTS)}
+    config = saved.config
+    parents = saved.hierarchy.parents.astype("<i8").tobytes()
     steps = config.preprocessing and config.preprocessing.to_dict()
     return {
-        **hashes,
+        "tree": hashlib.sha256(parents).hexdigest(),
+        "weights": config.files[WEIGHTS].sha256,
+        "classes": list(config.classes),
         "score": config.score,
         "temperature": config.temperature.to_dict(),
         "preprocessing": steps,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nbdt.errors import HierarchyError, InputError, NotFoundError
 from nbdt.hierarchy import edit
+from nbdt.hierarchy.naming import name_by_leaves
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
 
@@ -63,12 +64,21 @@ class TestRename:
         assert renamed.names == tuple(
             f"new {node}" if node in nodes else name for node, name in enumerate(tree.names)
         )
-        assert edit.rename(renamed, {node: tree.names[node] for node in nodes}) == tree
+        again = edit.rename(renamed, {node: tree.names[node] for node in nodes})
+        assert (again.parents == tree.parents).all()
+        assert again.names == tree.names
 
     def test_by_name(self) -> None:
         tree = edit.rename(ANIMALS, {"pet": "animal companion", 7: "", "cat": "house cat"})
         assert tree.names[6:] == ("animal companion", "", "thing")
         assert tree.classes[0] == "house cat"
+
+    def test_says_that_a_hand_did_it(self) -> None:
+        tree = name_by_leaves(ANIMALS)
+        named = edit.rename(tree, {6: "pets", 7: "", 8: tree.names[8]})
+        assert named.attributes(6)["name_source"] == "hand"
+        assert "name_source" not in named.attributes(7)
+        assert named.attributes(8) == tree.attributes(8)
 
     def test_swaps(self) -> None:
         assert edit.rename(ANIMALS, {"cat": "dog", "dog": "cat"}).classes[:2] == ("dog", "cat")

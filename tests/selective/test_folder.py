@@ -8,7 +8,7 @@ from torch import nn
 
 from nbdt.builders import build
 from nbdt.errors import FormatError, NotFoundError
-from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.hierarchy.edit import rename
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
@@ -56,8 +56,17 @@ def other_weights(folder):
     other.save_pretrained(folder)
 
 
-def other_tree(folder):
+def test_other_names_of_inner_nodes_do_not_matter(folder):
     replace_hierarchy(folder, rename(TREE, {"animal": "pet"}))
+    assert read_calibration(folder) == FOUND
+
+
+def other_classes(folder):
+    replace_hierarchy(folder, rename(TREE, {TREE.classes[0]: "panther"}))
+
+
+def other_tree(folder):
+    replace_hierarchy(folder, shapes.flat(TREE.classes))
 
 
 def other_score(folder):
@@ -73,6 +82,7 @@ def other_preprocessing(folder):
     [
         (other_weights, "the weights changed since"),
         (other_tree, "the tree changed since"),
+        (other_classes, "the classes changed since"),
         (other_score, "the score changed since"),
         (other_preprocessing, "the preprocessing changed since"),
     ],

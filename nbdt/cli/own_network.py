@@ -1,0 +1,76 @@
+"""A network of the user's own, built by a function in a Python file: `my_network.py:build`."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from torch import nn
+
+from nbdt.errors import InputError, NotFoundError
+
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="FILE.py:FUNCTION",
+        help="What builds the model's network, where that is one of your own: the function is "
+        "called without arguments. The file is run.",
+        show_default="as the model's folder says",
+    ),
+]
+
+
+def is_own(source: str) -> bool:
+    """Whether this names a function in a Python file."""
+    return ".py:" in source
+
+
+def own_network(source: str, **arguments: Any) -> nn.Module:
+    """The network that a function in a Python file returns.
+
+    Args:
+        source: "FILE.py:FUNCTION". The file is run, as a module that can import its neighbours.
+        **arguments: what the function is given.
+
+    Raises:
+        NotFoundError: there is no such file, or no such function in it.
+        InputError: the source is of another form, the code failed, or what it gives is no network.
+    """
+    place, _, function = source.rpartition(":")
+    path = Path(place)
+    if path.suffix != ".py" or not function.isidentifier():
+        raise InputError(f"a network of one's own is FILE.py:FUNCTION, got {source!r:.80}.")
+    if not path.is_file():
+        raise NotFoundError(f"{place}: there is no such file.")
+    network = _called(path, function, arguments)
+    if not isinstance(network, nn.Module):
+        raise InputError(
+            f"{source} returned {type(network).__name__}; expected a network, a torch.nn.Module."
+        )
+    return network
+
+
+def _called(path: Path, function: str, arguments: dict[str, Any]) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None  # any file called .py has them
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+        build = getattr(module, function, None)
+        if not callable(build):
+            raise NotFoundError(f"{path}: there is no function {function!r} in it.")
+        return build(**arguments)
+    except NotFoundError:
+        raise
+    # Whatever the user's code may raise, it is to be told in one sentence.
+    except Exception as error:
+        said = (str(error).strip() or "no more is said").splitlines()[0]
+        raise InputError(f"{path}: {function} failed: {type(error).__name__}: {said}") from error
+    finally:
+        sys.path.remove(str(path.parent.resolve()))

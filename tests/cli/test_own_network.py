@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from nbdt.cli.own_network import own_network
+from nbdt.errors import NBDTError
+from nbdt.model import NBDT
+from tests.cli.conftest import Run, is_one_sentence
+
+CODE = """
+from torch import nn
+from neighbour import WIDTH
+
+class Mine(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.hidden = nn.Linear(64, width)
+        self.out = nn.Linear(width, 3)
+
+    def forward(self, x):
+        return self.out(self.hidden(x.flatten(1)).relu())
+
+def build(width=WIDTH):
+    return Mine(width)
+
+def nothing():
+    return "a network"
+
+def broken():
+    raise RuntimeError("out of paint\\nand more")
+
+NAME = "mine"
+"""
+
+
+@pytest.fixture
+def source(run: Run, tmp_path: Path) -> str:
+    """The file of a network, and its weights in weights.safetensors."""
+    folder = tmp_path / "code"
+    folder.mkdir()
+    (folder / "neighbour.py").write_text("WIDTH = 5\n")
+    (folder / "mine.py").write_text(CODE)
+    (folder / "wrong.py").write_text("def build(:\n")
+    torch.manual_seed(0)
+    save_file(own_network("code/mine.py:build").state_dict(), tmp_path / "weights.safetensors")
+    return "code/mine.py:build"
+
+
+def test_it_becomes_a_model_that_commands_can_use(run: Run, source: str, tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("cat\ndog\ncar\n")
+    steps = '{"mode": "L", "resize": [8, 8]}'
+    options = ["--classes", "classes.txt", "--preprocessing", steps, "-o", "model"]
+    result = run("convert", source, "--weights", "weights.safetensors", *options)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.endswith(f"nbdt explain model IMAGE … --network {source}\n")
+    network = own_network(source)
+    model = NBDT.from_pretrained("model", network=network)
+    assert model.provenance["network"] == "mine.py:build"
+    assert model.classes == ("cat", "dog", "car")
+    picture = Path(__file__).parents[2] / "nbdt" / "demo"  # replaced below
+    del picture
+
+
+def test_arguments_reach_the_function(source: str) -> None:
+    network = own_network(source, width=7)
+    assert isinstance(network.hidden, nn.Linear)
+    assert network.hidden.out_features == 7
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("code/gone.py:build", "code/gone.py: there is no such file"),
+        ("code/mine.py:Build", "code/mine.py: there is no function 'Build' in it"),
+        ("code/mine.py:NAME", "there is no function 'NAME' in it"),
+        ("code/mine.py:a b", "a network of one's own is FILE.py:FUNCTION, got"),
+        ("code/mine.py:nothing", "code/mine.py:nothing returned str; expected a network"),
+        ("code/mine.py:broken", "code/mine.py: broken failed: RuntimeError: out of paint"),
+        ("code/wrong.py:build", "code/wrong.py: build failed: SyntaxError: "),
+    ],
+)
+@pytest.mark.usefixtures("source")
+def test_what_gives_no_network_is_told_in_one_sentence(wrong: str, said: str, run: Run) -> None:
+    with pytest.raises(NBDTError) as caught:
+        own_network(wrong)
+    assert said in str(caught.value)
+    result = run("convert", wrong, "--weights", "weights.safetensors", "-o", "model")
+    assert result.exit_code == 2
+    assert is_one_sentence(result.stderr)
