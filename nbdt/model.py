@@ -331,8 +331,8 @@ class NBDT(nn.Module, Displayed):
             if config.builder is None:
                 raise InputError(
                     f"{folder} does not say how its network is built, as it is none of "
-                    "torchvision, timm or nbdt; build it yourself and pass it: "
-                    "NBDT.from_pretrained(folder, network=…)."
+                    "torchvision, timm or nbdt; build it yourself and pass it, by network=… or, "
+                    "to a command, --network FILE.py:FUNCTION."
                 )
             # Random first weights, soon replaced, should not use up the caller's random numbers.
             with torch.random.fork_rng(devices=[]):

@@ -28,6 +28,7 @@ from nbdt.cli.options import (
     rule_option,
 )
 from nbdt.cli.output import note, say, say_json, working
+from nbdt.cli.own_network import is_own, own_network
 from nbdt.cli.tree.files import in_words, size_of
 from nbdt.errors import FormatError, InputError, NBDTError
 from nbdt.heads import find_head, induce
@@ -55,7 +56,8 @@ def convert(
         str,
         typer.Argument(
             metavar="NETWORK",
-            help="torchvision:NAME, timm:NAME, or one of the project's, nbdt:NAME.",
+            help="torchvision:NAME, timm:NAME, one of the project's, nbdt:NAME, or your own, as "
+            "FILE.py:FUNCTION builds it.",
         ),
     ],
     weights: Annotated[
@@ -158,7 +160,10 @@ def convert(
     steps = None if preprocessing is None else _preprocessing(preprocessing, source)
     arguments = dict(map(_argument, argument or ()))
 
-    if _is_file(weights):
+    if is_own(source):
+        network = own_network(source, **arguments)
+        load_checkpoint(network, Path(weights), trust_pickle=trust_pickle)
+    elif _is_file(weights):
         arguments |= {} if names is None else {"num_classes": len(names)}
         network = build(source, **arguments)
         load_checkpoint(network, Path(weights), trust_pickle=trust_pickle)
@@ -182,7 +187,7 @@ def convert(
             **given(score=score, rule=rule),
         )
         model.provenance = {
-            "network": source,
+            "network": Path(source).name if is_own(source) else source,
             "weights": Path(weights).name,
             "tree": tree or "induced",
         }
@@ -193,7 +198,8 @@ def convert(
     else:
         say(f"Wrote {output}: {in_words(hierarchy)}; score {model.score}, rule {model.rule}.")
         if model.preprocessing is not None:
-            say(f"Go on with: nbdt explain {output} IMAGE …")
+            own = f" --network {source}" if is_own(source) else ""
+            say(f"Go on with: nbdt explain {output} IMAGE …{own}")
     if model.preprocessing is None:
         note(
             "the model does not say how an image becomes its input, so nbdt explain cannot use it; "

@@ -56,7 +56,8 @@ def own_network(source: str, **arguments: Any) -> nn.Module:
 
 def _called(path: Path, function: str, arguments: dict[str, Any]) -> Any:
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None  # any file called .py has them
+    assert spec is not None  # any file called .py has one, and a loader
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))
     sys.modules[path.stem] = module

@@ -10,9 +10,11 @@ import typer
 from torch.utils.data import DataLoader
 
 from nbdt.builders import Builder
+from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.inputs import is_model, read_tree
 from nbdt.cli.options import JsonOption, given
 from nbdt.cli.output import note, say, say_json, working
+from nbdt.cli.own_network import NetworkOption, own_network
 from nbdt.data import LabelledImages, check_classes, describe_datasets, load_dataset
 from nbdt.data.batches import moved
 from nbdt.errors import InputError, NotFoundError
@@ -22,13 +24,22 @@ from nbdt.losses import Ramp
 from nbdt.model import NBDT
 from nbdt.modes import evaluating
 from nbdt.training import EpochRecord, TrainingConfig, fit, started_by_torchrun
-from nbdt.training.folder import LAST
+from nbdt.training.folder import BEST, LAST
 from nbdt.training.processes import Processes
-from nbdt.training.retree import retree
+from nbdt.training.retree import retree, set_tree
 from nbdt.untrusted import parsed_json
 
 # Those that have an option of their own; all others are set by --set.
-_OWN = ("epochs", "batch_size", "loss", "tree_weight", "learning_rate", "head_only", "seed")
+_OWN = (
+    "epochs",
+    "batch_size",
+    "loss",
+    "tree_weight",
+    "learning_rate",
+    "head_multiplier",
+    "head_only",
+    "seed",
+)
 OTHERS = [name for name in TrainingConfig.__dataclass_fields__ if name not in _OWN]
 
 app = typer.Typer(add_completion=False)
@@ -103,6 +114,15 @@ def train(
             "--learning-rate", metavar="X", help="The largest learning rate.", show_default="0.01"
         ),
     ] = None,
+    head_multiplier: Annotated[
+        float | None,
+        typer.Option(
+            "--head-multiplier",
+            metavar="X",
+            help="How many times as large the learning rate of the last layer is.",
+            show_default="1",
+        ),
+    ] = None,
     head_only: Annotated[
         bool,
         typer.Option(
@@ -153,12 +173,8 @@ def train(
     workers: Annotated[
         int, typer.Option("--workers", metavar="N", help="Processes that load images.")
     ] = 0,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device", metavar="NAME", help="Such as cpu or cuda:1.", show_default="a GPU, if any"
-        ),
-    ] = None,
+    network_from: NetworkOption = None,
+    device: DeviceOption = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", metavar="", help="Write logs for TensorBoard, too.")
     ] = False,
@@ -176,6 +192,7 @@ def train(
         loss=None if loss is None else loss.replace("-", "_"),
         tree_weight=None if tree_weight is None else _weight(tree_weight),
         learning_rate=learning_rate,
+        head_multiplier=head_multiplier,
         head_only=head_only or None,
         seed=seed,
     )
@@ -184,7 +201,7 @@ def train(
     with started_by_torchrun() as own_gpu:
         quiet = not Processes.current().first
         with working("Loading the model and the images …"):
-            tuned = NBDT.from_pretrained(model) if is_model(model) else None
+            tuned = _loaded(model, network_from) if is_model(model) else None
             images = load_dataset(
                 data,
                 "test" if _is_undivided(data) else "train",
@@ -196,11 +213,11 @@ def train(
             if tuned is None:
                 tuned = _from_scratch(model, images, tree, config)
             elif tree is not None:
-                tuned = _with_tree(tuned, tree)
+                _give_tree(tuned, tree)
             tuned.preprocessing = tuned.preprocessing or images.preprocessing
             images = images.with_preprocessing(tuned.preprocessing)
         train_images, val = images.split(hold_out, seed=config.seed) if hold_out else (images, None)
-        place = _device(device) if device else own_gpu or _best_device()
+        place = own_gpu if own_gpu and not device else device_of(device)
         tuned.to(place)
         tuned.provenance |= {"data": data, "hold_out": hold_out}
         records = fit(
@@ -216,10 +233,13 @@ def train(
         )
         if quiet:
             return
-        if fresh and tree is None:
+        if fresh and tree is None and config.retree_every is None:
             # Only now do the weights say which classes are alike.
-            retree(tuned, config)
-            tuned.save_pretrained(Path(output) / LAST)
+            for name in (BEST, LAST):
+                if (Path(output) / name).exists():
+                    kept = tuned if name == LAST else NBDT.from_pretrained(Path(output) / name)
+                    retree(kept, config)
+                    kept.save_pretrained(Path(output) / name)
         table = _on_test_images(data, tuned, place)
     _report(output, records, table, json=json)
 
@@ -290,31 +310,16 @@ def _is_undivided(data: str) -> bool:
     return data not in describe_datasets() and top.is_dir() and not (top / "train").is_dir()
 
 
-def _with_tree(model: NBDT, tree: str) -> NBDT:
+def _loaded(folder: str, network: str | None) -> NBDT:
+    built = None if network is None else own_network(network)
+    return NBDT.from_pretrained(folder, network=built)
+
+
+def _give_tree(model: NBDT, tree: str) -> None:
     hierarchy = read_tree(tree)
     check_classes(model, hierarchy.classes, owner="the tree")
-    changed = NBDT(
-        model.network,
-        hierarchy,
-        model.score,
-        model.rule,
-        preprocessing=model.preprocessing,
-        builder=model.builder,
-        head=model.head,
-    )
-    changed.provenance = model.provenance | {"tree": tree}
-    return changed
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return torch.device(name)
-    except RuntimeError:
-        raise InputError(f"--device is such as cpu, cuda or cuda:1; got {name!r}.") from None
-
-
-def _best_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    set_tree(model, hierarchy)
+    model.provenance |= {"tree": tree}
 
 
 def _say_epoch(record: EpochRecord) -> None:

@@ -57,7 +57,7 @@ class Checkpoint:
             for name, tensor in self.tensors.items()
         }
         document = json.dumps(dict(self.document), allow_nan=False)
-        metadata = {"schema": SCHEMA, "document": document, "sha256": _digest(dense, document)}
+        metadata = {"schema": SCHEMA, "document": document, "sha256": digest(dense, document)}
         with replacing_path(path) as aside:
             # safetensors makes files that only their owner can read; this is to be like any other.
             aside.touch()
@@ -87,7 +87,7 @@ class Checkpoint:
                 f"schema is {metadata.get('schema')!r:.80}."
             )
         text = metadata.get("document", "")
-        if metadata.get("sha256") != _digest(tensors, text):
+        if metadata.get("sha256") != digest(tensors, text):
             raise FormatError(f"{path}: was changed or damaged after it was written.")
         with blaming(path):
             document = parsed_json(text)
@@ -135,11 +135,16 @@ def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _digest(tensors: Mapping[str, Tensor], document: str) -> str:
-    """The SHA-256 of the document and of all names, types, shapes and bytes."""
-    digest = hashlib.sha256(document.encode())
+def digest(tensors: Mapping[str, Tensor], document: str = "") -> str:
+    """The SHA-256 of a document and of the names, types, shapes and bytes of tensors.
+
+    Example:
+        >>> digest({"weight": torch.zeros(2)}) == digest({"weight": torch.zeros(2, 1)})
+        False
+    """
+    found = hashlib.sha256(document.encode())
     for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        tensor = tensors[name].detach().cpu().contiguous()
+        found.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
+        found.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -27,7 +27,14 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 }
 _COUNTS = ("epochs", "batch_size", "accumulate")
 _OPTIONAL_COUNTS = ("patience", "retree_every", "checkpoint_every")
-_NUMBERS = ("learning_rate", "momentum", "weight_decay", "warmup", "label_smoothing")
+_NUMBERS = (
+    "learning_rate",
+    "head_multiplier",
+    "momentum",
+    "weight_decay",
+    "warmup",
+    "label_smoothing",
+)
 _SWITCHES = ("head_only", "frozen_norms", "channels_last", "deterministic", "normalize")
 
 
@@ -46,11 +53,14 @@ class TrainingConfig:
         score: what the tree's nodes are worth in the loss. It becomes the model's score, unless
             the loss is that of the network alone.
         tree_weight: ω, the weight of the tree's loss: a number, `Constant` or `Ramp`.
-        network_weight: β, the weight of the network's own cross-entropy: likewise.
+        network_weight: β, the weight of the network's own cross-entropy: likewise. Both are about
+            the tree's loss.
         label_smoothing: ε in [0, 1).
         compat: "2020" for the losses of the 2020 release, for comparison.
         optimizer: "sgd", with momentum, or "adamw".
         learning_rate: its largest value.
+        head_multiplier: how many times as large it is for the last linear layer, at every step.
+            Above 1, such as 10, that layer learns faster than the pretrained rest.
         momentum: of SGD; β₁ of AdamW.
         weight_decay: of the weights of linear layers and convolutions; biases and the parameters
             of norms have none.
@@ -98,6 +108,7 @@ class TrainingConfig:
     compat: Literal["2020"] | None = None
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.01
+    head_multiplier: float = 1.0
     momentum: float = 0.9
     weight_decay: float = 5e-4
     schedule: Schedule = "cosine"
@@ -137,8 +148,9 @@ class TrainingConfig:
         for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} is True or False, got {self._shown(name)}.")
-        if not self.learning_rate:
-            raise InputError("learning_rate has to be positive, got 0.")
+        for name in ("learning_rate", "head_multiplier"):
+            if not getattr(self, name):
+                raise InputError(f"{name} has to be positive, got 0.")
         for name in ("momentum", "label_smoothing", "average"):
             if not 0 <= (getattr(self, name) or 0) < 1:
                 raise InputError(
@@ -193,10 +205,17 @@ class TrainingConfig:
             )
         # Tried on two classes: a wrong option is to be told now, not after hours.
         induce([[0.0], [1.0]], linkage=self.linkage, normalize=False, branching=self.branching)
-        if self.compat and not self.supervises_tree:
+        if not self.supervises_tree and self.compat:
             raise InputError("compat is about the tree's loss, and there is none; leave it out.")
+        if not self.supervises_tree and self.network_weight != 1:
+            raise InputError(
+                "network_weight weighs the network's loss against the tree's, and there is none of "
+                "the tree; leave it out."
+            )
         if self.head_only and (self.frozen_norms or self.channels_last):
             raise InputError("head_only trains one linear layer, which has no norms or channels.")
+        if self.head_only and self.head_multiplier != 1:
+            raise InputError("head_only trains the head alone; set learning_rate itself.")
 
     def _check_count(self, name: str, *, optional: bool) -> None:
         value = getattr(self, name)

@@ -27,6 +27,24 @@ def head_of(model: NBDT) -> LinearLayer:
     return find_head(model.network, model.head, num_classes=model.hierarchy.num_classes).module
 
 
+def frozen_state(model: NBDT) -> dict[str, Tensor]:
+    """The part of the network's state that stays as it is where the head alone is trained.
+
+    Raises:
+        HeadError: as `head_of`.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> from torch import nn
+        >>> network = nn.Sequential(nn.Linear(4, 3, bias=False), nn.ReLU(), nn.Linear(3, 2))
+        >>> list(frozen_state(NBDT(network, Hierarchy([2, 2, -1], ["cat", "dog"]))))
+        ['0.weight']
+    """
+    head = find_head(model.network, model.head, num_classes=model.hierarchy.num_classes)
+    own = {f"{head.path}.{name}".lstrip(".") for name in head.module.state_dict()}
+    return {name: v for name, v in model.network.state_dict().items() if name not in own}
+
+
 def cached_features(
     model: NBDT,
     dataset: Dataset[Any],

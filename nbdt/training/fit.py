@@ -42,7 +42,8 @@ def fit(
 
     After each epoch the network and the tree, under each rule and score, are measured on `val`.
     The model ends in eval mode with the weights of its last epoch (or, with `config.patience`, of
-    its best), and with the score that the loss trained.
+    its best), with the score that the loss trained, and without any temperature, which was fitted
+    to other weights.
 
     Under torchrun, with a process group, each process takes its share of every batch, and what
     comes out is what one process would give for the same `batch_size`, but for rounding and for
@@ -72,8 +73,9 @@ def fit(
         What each epoch came to, those before an interruption included.
 
     Raises:
-        InputError: the data do not fit the model, the loss became NaN or infinite, or the folder
-            holds another training.
+        InputError: the data do not fit the model, the model cannot be saved in the folder, the
+            loss, a gradient or a weight became NaN or infinite, or the folder holds another
+            training.
         FormatError: the checkpoint is damaged, or that of another training.
         MissingDependencyError: `tensorboard` needs the package of that name.
 
@@ -109,6 +111,8 @@ def fit(
     checkpoint = place.checkpoint(resume=resume) if place else None
     trained = model
     if config.head_only:
+        # Each process computes features of its own, and what is frozen is in no gradient.
+        processes.share(model.network)
         trained, train, val = _head_alone(model, train, val, config, workers, device)
     run = Run(
         trained,

@@ -66,6 +66,14 @@ class TrainingFolder:
         for path in self.path.glob(".*.new"):
             shutil.rmtree(path, ignore_errors=True)
 
+    def try_model(self, model: NBDT) -> None:
+        """Saves the model and removes it again: what speaks against it is to be told early."""
+        trial = self.path / ".trial.new"
+        try:
+            model.save_pretrained(trial)
+        finally:
+            shutil.rmtree(trial, ignore_errors=True)
+
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Replaces the last checkpoint when the new one is on the disk."""
         checkpoint.save(self.checkpoint_path)

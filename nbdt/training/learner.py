@@ -18,6 +18,7 @@ from nbdt.losses import TreeSupervisionLoss
 from nbdt.model import NBDT
 from nbdt.training.checkpoint import load_optimizer, optimizer_tensors
 from nbdt.training.config import TrainingConfig
+from nbdt.training.features import head_of
 from nbdt.training.optimization import make_optimizer, set_learning_rate
 from nbdt.training.precision import autocast, chosen_dtype, make_scaler
 from nbdt.training.processes import Processes
@@ -48,7 +49,8 @@ class Learner:
         self.device, self.processes = device, processes
         if config.channels_last:
             self.network.to(memory_format=torch.channels_last)
-        self.optimizer = make_optimizer(self.network, config)
+        head = None if config.head_multiplier == 1 else head_of(model)
+        self.optimizer = make_optimizer(self.network, config, head)
         self.dtype = chosen_dtype(config.precision, device)
         self.scaler = make_scaler(self.dtype, device)
         self.average: AveragedModel | None = None
@@ -89,14 +91,15 @@ class Learner:
 
         Args:
             parts: inputs, classes and share of the whole batch, of each of its parts here.
-            rate: the learning rate.
+            rate: the learning rate, but for that of the head.
             progress: of the training, in [0, 1], for the weights of the loss.
 
         Returns:
             The mean loss over the batch of all processes, in nats.
 
         Raises:
-            InputError: the loss is NaN or infinite; the weights are then as they were.
+            InputError: the loss or a gradient is NaN or infinite; the weights are then as they
+                were.
         """
         set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
@@ -115,14 +118,24 @@ class Learner:
                 f"the loss became {total}; lower the learning rate (now {rate:.3g}) or the "
                 "tree's weight, or set clip_norm."
             )
-        if self.config.clip_norm is not None:
-            self.scaler.unscale_(self.optimizer)
-            clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self.scaler.unscale_(self.optimizer)
+        norm = clip_grad_norm_(self.network.parameters(), self.config.clip_norm or math.inf)
+        # The scaler leaves such steps out, as its factor may have been too large.
+        if not self.scaler.is_enabled() and not norm.isfinite():
+            raise InputError(
+                f"the loss is {total:.3g}, but its gradient became {norm.item()}; a layer may "
+                "divide by 0 or take the root of it. Training with clip_norm does not help."
+            )
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None:
             self.average.update_parameters(self.network)
         return total
+
+    def is_finite(self) -> bool:
+        """Whether no weight that is trained is NaN or infinite."""
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        return bool(torch.stack([p.detach().isfinite().all() for p in trained]).all())
 
     @contextmanager
     def measured_weights(self) -> Iterator[None]:

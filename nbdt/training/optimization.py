@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import torch
 from torch import nn
@@ -11,16 +12,25 @@ from torch.optim import SGD, AdamW, Optimizer
 from nbdt.errors import InputError
 from nbdt.training.config import TrainingConfig
 
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _CYCLE_RISE = 0.3
 _CYCLE_START, _CYCLE_END = 1 / 25, 1e-4 / 25
 _STEPS_AT, _STEP_FACTOR = (0.5, 0.75), 0.1
 
 
-def make_optimizer(network: nn.Module, config: TrainingConfig) -> Optimizer:
+def make_optimizer(
+    network: nn.Module, config: TrainingConfig, head: nn.Module | None = None
+) -> Optimizer:
     """The config's optimizer over what of the network can be trained.
 
-    Biases and the scales of norms, which are vectors or numbers, have no weight decay (as in
-    He et al. 2018, "Bag of Tricks for Image Classification", section 3.1).
+    Biases and the parameters of norms have no weight decay (as in He et al. 2018, "Bag of Tricks
+    for Image Classification", section 3.1).
+
+    Args:
+        network: what is trained.
+        config: how to train.
+        head: the part of the network whose learning rate is `config.head_multiplier` times that
+            of the rest; None: all of it has the same.
 
     Raises:
         InputError: nothing of it can be trained.
@@ -31,26 +41,54 @@ def make_optimizer(network: nn.Module, config: TrainingConfig) -> Optimizer:
         [(1, 0.0005), (1, 0.0)]
     """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if not groups:
+    if not trained:
         raise InputError("no weight of the network may change; set requires_grad on some.")
+    decaying = _decaying(network)
+    of_head = set() if head is None else set(head.parameters())
+    groups = []
+    for in_head, decays in product((False, True), (True, False)):
+        own = [p for p in trained if (p in of_head, p in decaying) == (in_head, decays)]
+        if own:
+            decay = config.weight_decay if decays else 0.0
+            scale = config.head_multiplier if in_head else 1.0
+            groups.append({"params": own, "weight_decay": decay, "lr_scale": scale})
     if config.optimizer == "sgd":
         return SGD(groups, config.learning_rate, momentum=config.momentum)
     return AdamW(groups, config.learning_rate, betas=(config.momentum, 0.999))
 
 
+def _decaying(network: nn.Module) -> set[nn.Parameter]:
+    """The weights of linear layers, convolutions and the like.
+
+    Neither vectors nor biases, nor what a norm holds, which may have several dimensions, such as
+    the scales of ``LayerNorm((C, H, W))``.
+    """
+    return {
+        parameter
+        for module in network.modules()
+        if not isinstance(module, _NORMS)
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.ndim > 1 and name != "bias"
+    }
+
+
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Gives every parameter this learning rate."""
+    """Gives every parameter this learning rate, times the ``lr_scale`` of its group if it has one.
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+        >>> optimizer = make_optimizer(network, TrainingConfig(head_multiplier=10), network[2])
+        >>> set_learning_rate(optimizer, 0.5)
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.5, 0.5, 5.0, 5.0]
+    """
     for group in optimizer.param_groups:
+        own = rate * group.get("lr_scale", 1.0)
         # A tensor is kept one, so that a compiled step sees the change.
         if isinstance(group["lr"], torch.Tensor):
-            group["lr"].fill_(rate)
+            group["lr"].fill_(own)
         else:
-            group["lr"] = rate
+            group["lr"] = own
 
 
 def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> float:

@@ -78,7 +78,8 @@ class Batches(Sampler[list[Key]]):
 
     Args:
         samples: how many there are.
-        batch_size: how many of them a batch has, over all processes; the last may have less.
+        batch_size: how many of them a batch has, over all processes; the last may have less, or
+            one more, rather than that one sample is left.
         seed: of the order.
         parts: into how many parts each batch is split, one after the other.
         rank: the number of this process.
@@ -89,11 +90,11 @@ class Batches(Sampler[list[Key]]):
         start: how many batches of it are left out.
 
     Example:
-        >>> batches = Batches(5, batch_size=2, seed=0)
+        >>> batches = Batches(8, batch_size=3, seed=0)
         >>> sorted(index for batch in batches for _, index in batch)
-        [0, 1, 2, 3, 4]
+        [0, 1, 2, 3, 4, 5, 6, 7]
         >>> len(batches), batches.sizes
-        (3, [2, 2, 1])
+        (3, [3, 3, 2])
     """
 
     def __init__(
@@ -114,15 +115,19 @@ class Batches(Sampler[list[Key]]):
     def sizes(self) -> list[int]:
         """How many samples each batch of an epoch has, over all processes and parts."""
         whole, rest = divmod(self.samples, self.batch_size)
-        return [self.batch_size] * whole + [rest] * bool(rest)
+        sizes = [self.batch_size] * whole + [rest] * bool(rest)
+        if rest == 1 and whole:
+            # A batch norm can make nothing of one sample, so it joins the batch before.
+            sizes[-2:] = [self.batch_size + 1]
+        return sizes
 
     def __len__(self) -> int:
-        return -(-self.samples // self.batch_size)
+        return len(self.sizes)
 
     def __iter__(self) -> Iterator[list[Key]]:
         generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
         order: Tensor = torch.randperm(self.samples, generator=generator)
-        for batch in torch.split(order, self.batch_size)[self.start :]:
+        for batch in torch.split(order, self.sizes)[self.start :]:
             for part in range(self.parts):
                 yield [(self.epoch, index) for index in self._share(batch, part).tolist()]
 

@@ -21,7 +21,8 @@ def chosen_dtype(precision: Precision, device: torch.device) -> torch.dtype:
         return dtype
     if device.type != "cuda":
         return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if has_it else torch.float16
 
 
 def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:

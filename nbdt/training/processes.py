@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeVar
 
 import torch
@@ -42,6 +43,16 @@ class Processes:
     def joined(self, module: nn.Module) -> nn.Module:
         """The module, with its gradients averaged over the processes."""
         return module if self.world == 1 else DistributedDataParallel(module)
+
+    def share(self, module: nn.Module) -> None:
+        """Gives the module of every process the parameters and buffers that the first has."""
+        if self.world == 1:
+            return
+        with torch.no_grad():
+            for tensor in chain(module.parameters(), module.buffers()):
+                dense = tensor.contiguous()
+                distributed.broadcast(dense, src=0)
+                tensor.copy_(dense)
 
     def from_first(self, value: Value) -> Value:
         """What the first process has, in all of them; they wait for it."""

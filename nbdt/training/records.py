@@ -26,7 +26,7 @@ class EpochRecord:
     Attributes:
         epoch: its number, from 1.
         loss: the mean over its samples, in nats.
-        learning_rate: at its last step.
+        learning_rate: at its last step; that of the head is `head_multiplier` times this.
         seconds: how long its steps took, without the measuring that followed.
         images_per_second: samples over seconds.
         accuracy: the share of right answers on the validation data for each way to answer:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -21,8 +22,10 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.convert import from_dict, to_dict
 from nbdt.model import NBDT
 from nbdt.modes import evaluating
-from nbdt.training.checkpoint import Checkpoint
+from nbdt.rules import Temperature
+from nbdt.training.checkpoint import Checkpoint, digest
 from nbdt.training.config import TrainingConfig
+from nbdt.training.features import frozen_state
 from nbdt.training.folder import BEST, LAST, TrainingFolder
 from nbdt.training.learner import Learner, of_group
 from nbdt.training.optimization import learning_rate
@@ -92,6 +95,7 @@ class Run:
                 set_tree(model, first)
         self.device, self.processes, self.tensorboard = device, processes, tensorboard
         self.learner = Learner(trained, config, device, processes)
+        self.frozen = digest(frozen_state(kept)) if config.head_only else None
         self.batches = Batches(
             len(sources.train),  # type: ignore[arg-type]
             config.batch_size,
@@ -120,9 +124,14 @@ class Run:
         """All steps that are left; then the model is in eval mode, and saved."""
         if self.config.supervises_tree:
             self.trained.score = self.kept.score = self.config.score
+        # It was fitted to the weights as they were.
+        self.trained.temperature = self.kept.temperature = Temperature()
         if self.output:
             self.output.clean()
-        gpus = [self.device] if self.device.type == "cuda" else []
+            if not self.finished:
+                self.output.try_model(self.kept)
+        # Seeding torch seeds all of them.
+        gpus = range(torch.cuda.device_count())
         shown = progress and self.processes.first
         with (
             torch.random.fork_rng(gpus),
@@ -130,16 +139,18 @@ class Run:
             progress_bar(self.config.epochs, len(self.batches), shown=shown) as on_step,
         ):
             loader = self._loader()
-            while not self.finished:
-                self._train_epoch(loader, on_step)
-                self._end_epoch()
-                if on_epoch and self.processes.first:
-                    on_epoch(self.records[-1])
+            try:
+                while not self.finished:
+                    self._train_epoch(loader, on_step)
+                    self._end_epoch()
+                    if on_epoch and self.processes.first:
+                        on_epoch(self.records[-1])
+            finally:
+                self.kept.eval()
         self.learner.keep(self.best_weights or None)
         if self.best_tree is not None:
             self._set_tree(self.best_tree)
             self._sign(self.records[self.position.best_epoch - 1])
-        self.kept.eval()
         if self.output:
             self.output.save_model(self.kept, LAST)
 
@@ -181,7 +192,18 @@ class Run:
             at.seconds = before + time.perf_counter() - start
             on_step(at.epoch + 1, at.step, loss, at.samples / at.seconds)
             if config.checkpoint_every and at.step % config.checkpoint_every == 0:
+                self._check_weights()
                 self._save_checkpoint()
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        """Called before they are measured or kept, so that no checkpoint holds NaN."""
+        if not self.learner.is_finite():
+            at = self.position
+            raise InputError(
+                f"epoch {at.epoch + 1}, step {at.step}: weights became NaN or infinite; lower the "
+                "learning rate or the tree's weight, or set clip_norm."
+            )
 
     def _retree_if_due(self) -> None:
         at, every = self.position, self.config.retree_every
@@ -296,6 +318,15 @@ class Run:
         records = [EpochRecord.from_dict(record) for record in document["records"]]
         provenance, environment = dict(document["provenance"]), dict(document["environment"])
         scaler = dict(document["scaler"])
+        if self.config.retree_every is None:
+            # Without that, the tree is no result of the training but what it was begun with.
+            own = self.kept.hierarchy
+            if not np.array_equal(tree.parents, own.parents):
+                raise FormatError(
+                    "it is the checkpoint of another training: its tree is not that of the model. "
+                    "Go on with the tree that it was begun with, or begin anew in another folder."
+                )
+            tree, best_tree = own, None if best is None else own
         self.learner.load(checkpoint.tensors)
         self.learner.scaler.load_state_dict(scaler)
         self._set_tree(tree)
@@ -317,7 +348,8 @@ class Run:
     def _identity(self) -> dict[str, Any]:
         """What has to be the same for a training to be the same."""
         classes, samples = list(self.trained.classes), self.batches.samples
-        return {"config": self.config.to_dict(), "classes": classes, "samples": samples}
+        own = {"config": self.config.to_dict(), "classes": classes, "samples": samples}
+        return own if self.frozen is None else {**own, "backbone": self.frozen}
 
     def _environment(self) -> dict[str, Any]:
         """What the last bits of a weight depend on, besides."""
@@ -330,7 +362,11 @@ class Run:
 
 
 def _check_same(document: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    there, here = ({**side, **side["config"], "config": None} for side in (document, own))
+    # A setting that an older version did not have was what it is by default.
+    defaults = TrainingConfig().to_dict()
+    there, here = (
+        {**side, **defaults, **side["config"], "config": None} for side in (document, own)
+    )
     changed = [name for name in here if there.get(name) != here[name]]
     if changed:
         told = "; ".join(

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
@@ -60,8 +61,19 @@ def test_it_becomes_a_model_that_commands_can_use(run: Run, source: str, tmp_pat
     model = NBDT.from_pretrained("model", network=network)
     assert model.provenance["network"] == "mine.py:build"
     assert model.classes == ("cat", "dog", "car")
-    picture = Path(__file__).parents[2] / "nbdt" / "demo"  # replaced below
-    del picture
+    for name in model.classes:
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("L", (8, 8), 99).save(tmp_path / "photos" / name / "grey.png")
+    result = run("explain", "model", "photos/cat/grey.png")
+    assert result.exit_code == 2
+    assert "--network FILE.py:FUNCTION" in result.stderr
+    pixels = torch.full((1, 1, 8, 8), 99 / 255)
+    result = run("explain", "model", "photos/cat/grey.png", "--network", source)
+    assert model.explain(pixels)[0].prediction_name in result.stdout
+    for command in ("evaluate", "calibrate --guarantee 0.5"):
+        name, *options = command.split()
+        result = run(name, "model", "photos", "--network", source, *options)
+        assert result.exit_code == 0, result.stderr
 
 
 def test_arguments_reach_the_function(source: str) -> None:

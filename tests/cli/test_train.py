@@ -60,11 +60,20 @@ def test_the_tree_of_a_network_from_scratch_is_that_of_its_last_weights(run: Run
     assert not Path("start/best").exists()
 
 
+def test_the_tree_of_the_best_epoch_is_that_of_its_own_weights(run: Run) -> None:
+    import nbdt
+
+    assert run(*SCRATCH, "--hold-out", 0.3, "-o", "start").exit_code == 0
+    model = NBDT.from_pretrained("start/best")
+    assert model.hierarchy == nbdt.induce(model.network, model.classes)
+
+
 def test_settings_without_an_option(run: Run) -> None:
     settings = ["--set", "optimizer=adamw", "--set", "average=0.9", "--set", "branching=3"]
-    assert run(*SCRATCH, *settings, "-o", "run").exit_code == 0
+    assert run(*SCRATCH, "--head-multiplier", 3, *settings, "-o", "run").exit_code == 0
     config = NBDT.from_pretrained("run/last").provenance["training"]["config"]
     assert (config["optimizer"], config["average"], config["branching"]) == ("adamw", 0.9, 3)
+    assert config["head_multiplier"] == 3.0
 
 
 def test_a_training_is_resumed_to_the_same_weights(run: Run, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_foreign_files_are_refused(tmp_path, metadata, said):
 @pytest.mark.parametrize("document", ["[1]", "3", "null", "{", '{"a": NaN}', '{"a": 1, "a": 2}'])
 def test_documents_that_are_no_objects_are_refused(tmp_path, document):
     ones = {"weight": torch.ones(2)}
-    digest = module._digest(ones, document)
+    digest = module.digest(ones, document)
     metadata = {"schema": SCHEMA, "document": document, "sha256": digest}
     save_file(ones, tmp_path / "forged", metadata=metadata)
     refused(tmp_path / "forged", "JSON|object|twice|NaN")

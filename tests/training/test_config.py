@@ -18,11 +18,11 @@ from nbdt.training import TrainingConfig
 OTHERS = {
     "epochs": 7, "batch_size": 32, "loss": "hard", "score": "logsumexp", "tree_weight": Ramp(0, 5),
     "network_weight": 0.5, "label_smoothing": 0.1, "compat": "2020", "optimizer": "adamw",
-    "learning_rate": 0.5, "momentum": 0.8, "weight_decay": 0.0, "schedule": "step",
-    "warmup": 0.5, "clip_norm": 1.0, "accumulate": 4, "average": 0.99, "head_only": True,
-    "frozen_norms": True, "retree_every": 2, "linkage": "average", "normalize": False,
-    "branching": 3, "patience": 2, "checkpoint_every": 10, "precision": "bfloat16",
-    "channels_last": True, "deterministic": True, "seed": 2**63 - 1,
+    "learning_rate": 0.5, "head_multiplier": 10.0, "momentum": 0.8, "weight_decay": 0.0,
+    "schedule": "step", "warmup": 0.5, "clip_norm": 1.0, "accumulate": 4, "average": 0.99,
+    "head_only": True, "frozen_norms": True, "retree_every": 2, "linkage": "average",
+    "normalize": False, "branching": 3, "patience": 2, "checkpoint_every": 10,
+    "precision": "bfloat16", "channels_last": True, "deterministic": True, "seed": 2**63 - 1,
 }  # fmt: skip
 
 
@@ -77,6 +77,7 @@ BAD = {
     "precision": ["half", None],
     "compat": ["2021", 2020, True],
     "learning_rate": [0, -0.1, math.nan, math.inf, "0.1", None, True],
+    "head_multiplier": [0, -1, math.nan, math.inf, "10", None, True],
     "momentum": [1.0, -0.1, math.nan, "0.9", None],
     "weight_decay": [-1e-4, math.inf, None],
     "warmup": [-1, math.nan, 3, 3.5],
@@ -114,8 +115,10 @@ def test_bad_values_are_refused_with_the_name_of_the_field(name, value):
     [
         ({"schedule": "one_cycle", "warmup": 0.5}, "warm-up of its own"),
         ({"loss": "cross_entropy", "compat": "2020"}, "compat"),
+        ({"loss": "cross_entropy", "network_weight": 0.5}, "network_weight weighs"),
         ({"head_only": True, "frozen_norms": True}, "head_only"),
         ({"head_only": True, "channels_last": True}, "head_only"),
+        ({"head_only": True, "head_multiplier": 10}, "head_only trains the head alone"),
         ({"batch_size": 4, "accumulate": 5}, "a batch of 4 cannot be split into 5 parts"),
         ({"epochs": 2, "warmup": 2}, "a warm-up of 2 epochs leaves nothing of 2"),
         ({"linkage": "median", "branching": 3}, "branching=3"),

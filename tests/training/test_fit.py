@@ -15,14 +15,18 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from nbdt.builders import build
 from nbdt.data.digits import load_digits
-from nbdt.errors import HeadError, InputError, MissingDependencyError
+from nbdt.errors import FormatError, HeadError, InputError, MissingDependencyError
 from nbdt.evaluation import accuracy_by_rule
 from nbdt.heads import induce
 from nbdt.hierarchy import Hierarchy
 from nbdt.losses import Ramp, TreeSupervisionLoss
 from nbdt.model import NBDT
+from nbdt.rules import Temperature
 from nbdt.training import TrainingConfig, fit
 from nbdt.training import run as run_module
+from nbdt.training.checkpoint import Checkpoint
+from nbdt.training.folder import CHECKPOINT
+from nbdt.training.learner import Learner
 from nbdt.training.optimization import learning_rate
 from nbdt.training.order import Batches
 from tests.training.subjects import (
@@ -127,6 +131,59 @@ def test_clipped_gradients_take_shorter_steps():
                                atol=1e-4)  # fmt: skip
 
 
+def test_the_head_takes_steps_of_its_own_length():
+    """With plain SGD and no decay, one step is the gradient times the rate."""
+    sgd = replace(CONFIG, epochs=1, batch_size=21, momentum=0.0, weight_decay=0.0)
+    start, plain = weights(model()), weights(trained(sgd))
+    found = weights(trained(replace(sgd, head_multiplier=4.0)))
+    for name, value in start.items():
+        factor = 4 if name.startswith("3.") else 1
+        torch.testing.assert_close(
+            found[name] - value, factor * (plain[name] - value), rtol=1e-4, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_rate_of_the_head_is_that_of_torchs_groups(optimizer):
+    """Against a loop with torch's own parameter groups, over several steps."""
+    config = replace(CONFIG, optimizer=optimizer, learning_rate=0.01, head_multiplier=5.0,
+                     weight_decay=0.0, schedule="constant")  # fmt: skip
+    found, by = trained(config), model()
+    groups = [{"params": by.network[0].parameters()},
+              {"params": by.network[3].parameters(), "lr": 0.05}]  # fmt: skip
+    made = {
+        "sgd": lambda: torch.optim.SGD(groups, 0.01, momentum=0.9),
+        "adamw": lambda: torch.optim.AdamW(groups, 0.01, betas=(0.9, 0.999), weight_decay=0.0),
+    }
+    own, loss = made[optimizer](), TreeSupervisionLoss(TREE, tree_weight=1.0)
+    batches = Batches(21, 8, seed=0)
+    x, y = points().tensors
+    by.network.train()
+    for epoch in range(3):
+        batches.epoch = epoch
+        for keys in batches:
+            chosen = [index for _, index in keys]
+            own.zero_grad()
+            loss(by.network(x[chosen]), y[chosen]).backward()
+            own.step()
+    assert_same_weights(found, by, atol=1e-6)
+
+
+def test_a_head_that_is_not_found_has_to_be_named_for_a_rate_of_its_own():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = nn.Linear(6, 4), nn.Linear(6, 4)
+
+        def forward(self, x):
+            return self.one(x) if x.sum() > 1e9 else self.other(x)
+
+    config = replace(CONFIG, head_multiplier=2.0)
+    with pytest.raises(HeadError, match=r"'one' .*'other'"):
+        trained(config, NBDT(Two(), TREE))
+    trained(config, NBDT(Two(), TREE, head="other"))
+
+
 @pytest.mark.parametrize("frozen", [True, False])
 def test_frozen_norms_keep_their_statistics(frozen):
     of = trained(replace(CONFIG, frozen_norms=frozen), model(norm=True))
@@ -141,7 +198,7 @@ def test_frozen_norms_keep_their_statistics(frozen):
     {"optimizer": "adamw"}, {"momentum": 0.5}, {"weight_decay": 0.1}, {"schedule": "step"},
     {"warmup": 1.0}, {"label_smoothing": 0.1}, {"compat": "2020"}, {"loss": "hard"},
     {"tree_weight": 2.0}, {"network_weight": 0.5}, {"seed": 1}, {"batch_size": 7},
-    {"precision": "bfloat16"},
+    {"precision": "bfloat16"}, {"head_multiplier": 2.0},
 ], ids=str)  # fmt: skip
 def test_every_setting_changes_what_comes_out(change):
     assert digest(trained(replace(CONFIG, **change))) != digest(trained())
@@ -485,9 +542,77 @@ def test_validation_data_are_checked_before_training():
         trained(val=Empty())
 
 
+def test_a_single_sample_that_is_left_over_is_no_batch_of_its_own():
+    network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, len(CLASSES)))
+    data = TensorDataset(torch.randn(9, 4), torch.randint(len(CLASSES), (9,)))
+    (record,) = fit(NBDT(network, TREE), data, config=replace(CONFIG, epochs=1, batch_size=4))
+    assert np.isfinite(record.loss)
+
+
+def test_a_temperature_of_the_old_weights_is_forgotten():
+    tempered = NBDT(network(), TREE, temperature=Temperature(3.0, {TREE.root: 2.0}))
+    fit(tempered, points(), config=replace(CONFIG, epochs=1))
+    assert tempered.temperature == Temperature()
+
+
 def test_a_loss_beyond_all_bounds_ends_it():
+    of = model()
     with pytest.raises(InputError, match=r"epoch \d, step \d: the loss became (nan|inf)"):
-        trained(replace(CONFIG, learning_rate=1e20))
+        trained(replace(CONFIG, learning_rate=1e20), of)
+    assert not of.training
+
+
+class Rooted(nn.Module):
+    """A network whose loss is finite, and whose gradient is not from a certain call on."""
+
+    def __init__(self, good: int) -> None:
+        super().__init__()
+        self.head, self.left = nn.Linear(6, 4), good
+        nn.init.eye_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x):
+        # In eval mode for the measuring after an epoch.
+        self.left -= self.training
+        small = 0.0 * self.head.weight.sum()
+        return self.head(x) + small.sqrt() if self.left < 0 else self.head(x)
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1.0])
+def test_a_gradient_beyond_all_bounds_ends_it_before_its_step(clip_norm, tmp_path):
+    of = NBDT(Rooted(good=4), TREE, head="head")
+    config = replace(CONFIG, clip_norm=clip_norm, checkpoint_every=1)
+    with pytest.raises(
+        InputError, match=r"epoch 2, step 2: the loss is .*, but its gradient .*nan"
+    ):
+        trained(config, of, folder=tmp_path)
+    assert all(value.isfinite().all() for value in weights(of).values())
+    kept = Checkpoint.load(tmp_path / CHECKPOINT)
+    assert kept.document["position"]["step"] == 1
+    assert all(value.isfinite().all() for value in kept.tensors.values())
+    # The same training, once what was wrong with it is mended.
+    again = NBDT(Rooted(good=10**6), TREE, head="head")
+    trained(config, again, folder=tmp_path, resume=True)
+    assert_same_weights(again, trained(config, NBDT(Rooted(good=10**6), TREE, head="head")))
+
+
+@pytest.mark.parametrize("every", [None, 1])
+def test_weights_beyond_all_bounds_are_not_kept(every, tmp_path, monkeypatch):
+    def too_far(self, *arguments, **settings):
+        loss = step(self, *arguments, **settings)
+        if settings["progress"] > 0.5:
+            with torch.no_grad():
+                self.network[0].weight[0, 0] = torch.inf
+        return loss
+
+    step = Learner.step
+    monkeypatch.setattr(Learner, "step", too_far)
+    config = replace(CONFIG, batch_size=21, checkpoint_every=every)
+    with pytest.raises(InputError, match="epoch 3, step 1: weights became NaN or infinite"):
+        trained(config, folder=tmp_path)
+    kept = Checkpoint.load(tmp_path / CHECKPOINT)
+    assert kept.document["position"]["epoch"] == 2
+    assert all(value.isfinite().all() for value in kept.tensors.values())
 
 
 @pytest.mark.parametrize(("settings", "said"), [
@@ -619,6 +744,27 @@ def test_the_folder_holds_the_log_and_both_models(tmp_path, monkeypatch):
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert [row["soft_mean"] for row in rows] == ["0.2", "0.9", "0.4"]
     assert {row["moved"] for row in rows} == {""}
+
+
+def test_a_model_that_cannot_be_saved_is_told_before_it_trains(tmp_path):
+    """Data that end the training at the first sample show that none was asked for."""
+
+    class Never(Dataset):
+        def __len__(self):
+            return 21
+
+        def __getitem__(self, index):
+            raise AssertionError("it trains")
+
+    other = NBDT(network(), TREE, builder="nbdt:digits-cnn")
+    with pytest.raises(InputError, match="nbdt:digits-cnn does not build this network"):
+        trained(of=other, train=Never(), folder=tmp_path)
+    unsayable = model()
+    unsayable.provenance["when"] = object()
+    with pytest.raises(FormatError, match="provenance"):
+        trained(of=unsayable, train=Never(), folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    trained(of=other)  # nothing is kept, so nothing has to be
 
 
 def test_tensorboard_shows_every_epoch(tmp_path):

@@ -100,9 +100,39 @@ def test_norms_and_biases_do_not_decay():
         owner, _, kind = name.rpartition(".")
         is_weight = kind == "weight" and isinstance(kinds[owner], nn.Linear | nn.Conv2d)
         assert (name in decayed(of)) == is_weight
-    assert decayed(nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3), nn.GroupNorm(1, 3))) == {
-        "0.weight"
-    }
+    several = nn.Sequential(
+        nn.Linear(2, 3), nn.LayerNorm((3, 2, 2)), nn.GroupNorm(1, 3), nn.RMSNorm((2, 2)),
+        nn.InstanceNorm2d(3, affine=True), nn.BatchNorm3d(3), nn.Bilinear(2, 3, 4),
+    )  # fmt: skip
+    assert decayed(several) == {"0.weight", "6.weight"}
+
+
+def test_a_bias_of_several_dimensions_does_not_decay():
+    class Shift(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.bias = (nn.Parameter(torch.ones(3, 1, 1)) for _ in range(2))
+
+    assert decayed(Shift()) == {"weight"}
+
+
+def test_the_head_is_a_group_of_its_own_with_and_without_decay():
+    of = network(norm=True)
+    config = TrainingConfig(weight_decay=0.1, head_multiplier=10)
+    optimizer = make_optimizer(of, config, of[4])
+    set_learning_rate(optimizer, 0.25)
+    found = [(group["lr"], group["weight_decay"]) for group in optimizer.param_groups]
+    assert found == [(0.25, 0.1), (0.25, 0.0), (2.5, 0.1), (2.5, 0.0)]
+    names = {id(parameter): name for name, parameter in of.named_parameters()}
+    assert [[names[id(p)] for p in group["params"]] for group in optimizer.param_groups] == [
+        ["0.weight"], ["0.bias", "1.weight", "1.bias"], ["4.weight"], ["4.bias"],
+    ]  # fmt: skip
+
+
+def test_without_a_head_of_its_own_all_groups_have_one_rate():
+    optimizer = make_optimizer(network(norm=True), TrainingConfig())
+    set_learning_rate(optimizer, 0.25)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
 
 
 def test_weights_that_must_not_change_are_left_out():

@@ -29,6 +29,7 @@ def test_every_sample_comes_once_an_epoch(samples, batch_size, seed, epoch):
     assert [len(batch) for batch in found] == batches.sizes
     assert len(found) == len(batches)
     assert set(map(len, found[:-1])) <= {batch_size}
+    assert len(found[-1]) > 1 or batch_size == 1 or samples == 1
     assert {at for batch in batches for at, _ in batch} == {epoch}
 
 

@@ -63,6 +63,7 @@ SETTINGS = {
     "new trees": {"retree_every": 1, "checkpoint_every": 2},
     "patience": {"patience": 1, "average": 0.5, "epochs": 6},
     "frozen": {"frozen_norms": True, "schedule": "one_cycle"},
+    "fast head": {"head_multiplier": 5.0, "optimizer": "adamw", "learning_rate": 0.01},
     "float16": {"precision": "float16", "checkpoint_every": 1},
     "head": {"head_only": True, "checkpoint_every": 1},
 }
@@ -195,12 +196,22 @@ def test_a_folder_with_a_training_is_not_begun_anew(folder):
 
 @pytest.mark.parametrize("change", [
     {"epochs": 4}, {"seed": 1}, {"tree_weight": 2.0}, {"batch_size": 4}, {"loss": "hard"},
+    {"head_multiplier": 2.0},
 ], ids=str)  # fmt: skip
 def test_the_checkpoint_of_another_config_is_refused(folder, change):
     ((name, value),) = change.items()
     was = getattr(CONFIG, name)
     said = f"another training: {name} is {was!r} there, {value!r} here"
     refused(folder, said, config=replace(CONFIG, **change))
+
+
+def test_a_setting_that_the_checkpoint_does_not_know_was_what_it_is_by_default(folder):
+    loaded = Checkpoint.load(folder / CHECKPOINT)
+    config = {k: v for k, v in loaded.document["config"].items() if k != "head_multiplier"}
+    Checkpoint(loaded.tensors, {**loaded.document, "config": config}).save(folder / CHECKPOINT)
+    said = "head_multiplier is 1.0 there, 2.0 here"
+    refused(folder, said, config=replace(CONFIG, head_multiplier=2.0))
+    assert_same_weights(trained(folder=folder, resume=True), trained())
 
 
 def test_the_checkpoint_of_other_data_is_refused(folder):
@@ -223,6 +234,38 @@ def test_the_checkpoint_of_another_network_is_refused_and_the_network_left_alone
     folder, other, said
 ):
     refused(folder, said, of=NBDT(other(), TREE))
+
+
+def test_the_checkpoint_of_a_head_on_another_backbone_is_refused(tmp_path):
+    config = replace(CONFIG, head_only=True)
+    of = trained(config, model(norm=True), folder=tmp_path)
+    # Whatever the head is: it is what is trained.
+    again = model(norm=True)
+    torch.nn.init.zeros_(again.network[4].weight)
+    assert_same_weights(trained(config, again, folder=tmp_path, resume=True), of)
+    for name in ("0.weight", "1.running_var"):
+        other = model(norm=True)
+        other.network.state_dict()[name].view(-1)[0] += 1e-6
+        refused(tmp_path, "another training: backbone is '[0-9a-f]{59}", of=other, config=config)
+
+
+def test_the_checkpoint_of_a_training_with_another_tree_is_refused(folder):
+    other = NBDT(network(), Hierarchy([4, 5, 4, 5, 6, 6, -1], CLASSES))
+    refused(folder, "its tree is not that of the model. Go on with the tree that", of=other)
+
+
+def test_names_of_nodes_are_those_of_the_model_that_goes_on(folder):
+    named = Hierarchy([4, 4, 5, 5, 6, 6, -1], [*CLASSES, "animal", "vehicle", "thing"])
+    of = trained(of=NBDT(network(), named), folder=folder, resume=True)
+    assert of.hierarchy == named
+    assert NBDT.from_pretrained(folder / "last", network=network()).hierarchy == named
+
+
+def test_a_tree_that_follows_the_weights_is_that_of_the_checkpoint(tmp_path):
+    config = replace(CONFIG, retree_every=1)
+    of = trained(config, folder=tmp_path)
+    assert of.hierarchy != TREE
+    assert digest(trained(config, folder=tmp_path, resume=True)) == digest(of)
 
 
 def test_a_damaged_checkpoint_is_refused(folder):
