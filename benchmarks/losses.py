@@ -20,7 +20,7 @@ from torch import Tensor
 import nbdt
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.losses import TreeSupervisionLoss
-from nbdt.losses.paths import PathTable, path_losses
+from nbdt.losses.paths import PathTable
 
 
 def trees() -> dict[str, Hierarchy]:
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--profile", action="store_true", help="the steps of the tree's part")
+    parser.add_argument("--profile", action="store_true", help="the steps of the loss")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"{machine()}, batch {options.batch}, float32; × = multiples of cross_entropy\n")
@@ -71,32 +71,25 @@ def row(name: str, tree: Hierarchy, batch: int) -> None:
 
 
 def profile(tree: Hierarchy, batch: int) -> None:
-    """The passes of the tree's part, each alone, medians of 500 runs in turn."""
+    """The passes over all logits, each alone, medians of 500 runs in turn."""
     logits, target = inputs(tree.num_classes, batch)
     values, table = logits.detach(), PathTable(tree)
-    borders = table.borders.index_select(0, target).long()
-    slopes = torch.randn(borders.shape, dtype=torch.float64)
-    jumps = torch.zeros(batch, tree.num_classes + 2, dtype=torch.float64)
-
-    def part() -> None:
-        losses = path_losses(logits, target, table)
-        assert losses is not None
-        torch.autograd.grad(losses.mean(), logits)
+    groups = table.groups
+    index, log_probs = groups.index(target), values.log_softmax(1)
+    sums, grads = groups.sums(values, index), torch.randn(batch, 1)
+    loss = TreeSupervisionLoss(tree)
 
     def cross_entropy() -> None:
         torch.autograd.grad(torch.nn.functional.cross_entropy(logits, target), logits)
 
     steps: dict[str, Callable[[], object]] = {
         "cross_entropy": cross_entropy,
-        "the tree's part": part,
-        "forward: leaf order": lambda: values.index_select(1, table.order),
-        "forward: running sums": lambda: values.cumsum(1, dtype=torch.float64),
-        "backward: jumps at the borders": lambda: torch.zeros_like(jumps).scatter_add_(
-            1, borders, slopes
-        ),
-        "backward: running sums": lambda: jumps.cumsum(1),
-        "backward: to float32": lambda: jumps.to(torch.float32),
-        "backward: class order": lambda: values.index_select(1, table.place),
+        "the whole loss": lambda: torch.autograd.grad(loss(logits, target), logits),
+        "forward: the groups of each class": lambda: groups.index(target),
+        "forward: sums over the groups": lambda: groups.sums(values, index),
+        "forward: log_softmax": lambda: values.log_softmax(1),
+        "backward: values of the groups": lambda: groups.spread(sums, index, torch.float32),
+        "backward: softmax": lambda: values.clone().addcmul_(log_probs.exp(), grads),
     }
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(500):
@@ -106,7 +99,7 @@ def profile(tree: Hierarchy, batch: int) -> None:
             taken[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(times) for name, times in taken.items()}
     base, whole, *passes = medians.values()
-    medians["the decisions on the paths, and Python"] = whole - sum(passes)
+    medians["the decisions on the paths, autograd, Python"] = whole - sum(passes)
     print("| step | µs | × cross_entropy |\n| --- | ---: | ---: |")
     for name, median in medians.items():
         print(f"| {name} | {median * 1e6:.0f} | {median / base:.1f} |")

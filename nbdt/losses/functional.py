@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from nbdt.hierarchy import Hierarchy
 from nbdt.losses.paths import PathTable, path_losses
 from nbdt.rules import Rule, Score, TreeLayout, soft_log_probs
+from nbdt.rules.functional import values_are_known
 
 Compat = Literal["2020"]
 
@@ -113,30 +114,69 @@ def tree_losses(
         >>> tree_losses(torch.tensor([[1.0, 1.0, 1.0]]), torch.tensor([2]), layout)
         tensor([0.6931])
     """
-    losses = None
-    if score == "logsumexp":
-        losses = F.cross_entropy(logits, target, reduction="none")
-    elif not (rule == "soft" and compat):
-        losses = _along_paths(logits, target, layout)
-    if losses is None:
+    if logits.dtype not in (torch.float32, torch.float64):
+        logits = logits.float()
+    return sample_losses(logits, target, layout, (rule, score, compat))
+
+
+def sample_losses(
+    logits: Float[Tensor, "batch classes"],
+    target: Int[Tensor, " batch"],
+    layout: LossLayout,
+    kind: tuple[Rule, Score, Compat | None],
+    tree_weight: float = 1.0,
+    network_weight: float = 0.0,
+) -> Float[Tensor, " batch"]:
+    """tree_weight · ℓ(y) + network_weight · the network's cross-entropy, of each sample, in nats.
+
+    Args:
+        logits: float32 or float64; shape (batch, C).
+        target: class indices; shape (batch,). They are not checked.
+        layout: of the tree, on the logits' device.
+        kind: rule, score and compat, as for `tree_losses`.
+        tree_weight: ω.
+        network_weight: β.
+
+    Raises:
+        InputError: as `nbdt.rules.soft_log_probs`.
+
+    Example:
+        >>> layout = LossLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> logits, target = torch.tensor([[1.0, 1.0, 1.0]]), torch.tensor([2])
+        >>> sample_losses(logits, target, layout, ("soft", "mean", None), network_weight=1.0)
+        tensor([1.7918])
+    """
+    rule, score, compat = kind
+
+    def by_rules(logits: Tensor) -> Tensor:
         every = class_losses(logits, layout, rule, score, compat)
-        return every.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-    if rule == "soft":
-        return losses
-    depths = layout.depths.index_select(0, target)
-    return losses / _decisions(layout, depths, losses.dtype, compat)
+        losses = tree_weight * every.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        if not network_weight:
+            return losses
+        return losses + network_weight * F.cross_entropy(logits, target, reduction="none")
+
+    factor: float | Tensor = tree_weight
+    if rule == "hard":
+        depths = layout.depths.index_select(0, target)
+        factor = tree_weight / _decisions(layout, depths, logits.dtype, compat)
+    if not (rule == "soft" and compat):  # that one is no sum over a path
+        # In a flat tree each node is worth its own logit, so the decision is the network's.
+        if score == "logsumexp" or layout.num_inner == 1:
+            return F.cross_entropy(logits, target, reduction="none") * (factor + network_weight)
+        if layout.paths is not None and _may_walk(logits):
+            together = path_losses(logits, target, layout.paths, factor, network_weight, by_rules)
+            if together is not None:
+                return together
+    return by_rules(logits)
 
 
-def _along_paths(logits: Tensor, target: Tensor, layout: LossLayout) -> Tensor | None:
-    """−log p(target) by the fast way, or None where it does not serve."""
-    # Its running sums need float64, which Apple's GPUs do not have; on NVIDIA's their order, and
-    # so the last bits, may differ between two runs.
+def _may_walk(logits: Tensor) -> bool:
+    """Whether logits of this kind, on this device, may go along the paths."""
+    # Their sums need float64, which Apple's GPUs do not have; on NVIDIA's their order, and so the
+    # last bits, may differ between two runs.
     device = logits.device.type
     varies = device == "cuda" and torch.are_deterministic_algorithms_enabled()
-    unseen = torch.compiler.is_compiling() or device in ("meta", "mps")
-    if unseen or varies or layout.paths is None or not logits.numel():
-        return None
-    return path_losses(logits, target, layout.paths)
+    return values_are_known(logits) and not varies and device != "mps"
 
 
 def _decisions(

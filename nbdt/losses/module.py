@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
-from nbdt.losses.functional import Compat, LossLayout, class_losses, tree_losses
+from nbdt.losses.functional import Compat, LossLayout, class_losses, sample_losses
 from nbdt.losses.schedules import Constant, Schedule, checked_progress, checked_weight
 from nbdt.losses.targets import Samples, as_torch_has_them
 from nbdt.rules import RULES, SCORES, Rule, Score
@@ -181,12 +181,15 @@ class TreeSupervisionLoss(nn.Module):
         device = samples.logits.device
         if self.layout.depths.device != device:
             self.to(device)
+        # Of single classes both losses come at once, which spares a pass over the logits or two.
+        at_once = not (samples.target.is_floating_point() or self.label_smoothing)
         # A weight of 0 leaves its term out, so that an infinite one does no harm.
         terms = []
-        if network_weight or not tree_weight:
+        if not tree_weight or (network_weight and not at_once):
             terms.append(_scaled(self._network_loss(samples), network_weight))
         if tree_weight:
-            terms.append(_scaled(self._tree_loss(samples), tree_weight))
+            own = network_weight if at_once else 0.0
+            terms.append(self._tree_loss(samples, tree_weight, own))
         if self.reduction == "none":
             terms = [term.view(samples.shape) for term in terms]
         return terms[0] if len(terms) == 1 else terms[0] + terms[1]
@@ -216,12 +219,33 @@ class TreeSupervisionLoss(nn.Module):
             label_smoothing=self.label_smoothing,
         )
 
-    def _tree_loss(self, samples: Samples) -> Tensor:
-        """What torch's cross_entropy would give, had it the tree's ℓ in place of −log softmax."""
+    def _tree_loss(self, samples: Samples, tree_weight: float, network_weight: float) -> Tensor:
+        """What torch's cross_entropy would give, had it the tree's ℓ in place of −log softmax.
+
+        Times its weight; and, of single classes, cross_entropy itself times that of the network.
+        """
         logits = _by_sample(samples.logits)
         if samples.target.is_floating_point():
-            return self._soft_target_loss(logits, _by_sample(samples.target))
-        return self._index_loss(logits, samples.target.reshape(-1), samples.some_ignored)
+            loss = self._soft_target_loss(logits, _by_sample(samples.target))
+            return _scaled(loss, tree_weight)
+        target = samples.target.reshape(-1)
+        kept = target != self.ignore_index if samples.some_ignored else None
+        classes = target if kept is None else target.where(kept, 0)
+        weight = self._class_weight(logits.dtype)
+        factors = None if weight is None else weight.index_select(0, classes)
+        if self.label_smoothing:
+            losses = _scaled(self._smoothed_losses(logits, classes, weight), tree_weight)
+        else:
+            kind = self.rule, self.score, self.compat
+            losses = sample_losses(logits, classes, self.layout, kind, tree_weight, network_weight)
+            losses = losses if factors is None else losses * factors
+        if kept is not None:
+            losses = losses.where(kept, 0)
+        if self.reduction != "mean":
+            return self._reduced(losses)
+        if factors is None:
+            return losses.mean() if kept is None else losses.sum() / kept.sum()
+        return losses.sum() / (factors if kept is None else factors.where(kept, 0)).sum()
 
     def _soft_target_loss(self, logits: Tensor, target: Tensor) -> Tensor:
         losses = class_losses(logits, self.layout, self.rule, self.score, self.compat)
@@ -233,31 +257,11 @@ class TreeSupervisionLoss(nn.Module):
         losses = losses.sum(1)
         return losses.mean() if self.reduction == "mean" else self._reduced(losses)
 
-    def _index_loss(self, logits: Tensor, target: Tensor, some_ignored: bool) -> Tensor:
-        kept = target != self.ignore_index if some_ignored else None
-        classes = target if kept is None else target.where(kept, 0)
-        weight = self._class_weight(logits.dtype)
-        settings = self.layout, self.rule, self.score, self.compat
-        if self.label_smoothing:
-            every = class_losses(logits, *settings)
-            losses = every.gather(1, classes.unsqueeze(1)).squeeze(1)
-        else:
-            every = None
-            losses = tree_losses(logits, classes, *settings)
-        factors = None if weight is None else weight.index_select(0, classes)
-        if factors is not None:
-            losses = losses * factors
-        if every is not None:
-            smooth = self.label_smoothing
-            spread = every.mean(1) if weight is None else (every * weight).mean(1)
-            losses = (1 - smooth) * losses + smooth * spread
-        if kept is not None:
-            losses = losses.where(kept, 0)
-        if self.reduction != "mean":
-            return self._reduced(losses)
-        if factors is None:
-            return losses.mean() if kept is None else losses.sum() / kept.sum()
-        return losses.sum() / (factors if kept is None else factors.where(kept, 0)).sum()
+    def _smoothed_losses(self, logits: Tensor, classes: Tensor, weight: Tensor | None) -> Tensor:
+        every = class_losses(logits, self.layout, self.rule, self.score, self.compat)
+        every = every if weight is None else every * weight
+        own = every.gather(1, classes.unsqueeze(1)).squeeze(1)
+        return (1 - self.label_smoothing) * own + self.label_smoothing * every.mean(1)
 
     def _reduced(self, losses: Tensor) -> Tensor:
         return losses.sum() if self.reduction == "sum" else losses
@@ -285,6 +289,8 @@ def _scaled(loss: Tensor, weight: float) -> Tensor:
 
 def _by_sample(values: Tensor) -> Tensor:
     """(batch, C, …) or (C,) → (samples, C)."""
+    if values.ndim == 2:
+        return values
     by_class = min(1, values.ndim - 1)
     return values.movedim(by_class, -1).reshape(-1, values.shape[by_class])
 

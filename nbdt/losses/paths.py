@@ -1,13 +1,13 @@
-"""−log p(leaf y) under the score `mean`, from the decisions on y's path alone.
+"""The loss of a sample under the score `mean`, from the decisions on its class's path alone.
 
-At each step of the path, with the node taken v and its siblings u,
+At each step of the path to class y, with the node taken v and its siblings u,
 
-    −log p(v | parent) = log(1 + Σ_u exp(s(u) − s(v))).
+    −log p(v | parent) = log(1 + Σ_u exp(s(u) − s(v))),
 
-The classes under a node are neighbours in the leaf order, so that one running sum over the logits
-gives every mean that is needed as a difference of two of its entries; the gradient likewise is a
-running sum of jumps at the borders. Both are in float64, where a difference of running sums is
-still exact enough. Each sample costs O(C + siblings on its path), forward and backward.
+and −log p(leaf y) is the sum of these. The class itself and the siblings on its path are groups of
+classes that hold each class once. The sum of the logits over each of them is all that is needed:
+that over a node taken is the running sum of those up to it. Each sample costs
+O(C + siblings on its path), forward and backward.
 
 Finite logits only; `nbdt.rules` handles masked classes and everything else.
 """
@@ -15,61 +15,61 @@ Finite logits only; `nbdt.rules` handles masked classes and everything else.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.validation import IntArray
+from nbdt.hierarchy.validation import FloatArray, IntArray
+from nbdt.losses.groups import GroupBorders, GroupColumns
 
 # The table has a row a class, as wide as the longest. Trees that would need more entries a node
 # than this (near-chains; hundreds of siblings) are left to the rules, so memory stays linear.
 MAX_ENTRIES_PER_NODE = 128
+# Up to so many classes a byte or two for each pair of them is little.
+MAX_PAIRED_CLASSES = 4096
 
 
 class PathTable(nn.Module):
-    """Where the groups on each class's path begin and end in the running sums, as buffers.
+    """What the path to each class consists of, as buffers.
 
-    An entry is a group of classes: first the siblings on the class's path, then the nodes taken.
-    Rows with fewer entries than the longest are filled up, siblings with the empty group (whose
-    score is −∞), nodes with the root (whose loss is 0, as it has no siblings).
+    A row is a class. Its columns are the class itself and the siblings on its path, from the class
+    upwards, filled up with the empty group (whose score is −∞) where others have more.
 
     Attributes:
-        order: the classes in leaf order, with a column before and one behind; shape (C + 2,).
-        place: each class's place in that order; shape (C,).
-        borders: where the groups stop, then where they start; shape (C, 2 · entries).
-        steps: which of the nodes taken each sibling belongs to; shape (C, siblings), or (C, 0)
-            where the i-th sibling is that of the i-th node, as it always is in a binary tree.
-        num_siblings: how many of the entries are siblings.
+        groups: the sums over these columns.
+        factors: one over the size of each column's group; the group's score but for its logits,
+            0 or −∞; one over the size of the node taken at each step. Float64 stored as its bits,
+            as `Module.half()` would round it.
+        steps: the step of each column, then the last column below each step; empty where every
+            column is a step of its own, as always in a binary tree.
+        count: how many columns there are.
     """
 
-    order: Tensor
-    place: Tensor
-    borders: Tensor
+    factors: Tensor
     steps: Tensor
 
     def __init__(self, hierarchy: Hierarchy) -> None:
         super().__init__()
-        siblings, steps, taken = _entries(hierarchy)
-        self.num_siblings = siblings.shape[1]
-        binary = len(hierarchy) == 2 * hierarchy.num_classes - 1
-        entries = np.concatenate([siblings, taken], axis=1)
-        num_classes = hierarchy.num_classes
-        # The empty group, with the id after the root's, ends in a column that holds −∞.
-        start = np.append(hierarchy.leaf_start, 0)
-        stop = np.append(hierarchy.leaf_start + hierarchy.sizes, num_classes + 1)
-        borders = np.concatenate([stop[entries], start[entries]], axis=1)
-        self._keep("order", np.pad(hierarchy.leaf_order, 1), torch.int64)
-        self._keep("place", np.argsort(hierarchy.leaf_order), torch.int64)
-        self._keep("borders", borders, torch.int32)
-        self._keep("steps", steps[:, :0] if binary else steps, torch.int32)
-
-    def _keep(self, name: str, values: IntArray, dtype: torch.dtype) -> None:
-        self.register_buffer(name, torch.tensor(values, dtype=dtype), persistent=False)
+        columns, steps, taken, last_below = _entries(hierarchy)
+        num_classes, self.count = columns.shape
+        kind = GroupColumns if num_classes <= MAX_PAIRED_CLASSES else GroupBorders
+        self.groups: GroupColumns | GroupBorders = kind(hierarchy, columns)
+        binary = len(hierarchy) == 2 * num_classes - 1
+        if binary:
+            taken = np.pad(taken, ((0, 0), (1, 0)), constant_values=-1)
+        bases = np.where(columns < 0, -np.inf, 0.0)
+        bases[:, 0] = -np.inf  # the class is no sibling of itself
+        factors = [_one_over_sizes(hierarchy, columns), bases, _one_over_sizes(hierarchy, taken)]
+        bits = torch.tensor(np.concatenate(factors, axis=1)).view(torch.int64)
+        self.register_buffer("factors", bits, persistent=False)
+        both = np.concatenate([steps, last_below], axis=1)[:, : 0 if binary else None]
+        self.register_buffer("steps", torch.tensor(both, dtype=torch.int32), persistent=False)
 
     @staticmethod
     def fits(hierarchy: Hierarchy) -> bool:
@@ -96,10 +96,17 @@ def _siblings_above(tree: Hierarchy) -> IntArray:
     return counts
 
 
-def _entries(tree: Hierarchy) -> tuple[IntArray, IntArray, IntArray]:
-    """The siblings on each class's path, the step each is met at, and the nodes taken.
+def _one_over_sizes(tree: Hierarchy, nodes: IntArray) -> FloatArray:
+    """One over the number of classes under each node; 0 where there is no node."""
+    inverse: FloatArray = np.append(1 / tree.sizes, 0.0)[nodes]
+    return inverse
 
-    Steps count from the class upwards. Shapes (C, siblings), (C, siblings), (C, depth).
+
+def _entries(tree: Hierarchy) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """The path to each class: its columns, their steps, the nodes taken, the last column below.
+
+    Steps count from the class upwards; what is filled up is node -1. Shapes (C, columns),
+    (C, columns), (C, steps), (C, steps).
     """
     num_classes, root = tree.num_classes, tree.root
     family = np.argsort(tree.parents[:-1], kind="stable")  # the children of each node in a row
@@ -109,92 +116,128 @@ def _entries(tree: Hierarchy) -> tuple[IntArray, IntArray, IntArray]:
     rank[family] = np.arange(len(family)) - np.repeat(first, arity)
 
     longest = int(tree.depths.max())
-    siblings = np.full((num_classes, int(_siblings_above(tree)[:num_classes].max())), len(tree))
-    steps = np.zeros_like(siblings)
-    taken = np.full((num_classes, longest), root)
-    filled = np.zeros(num_classes, dtype=np.int64)
-    classes = nodes = np.arange(num_classes)
+    widest = 1 + int(_siblings_above(tree)[:num_classes].max())
+    columns = np.full((num_classes, widest), -1)
+    steps = np.zeros_like(columns)
+    taken = np.full((num_classes, longest), -1)
+    last_below = np.zeros_like(taken)
+    columns[:, 0] = classes = nodes = np.arange(num_classes)
+    filled = np.ones(num_classes, dtype=np.int64)
     for step in range(longest):
         taken[classes, step] = nodes
+        last_below[classes, step] = filled[classes] - 1
         parents = tree.parents[nodes]
         others = arity[parents] - 1
         row = np.repeat(np.arange(len(classes)), others)
         number = np.arange(len(row)) - np.repeat(np.cumsum(others) - others, others)
         child = number + (number >= rank[nodes][row])  # all but the node itself
         column = filled[classes][row] + number
-        siblings[classes[row], column] = family[first[parents][row] + child]
+        columns[classes[row], column] = family[first[parents][row] + child]
         steps[classes[row], column] = step
         filled[classes] += others
         going_on = parents != root
         classes, nodes = classes[going_on], parents[going_on]
-    return siblings, steps, taken
+    return columns, steps, taken, last_below
 
 
 class _Walk(NamedTuple):
-    """The losses, and what their gradient is made of."""
+    """−log p(target), and what its gradient is made of."""
 
     losses: Tensor  # (batch,), float64
-    borders: Tensor  # (batch, 2 · entries)
-    slopes: Tensor  # (batch, entries): of the loss, over each of the group's logits
+    slopes: Tensor  # (batch, columns), float64: of the loss, over each of the group's logits
     in_range: bool
 
 
 def path_losses(
-    logits: Float[Tensor, "batch classes"], target: Int[Tensor, " batch"], table: PathTable
+    logits: Float[Tensor, "batch classes"],
+    target: Int[Tensor, " batch"],
+    table: PathTable,
+    tree_weight: float | Float[Tensor, " batch"] = 1.0,
+    network_weight: float = 0.0,
+    by_rules: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, " batch"] | None:
-    """−log p(target) in nats, or None where the logits are not finite or too far apart."""
-    walk = _walk(logits.detach(), target, table)
+    """tree_weight · −log p(target) + network_weight · the network's cross-entropy, in nats.
+
+    None where the logits are not finite or too far apart. `by_rules` gives the same losses of
+    logits in operations that torch can differentiate twice; it serves where that is asked for.
+    """
+    index = table.groups.index(target)
+    detached = logits.detach()
+    walk = _walk(table.groups.sums(detached, index), target, table)
     if not walk.in_range:
         return None
-    losses: Tensor = _PathLosses.apply(logits, walk, table)
+    log_probs = detached.log_softmax(1) if network_weight else None
+    losses: Tensor = _PathLosses.apply(
+        logits, target, walk, index, table.groups, log_probs, tree_weight, network_weight, by_rules
+    )
     return losses
 
 
-def _walk(logits: Tensor, target: Tensor, table: PathTable) -> _Walk:
-    ordered = logits.index_select(1, table.order)
-    ordered.select(1, 0).fill_(0)
-    ordered.select(1, -1).fill_(-torch.inf)
-    sums = ordered.cumsum(1, dtype=torch.float64)
-
-    borders = table.borders.index_select(0, target).long()
-    entries = borders.shape[1] // 2
-    sizes = (borders[:, :entries] - borders[:, entries:]).double()
-    at_borders = sums.gather(1, borders)
-    scores = (at_borders[:, :entries] - at_borders[:, entries:]).div_(sizes)
-    siblings, taken = scores[:, : table.num_siblings], scores[:, table.num_siblings :]
-    # exp() may overflow here: logits that far apart are left to the rules.
+def _walk(sums: Tensor, target: Tensor, table: PathTable) -> _Walk:
+    count = table.count
+    factors = table.factors.view(torch.float64).index_select(0, target)
+    of_group, base, of_taken = factors.tensor_split((count, 2 * count), dim=1)
+    up_to = sums.cumsum(1)
+    scores = torch.addcmul(base, sums, of_group)
     if table.steps.shape[1] == 0:
-        odds = total = (siblings - taken).exp_()
-        shares = odds / (1 + total)
-        lost = shares
+        lead = scores - up_to.roll(1, 1) * of_taken
+        losses = F.softplus(lead, threshold=40).sum(1)
+        shares = lead.sigmoid_()
+        # By how much the logits under the nodes taken up to each step lower the loss. A column is
+        # under those of later steps, which is all but these.
+        fallen = (shares * of_taken).cumsum_(1)
+        slopes = torch.addcmul(fallen, shares, of_group).sub_(fallen[:, -1:])
     else:
-        steps = table.steps.index_select(0, target).long()
-        odds = (siblings - taken.gather(1, steps)).exp_()
+        steps, last_below = table.steps.index_select(0, target).long().tensor_split((count,), dim=1)
+        taken = up_to.gather(1, last_below) * of_taken
+        # exp() may overflow here: logits that far apart are left to the rules.
+        odds = (scores - taken.gather(1, steps)).exp_()
         total = torch.zeros_like(taken).scatter_add_(1, steps, odds)
+        losses = total.log1p().sum(1)
         shares = odds / (1 + total).gather(1, steps)
-        lost = total / (1 + total)
-    losses = total.log1p().sum(1)
-    slopes = torch.cat([shares, -lost], dim=1).div_(sizes)
-    # Neither may be infinite or NaN: the losses, nor any logit and so any sample's last sum.
-    return _Walk(losses, borders, slopes, math.isfinite((losses + sums[:, -2]).sum().item()))
+        fallen = (total / (1 + total) * of_taken).cumsum_(1)
+        slopes = torch.addcmul(fallen.gather(1, steps), shares, of_group).sub_(fallen[:, -1:])
+        slopes[:, 0] = -fallen[:, -1]  # the class itself is under all of them
+    # Neither may be infinite or NaN: the losses, nor any logit and so any sample's sum of all.
+    return _Walk(losses, slopes, math.isfinite((losses + up_to[:, -1]).sum().item()))
 
 
 class _PathLosses(torch.autograd.Function):
     """The losses of a walk that was done, and their gradient."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, walk: _Walk, table: PathTable) -> Tensor:
-        ctx.table, ctx.shape, ctx.dtype = table, logits.shape, logits.dtype
-        ctx.save_for_backward(walk.borders, walk.slopes)
-        return walk.losses.to(logits.dtype)
+    def forward(
+        ctx: Any,
+        logits: Tensor,
+        target: Tensor,
+        walk: _Walk,
+        index: Tensor,
+        groups: GroupColumns | GroupBorders,
+        log_probs: Tensor | None,
+        tree_weight: float | Tensor,
+        network_weight: float,
+        by_rules: Callable[[Tensor], Tensor] | None,
+    ) -> Tensor:
+        ctx.groups, ctx.by_rules = groups, by_rules
+        ctx.tree_weight, ctx.network_weight = tree_weight, network_weight
+        ctx.save_for_backward(logits, walk.slopes, index, log_probs)
+        losses = (walk.losses * tree_weight).to(logits.dtype)
+        if log_probs is None:
+            return losses
+        own = log_probs.gather(1, target.unsqueeze(1)).squeeze(1)
+        return losses.sub_(own, alpha=network_weight)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        borders, slopes = ctx.saved_tensors
-        batch, num_classes = ctx.shape
-        slopes = slopes * grad.unsqueeze(1)
-        grads = slopes.new_zeros(batch, num_classes + 2)
-        grads.scatter_add_(1, borders, torch.cat([-slopes, slopes], dim=1))
-        torch.cumsum(grads, 1, out=grads)
-        return grads.to(ctx.dtype).index_select(1, ctx.table.place), None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        logits, slopes, index, log_probs = ctx.saved_tensors
+        others = (None,) * 8
+        if torch.is_grad_enabled():
+            again = ctx.by_rules(logits)
+            return torch.autograd.grad(again, logits, grad, create_graph=True)[0], *others
+        values = slopes * (grad * ctx.tree_weight).unsqueeze(1)
+        if log_probs is not None:
+            values[:, 0] -= ctx.network_weight * grad
+        grads = ctx.groups.spread(values, index, logits.dtype)
+        if log_probs is not None:
+            grads.addcmul_(log_probs.exp(), grad.unsqueeze(1), value=ctx.network_weight)
+        return grads, *others

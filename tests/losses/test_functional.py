@@ -5,11 +5,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.autograd import gradcheck
+from torch.autograd import gradcheck, gradgradcheck
+from torch.nn.functional import cross_entropy
 
-from nbdt.hierarchy import shapes
+from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.losses import class_losses, functional, paths, tree_losses
-from nbdt.losses.functional import LossLayout
+from nbdt.losses.functional import LossLayout, sample_losses
 from nbdt.losses.paths import PathTable, path_losses
 from tests.losses.oracle import class_loss
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
@@ -54,14 +55,21 @@ def test_the_fast_way_is_as_precise_at_1000_classes(tree, scale):
         assert losses[row].item() == pytest.approx(expected, rel=1e-6)
 
 
-@given(tree=hierarchies(), seed=st.integers(0, 2**32 - 1))
-def test_both_ways_have_the_same_gradient(tree, seed):
+@pytest.mark.parametrize("paired", [0, 4096], ids=["borders", "columns"])
+@pytest.mark.parametrize("network_weight", [0.0, 0.7])
+@given(tree=hierarchies(), seed=st.integers(0, 2**32 - 1), each=st.booleans())
+def test_both_ways_are_the_same_with_their_gradients(paired, network_weight, tree, seed, each):
     logits = sample(seed, 5, tree.num_classes).requires_grad_()
     target = torch.from_numpy(np.random.default_rng(seed).integers(tree.num_classes, size=5))
-    factors = sample(seed + 1, 5)
-    fast = path_losses(logits, target, PathTable(tree))
+    factors, tree_weight = sample(seed + 1, 5), sample(seed + 2, 5) if each else 3.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "MAX_PAIRED_CLASSES", paired)
+        table = PathTable(tree)
+    fast = path_losses(logits, target, table, tree_weight, network_weight)
     every = class_losses(logits, LossLayout(tree))
-    slow = every.gather(1, target.unsqueeze(1)).squeeze(1)
+    slow = every.gather(1, target.unsqueeze(1)).squeeze(1) * tree_weight
+    slow = slow + network_weight * cross_entropy(logits, target, reduction="none")
+    assert torch.allclose(fast, slow, atol=1e-10)
     (expected,) = torch.autograd.grad((slow * factors).sum(), logits)
     (found,) = torch.autograd.grad((fast * factors).sum(), logits)
     assert torch.allclose(found, expected, atol=1e-12)
@@ -74,6 +82,18 @@ def test_gradients(settings, tree):
     logits = sample(1, 3, 9).requires_grad_()
     assert gradcheck(lambda z: tree_losses(z, target, layout, *settings), logits)
     assert gradcheck(lambda z: class_losses(z, layout, *settings), logits)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("tree", [random_hierarchy(9, 3), random_hierarchy(9, 4, 4)])
+def test_gradients_of_gradients(settings, tree):
+    layout, target = LossLayout(tree), torch.tensor([0, 4, 8])
+    logits = sample(1, 3, 9).requires_grad_()
+    loss = sample_losses(logits, target, layout, settings, 2.0, 0.5).sum()
+    (slope,) = torch.autograd.grad(loss, logits, create_graph=True)
+    assert gradgradcheck(lambda z: sample_losses(z, target, layout, settings, 2.0, 0.5), logits)
+    again = torch.func.grad(lambda z: sample_losses(z, target, layout, settings, 2.0, 0.5).sum())
+    assert torch.allclose(again(logits.detach()), slope)
 
 
 def test_a_gradient_can_be_taken_twice():
@@ -99,6 +119,28 @@ def test_masked_classes_are_left_to_the_rules(tree, place):
     assert torch.isfinite(grad).all()
 
 
+def test_logits_too_far_apart_are_left_to_the_rules():
+    tree = random_hierarchy(9, 4, 4)
+    logits = torch.zeros(1, 9, dtype=torch.float64)
+    logits[0, 2] = -1e4
+    logits.requires_grad_()
+    target = torch.tensor([2])
+    assert path_losses(logits, target, PathTable(tree)) is None
+    loss = tree_losses(logits, target, LossLayout(tree))
+    expected = class_loss(tree, logits[0].tolist(), 2, "soft", "mean")
+    assert loss.item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_half_types_give_float32(dtype, settings):
+    layout, target = LossLayout(random_hierarchy(9, 4, 4)), torch.tensor([0, 4, 8])
+    logits = sample(1, 3, 9, dtype=dtype)
+    found = tree_losses(logits, target, layout, *settings)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, tree_losses(logits.float(), target, layout, *settings))
+
+
 def test_nan_stays_in_its_row():
     logits = sample(2, 2, 9)
     logits[0, 3] = torch.nan
@@ -106,11 +148,25 @@ def test_nan_stays_in_its_row():
     assert losses.isnan().tolist() == [True, False]
 
 
-@pytest.mark.parametrize("tree", [shapes.flat(400), caterpillar(400)], ids=["flat", "caterpillar"])
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_a_flat_tree_has_the_networks_own_decision(settings, monkeypatch):
+    tree, logits, target = shapes.flat(9), sample(1, 3, 9), torch.tensor([0, 4, 8])
+    monkeypatch.setattr(functional, "path_losses", lambda *_: pytest.fail("walks"))
+    found = tree_losses(logits, target, LossLayout(tree), *settings)
+    for row, leaf in enumerate(target.tolist()):
+        expected = class_loss(tree, logits[row].tolist(), leaf, *settings)
+        assert found[row].item() == pytest.approx(expected, abs=1e-12)
+
+
+# Two steps, the second of which has 399 siblings; and one sibling at each of 399 steps.
+WIDE = Hierarchy([401] * 399 + [402] * 2 + [402, -1], [str(i) for i in range(401)])
+
+
+@pytest.mark.parametrize("tree", [WIDE, caterpillar(400)], ids=["wide", "caterpillar"])
 def test_trees_without_a_table_of_paths(tree):
     layout = LossLayout(tree)
     assert layout.paths is None
-    logits, target = sample(3, 2, 400), torch.tensor([0, 399])
+    logits, target = sample(3, 2, tree.num_classes), torch.tensor([0, 399])
     losses = tree_losses(logits, target, layout)
     for row, leaf in enumerate(target.tolist()):
         expected = class_loss(tree, logits[row].tolist(), leaf, "soft", "mean")
