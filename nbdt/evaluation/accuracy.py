@@ -74,7 +74,7 @@ class AccuracyByRule:
         counts = []
         for answer, values in _answers(logits, self._layout, self.temperature):
             correct, agreeing = (answer == labels).sum(), (answer == network).sum()
-            top = correct if values is None else (_ranks(values, labels) < TOP).sum()
+            top = correct if values is None else _in_top(values, labels).sum()
             counts.append(torch.stack([correct, agreeing, top]))
         self._counts += torch.stack(counts).cpu()
         self._samples += len(labels)
@@ -150,6 +150,17 @@ def _answers(
             yield values.max(dim=-1).indices, values
         else:
             yield temperature.hard_predict(logits, layout, score), None
+
+
+def _in_top(values: Tensor, labels: Tensor) -> Tensor:
+    """Whether the true class is among the likeliest ones."""
+    own = values.gather(1, labels[:, None])[:, 0]
+    last = values.topk(min(TOP, values.shape[1])).values[:, -1]
+    inside = own > last
+    # Only where it is the last of them are there equals to be told apart; ranks cost most.
+    close = (own == last).nonzero()[:, 0]
+    inside[close] = _ranks(values[close], labels[close]) < TOP
+    return inside
 
 
 def _ranks(values: Tensor, labels: Tensor) -> Tensor:

@@ -221,11 +221,13 @@ class _Bins:
         self._right = np.zeros((rows, bins), dtype=np.int64)
 
     def add(self, rows: IntArray, confidences: FloatArray, right: npt.NDArray[np.bool_]) -> None:
-        bins = np.ceil(confidences * self.samples.shape[1]).astype(np.int64) - 1
-        places = rows, np.maximum(bins, 0)
-        np.add.at(self.samples, places, 1)
-        np.add.at(self._confidence, places, confidences)
-        np.add.at(self._right, places, right)
+        shape = self.samples.shape
+        bins = np.ceil(confidences * shape[1]).astype(np.int64) - 1
+        places = rows * shape[1] + np.maximum(bins, 0)
+        size = self.samples.size
+        self.samples += np.bincount(places, minlength=size).reshape(shape)
+        self._confidence += np.bincount(places, confidences, size).reshape(shape)
+        self._right += np.bincount(places[right], minlength=size).reshape(shape)
 
     def add_to_first(self, samples: IntArray, confidence: FloatArray, right: IntArray) -> None:
         """Adds, for every row, many samples to the first bin at once."""

@@ -45,8 +45,14 @@ class Extremes:
             keys: what they are judged by.
             columns: what is kept of them, each of shape (entries,).
         """
-        if not len(groups) or not self.k:
+        if not self.k:
             return
+        # What is no better than a full group's last is most of a long run, and sorting costs most.
+        able = np.flatnonzero((keys > self.keys[groups, -1]) | (self._counts[groups] < self.k))
+        if not len(able):
+            return
+        groups, keys = groups[able], keys[able]
+        columns = {name: column[able] for name, column in columns.items()}
         order = np.lexsort((-keys, groups))  # stable, so that what came first stays first
         touched, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
         ranks = np.arange(len(order)) - np.repeat(starts, counts)

@@ -149,6 +149,24 @@ def _drawn(
             ) from None
 
 
+def support_of(tree: Hierarchy) -> dict[int, float]:
+    """The support of the inner nodes that have one, by node.
+
+    Example:
+        >>> names = ["cat", "dog", "car", "pet", "thing"]
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], names)
+        >>> support_of(tree), support_of(with_support(tree, [tree]))
+        ({}, {3: 1.0})
+    """
+    # A file may call anything "support".
+    known = {node: tree.attributes(node).get(SUPPORT) for node in tree.inner}
+    return {
+        node: float(share)
+        for node, share in known.items()
+        if isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1
+    }
+
+
 def support_labels(tree: Hierarchy) -> dict[int, str]:
     """The names of the inner nodes with their support, for `Hierarchy.to_text`.
 
@@ -163,7 +181,5 @@ def support_labels(tree: Hierarchy) -> dict[int, str]:
            └─ dog
     """
     return {
-        node: f"{tree.name(node)} ({100 * tree.attributes(node)[SUPPORT]:.0f} %)"
-        for node in tree.inner
-        if SUPPORT in tree.attributes(node)
+        node: f"{tree.name(node)} ({100 * share:.0f} %)" for node, share in support_of(tree).items()
     }

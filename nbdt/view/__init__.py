@@ -1,4 +1,4 @@
-"""Pictures of trees and explanations: text for terminals, DOT, SVG.
+"""Pictures of trees and explanations: text for terminals, DOT, SVG, HTML pages.
 
 Every view draws a `Hierarchy`, an `Explanation` in its tree, or an `Explanation` alone as its
 path with the siblings. The functions are pure: they give texts or objects and write no files.

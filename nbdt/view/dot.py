@@ -12,6 +12,7 @@ from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.view.folding import Folded, Item, fold
 from nbdt.view.palette import LIGHT
+from nbdt.view.support import supports
 
 Format = Literal["svg", "png", "pdf"]
 
@@ -58,6 +59,9 @@ def to_graphviz(
 ) -> graphviz.Digraph:
     r"""Draws a tree, or an explanation, as a graph for Graphviz.
 
+    Of a tree alone, the support of its groups stands behind their names, where it is known; see
+    `nbdt.hierarchy.support`.
+
     Args:
         subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
         explanation: an explanation made with this tree.
@@ -95,11 +99,12 @@ def to_graphviz(
         },
         edge_attr={"arrowhead": "none", "color": LIGHT.line, "penwidth": "1"},
     )
-    items = fold(subject, explanation, folded=folded).items
+    folding = fold(subject, explanation, folded=folded)
+    items, supported = folding.items, supports(folding)
     for item in items:
         boxed = item.kind in ("open", "folded") or item.role != "other"
         looks = {**(_BOX if boxed else {}), **_NODE_LOOKS[item.role]}
-        graph.node(_name(item, items), _label(item), **looks)
+        graph.node(_name(item, items), _label(item, supported.get(item.node, "")), **looks)
         if item.parent >= 0:
             edge = dict(_EDGE_LOOKS[item.role])
             if item.probability is not None:
@@ -143,7 +148,7 @@ def _name(item: Item, items: tuple[Item, ...]) -> str:
     return f"rest{items[item.parent].node}" if item.kind == "rest" else f"n{item.node}"
 
 
-def _label(item: Item) -> str:
+def _label(item: Item, supported: str) -> str:
     """The label: graphviz reads backslashes and <…> as commands unless they are escaped."""
     said = _SIGNS[item.role] + item.name
     if item.kind == "folded":
@@ -152,5 +157,7 @@ def _label(item: Item) -> str:
         said = f"… {said}"
     if item.probability is not None:
         said += f"  {percent(item.probability)}"
+    if supported:
+        said += f"  {supported}"
     escaped: str = graphviz.escape(said)
     return escaped

@@ -45,7 +45,7 @@ def marks_of(explanation: Explanation, tree: Hierarchy | None) -> Marks:
     """
     roles: dict[int, Role] = {}
     if tree is not None:
-        _check_belongs(explanation, tree)
+        check_belongs(explanation, tree)
         parting = tree.depth(explanation.parts_at)
         roles.update((node, "rival") for node in tree.path(explanation.runner_up)[parting + 1 :])
     roles[explanation.runner_up] = "runner_up"
@@ -64,17 +64,23 @@ def marks_of(explanation: Explanation, tree: Hierarchy | None) -> Marks:
     )
 
 
-def _check_belongs(explanation: Explanation, tree: Hierarchy) -> None:
+def check_belongs(explanation: Explanation, tree: Hierarchy) -> None:
+    """Refuses an explanation whose path or classes are not those of this tree.
+
+    Raises:
+        InputError: the explanation is none, or was made with another tree.
+    """
     if not isinstance(explanation, Explanation):
         raise InputError(f"explanation has to be an Explanation, got {type(explanation).__name__}.")
     steps = explanation.path
+    classes = (explanation.prediction, explanation.runner_up, explanation.network_prediction)
     fits = (
         steps[0].node == tree.root
         and all(d.node <= tree.root and tree.children(d.node) == d.children for d in steps)
-        and max(explanation.prediction, explanation.runner_up) < tree.num_classes
+        and max(classes) < tree.num_classes
     )
     if not fits:
         raise InputError(
-            f"the explanation of {explanation.prediction_name!r} was made with another tree "
+            f"the explanation of {explanation.prediction_name!r:.60} was made with another tree "
             f"than this one ({tree!r}); pass the tree it was made with."
         )

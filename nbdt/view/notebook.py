@@ -8,18 +8,18 @@ go too, their place says in words what they show.
 from __future__ import annotations
 
 import base64
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from nbdt.display import Bundle, Displayed
 from nbdt.errors import InputError
-from nbdt.explain import Explanation, Explanations
+from nbdt.explain import Explanations
 from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
 from nbdt.view.svg import compare_svg, to_svg
-from nbdt.view.svg.compare import Subject
+from nbdt.view.svg.compare import Subject, folding_of, with_differences
 from nbdt.view.svg.pictures import Picturable
 
 # A batch may hold hundreds; of more than these the first are drawn.
@@ -48,13 +48,12 @@ class Comparison(Displayed):
         )
 
     def __str__(self) -> str:
-        steps = [_steps(subject) for subject in self.subjects]
-        shared = set(steps[0]).intersection(*steps[1:])
         told = []
-        for title, subject, passed in zip(self.titles, self.subjects, steps, strict=True):
-            own = [name for key, name in passed.items() if key not in shared]
+        foldings = with_differences(list(map(folding_of, self.subjects)))
+        for title, folding in zip(self.titles, foldings, strict=True):
+            own = [item.name for item in folding.items if item.differs]
             differs = f"\n≠ not on the other paths: {', '.join(own)}" if own else ""
-            told.append(f"{one_line(title)}\n{_explanation_of(subject)}{differs}")
+            told.append(f"{one_line(title)}\n{folding.explanation}{differs}")
         return "\n\n".join(told)
 
 
@@ -67,14 +66,15 @@ def compare(
     passes and another does not; `print` tells it in words.
 
     Args:
-        subjects: two or more, each an explanation or a pair (tree, explanation). With trees, two
-            nodes are the same if they hold the same classes; without, if they have the same name.
+        subjects: two or more, each an explanation or a pair (tree, explanation). Where all have
+            trees, two nodes are the same if they hold the same classes; else, if they have the
+            same name.
         titles: what each is called; by default its rule and score.
         image: the sample: a PIL image or a ``data:image/…`` address.
 
     Raises:
-        InputError: less than two are given, one is no explanation, or there are not as many
-            titles.
+        InputError: less than two are given, one is no explanation or of another tree, or there
+            are not as many titles.
 
     Example:
         >>> import nbdt, torch
@@ -91,7 +91,8 @@ def compare(
     """
     if len(subjects) < 2:
         raise InputError(f"a comparison needs at least two explanations, got {len(subjects)}.")
-    named = [f"rule {one.rule}, score {one.score}" for one in map(_explanation_of, subjects)]
+    explanations = [folding_of(subject).explanation for subject in subjects]
+    named = [f"rule {one.rule}, score {one.score}" for one in explanations if one is not None]
     if titles is not None and len(titles) != len(subjects):
         raise InputError(f"titles needs one a subject, {len(subjects)}; got {len(titles)}.")
     return Comparison(subjects, tuple(named if titles is None else titles), image)
@@ -147,23 +148,3 @@ def _bundle(svg: str, text: str, caption: str = "") -> Bundle:
         f"<details><summary>In words</summary><pre>{shown}</pre></details></div>"
     )
     return {"text/html": html, "image/svg+xml": svg, "text/plain": text}
-
-
-def _explanation_of(subject: Subject) -> Explanation:
-    explanation = subject[-1] if isinstance(subject, tuple) and subject else subject
-    if not isinstance(explanation, Explanation):
-        raise InputError(
-            "what is compared has to be an Explanation or a pair (tree, explanation); got "
-            f"{type(subject).__name__}."
-        )
-    return explanation
-
-
-def _steps(subject: Subject) -> dict[Hashable, str]:
-    """The nodes passed by what makes them the same in two trees, with their names."""
-    explanation = _explanation_of(subject)
-    passed = [(decision.child, one_line(decision.child_name)) for decision in explanation.path]
-    if isinstance(subject, Explanation):
-        return {name: name for _, name in passed}
-    tree = subject[0]
-    return {frozenset(map(tree.name, tree.leaves(node))): name for node, name in passed}

@@ -168,3 +168,16 @@ def test_bad_input_is_refused_and_not_counted(logits, labels, message: str) -> N
 def test_no_samples_have_no_accuracy(batches: list[tuple[Tensor, Tensor]]) -> None:
     with pytest.raises(InputError, match="without a sample"):
         accuracy_by_rule(batches, TREE)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0, -np.inf]), min_size=9, max_size=9),
+             min_size=1, max_size=6),
+    st.integers(0, 8),
+)  # fmt: skip
+def test_of_equals_the_lower_class_is_among_the_top(rows: list[list[float]], label: int) -> None:
+    rows = [row if max(row) > -np.inf else [0.0] * 9 for row in rows]
+    truth = torch.full((len(rows),), label)
+    expected = sum(label in sorted(range(9), key=lambda c: (-row[c], c))[:5] for row in rows)
+    table = accuracy_by_rule([(torch.tensor(rows), truth)], shapes.flat(9))
+    assert table.network.top5_correct == expected

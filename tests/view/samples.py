@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from nbdt.explain import Explanation, explain_logits
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.support import SUPPORT, TREES
 from nbdt.rules import Rule, Score, TreeLayout
 from tests.explain.samples import THING, random_logits
 from tests.strategies import hierarchies
@@ -79,3 +80,14 @@ def flat(num_classes: int) -> Hierarchy:
     """All classes right below the root."""
     parents = np.append(np.full(num_classes, num_classes), -1)
     return Hierarchy(parents, [f"class {i}" for i in range(num_classes)])
+
+
+def supported(tree: Hierarchy, seed: int = 0) -> Hierarchy:
+    """The tree with some support of each of its inner nodes but the root."""
+    shares = np.random.default_rng(seed).choice([0, 0.003, 0.05, 0.87, 0.999, 1], len(tree))
+    attributes = {node: dict(tree.attributes(node)) for node in range(len(tree))}
+    for node in tree.inner[:-1]:
+        attributes[node] |= {SUPPORT: float(shares[node]), TREES: 1000}
+    return Hierarchy(
+        tree.parents, tree.names, merge_heights=tree.merge_heights, attributes=attributes
+    )

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 
 from nbdt.errors import InputError, MissingDependencyError
 from nbdt.hierarchy import load_hierarchy
+from nbdt.hierarchy.support import with_support
 from nbdt.view.dot import render, to_graphviz
 from nbdt.view.folding import fold
 from tests.explain.samples import CAT, THING
@@ -37,6 +38,14 @@ def test_an_explanation_is_marked_by_more_than_colour() -> None:
 def test_what_is_folded_says_so() -> None:
     assert 'label="▸ animal (2 classes)"' in to_graphviz(THING, folded={3}).source
     assert 'rest1000 [label="… 942 more"]' in to_graphviz(flat(1000)).source
+
+
+def test_support_stands_behind_the_names_of_a_tree_alone() -> None:
+    known = with_support(THING, [THING])
+    assert 'n3 [label="animal  100 %"' in to_graphviz(known).source
+    assert 'label="▸ animal (2 classes)  100 %"' in to_graphviz(known, folded={3}).source
+    assert "n4 [label=thing " in to_graphviz(known).source
+    assert to_graphviz(known, CAT).source == to_graphviz(THING, CAT).source
 
 
 @pytest.mark.slow

@@ -192,16 +192,16 @@ def test_details_stand_in_it() -> None:
 
 def test_explanations_of_another_tree_are_refused() -> None:
     other = nbdt.Hierarchy([4, 3, 3, 4, -1], ["cat", "dog", "car"])
-    with pytest.raises(InputError, match=r"explanation 1 .*belongs to another tree"):
+    with pytest.raises(InputError, match=r"explanation 1: .*made with another tree"):
         page_data(TREE, [EXPLAINED[0], explained(other)[0]])
-    with pytest.raises(InputError, match="belongs to another tree"):
+    with pytest.raises(InputError, match=r"explanation 0: .*made with another tree"):
         page_data(TREE, explained(random_hierarchy(50)))
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
-        ({"explanations": ["cat"]}, InputError, "holds 'cat', which is no Explanation"),
+        ({"explanations": ["cat"]}, InputError, "explanation 0: .*an Explanation, got str"),
         ({"captions": ["one"]}, InputError, "captions needs one entry an explanation, 2, or none"),
         ({"images": [RED] * 3}, InputError, "images needs one entry an explanation, 2.*got 3"),
         ({"images": [RED, "http://localhost/x.png"]}, InputError, "data:image"),

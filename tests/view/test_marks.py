@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,3 +41,10 @@ def test_each_node_on_a_path_has_its_role(tree: Hierarchy, stop: int | None) -> 
 def test_an_explanation_of_another_tree_is_refused(tree: Hierarchy) -> None:
     with pytest.raises(InputError, match="'cat' was made with another tree"):
         marks_of(CAT, tree)
+
+
+@pytest.mark.parametrize("which", ["network_prediction", "runner_up"])
+def test_an_explanation_of_a_class_that_is_not_in_the_tree_is_refused(which: str) -> None:
+    wrong = replace(CAT, **{which: THING.num_classes})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="'cat' was made with another tree"):
+        marks_of(wrong, THING)

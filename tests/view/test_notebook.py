@@ -104,7 +104,37 @@ def test_nodes_of_two_trees_are_the_same_if_they_hold_the_same_classes() -> None
     text = str(compare((TREE, mine), (OTHER, theirs)))
     assert [line[-6:] for line in text.splitlines() if "≠" in line] == ["animal", ": pair"]
     assert "≠" not in str(compare((TREE, mine), (renamed, also)))
-    assert "≠ not on the other paths: beast" in str(compare(mine, also))
+    assert "≠ not on the other paths: all, beast" in str(compare(mine, also))
+
+
+def drawn_as_different(comparison: Comparison) -> list[str]:
+    """The names that the drawing marks, of which each group says so in its tooltip."""
+    root = ElementTree.fromstring(comparison.to_svg())
+    svg = "{http://www.w3.org/2000/svg}"
+    return [
+        next(text.text or "" for text in group.iter(f"{svg}text"))
+        for group in root.iter(f"{svg}g")
+        if (title := group.find(f"{svg}title")) is not None
+        and "not on the other paths" in (title.text or "")
+    ]
+
+
+@pytest.mark.parametrize(
+    "subjects",
+    [
+        (SOFT, HARD),
+        (SOFT, (TREE, SOFT)),
+        ((TREE, SOFT), (TREE, HARD)),
+        ((TREE, SOFT), HARD),
+        ((TREE, HARD), (OTHER, nbdt.NBDT(torch.nn.Identity(), OTHER).explain(LOGITS)[0])),
+    ],
+)
+def test_the_words_name_what_the_drawing_marks(subjects: tuple) -> None:
+    comparison = compare(*subjects)
+    lines = [line for line in str(comparison).splitlines() if line.startswith("≠")]
+    told = [name for line in lines for name in line.partition(": ")[2].split(", ")]
+    assert told == drawn_as_different(comparison)
+    assert bool(told) == (len({id(s[-1]) if isinstance(s, tuple) else id(s) for s in subjects}) > 1)
 
 
 def test_titles_say_rule_and_score_unless_given() -> None:
@@ -120,6 +150,9 @@ def test_titles_say_rule_and_score_unless_given() -> None:
         ([SOFT], {}, "at least two explanations, got 1"),
         ([SOFT, TREE], {}, "an Explanation or a pair .*got Hierarchy"),
         ([SOFT, ()], {}, "an Explanation or a pair .*got tuple"),
+        ([SOFT, (TREE, TREE, SOFT)], {}, "an Explanation or a pair .*got tuple"),
+        ([SOFT, (TREE, None)], {}, "an Explanation or a pair .*got tuple"),
+        ([SOFT, (OTHER, SOFT)], {}, "made with another tree"),
         ([SOFT, HARD], {"titles": ["one"]}, "titles needs one a subject, 2; got 1"),
     ],
 )

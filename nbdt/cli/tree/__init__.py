@@ -1,4 +1,4 @@
-"""The commands `nbdt tree …`, which need no network."""
+"""The commands `nbdt tree …`; of them, only those on a model's weights or answers load one."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ class TreeCommands(LazyGroup):
             "nbdt.cli.tree.compare",
             "Measure how far apart two trees over the same classes are, and show what they share.",
         ),
+        "support": (
+            "nbdt.cli.tree.support",
+            "Measure how often each group of a tree comes back when the tree is made again.",
+        ),
+        "try": (
+            "nbdt.cli.tree.trial",
+            "Try edits of a model's tree on labelled images, and see what they do to its accuracy.",
+        ),
         "convert": ("nbdt.cli.tree.convert", "Convert a tree from one file format to another."),
     }
 
@@ -32,5 +40,5 @@ app = typer.Typer(cls=TreeCommands, add_completion=False)
 
 @app.callback(invoke_without_command=True)
 def tree(ctx: typer.Context) -> None:
-    """Show, draw, list, build, name and convert trees of classes."""
+    """Show, draw, build, name, compare, try and convert trees of classes."""
     show_help(ctx)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,11 +44,14 @@ def draw(
         ),
     ],
     orientation: Annotated[
-        Orientation,
+        Orientation | None,
         typer.Option(
-            "--orientation", metavar="WAY", help="Which way it grows: horizontal or vertical."
+            "--orientation",
+            metavar="WAY",
+            help="Which way a picture grows: horizontal or vertical.",
+            show_default="horizontal",
         ),
-    ] = Orientation.horizontal,
+    ] = None,
     heights: Annotated[
         bool,
         typer.Option(
@@ -57,7 +60,7 @@ def draw(
     ] = False,
     whole: Annotated[
         bool,
-        typer.Option("--whole", metavar="", help="Draw every node, of a tree of any size."),
+        typer.Option("--whole", metavar="", help="Draw every node of a large tree in a picture."),
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -65,20 +68,25 @@ def draw(
     ending = Path(output).suffix.lower()
     if heights and ending != ".svg":
         raise InputError("--heights goes with an .svg file.")
+    if ending == ".html" and (whole or orientation is not None):
+        raise InputError(
+            "--orientation and --whole go with pictures; in an .html page every node can be seen."
+        )
     folded: Folded = None if whole else "auto"
+    way: Literal["horizontal", "vertical"] = orientation.value if orientation else "horizontal"
 
     def graphviz(hierarchy: Hierarchy) -> str:
-        source: str = to_graphviz(hierarchy, orientation=orientation.value, folded=folded).source
+        source: str = to_graphviz(hierarchy, orientation=way, folded=folded).source
         return source
 
     def picture(hierarchy: Hierarchy) -> bytes:
-        graph = to_graphviz(hierarchy, orientation=orientation.value, folded=folded)
+        graph = to_graphviz(hierarchy, orientation=way, folded=folded)
         return render(graph, "pdf" if ending == ".pdf" else "png")
 
     drawn: Mapping[str, Callable[[Hierarchy], str | bytes]] = {
         ".html": to_html,
         ".svg": lambda hierarchy: to_svg(
-            hierarchy, orientation=orientation.value, heights=heights, folded=folded
+            hierarchy, orientation=way, heights=heights, folded=folded
         ),
         ".dot": graphviz,
         ".png": picture,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nbdt.cli.inputs import is_model, node_of, read_tree
+from nbdt.cli.inputs import node_of, read_tree
 from nbdt.cli.options import JsonOption
-from nbdt.cli.tree.files import tell_of, write_any_tree
+from nbdt.cli.tree.files import tell_of
+from nbdt.cli.tree.keep import keep_tree
 from nbdt.errors import InputError
-from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import rename
 from nbdt.hierarchy.naming import name_by_leaves, name_by_taxonomy
-from nbdt.pretrained.replacement import replace_hierarchy
 
 app = typer.Typer(add_completion=False)
 
@@ -69,21 +67,10 @@ def name(
     if taxonomy is not None:
         named = name_by_taxonomy(tree, read_tree(taxonomy))
     elif node is not None and to is not None:
-        named = rename(tree, {node_of(tree, node): to})
+        found = node_of(tree, node)
+        if found in tree.inner and to in tree.classes:
+            raise InputError(f"there is a class called {to!r}, which node {found} is not.")
+        named = rename(tree, {found: to})
     else:
         named = name_by_leaves(tree)
-    tell_of(named, _kept(named, source, output), json)
-
-
-def _kept(tree: Hierarchy, source: str, output: str | None) -> str:
-    """Writes the tree where it belongs; gives the place."""
-    if output is None and is_model(source):
-        replace_hierarchy(source, tree)
-        return source
-    target = source if output is None else output
-    if output is None and not Path(source).is_file():
-        raise InputError(
-            f"{source}: bundled trees stay as they are; say where to write by --output."
-        )
-    write_any_tree(tree, target)
-    return target
+    tell_of(named, keep_tree(named, source, output), json)

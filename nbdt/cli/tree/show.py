@@ -11,6 +11,7 @@ from nbdt.cli.options import JsonOption
 from nbdt.cli.output import say, say_json
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.convert import to_dict
+from nbdt.hierarchy.support import support_labels
 
 app = typer.Typer(add_completion=False)
 
@@ -42,8 +43,9 @@ def show(
     if json:
         say_json(to_dict(part))
         return
+    named = support_labels(whole)
     labels = {
-        new: f"{whole.name(node)} [{node}]" if ids else whole.name(node)
+        new: named.get(node, whole.name(node)) + (f" [{node}]" if ids else "")
         for new, node in enumerate(old)
     }
     say(part.to_text(max_lines or len(part), labels))

@@ -35,9 +35,9 @@ class Faithfulness:
         agreeing: how many hard answers of the tree are those of the network, right or wrong.
         locality: whether decisions rest on nothing but the scores of their children.
         deletion: whether the features that speak most for decisions carry them. None where that
-            cannot be told: the head is no `torch.nn.Linear` on one row of features a sample, or
-            its output is not the logits.
+            cannot be told: the logits are not the output of the head, or its mean over places.
         controls: the tree beside random trees, and beside its own shape with shuffled leaves.
+        why_no_deletion: the reason, where `deletion` is None; else "".
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -55,6 +55,7 @@ class Faithfulness:
     locality: Locality
     deletion: Deletion | None
     controls: tuple[Control, Control]
+    why_no_deletion: str = ""
 
     @property
     def agreement(self) -> float:
@@ -76,6 +77,7 @@ class Faithfulness:
             "agreement_interval": list(self.agreement_interval),
             "locality": self.locality.to_dict(),
             "deletion": self.deletion and self.deletion.to_dict(),
+            **({} if self.deletion else {"why_no_deletion": self.why_no_deletion}),
             "controls": [control.to_dict() for control in self.controls],
         }
 
@@ -100,7 +102,7 @@ class Faithfulness:
 
     def _deletion_line(self) -> str:
         if self.deletion is None:
-            return "Deletion         not measured: the logits are not a linear layer's output"
+            return f"Deletion         not measured: {self.why_no_deletion}"
         found = self.deletion
         low, high = found.interval
         verdict = "sooner" if found.is_sooner else "NOT sooner beyond chance"
@@ -202,33 +204,38 @@ def evaluate_faithfulness(
         score=model.score,
         temperature=model.temperature,
     )
-    return Faithfulness(model.score, samples, agreeing, locality, deletion, compared)
+    return Faithfulness(model.score, samples, agreeing, locality, deletion, compared, head.why_not)
 
 
 class _Head:
     """Reads a model's logits, and the features that its linear head makes them from.
 
+    A head that works at many places, such as a 1×1 convolution, gives as many answers, whose mean
+    is then the logits. It is the same as one answer to the mean of its inputs, which are the
+    features then: to delete one of them is to delete its channel at all places.
+
     Attributes:
         rows: the head's weights, a row a class; None from when it is known that features and
             rows do not give the logits.
         bias: its biases.
+        why_not: why there are no rows; "" where there are.
     """
 
     def __init__(self, model: NBDT) -> None:
         self._model = model
         self.rows: np.ndarray[Any, np.dtype[np.float64]] | None = None
         self.bias = np.zeros(model.hierarchy.num_classes)
+        self.why_not = "no linear layer of the network is known to give the logits"
         if model.head is None:
             return
         head = find_head(model.network, model.head)
-        self._module = head.module
-        if isinstance(self._module, torch.nn.Linear):
-            # One output z means the logits (0, z).
-            rows, one = head.rows.cpu().double().numpy(), head.bias
-            missing = len(self.bias) - len(rows)
-            self.rows = np.concatenate([np.zeros((missing, rows.shape[1])), rows])
-            if one is not None:
-                self.bias[missing:] = one.cpu().double().numpy()
+        self._path, self._module, self.why_not = head.path, head.module, ""
+        # One output z means the logits (0, z).
+        rows, one = head.rows.cpu().double().numpy(), head.bias
+        missing = len(self.bias) - len(rows)
+        self.rows = np.concatenate([np.zeros((missing, rows.shape[1])), rows])
+        if one is not None:
+            self.bias[missing:] = one.cpu().double().numpy()
 
     def read(self, inputs: Any) -> tuple[Tensor, Tensor | None]:
         """The logits of a batch, and the features on the CPU if they are to be had."""
@@ -240,14 +247,26 @@ class _Head:
             logits = logits_of(self._model, inputs)
         finally:
             hook.remove()
-        if len(seen) == 1 and seen[0].ndim == 2:
-            features = seen[0].detach().cpu()
+        if len(seen) == 1:
+            features = self._averaged(seen[0].detach()).cpu()
             anew = features.double().numpy() @ self.rows.T + self.bias
             found = logits.cpu().double().numpy()
             if np.abs(anew - found).max(initial=0) <= TOLERANCE * np.abs(found).max(initial=0):
                 return logits, features
+            self.why_not = (
+                f"the logits are not the output of {self._path!r}, nor its mean over places; "
+                "something such as a relu comes after it"
+            )
+        else:
+            self.why_not = f"{self._path!r} is asked {len(seen)} times for one answer"
         self.rows = None
         return logits, None
+
+    def _averaged(self, inputs: Tensor) -> Tensor:
+        """The head's inputs, of which there may be many at as many places, as a row a sample."""
+        if isinstance(self._module, torch.nn.Linear):
+            return inputs.flatten(1, -2).mean(1) if inputs.ndim > 2 else inputs
+        return inputs.flatten(2).mean(2)
 
 
 class _Drawn:

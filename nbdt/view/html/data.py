@@ -12,6 +12,7 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.convert import to_dict
 from nbdt.hierarchy.text import one_line
 from nbdt.view.html.details import NodeDetails
+from nbdt.view.marks import check_belongs
 from nbdt.view.svg.pictures import Picturable, data_uri
 
 IMAGE_SIZE = 132  # as page.css shows it, in pixels
@@ -51,7 +52,10 @@ def page_data(
     """
     given = [explanations] if isinstance(explanations, Explanation) else list(explanations)
     for index, explanation in enumerate(given):
-        _check_tree(explanation, tree, index)
+        try:
+            check_belongs(explanation, tree)
+        except InputError as error:
+            raise InputError(f"explanation {index}: {error}") from None
     for name, several in (("images", images), ("captions", captions)):
         if len(several) not in (0, len(given)):
             raise InputError(
@@ -87,21 +91,3 @@ def as_json(data: Mapping[str, Any]) -> str:
         '{"name":"\\u003c/script\\u003e\\u00e9"}'
     """
     return json.dumps(data, allow_nan=False, separators=(",", ":")).translate(_ESCAPES)
-
-
-def _check_tree(explanation: Explanation, tree: Hierarchy, index: int) -> None:
-    if not isinstance(explanation, Explanation):
-        raise InputError(f"explanations holds {explanation!r:.60}, which is no Explanation.")
-    nodes = [decision.node for decision in explanation.path]
-    classes = (explanation.prediction, explanation.runner_up, explanation.network_prediction)
-    fits = (
-        nodes[0] == tree.root
-        and max(nodes) <= tree.root
-        and max(classes) < tree.num_classes
-        and all(decision.children == tree.children(decision.node) for decision in explanation.path)
-    )
-    if not fits:
-        raise InputError(
-            f"explanation {index} ({explanation.prediction_name!r:.60}) belongs to another tree; "
-            "its path has to run through the nodes of the tree given."
-        )

@@ -20,7 +20,7 @@ from nbdt.view.palette import DARK, LIGHT, Palette
 from nbdt.view.svg.pictures import Picturable
 
 # Without scripts the whole tree stands on the page at once, so it has to end somewhere.
-_STATIC_LINES = 200
+STATIC_LINES = 200
 
 # In the order of what each builds on.
 _SCRIPTS = ("elements", "tree", "summary", "outline", "map", "details", "search", "mount")
@@ -180,7 +180,7 @@ def _without_script(
 ) -> str:
     """What stands on the page until the script replaces it, and for good where it may not."""
     if not explanations:
-        return f'<pre class="static">{escape(tree.to_text(_STATIC_LINES))}</pre>'
+        return f'<pre class="static">{escape(tree.to_text(STATIC_LINES))}</pre>'
     parts = []
     for index, explanation in enumerate(explanations):
         if captions:

@@ -39,10 +39,11 @@ class Badge:
     Attributes:
         item: the item.
         name: its name as it is written, shortened where need be.
-        note: the small text behind it: a count, a percentage.
+        note: the small text behind it: a count, a probability or the support, in percent.
         width: how wide it is all in all.
         height: how high.
         uri: its thumbnail, "" for none.
+        support: that of its group, in percent; "" where it is not known.
     """
 
     item: Item
@@ -51,15 +52,26 @@ class Badge:
     width: float
     height: float
     uri: str = ""
+    support: str = ""
 
     @classmethod
-    def of(cls, item: Item, widest: float, *, uri: str = "", with_percent: bool = True) -> Badge:
+    def of(
+        cls,
+        item: Item,
+        widest: float,
+        *,
+        uri: str = "",
+        support: str = "",
+        with_percent: bool = True,
+    ) -> Badge:
         """The badge of an item, at most `widest` pixels wide where that can be."""
         notes = []
         if item.kind == "folded":
             notes.append(f"{item.classes:,} classes")
         if with_percent and item.probability is not None:
             notes.append(percent(item.probability))
+        if support:
+            notes.append(support)
         note = " · ".join(notes)
         signs = (_ICON + _GAP) * (bool(_sign(item)) + item.differs)
         fixed = 2 * _PADDING + signs
@@ -74,7 +86,7 @@ class Badge:
         bold = item.role in _BOLD
         name = shorten(item.name, max(widest - around, 0), lambda text: text_width(text, 13, bold))
         width = around + text_width(name, 13, bold)
-        return cls(item, name, note, width, THUMBNAIL + 4 if uri else HEIGHT, uri)
+        return cls(item, name, note, width, THUMBNAIL + 4 if uri else HEIGHT, uri, support)
 
     def at(self, x: float, y: float) -> Group:
         """The badge with its upper left corner there."""
@@ -90,8 +102,8 @@ class Badge:
             shapes.append(Picture(Box(left, y + 2, THUMBNAIL, THUMBNAIL), self.uri))
             left += THUMBNAIL + _GAP
         bold = item.role in _BOLD
-        look = "nb-name nb-in nb-bold" if bold else "nb-name nb-in"
-        shapes.append(Text(left, middle + 4.5, self.name, look, bold=bold))
+        css = "nb-name nb-in nb-bold" if bold else "nb-name nb-in"
+        shapes.append(Text(left, middle + 4.5, self.name, css, bold=bold))
         left += text_width(self.name, 13, bold)
         if self.note:
             left += _GAP
@@ -99,10 +111,7 @@ class Badge:
             left += text_width(self.note, SMALL)
         if item.differs:
             shapes.append(icon("differs", left + _GAP, middle))
-        css = (
-            f"nb-{item.role}" if item.role != "other" else "nb-rest" if item.kind == "rest" else ""
-        )
-        return Group(tuple(shapes), css, tooltip(item, self.name))
+        return Group(tuple(shapes), look(item), tooltip(item, self.name, self.support))
 
 
 def look(item: Item) -> str:
@@ -112,13 +121,15 @@ def look(item: Item) -> str:
     return f"nb-{item.role}"
 
 
-def tooltip(item: Item, shown: str = "") -> str:
+def tooltip(item: Item, shown: str = "", support: str = "") -> str:
     """What there is to say of an item beyond the name that is shown."""
     said = [item.name] if item.name != shown else []
     if item.contents:
         said.append(item.contents)
     if item.probability is not None:
         said.append(f"{100 * item.probability:.2f} % of its parent")
+    if support:
+        said.append(f"support {support}")
     if item.differs:
         said.append("not on the other paths")
     return "\n".join(said)

@@ -59,7 +59,7 @@ def compare_svg(
         >>> "not on the other paths" in drawing
         True
     """
-    foldings = [_folding(subject) for subject in subjects]
+    foldings = [folding_of(subject) for subject in subjects]
     if not foldings:
         raise InputError("there is nothing to compare: no explanation was given.")
     for what, values in (("titles", titles), ("images", images)):
@@ -70,7 +70,7 @@ def compare_svg(
     if not NARROWEST <= width < float("inf"):
         raise InputError(f"width has to be at least {NARROWEST} pixels, got {width!r:.60}.")
     if same_sample:
-        foldings = _with_differences(foldings)
+        foldings = with_differences(foldings)
     columns = min(len(foldings), max(1, int((width + _GAP) // (_NARROWEST_PANEL + _GAP))))
     room = (width - _GAP * (columns - 1)) / columns
     panels = [
@@ -86,10 +86,20 @@ def compare_svg(
     return written(_in_a_grid(panels, columns), name)
 
 
-def _folding(subject: Subject) -> Folding:
+def folding_of(subject: Subject) -> Folding:
+    """What is drawn of one of the things compared.
+
+    Raises:
+        InputError: it is neither an explanation nor a pair (tree, explanation), or the explanation
+            is of another tree.
+    """
     if isinstance(subject, Explanation):
         return fold(subject)
-    if not isinstance(subject, tuple) or len(subject) != 2:
+    if (
+        not isinstance(subject, tuple)
+        or len(subject) != 2
+        or not isinstance(subject[1], Explanation)
+    ):
         raise InputError(
             "each of the things compared has to be an Explanation or a pair (tree, explanation); "
             f"got {type(subject).__name__}."
@@ -97,8 +107,8 @@ def _folding(subject: Subject) -> Folding:
     return fold(*subject)
 
 
-def _with_differences(foldings: list[Folding]) -> list[Folding]:
-    """Marks the nodes on each path that are not on all of the others."""
+def with_differences(foldings: Sequence[Folding]) -> list[Folding]:
+    """Marks the nodes on each path that are not on all of the others; see `compare_svg`."""
     by_name = any(folding.tree is None for folding in foldings)
     keys = [
         {place: _key(folding, item, by_name) for place, item in enumerate(folding.items)

@@ -30,6 +30,7 @@ def draw_dendrogram(
     room: float,
     heights: bool,
     thumbnails: Mapping[int, str],
+    supported: Mapping[int, str],
 ) -> Drawing:
     """The tree with its leaves on one line.
 
@@ -40,14 +41,16 @@ def draw_dendrogram(
             at most.
         heights: whether inner nodes stand as high as they were merged, with an axis.
         thumbnails: the images of the classes.
+        supported: the support of inner nodes, in percent. It stands at the branch that leads to
+            the node, if that is long enough.
 
     Raises:
         InputError: heights are asked for, and the tree has none.
     """
     above = _heights(folding) if heights else None
     if orientation == "vertical":
-        return _downwards(folding, room, above)
-    return _to_the_right(folding, room, above, thumbnails)
+        return _downwards(folding, room, above, supported)
+    return _to_the_right(folding, room, above, thumbnails, supported)
 
 
 def _heights(folding: Folding) -> FloatArray:
@@ -64,10 +67,19 @@ def _heights(folding: Folding) -> FloatArray:
 
 
 def _to_the_right(
-    folding: Folding, width: float, above: FloatArray | None, thumbnails: Mapping[int, str]
+    folding: Folding,
+    width: float,
+    above: FloatArray | None,
+    thumbnails: Mapping[int, str],
+    supported: Mapping[int, str],
 ) -> Drawing:
     badges = {
-        place: Badge.of(item, max(width / 2, 120), uri=thumbnail(item, thumbnails))
+        place: Badge.of(
+            item,
+            max(width / 2, 120),
+            uri=thumbnail(item, thumbnails),
+            support=supported.get(item.node, ""),
+        )
         for place, item in enumerate(folding.items)
         if item.kind != "open"
     }
@@ -88,7 +100,7 @@ def _to_the_right(
         if place in badges:
             shapes.append(badges[place].at(x + 2, y - badges[place].height / 2))
         else:
-            shapes.append(_inner(item, x, y, x - before))
+            shapes.append(_inner(item, x, y, x - before, supported.get(item.node, "")))
     height = placed.extent
     axis = [] if above is None else list(_axis(float(above.max()), length, height + 6))
     return Drawing(
@@ -98,7 +110,9 @@ def _to_the_right(
     )
 
 
-def _downwards(folding: Folding, height: float, above: FloatArray | None) -> Drawing:
+def _downwards(
+    folding: Folding, height: float, above: FloatArray | None, supported: Mapping[int, str]
+) -> Drawing:
     leaves = [item.kind != "open" for item in folding.items]
     sizes = [_COLUMN if leaf else 0 for leaf in leaves]
     placed = layout(folding, kind="dendrogram", sizes=sizes, heights=above)
@@ -109,8 +123,8 @@ def _downwards(folding: Folding, height: float, above: FloatArray | None) -> Dra
     lowest = length
     for place, item in enumerate(folding.items):
         x, y = xs[place], ys[place]
+        before = ys[item.parent] if item.parent >= 0 else y
         if item.parent >= 0:
-            before = ys[item.parent]
             corner = (("M", (xs[item.parent], before)), ("L", (x, before)), ("L", (x, y)))
             lines.append((item, Stroke(corner, "")))
         if leaves[place]:
@@ -120,9 +134,10 @@ def _downwards(folding: Folding, height: float, above: FloatArray | None) -> Dra
             name = shorten(said, _LONGEST, partial(text_width, bold=bold))
             text = Text(x - 4.5, y + 6, name, css, bold=bold, turned=True)
             lowest = max(lowest, text.box.bottom)
-            shapes.append(Group((text,), look(item), tooltip(item, name)))
+            told = tooltip(item, name, supported.get(item.node, ""))
+            shapes.append(Group((text,), look(item), told))
         else:
-            shapes.append(_inner(item, x, y, 0))
+            shapes.append(_inner(item, x, y, y - before, supported.get(item.node, ""), turned=True))
     return Drawing((*branches(lines, thickest=6), *shapes), placed.extent, lowest)
 
 
@@ -132,17 +147,30 @@ def _scaled(placed: Layout, length: float) -> list[float]:
     return [float(depth) / deepest * length if deepest else 0.0 for depth in placed.depth]
 
 
-def _inner(item: Item, x: float, y: float, before: float) -> Group:
-    """A dot for an inner node, with its name above the branch that leads to it if that fits."""
+def _inner(
+    item: Item, x: float, y: float, branch: float, support: str, *, turned: bool = False
+) -> Group:
+    """A dot for an inner node; along the branch that leads to it, what fits there.
+
+    That is its name on one side, where names run to the right, and its support on the other.
+    """
     dot = Box(x - _DOT, y - _DOT, 2 * _DOT, 2 * _DOT)
     shapes: list[Shape] = [Rect(dot, "nb-dot", _DOT)]
+    room = branch - 2 * _DOT - 4
     share = "" if item.probability is None else f" {percent(item.probability)}"
     name, shown = item.name + share, ""
-    if text_width(name, SMALL) <= before - 2 * _DOT - 4:
+    if not turned and text_width(name, SMALL) <= room:
         shown = item.name
         text = Text(x - _DOT - 2 - text_width(name, SMALL), y - 6, name, "nb-name nb-small", SMALL)
         shapes.append(text)
-    return Group(tuple(shapes), look(item), tooltip(item, shown))
+    # A bare number, as in phylogenetics, fits twice as often; the legend says that it is percent.
+    number = support.removesuffix(" %")
+    wide = text_width(number, SMALL)
+    if number and wide <= room:
+        start = _DOT + 2 + wide
+        place = (x + 4, y - start) if turned else (x - start, y + 13)
+        shapes.append(Text(*place, number, "nb-small nb-muted", SMALL, turned=turned))
+    return Group(tuple(shapes), look(item), tooltip(item, shown, support))
 
 
 def _axis(highest: float, length: float, y: float) -> Iterator[Shape]:

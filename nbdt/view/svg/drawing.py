@@ -41,10 +41,21 @@ class Drawing:
     height: float
 
 
-def draw_tidy(folding: Folding, orientation: Orientation, thumbnails: Mapping[int, str]) -> Drawing:
+def draw_tidy(
+    folding: Folding,
+    orientation: Orientation,
+    thumbnails: Mapping[int, str],
+    supported: Mapping[int, str],
+) -> Drawing:
     """The tree as boxes and curves, growing to the right or down."""
     badges = [
-        Badge.of(item, WIDEST_BADGE, uri=thumbnail(item, thumbnails)) for item in folding.items
+        Badge.of(
+            item,
+            WIDEST_BADGE,
+            uri=thumbnail(item, thumbnails),
+            support=supported.get(item.node, ""),
+        )
+        for item in folding.items
     ]
     across = orientation == "horizontal"
     sizes = [b.height + _ROW_GAP if across else b.width + _SIDE_GAP for b in badges]
@@ -82,7 +93,9 @@ def draw_tidy(folding: Folding, orientation: Orientation, thumbnails: Mapping[in
     )
 
 
-def draw_indented(folding: Folding, width: float, thumbnails: Mapping[int, str]) -> Drawing:
+def draw_indented(
+    folding: Folding, width: float, thumbnails: Mapping[int, str], supported: Mapping[int, str]
+) -> Drawing:
     """The tree with a row a node, as a list of files is drawn; never wider than `width`.
 
     Where an explanation gives probabilities, they stand in a column on the right, with bars.
@@ -97,6 +110,7 @@ def draw_indented(folding: Folding, width: float, thumbnails: Mapping[int, str])
             item,
             width - column - step * depth,
             uri=thumbnail(item, thumbnails),
+            support=supported.get(item.node, ""),
             with_percent=False,
         )
         for item, depth in zip(folding.items, depths, strict=True)

@@ -15,6 +15,7 @@ from nbdt.view.folding import Folded, Folding, fold
 from nbdt.view.labels import clean
 from nbdt.view.layout import LAYOUT_KINDS, LayoutKind
 from nbdt.view.palette import svg_style
+from nbdt.view.support import supports
 from nbdt.view.svg.badge import THUMBNAIL
 from nbdt.view.svg.dendrogram import draw_dendrogram
 from nbdt.view.svg.drawing import Drawing, Orientation, draw_indented, draw_tidy
@@ -44,6 +45,9 @@ def to_svg(
 
     The path to the answer is marked by thick branches and ▶, the answer by ✓, the way to the
     runner-up by dashes and ▷. The thicker a branch on the path, the likelier was the decision.
+
+    Of a tree alone, the support of its groups stands at their nodes, where it is known; see
+    `nbdt.hierarchy.support`.
 
     Args:
         subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
@@ -200,13 +204,14 @@ def _drawn(
     room: float,
     thumbnails: Mapping[int, str],
 ) -> Drawing:
+    supported = supports(folding)
     if kind == "dendrogram" or heights:
-        return draw_dendrogram(folding, orientation, room, heights, thumbnails)
+        return draw_dendrogram(folding, orientation, room, heights, thumbnails, supported)
     if kind == "indented":
-        return draw_indented(folding, room, thumbnails)
-    tidy = draw_tidy(folding, orientation, thumbnails)
+        return draw_indented(folding, room, thumbnails, supported)
+    tidy = draw_tidy(folding, orientation, thumbnails, supported)
     if kind is None and orientation == "horizontal" and tidy.width > room:
-        return draw_indented(folding, room, thumbnails)
+        return draw_indented(folding, room, thumbnails, supported)
     return tidy
 
 

@@ -9,6 +9,7 @@ from nbdt.explain.explanation import promise
 from nbdt.explain.percent import percent
 from nbdt.view.folding import Folding
 from nbdt.view.labels import clean, shorten, text_width, wrap
+from nbdt.view.support import meaning
 from nbdt.view.svg.badge import SMALL, icon
 from nbdt.view.svg.drawing import Drawing
 from nbdt.view.svg.shapes import Box, Picture, Shape, Stroke, Text
@@ -76,7 +77,14 @@ def sentences(explanation: Explanation) -> Iterator[str]:
 
 
 def legend(folding: Folding, width: float) -> Drawing:
-    """What the signs in the drawing mean; nothing where only a tree is drawn."""
+    """What the signs and numbers in the drawing mean; nothing where there are none."""
+    if said := meaning(folding):
+        lines = wrap(said, width, lambda text: text_width(text, SMALL))
+        texts = [
+            Text(0, 12 + 16 * row, line, "nb-small nb-muted", SMALL)
+            for row, line in enumerate(lines)
+        ]
+        return Drawing(tuple(texts), max(text.box.right for text in texts), 16 * len(lines))
     shapes: list[Shape] = []
     x = y = right = 0.0
     for css, sign, said in _signs(folding):

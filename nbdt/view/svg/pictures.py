@@ -9,6 +9,7 @@ import re
 from PIL import Image
 
 from nbdt.errors import InputError
+from nbdt.preprocessing import to_mode
 
 Picturable = Image.Image | str
 """An image, or its ``data:image/…`` address."""
@@ -25,7 +26,8 @@ def data_uri(image: Picturable, size: int) -> str:
         size: how wide and high it is drawn at most, in pixels.
 
     Raises:
-        InputError: it is neither, or an address that would be fetched from elsewhere.
+        InputError: it is neither, or an address that would be fetched from elsewhere; or its
+            pixels have no stated range.
 
     Example:
         >>> data_uri(Image.new("L", (8, 8)), 40)[:30]
@@ -49,8 +51,10 @@ def data_uri(image: Picturable, size: int) -> str:
     # Twice as many pixels as it is drawn with, for screens that have them.
     scale = 2 * size / max(image.size)
     target = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-    image = image.convert("RGBA" if clear else "RGB")
+    # Pillow cuts off what 16 bits hold beyond 8, where the network sees the upper ones.
+    deep = image.mode[0] in "IF"
+    clear = not deep and (image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info)
+    image = image.convert("RGBA") if clear else to_mode(image, "RGB")
     tiny = max(image.size) <= size
     image = image.resize(target, Image.Resampling.NEAREST if tiny else Image.Resampling.LANCZOS)
     written = io.BytesIO()

@@ -43,6 +43,17 @@ def test_heights_are_those_of_the_merges(run: Run, tmp_path: Path) -> None:
     assert is_one_sentence(run("tree", "draw", "digits/shape", "-o", "c.html", "--heights").stderr)
 
 
+@pytest.mark.parametrize("option", [("--whole",), ("--orientation", "horizontal")])
+def test_what_a_page_has_no_use_for_is_refused(
+    option: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
+    result = run("tree", "draw", "digits/shape", "-o", "tree.html", *option)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert is_one_sentence(result.stderr)
+    assert option[0] in result.stderr
+    assert not (tmp_path / "tree.html").exists()
+
+
 def test_graphviz_text(run: Run, tmp_path: Path) -> None:
     assert run("tree", "draw", "digits/shape", "-o", "tree.dot").exit_code == 0
     assert (tmp_path / "tree.dot").read_text().startswith("digraph")

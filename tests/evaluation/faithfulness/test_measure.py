@@ -82,29 +82,95 @@ class Odd(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "said"),
     [
-        lambda fc, x: fc(x).relu(),
-        lambda fc, x: fc(x) + fc(-x),
-        lambda fc, x: fc(torch.stack([x, x], 1)).mean(1),
+        (lambda fc, x: fc(x).relu(), "the logits are not the output of 'fc'"),
+        (lambda fc, x: fc(x) + fc(-x), "'fc' is asked 2 times for one answer"),
+        (lambda fc, x: fc(torch.stack([x, -x], 1)).amax(1), "nor its mean over places"),
     ],
-    ids=["altered", "twice", "maps"],
+    ids=["altered", "twice", "highest"],
 )
-def test_where_the_head_is_not_all_nothing_is_deleted(change) -> None:  # type: ignore[no-untyped-def]
+def test_where_the_head_is_not_all_nothing_is_deleted(change, said: str) -> None:  # type: ignore[no-untyped-def]
     model = NBDT(Odd(change), TREE, head="fc").eval()
     found = evaluate_faithfulness(model, DATA, trees=2)
     assert found.deletion is None
+    assert said in found.why_no_deletion
     assert not model.network.fc._forward_pre_hooks
-    assert "not measured" in str(found)
-    assert json.loads(json.dumps(found.to_dict()))["deletion"] is None
+    assert f"not measured: {found.why_no_deletion}" in str(found)
+    document = json.loads(json.dumps(found.to_dict()))
+    assert (document["deletion"], document["why_no_deletion"]) == (None, found.why_no_deletion)
 
 
 def test_no_linear_layer_nothing_to_delete() -> None:
     model = NBDT(nn.Identity(), shapes.balanced(5))
-    assert evaluate_faithfulness(model, [(INPUTS, LABELS % 5)], trees=2).deletion is None
+    found = evaluate_faithfulness(model, [(INPUTS, LABELS % 5)], trees=2)
+    assert found.deletion is None
+    assert "no linear layer of the network is known" in str(found)
+
+
+class Convolved(nn.Module):
+    """A network of maps, with a 1×1 convolution as its head and the mean as its end."""
+
+    def __init__(self, end: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU())
+        self.classifier = nn.Sequential(nn.Conv2d(16, 6, 1), end, nn.AdaptiveAvgPool2d(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.body(x)).flatten(1)  # type: ignore[no-any-return]
+
+
+IMAGES = torch.randn(20, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("score", ["logsumexp", "mean"])
+def test_of_a_convolution_channels_are_deleted_at_all_places(score) -> None:  # type: ignore[no-untyped-def]
+    net = Convolved(nn.Identity())
+    found = evaluate_faithfulness(
+        NBDT(net, TREE, score, head="classifier.0").eval(), [(IMAGES, LABELS[:20])], trees=2
+    )
+    assert found.deletion is not None
+    assert found.why_no_deletion == ""
+    assert "why_no_deletion" not in found.to_dict()
+    # The same network with the mean taken first and a Linear as its head.
+    head = nn.Linear(16, 6)
+    head.load_state_dict({"weight": net.classifier[0].weight[:, :, 0, 0],
+                          "bias": net.classifier[0].bias})  # fmt: skip
+    other = nn.Sequential(net.body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
+    model = NBDT(other, TREE, score, head="3").eval()
+    expected = evaluate_faithfulness(model, [(IMAGES, LABELS[:20])], trees=2).deletion
+    assert expected is not None
+    np.testing.assert_allclose(found.deletion.largest, expected.largest, atol=0.02)
+    np.testing.assert_allclose(found.deletion.random, expected.random, atol=0.02)
+
+
+def test_the_mean_over_a_sequence_is_as_one_place() -> None:
+    change = lambda fc, x: fc(torch.stack([x, 3 * x], 1)).mean(1)  # noqa: E731
+    model = NBDT(Odd(change), TREE, head="fc").eval()
+    found = evaluate_faithfulness(model, DATA, trees=2).deletion
+    linear = nn.Sequential(Twice(), model.network.fc)
+    expected = evaluate_faithfulness(NBDT(linear, TREE, head="1").eval(), DATA, trees=2).deletion
+    assert found is not None
+    assert expected is not None
+    np.testing.assert_allclose(found.largest, expected.largest, atol=0.02)
+
+
+class Twice(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+def test_a_relu_behind_the_convolution_as_in_squeezenet_is_refused() -> None:
+    model = NBDT(Convolved(nn.ReLU()), TREE, head="classifier.0").eval()
+    found = evaluate_faithfulness(model, [(IMAGES, LABELS[:20])], trees=2)
+    assert found.deletion is None
+    assert "'classifier.0', nor its mean over places; something such as a relu" in str(found)
     squeezed = NBDT(build("torchvision:squeezenet1_1", num_classes=6), TREE).eval()
     images = [(torch.rand(2, 3, 32, 32), LABELS[:2])]
-    assert evaluate_faithfulness(squeezed, images, trees=2).deletion is None
+    found = evaluate_faithfulness(squeezed, images, trees=2)
+    assert found.deletion is None
+    assert "something such as a relu comes after it" in found.why_no_deletion
 
 
 def test_one_output_stands_for_two_classes() -> None:

@@ -20,6 +20,15 @@ def test_a_folded_node_says_how_much_it_holds() -> None:
     assert Badge.of(FOLDED, 300, with_percent=False).note == "218 classes"
 
 
+def test_support_stands_behind_the_name() -> None:
+    open_ = Item(9, -1, "mammal", "open", classes=218)
+    assert Badge.of(open_, 300, support="87 %").note == "87 %"
+    assert Badge.of(FOLDED, 300, support="87 %", with_percent=False).note == "218 classes · 87 %"
+    narrow = Badge.of(open_, 60, support="87 %")
+    assert narrow.note == ""
+    assert narrow.at(0, 0).title.endswith("support 87 %")
+
+
 def test_a_class_is_its_name_alone() -> None:
     assert [kind.__name__ for kind in parts(Badge.of(LEAF, 300))] == ["Text"]
     assert parts(Badge.of(LEAF, 300, uri=PICTURE))[0] is Picture

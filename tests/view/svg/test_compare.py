@@ -8,7 +8,7 @@ from nbdt.explain import Explanation, explain_logits
 from nbdt.hierarchy import Hierarchy, load_hierarchy
 from nbdt.rules import TreeLayout
 from nbdt.view.folding import fold
-from nbdt.view.svg.compare import _with_differences, compare_svg
+from nbdt.view.svg.compare import compare_svg, with_differences
 from tests.explain.samples import CAT, THING, random_logits
 from tests.view.samples import explain
 
@@ -31,7 +31,7 @@ def of_one_sample(tree: Hierarchy, seed: int) -> tuple[Hierarchy, Explanation]:
 
 
 def differing(*foldings: Any) -> list[list[str]]:
-    marked = _with_differences([fold(*pair) for pair in foldings])
+    marked = with_differences([fold(*pair) for pair in foldings])
     return [[item.name for item in folding.items if item.differs] for folding in marked]
 
 

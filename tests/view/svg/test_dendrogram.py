@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 
 from nbdt.hierarchy import Hierarchy, load_hierarchy
+from nbdt.hierarchy.support import with_support
 from nbdt.view.folding import fold
+from nbdt.view.support import supports
 from nbdt.view.svg.dendrogram import _round_step, draw_dendrogram
 from nbdt.view.svg.frame import to_svg
 from nbdt.view.svg.shapes import Group, Rect, Stroke, texts
@@ -15,13 +17,14 @@ from tests.strategies import hierarchies
 from tests.view.samples import explain
 
 HIGH = Hierarchy(THING.parents, THING.names, merge_heights=[0, 0, 0, 1, 4])
+THING_OTHERWISE = Hierarchy([3, 4, 3, 4, -1], THING.names)
 INDUCED = load_hierarchy("cifar10/resnet20")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def dots(tree: Hierarchy, orientation: str = "horizontal", heights: bool = True) -> list[float]:
     """How far each inner node is along the growth, over the way to the leaves, in preorder."""
-    drawing = draw_dendrogram(fold(tree, folded=None), orientation, 500, heights, {})  # type: ignore[arg-type]
+    drawing = draw_dendrogram(fold(tree, folded=None), orientation, 500, heights, {}, {})  # type: ignore[arg-type]
     across = orientation == "horizontal"
     found = [
         shape.box.x + 3 if across else shape.box.y + 3
@@ -57,7 +60,7 @@ def test_any_heights_can_be_drawn(tree: Hierarchy) -> None:
 
 
 def test_the_axis_counts_from_the_leaves_in_round_steps() -> None:
-    drawing = draw_dendrogram(fold(HIGH), "horizontal", 500, True, {})
+    drawing = draw_dendrogram(fold(HIGH), "horizontal", 500, True, {}, {})
     ticks = {text.text: text for text in texts(drawing.shapes) if text.text[0].isdigit()}
     assert list(ticks) == ["0", "1", "2", "3", "4"]
     assert ticks["0"].x > ticks["1"].x > ticks["4"].x
@@ -77,13 +80,15 @@ def test_all_leaves_end_on_one_line() -> None:
 
 def test_a_name_stands_above_its_branch_where_there_is_room() -> None:
     said = {
-        text.text for text in texts(draw_dendrogram(fold(HIGH), "horizontal", 500, True, {}).shapes)
+        text.text
+        for text in texts(draw_dendrogram(fold(HIGH), "horizontal", 500, True, {}, {}).shapes)
     }
     assert "animal" in said
     # Merged almost as high as the root, it has none.
     flat = Hierarchy(THING.parents, THING.names, merge_heights=[0, 0, 0, 3.9, 4])
     said = {
-        text.text for text in texts(draw_dendrogram(fold(flat), "horizontal", 500, True, {}).shapes)
+        text.text
+        for text in texts(draw_dendrogram(fold(flat), "horizontal", 500, True, {}, {}).shapes)
     }
     assert "animal" not in said
     assert "<title>animal</title>" in to_svg(flat, heights=True)
@@ -94,3 +99,19 @@ def test_folded_nodes_stand_with_the_leaves() -> None:
     assert "2 classes" in drawn
     turned = to_svg(HIGH, heights=True, folded={3}, orientation="vertical")
     assert re.search(r"rotate[^>]*>animal · 2 classes<", turned)
+
+
+def test_support_stands_at_the_branch_to_the_node_where_there_is_room() -> None:
+    tree = with_support(HIGH, [HIGH, HIGH, THING_OTHERWISE])
+    for orientation in ("horizontal", "vertical"):
+        drawing = draw_dendrogram(
+            fold(tree), orientation, 500, True, {}, supports(fold(tree))  # type: ignore[arg-type]
+        )  # fmt: skip
+        [number] = [text for text in texts(drawing.shapes) if text.text == "67"]
+        assert number.turned == (orientation == "vertical")
+    # Merged almost as high as the root, it has none; the tooltip has it.
+    close = Hierarchy(tree.parents, tree.names, merge_heights=[0, 0, 0, 3.9, 4],
+                      attributes={3: tree.attributes(3)})  # fmt: skip
+    assert ">67</text>" not in to_svg(close, heights=True)
+    assert "support 67 %</title>" in to_svg(close, heights=True)
+    assert ">67</text>" in to_svg(tree, heights=True)

@@ -3,6 +3,7 @@
 import re
 import time
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -15,13 +16,15 @@ from PIL import Image
 
 from nbdt.errors import InputError
 from nbdt.explain import Explanation
-from nbdt.hierarchy import Hierarchy, load_hierarchy
+from nbdt.explain.percent import percent
+from nbdt.hierarchy import Hierarchy, induce, load_hierarchy
+from nbdt.hierarchy.support import support_of
 from nbdt.view.folding import fold
 from nbdt.view.svg.frame import NARROWEST, Panel, compose, to_svg
-from nbdt.view.svg.shapes import Box, Stroke, Text, texts
+from nbdt.view.svg.shapes import Box, Group, Stroke, Text, texts
 from tests.explain.samples import CAT, THING
 from tests.strategies import caterpillar, random_hierarchy
-from tests.view.samples import drawn_from, explain, flat, subjects
+from tests.view.samples import drawn_from, explain, flat, subjects, supported
 
 CIFAR10 = load_hierarchy("cifar10/resnet20")
 CIFAR100 = load_hierarchy("cifar100/wordnet")
@@ -83,17 +86,70 @@ def test_no_label_overlaps_another(
         assert len(names & set(tree.classes)) > tree.num_classes * 0.9
 
 
-def points(stroke: Stroke) -> Iterator[tuple[float, float]]:
-    """Points along a line, its curves too (by de Casteljau)."""
+HEIGHTS: list[dict[str, Any]] = [
+    {"heights": True},
+    {"heights": True, "orientation": "vertical"},
+]
+INDUCED_100 = induce(np.random.default_rng(0).normal(size=(100, 24)), CIFAR100.classes)
+SUPPORTED = [supported(CIFAR10), supported(INDUCED_100)]
+
+
+@pytest.mark.parametrize("arguments", [*KINDS, *HEIGHTS], ids=str)
+@pytest.mark.parametrize("tree", SUPPORTED, ids=repr)
+def test_support_stands_at_its_node_and_overlaps_nothing(
+    tree: Hierarchy, arguments: dict[str, Any]
+) -> None:
+    panel = compose(fold(tree, folded=None), **arguments)
+    assert_legible(panel)
+    groups = [shape for shape in panel.shapes if isinstance(shape, Group)]
+    told = [text.text for text in texts(groups)]
+    expected = Counter(percent(share) for share in support_of(tree).values())
+    shown = Counter({said: told.count(said) + told.count(said.removesuffix(" %"))
+                     for said in expected})  # fmt: skip
+    if "heights" in arguments:  # some branches are too short
+        assert not shown - expected
+        assert shown.total() >= 0.7 * expected.total()
+    else:
+        assert shown == expected
+    numbers = [text.box for text in texts(groups) if text.text.strip("<> %").isdigit()]
+    assert_no_branch_through(numbers, panel)
+
+
+def test_what_numbers_at_nodes_mean_is_said_below() -> None:
+    drawn = " ".join(shown(to_svg(supported(CIFAR10), width=300)))
+    assert "its support, the percentage of 1,000 trees with the same group" in drawn
+    assert "support" not in to_svg(CIFAR10)
+    # With an explanation, the percentages are those of its decisions.
+    assert "support" not in to_svg(supported(CIFAR10), explain(CIFAR10))
+    one = CIFAR10.inner[0]
+    mixed = Hierarchy(CIFAR10.parents, CIFAR10.names, attributes={one: {"support": 0.5}})
+    assert "the percentage of other trees with" in to_svg(mixed)
+    assert "support 50 %" in to_svg(mixed, folded={one})
+
+
+def points(stroke: Stroke) -> np.ndarray:
+    """Points along a line, its curves too (by de Casteljau); shape (points, 2)."""
+    t = np.linspace(0, 1, 150)[:, None]
     here: tuple[float, ...] = ()
+    pieces = []
     for _, numbers in stroke.steps:
         control = [here, *zip(numbers[::2], numbers[1::2], strict=True)] if here else [numbers]
-        for t in np.linspace(0, 1, 60):
-            rest = [np.array(point) for point in control]
-            while len(rest) > 1:
-                rest = [a + t * (b - a) for a, b in pairwise(rest)]
-            yield float(rest[0][0]), float(rest[0][1])
+        rest = [np.array([point]) for point in control]
+        while len(rest) > 1:
+            rest = [a + t * (b - a) for a, b in pairwise(rest)]
+        pieces.append(rest[0])
         here = tuple(control[-1])
+    return np.concatenate(pieces)
+
+
+def assert_no_branch_through(boxes: list[Box], panel: Panel) -> None:
+    edges = [s for s in panel.shapes if isinstance(s, Stroke) and s.css.startswith("nb-edge")]
+    assert len(edges) > 10
+    sides = np.array([(b.x, b.right, b.y + 1, b.bottom - 1) for b in boxes])
+    left, right, top, bottom = sides.T[:, None, :]
+    for edge in edges:
+        x, y = points(edge).T[:, :, None]
+        assert not ((left < x) & (x < right) & (top < y) & (y < bottom)).any()
 
 
 @pytest.mark.parametrize("arguments", KINDS, ids=str)
@@ -102,13 +158,7 @@ def test_no_branch_runs_through_a_name(
     tree: Hierarchy, explanation: Explanation, arguments: dict[str, Any]
 ) -> None:
     panel = compose(fold(tree, explanation), **arguments)
-    boxes = text_boxes(panel)
-    edges = [s for s in panel.shapes if isinstance(s, Stroke) and s.css.startswith("nb-edge")]
-    assert len(edges) > 10
-    for edge in edges:
-        for x, y in points(edge):
-            through = [s for b, s in boxes if b.x < x < b.right and b.y + 1 < y < b.bottom - 1]
-            assert not through
+    assert_no_branch_through([box for box, _ in text_boxes(panel)], panel)
 
 
 @pytest.mark.parametrize("tree", [CIFAR10, CIFAR100, IMAGENET, WORDNET, flat(1000)], ids=repr)

@@ -1,6 +1,7 @@
 import base64
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -29,6 +30,22 @@ def test_an_image_becomes_as_large_as_it_is_drawn(
 ) -> None:
     image = read(data_uri(Image.new(mode, size), 40))
     assert (image.format, image.size) == (kind, result)
+
+
+@pytest.mark.parametrize("side", [8, 100])
+@pytest.mark.parametrize("mode", ["I;16", "I"])
+def test_sixteen_bits_are_drawn_as_the_network_sees_them(side: int, mode: str) -> None:
+    values = np.linspace(0, 65535, side * side).reshape(side, side)
+    deep = Image.fromarray(values.astype(np.uint16))
+    deep.info["transparency"] = 0
+    drawn = read(data_uri(deep.convert(mode), side // 2)).convert("L")
+    expected = (values.astype(int) >> 8).astype(np.uint8)
+    assert np.abs(np.asarray(drawn).astype(int) - expected).max() <= 3
+
+
+def test_pixels_without_a_range_are_refused() -> None:
+    with pytest.raises(InputError, match="no stated range"):
+        data_uri(Image.new("F", (4, 4)), 40)
 
 
 def test_tiny_images_keep_their_pixels_square() -> None:
