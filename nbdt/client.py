@@ -20,6 +20,7 @@ from nbdt.errors import InputError, MissingDependencyError, NBDTError, NotFoundE
 from nbdt.explain import Explanation, Explanations
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.convert import from_dict
+from nbdt.preprocessing import to_mode
 
 if TYPE_CHECKING:
     import httpx
@@ -105,7 +106,7 @@ class Client:
 
     def models(self) -> list[dict[str, Any]]:
         """The models that are served: name, version, number of classes, score and rule of each."""
-        found: list[dict[str, Any]] = self._ask("GET", "models")["models"]
+        found: list[dict[str, Any]] = self._ask("GET", "models", holds="models")["models"]
         return found
 
     def describe(self, model: str) -> dict[str, Any]:
@@ -148,7 +149,7 @@ class Client:
             InputError: a row is not what the model takes.
             ServiceError: there is no answer.
         """
-        answer = self._put(model, "predict", rows, rule=rule, top=top)
+        answer = self._put(model, "predict", "predictions", rows, rule=rule, top=top)
         predictions: list[dict[str, Any]] = answer["predictions"]
         if "top" in answer:
             pairs = zip(predictions, answer["top"], strict=True)
@@ -162,18 +163,24 @@ class Client:
 
         Args and errors are those of `predict`.
         """
-        answer = self._put(model, "explain", rows, rule=rule)
+        answer = self._put(model, "explain", "explanations", rows, rule=rule)
         return Explanations(map(Explanation.from_dict, answer["explanations"]))
 
     def _put(
-        self, model: str, what: str, rows: Row | list[Row] | tuple[Row, ...], **options: Any
+        self,
+        model: str,
+        what: str,
+        holds: str,
+        rows: Row | list[Row] | tuple[Row, ...],
+        **options: Any,
     ) -> Any:
         several = rows if isinstance(rows, list | tuple) else [rows]
-        instances = [_instance(row) for row in several]
+        json = {"instances": [_instance(row) for row in several]}
         params = {name: value for name, value in options.items() if value}
-        return self._ask("POST", _path(model, what), params=params, json={"instances": instances})
+        return self._ask("POST", _path(model, what), holds=holds, params=params, json=json)
 
-    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, *, holds: str = "", **options: Any) -> dict[str, Any]:
+        """The document of an answer, which has a list of objects under the key `holds`."""
         for attempt in range(self._retries + 1):
             try:
                 answer = self._http.request(method, path, **options)
@@ -183,7 +190,13 @@ class Client:
             if answer.status_code not in _BUSY or attempt == self._retries:
                 break
             time.sleep(_wait(answer.headers.get("Retry-After", "")))
-        return _checked(answer)
+        document = _checked(answer)
+        listed = document.get(holds) if holds else []
+        if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+            raise ServiceError(
+                f"the answer has no list of {holds}; is this a service of nbdt?", answer.status_code
+            )
+        return document
 
 
 def _path(model: str, *rest: str) -> str:
@@ -200,11 +213,11 @@ def _wait(retry_after: str) -> float:
 def _instance(row: Row) -> Any:
     """A row as JSON."""
     if isinstance(row, np.ndarray):
+        if row.dtype.kind not in "biuf" or not np.isfinite(row).all():
+            raise InputError("an array has to hold finite numbers, as JSON knows no others.")
         return row.tolist()
     if isinstance(row, Image.Image):
-        file = io.BytesIO()
-        row.save(file, "PNG")
-        data = file.getvalue()
+        data = _png(row)
     elif isinstance(row, bytes):
         data = row
     elif isinstance(row, str | os.PathLike):
@@ -219,6 +232,18 @@ def _instance(row: Row) -> Any:
             f"a row is a path, bytes, a Pillow image or a numpy array, got {type(row).__name__}."
         )
     return {"b64": base64.b64encode(data).decode()}
+
+
+def _png(image: Image.Image) -> bytes:
+    """The image as a file, in the colours that the library would give it."""
+    file = io.BytesIO()
+    try:
+        to_mode(image, "RGB").save(file, "PNG")
+    except (OSError, ValueError) as error:
+        if isinstance(error, NBDTError):
+            raise
+        raise InputError(f"a Pillow image cannot be sent: {error}.") from None
+    return file.getvalue()
 
 
 def _checked(answer: httpx.Response) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from PIL import Image
 from torch import nn
 
 from nbdt.client import Client, ServiceError
-from nbdt.errors import InputError, MissingDependencyError, NotFoundError
+from nbdt.data import decode_image
+from nbdt.errors import FormatError, InputError, MissingDependencyError, NotFoundError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.convert import to_dict
 from nbdt.model import NBDT
+from nbdt.preprocessing import to_mode
 
 TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
 MODEL = NBDT(nn.Identity(), TREE)
@@ -94,6 +96,40 @@ def test_rows_of_every_kind(client, tmp_path):
         assert len(client.predict("pets", row)) == 1
 
 
+PIXELS = {"1": 1, "L": 200, "P": 7}
+
+
+@pytest.mark.parametrize(
+    "mode",
+    ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "LAB", "HSV",
+     "I", "I;16", "I;16B"],
+)  # fmt: skip
+@pytest.mark.parametrize("taken", ["RGB", "L"])
+def test_an_image_of_any_mode_arrives_as_the_library_takes_it(client, service, mode, taken):
+    image = Image.new(mode, (2, 1))
+    bands = len(image.getbands())
+    image.putpixel((0, 0), (150, 60, 30, 90)[:bands] if bands > 1 else PIXELS.get(mode, 40_000))
+    client.predict("pets", image)
+    (instance,) = json.loads(service.requests[-1].content)["instances"]
+    sent = decode_image(base64.b64decode(instance["b64"]), taken)
+    assert np.array_equal(np.asarray(sent), np.asarray(to_mode(image, taken)))
+
+
+def test_images_and_arrays_that_cannot_be_sent(client):
+    with pytest.raises(InputError, match="no stated range"):
+        client.predict("pets", Image.new("F", (2, 1)))
+    with pytest.raises(InputError, match="cannot be sent: cannot write empty image"):
+        client.predict("pets", Image.new("RGB", (0, 1)))
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(file, "PNG")
+    with pytest.raises(InputError, match=r"cannot be sent: .*truncated"):
+        client.predict("pets", Image.open(io.BytesIO(file.getvalue()[:900])))
+    for array in (np.array([0, np.nan, 1]), np.array([0, -np.inf, 1]), np.array([1j]),
+                  np.array(["a"]), np.array([None])):  # fmt: skip
+        with pytest.raises(InputError, match="has to hold finite numbers"):
+            client.predict("pets", array)
+
+
 def test_the_likeliest_classes_stand_beside_each_prediction(client):
     (answer,) = client.predict("pets", np.array([0.0, 0.0, 9.0]), top=1)
     assert answer == {"prediction": 2, "top": [{"class": 2}]}
@@ -153,6 +189,22 @@ def test_a_service_that_is_none():
         pytest.raises(ServiceError, match="is this a service of nbdt"),
     ):
         client.models()
+
+
+@pytest.mark.parametrize("document", [{}, {"models": 3}, {"predictions": [1]}, {"ok": True}])
+def test_a_service_of_something_else(document):
+    service = httpx.MockTransport(lambda request: httpx.Response(200, json=document))
+    with Client("http://x", transport=service) as client:
+        for ask in (
+            client.models,
+            lambda: client.predict("pets", np.zeros(3)),
+            lambda: client.explain("pets", np.zeros(3)),
+        ):
+            with pytest.raises(ServiceError, match="is this a service of nbdt") as caught:
+                ask()
+            assert caught.value.status == 200
+        with pytest.raises(FormatError):
+            client.tree("pets")
 
 
 def test_a_service_that_cannot_be_reached():

@@ -39,7 +39,7 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
     "saliency": ("model", "data"),
     "view": ("selective", "evaluation", "saliency"),
     "report": ("view", "training"),
-    "client": ("explain",),
+    "client": ("explain", "preprocessing"),
     "public names": ("report",),  # nbdt/__init__.py
     "demo": ("public names",),
     "server": ("public names",),

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 from torch import Tensor
 
+from nbdt.cli.labelled import DataArgument, PartialOption, load_images
 from nbdt.cli.models import ModelArgument, load_model
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import progress, say, say_json
-from nbdt.data import LabelledImages, load_dataset
+from nbdt.cli.own_network import NetworkOption
+from nbdt.data import LabelledImages
 from nbdt.selective import Calibration, SelectiveNBDT
 from nbdt.selective.folder import CALIBRATION, write_calibration
 from nbdt.selective.samples import Inputs, labelled_batches
@@ -25,31 +27,26 @@ app = typer.Typer(add_completion=False)
 @app.command(epilog="Example: nbdt calibrate my-model held-out --guarantee 0.9")
 def calibrate(
     model: ModelArgument,
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder with a subfolder of images a class, or a data set's name, of which the "
-            "test images are taken. They must have had no part in training.",
-        ),
-    ],
+    data: DataArgument,
+    partial: PartialOption = False,
     guarantee: Annotated[
         float,
         typer.Option(
             "--guarantee", metavar="SHARE", help="What has to be possible with these images."
         ),
     ] = 0.95,
+    network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
     """Find out when a model is unsure, so that explain can stop there.
 
-    What is found is saved in the model's folder and serves any guarantee for which there are
-    images enough: 1 / (1 - guarantee) - 1 of them.
+    The images must have had no part in training. What is found is saved in the model's folder and
+    serves any guarantee for which there are images enough: 1 / (1 - guarantee) - 1 of them.
     """
-    network, preprocessing = load_model(model)
+    network, preprocessing = load_model(model, network_from)
     network.rule = "soft"  # whatever rule the model has, this is how answers climb
     selective = SelectiveNBDT(network, guarantee)
-    dataset = load_dataset(data, classes=network.classes).with_preprocessing(preprocessing)
+    dataset = load_images(data, network.classes, preprocessing, partial=partial)
     with progress("Calibrating", len(dataset)) as advance:
         calibration = selective.calibrate(_batches(dataset, advance)).calibration
     assert calibration is not None

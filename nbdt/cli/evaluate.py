@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,26 +11,24 @@ from typing import Annotated, NamedTuple
 import torch
 import typer
 from torch import Tensor
-from torch.utils.data import Subset
 
+from nbdt.cli.device import DeviceOption, device_of
+from nbdt.cli.labelled import DataArgument, PartialOption, image_names, load_images
 from nbdt.cli.models import ModelArgument, load_model
 from nbdt.cli.options import JsonOption, Rule, rule_option
 from nbdt.cli.output import complain, note, progress, say, say_json, working
-from nbdt.data import ImageFolder, open_image
+from nbdt.cli.own_network import NetworkOption
+from nbdt.data import LabelledImages
 from nbdt.data.batches import answer_in_batches
 from nbdt.errors import InputError, NBDTError
 from nbdt.evaluation import Evaluation, Evaluator, TemperatureFit, fit_temperature
+from nbdt.evaluation.answers import BLOCK, logits_of
 from nbdt.evaluation.faithfulness import evaluate_faithfulness
 from nbdt.evaluation.text import percent
 from nbdt.files import is_file
-from nbdt.hierarchy.library import list_datasets, load_classes
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.rules import Rule as RuleName
 from nbdt.selective.folder import CALIBRATION
-
-# How many answers are counted at a time.
-COUNTED = 512
 
 app = typer.Typer(add_completion=False)
 
@@ -37,15 +36,8 @@ app = typer.Typer(add_completion=False)
 @app.command(epilog="Example: nbdt evaluate my-model held-out")
 def evaluate(
     model: ModelArgument,
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA", help="A folder with a subfolder of images a class, named after it."
-        ),
-    ],
-    partial: Annotated[
-        bool, typer.Option("--partial", metavar="", help="Classes may have no subfolder.")
-    ] = False,
+    data: DataArgument,
+    partial: PartialOption = False,
     rule: Annotated[Rule | None, rule_option("the model's")] = None,
     rows: Annotated[
         int,
@@ -81,6 +73,8 @@ def evaluate(
             "--faithfulness", metavar="", help="Check whether the explanations are the model, too."
         ),
     ] = False,
+    device: DeviceOption = None,
+    network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
     """Measure a model's accuracy: the network's own, and the tree's by each rule and score.
@@ -90,15 +84,14 @@ def evaluate(
     """
     if per_node and not fit:
         raise InputError("--per-node says how to fit a temperature; add --fit-temperature.")
-    network, preprocessing = load_model(model)
+    place = device_of(device)
+    network, preprocessing = load_model(model, network_from)
+    network.to(place)
     judged = network.rule if rule is None else rule.value
-    classes = network.classes
-    folder = ImageFolder(
-        data, preprocessing, classes=classes, wnids=_wnids(classes), partial=partial
-    )
-    paths = [path for path, _ in folder.samples]
-    failed: dict[str, str] = {}
-    batches: Iterable[Batch] = _answered(network, preprocessing, folder, data, failed)
+    images = load_images(data, network.classes, preprocessing, partial=partial)
+    names = image_names(images)
+    failed: dict[int, str] = {}
+    batches: Iterable[Batch] = _answered(network, images, names, data, failed)
     if fit:
         batches = list(batches)
     found = _measured(network, batches, judged)
@@ -109,20 +102,21 @@ def evaluate(
         fitted.save(network, model, data)
     checked = None
     if faithfulness:
-        usable = [place for place, path in enumerate(paths) if str(path) not in failed]
+        usable = [index for index in range(len(images)) if index not in failed]
         with working("Checking whether the explanations are the model …"):
-            checked = evaluate_faithfulness(network, Subset(folder, usable))
+            checked = evaluate_faithfulness(network, images.select(usable))
     if json:
-        images = {str(place): str(paths[place]) for place in found.examples()}
-        document = {"model": model, "data": data, **found.to_dict(), "images": images}
+        shown = {str(index): names[index] for index in found.examples()}
+        document = {"model": model, "data": data, **found.to_dict(), "images": shown}
         if fitted is not None:
             document["fitted"] = fitted.to_dict(found)
         if checked is not None:
             document["faithfulness"] = checked.to_dict()
-        say_json(document | {"failed": failed})
+        say_json(document | {"failed": {names[index]: why for index, why in failed.items()}})
     else:
-        names = [str(path.relative_to(Path(data))) for path in paths]
-        say(found.to_text(rows=rows, full=full, sample_name=names.__getitem__))
+        within = f"{Path(data)}{os.sep}"
+        short = [name.removeprefix(within) for name in names]
+        say(found.to_text(rows=rows, full=full, sample_name=short.__getitem__))
         if checked is not None:
             say(f"\n{checked}")
         if fitted is not None:
@@ -132,7 +126,7 @@ def evaluate(
 
 
 class Batch(NamedTuple):
-    """Logits, the true classes, and the places of the images in the folder."""
+    """Logits, the true classes, and the places of the images in the data."""
 
     logits: Tensor
     labels: Tensor
@@ -191,34 +185,33 @@ class _Fitted(NamedTuple):
 
 def _answered(
     network: NBDT,
-    preprocessing: Preprocessing,
-    folder: ImageFolder,
+    images: LabelledImages,
+    names: Sequence[str],
     data: str,
-    failed: dict[str, str],
+    failed: dict[int, str],
 ) -> Iterator[Batch]:
     """The network's answers to the images; those that cannot be used are put into `failed`."""
-    samples = list(enumerate(folder.samples))
     answers = answer_in_batches(
-        samples,
-        lambda sample: preprocessing(open_image(sample[1][0], preprocessing.mode)),
+        range(len(images)),
+        lambda place: images[place][0],
         lambda batch: _logits(network, batch),
     )
-    with progress("Evaluating", len(samples)) as advance:
-        while some := list(islice(answers, COUNTED)):
-            logits, labels, places = [], [], []
-            for (place, (path, label)), answer in some:
+    with progress("Evaluating", len(images)) as advance:
+        while some := list(islice(answers, BLOCK)):
+            logits, places = [], []
+            for place, answer in some:
                 if isinstance(answer, NBDTError):
-                    failed[str(path)] = message = str(answer).removeprefix(f"{path}: ")
-                    complain(f"{path}: {message}")
+                    failed[place] = message = str(answer).removeprefix(f"{names[place]}: ")
+                    complain(f"{names[place]}: {message}")
                 else:
                     logits.append(answer)
-                    labels.append(label)
                     places.append(place)
                 advance()
             if logits:
-                yield Batch(torch.stack(logits), torch.tensor(labels), torch.tensor(places))
-    if len(failed) == len(samples):
-        raise InputError(f"{data}: none of its {len(samples)} images could be used.")
+                labels = torch.from_numpy(images.targets[places])
+                yield Batch(torch.stack(logits), labels, torch.tensor(places))
+    if len(failed) == len(images):
+        raise InputError(f"{data}: none of its {len(images)} images could be used.")
 
 
 def _measured(network: NBDT, batches: Iterable[Batch], rule: RuleName) -> Evaluation:
@@ -231,19 +224,9 @@ def _measured(network: NBDT, batches: Iterable[Batch], rule: RuleName) -> Evalua
     return measures.result()
 
 
-def _wnids(classes: Sequence[str]) -> list[str]:
-    """The wnids of the classes, where they are those of a bundled data set."""
-    for dataset in list_datasets():
-        known = load_classes(dataset)
-        if [info.name for info in known] == list(classes):
-            return [info.wnid for info in known]
-    return []
-
-
 def _logits(model: NBDT, batch: Tensor) -> list[Tensor]:
     """The network's logits, a row an image."""
-    with torch.no_grad():
-        logits = model.logits(batch)
+    logits = logits_of(model, batch).cpu()
     if not logits.amax(dim=-1).isfinite().all():
         raise InputError("the network's answer to it holds NaN or infinity.")
     return list(logits)

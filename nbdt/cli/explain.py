@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -13,21 +14,24 @@ from torch import Tensor
 from nbdt.cli.models import ModelArgument, load_model
 from nbdt.cli.options import JsonOption, Rule, given, rule_option
 from nbdt.cli.output import complain, note, progress, say, say_drawing, say_json
+from nbdt.cli.own_network import NetworkOption
+from nbdt.cli.pages import check_folder
 from nbdt.data import decode_image, list_images, open_image
 from nbdt.data.batches import answer_in_batches
 from nbdt.data.images import MAX_BYTES
 from nbdt.errors import InputError, NBDTError
-from nbdt.explain import Explanation
+from nbdt.evaluation.answers import logits_of
+from nbdt.explain import Explanation, explain_logits
 from nbdt.files import write_text
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
 from nbdt.selective import SelectiveNBDT, read_calibration
 from nbdt.view import to_html, to_rich, to_text
+from nbdt.view.html.data import IMAGE_SIZE
 from nbdt.view.svg import data_uri
 
 STANDARD_INPUT = "-"
-PICTURE_SIZE = 132  # pixels, as a page shows it
 
 Explaining = Callable[[Tensor], list[Explanation]]
 
@@ -80,13 +84,16 @@ def explain(
             help="Write a page too, with the images, their paths and the whole tree.",
         ),
     ] = None,
+    network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
     """Explain what a model says of images, decision by decision.
 
     With --json each image gets a line of its own, with its name and its explanation or error.
     """
-    network, preprocessing = load_model(model)
+    if html is not None:
+        check_folder(html)
+    network, preprocessing = load_model(model, network_from)
     explaining = _explaining(network, rule)
     if guarantee is not None:
         explaining = _stopping(network, rule, guarantee, model)
@@ -94,7 +101,7 @@ def explain(
     answers = answer_in_batches(
         sources,
         lambda source: _input(source, preprocessing),
-        lambda batch: _answered(network, explaining(batch), batch, top),
+        lambda batch: _answered(network, explaining, logits_of(network, batch), top),
     )
     failed = False
     shown = _Shown(network.hierarchy)
@@ -133,7 +140,7 @@ class _Shown:
 
     def add(self, name: str, explanation: Explanation) -> None:
         # What came by standard input is gone; a page does without its picture.
-        picture = None if name == STANDARD_INPUT else data_uri(open_image(name), PICTURE_SIZE)
+        picture = None if name == STANDARD_INPUT else data_uri(open_image(name), IMAGE_SIZE)
         self.names.append(name)
         self.explanations.append(explanation)
         self.pictures.append(picture)
@@ -165,7 +172,16 @@ def _input(source: tuple[str, NBDTError | None], preprocessing: Preprocessing) -
 
 
 def _explaining(model: NBDT, rule: Rule | None) -> Explaining:
-    return lambda batch: model.explain(batch, **given(rule=rule))
+    """Explains logits, so that the network need not be asked again for all classes."""
+    options = {"rule": model.rule, **given(rule=rule)}
+    return partial(
+        explain_logits,
+        layout=model.layout,
+        score=model.score,
+        geometry=model.geometry(),
+        temperature=model.temperature,
+        **options,
+    )
 
 
 def _stopping(model: NBDT, rule: Rule | None, guarantee: float, folder: str) -> Explaining:
@@ -178,15 +194,15 @@ def _stopping(model: NBDT, rule: Rule | None, guarantee: float, folder: str) -> 
     model.rule = "soft"
     selective = SelectiveNBDT(model, guarantee, calibration=read_calibration(folder))
     note(str(selective))
-    return selective.explain
+    return selective.explain_logits
 
 
-def _answered(
-    model: NBDT, explanations: list[Explanation], batch: Tensor, top: int
-) -> list[Answer]:
+def _answered(model: NBDT, explaining: Explaining, logits: Tensor, top: int) -> list[Answer]:
+    explanations = explaining(logits)
     if not top:
         return [Answer(explanation, []) for explanation in explanations]
-    most = model.predict_proba(batch).topk(min(top, len(model.classes)))
+    log_probs = model.temperature.log_probs(logits, model.layout, model.score)
+    most = log_probs.exp().topk(min(top, len(model.classes)))
     likeliest = (
         list(zip(*row, strict=True))
         for row in zip(most.indices.tolist(), most.values.tolist(), strict=True)

@@ -59,7 +59,10 @@ class Application(LazyGroup):
             "nbdt.cli.serve",
             "Serve models over HTTP: a page at /, and decision paths for programs.",
         ),
-        "tree": ("nbdt.cli.tree", "Show, draw, list, build, name and convert trees of classes."),
+        "tree": (
+            "nbdt.cli.tree",
+            "Show, draw, build, name, compare, try and convert trees of classes.",
+        ),
     }
 
     def main(self, args: Any = None, *_: Any, **__: Any) -> Any:

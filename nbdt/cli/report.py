@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nbdt.cli.labelled import DataArgument, PartialOption, image_names, load_images
 from nbdt.cli.models import ModelArgument, load_model
-from nbdt.cli.options import Rule, given, rule_option
-from nbdt.cli.output import complain, progress, say, working
-from nbdt.data import ImageFolder, LabelledImages, load_dataset
-from nbdt.data.classes import bundled_wnids
+from nbdt.cli.options import JsonOption, Rule, given, rule_option
+from nbdt.cli.output import complain, progress, say, say_json, working
+from nbdt.cli.own_network import NetworkOption
+from nbdt.cli.pages import check_folder
 from nbdt.errors import InputError
 from nbdt.files import is_file, write_text
-from nbdt.preprocessing import Preprocessing
 from nbdt.pretrained import read_model
 from nbdt.report import Origin, measure, to_page
 from nbdt.selective import Calibration, read_calibration
@@ -31,22 +30,12 @@ app = typer.Typer(add_completion=False)
 @app.command(epilog="Example: nbdt report my-model held-out -o report.html --note Date=2026-07-01")
 def report(
     model: ModelArgument,
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder with a subfolder of images a class, or a data set's name, of which the "
-            "test images are taken.",
-        ),
-    ],
+    data: DataArgument,
     output: Annotated[
         str,
         typer.Option("--output", "-o", metavar="FILE", help="The page to write."),
     ] = "report.html",
-    partial: Annotated[
-        bool,
-        typer.Option("--partial", metavar="", help="Classes of a folder may have no subfolder."),
-    ] = False,
+    partial: PartialOption = False,
     rule: Annotated[Rule | None, rule_option("the model's")] = None,
     guarantee: Annotated[
         float,
@@ -69,6 +58,8 @@ def report(
             "given again.",
         ),
     ] = None,
+    network_from: NetworkOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Write all there is to know of a model into one page, for a colleague or an auditor.
 
@@ -76,8 +67,7 @@ def report(
     mistakes are made, calibration, the tree and samples with their images.
     """
     notes = dict(map(_note, note or ()))
-    if not Path(output).resolve().parent.is_dir():
-        raise InputError(f"{output}: there is no folder to write this file to.")
+    check_folder(output)
     # Where the page is written to makes no difference to what is in it.
     options = [
         *(["--partial"] if partial else []),
@@ -86,8 +76,8 @@ def report(
         *([f"--pictures={pictures}"] if pictures != PICTURES else []),
         *(f"--note={what}={text}" for what, text in notes.items()),
     ]
-    network, preprocessing = load_model(model)
-    images = _images(data, network.classes, preprocessing, partial)
+    network, preprocessing = load_model(model, network_from)
+    images = load_images(data, network.classes, preprocessing, partial=partial)
     with progress("Measuring", len(images)) as advance:
         found = measure(
             network,
@@ -97,8 +87,13 @@ def report(
             advance=advance,
             **given(rule=rule),
         )
-    for reason in found.left_out.values():
-        complain(reason)
+    names = image_names(images)
+    failed = {
+        names[place]: reason.removeprefix(f"{names[place]}: ")
+        for place, reason in found.left_out.items()
+    }
+    for image, reason in failed.items():
+        complain(f"{image}: {reason}")
     saved = read_model(model).config
     origin = Origin(
         model=Path(model).resolve().name,
@@ -110,8 +105,13 @@ def report(
     )
     with working("Writing the report …"):
         write_text(output, to_page(found, origin, pictures=pictures))
-    say(f"Wrote {output}: {found.evaluation.samples:,} images were measured.")
-    if found.left_out:
+    samples = found.evaluation.samples
+    if json:
+        document = {"model": model, "data": data, "output": output, "samples": samples}
+        say_json(document | {"failed": failed})
+    else:
+        say(f"Wrote {output}: {samples:,} images were measured.")
+    if failed:
         raise typer.Exit(1)
 
 
@@ -120,15 +120,6 @@ def _note(text: str) -> tuple[str, str]:
     if not equals or not what.strip():
         raise InputError(f"--note takes WHAT=TEXT, as Date=2026-07-01; got {text!r:.80}.")
     return what.strip(), said.strip()
-
-
-def _images(
-    data: str, classes: Sequence[str], preprocessing: Preprocessing, partial: bool
-) -> LabelledImages:
-    if not partial:
-        return load_dataset(data, classes=classes).with_preprocessing(preprocessing)
-    wnids = bundled_wnids(classes)
-    return ImageFolder(data, preprocessing, classes=classes, wnids=wnids, partial=True)
 
 
 def _calibration(folder: str) -> Calibration | None:

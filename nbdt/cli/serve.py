@@ -76,6 +76,7 @@ def serve(
     Every limit has a setting NBDT_… in the environment; docs/service.md lists them.
     """
     try:
+        from nbdt.server import logs
         from nbdt.server.keys import new_key as make_key
         from nbdt.server.settings import read_settings
         from nbdt.server.supervisor import Supervisor
@@ -93,4 +94,8 @@ def serve(
             models=models or None, host=host, port=port, workers=workers, threads=threads, keys=keys
         )
     )
-    Supervisor(settings, on_ready=lambda address: say(f"Serving at {address} (Ctrl+C stops)")).run()
+    supervisor = Supervisor(
+        settings, on_ready=lambda address: say(f"Serving at {address} (Ctrl+C stops)")
+    )
+    logs.configure(settings.log_level)
+    supervisor.run()

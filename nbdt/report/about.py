@@ -11,6 +11,7 @@ import torch
 
 from nbdt.evaluation.text import percent
 from nbdt.hierarchy import Hierarchy
+from nbdt.report.album import file_of
 from nbdt.report.markup import Content, Markup, element, facts, join, more, name, section
 from nbdt.report.measure import Measurement
 from nbdt.report.origin import Origin
@@ -140,7 +141,7 @@ def _left_out(found: Measurement) -> Markup | None:
     if not found.left_out:
         return None
     rows = [
-        element("li", f"sample {index}: ", name(reason))
+        element("li", f"sample {index}: ", name(_without_folders(found, index, reason)))
         for index, reason in list(found.left_out.items())[:_LISTED]
     ]
     rest = len(found.left_out) - len(rows)
@@ -148,3 +149,9 @@ def _left_out(found: Measurement) -> Markup | None:
         f"{len(found.left_out):,} images left out",
         element("ul", rows, element("li", f"and {rest:,} more") if rest else None),
     )
+
+
+def _without_folders(found: Measurement, index: int, reason: str) -> str:
+    """The reason with the name of the sample's file for its path; see `Album.sample_name`."""
+    path = file_of(found.data, index)
+    return reason if path is None else reason.replace(str(path), path.name)

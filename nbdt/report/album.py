@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nbdt.data import LabelledImages
 from nbdt.data.sources import ImageFiles
 from nbdt.hierarchy.text import one_line
@@ -74,7 +76,12 @@ class Album:
 
         The folders of the file are left out: they say more of a machine than of a sample.
         """
-        if not isinstance(self.data.source, ImageFiles):
-            return f"sample {index}"
-        path = self.data.source.paths[int(self.data.indices[index])]
-        return one_line(f"sample {index}, {path.name}")
+        path = file_of(self.data, index)
+        return f"sample {index}" if path is None else one_line(f"sample {index}, {path.name}")
+
+
+def file_of(data: LabelledImages, index: int) -> Path | None:
+    """Where a sample's picture lies; None for those that are in memory."""
+    if not isinstance(data.source, ImageFiles):
+        return None
+    return data.source.paths[int(data.indices[index])]

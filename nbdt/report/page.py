@@ -28,9 +28,7 @@ from nbdt.report.verdict import verdict
 from nbdt.rules import Rule
 from nbdt.selective import Calibration
 from nbdt.view.html import document, page_data
-
-# Without scripts the whole tree stands on the page at once, so it has to end somewhere.
-_STATIC_LINES = 200
+from nbdt.view.html.page import STATIC_LINES
 
 _CONTENTS = (
     ("verdict", "In short"),
@@ -165,7 +163,7 @@ def _header(found: Measurement, origin: Origin, title: str) -> Markup:
 
 
 def _tree(found: Measurement) -> Markup:
-    text = found.model.hierarchy.to_text(_STATIC_LINES)
+    text = found.model.hierarchy.to_text(STATIC_LINES)
     intro = element(
         "p",
         "Select a node to see its classes, how it got its name, how often it is right, and its "

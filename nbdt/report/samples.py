@@ -7,6 +7,7 @@ import math
 import torch
 
 from nbdt.explain import Decision, Explanation
+from nbdt.explain.percent import percent
 from nbdt.report.album import Album
 from nbdt.report.choose import Group
 from nbdt.report.markup import Content, Markup, element, join, more, name, section, table
@@ -54,7 +55,7 @@ def _card(found: Measurement, index: int, explanation: Explanation, album: Album
             element(
                 "p",
                 element("strong", name(explanation.prediction_name)),
-                f" ({_percent(explanation.probability)}) ",
+                f" ({percent(explanation.probability)}) ",
                 element("span", verdict, class_=f"tag {verdict}"),
             ),
             None if right else element("p", "True class: ", name(album.class_name(index)), "."),
@@ -62,9 +63,9 @@ def _card(found: Measurement, index: int, explanation: Explanation, album: Album
                 "p",
                 "Against the odds: " if closest.contrary else "Closest decision: ",
                 name(closest.child_name),
-                f" ({_percent(closest.probability)}) over ",
+                f" ({percent(closest.probability)}) over ",
                 name(closest.name_of(sibling)),
-                f" ({_percent(closest.probability_of(sibling))}).",
+                f" ({percent(closest.probability_of(sibling))}).",
             ),
             None if explanation.agrees else _disagreement(explanation),
             more(f"The path: {_count(len(explanation.path))}", _path(explanation, index)),
@@ -83,7 +84,7 @@ def _path(explanation: Explanation, index: int) -> Markup:
     runner_up = join(
         "Runner-up: ",
         name(explanation.runner_up_name),
-        f" ({_percent(explanation.runner_up_probability)}); the two part at ",
+        f" ({percent(explanation.runner_up_probability)}); the two part at ",
         name(explanation.parts_at_name),
         ".",
     )
@@ -98,20 +99,11 @@ def _step(decision: Decision) -> list[Content]:
     sibling = decision.nearest_sibling
     lead = f"{decision.margin:.2f}" if math.isfinite(decision.margin) else "∞"
     return [
-        join(element("strong", name(decision.child_name)), f" ({_percent(decision.probability)})"),
-        join(name(decision.name_of(sibling)), f" ({_percent(decision.probability_of(sibling))})"),
+        join(element("strong", name(decision.child_name)), f" ({percent(decision.probability)})"),
+        join(name(decision.name_of(sibling)), f" ({percent(decision.probability_of(sibling))})"),
         lead.replace("-", "−"),
     ]
 
 
 def _count(decisions: int) -> str:
     return f"{decisions} decision{'s' * (decisions != 1)}"
-
-
-def _percent(share: float) -> str:
-    """A whole percentage that calls nothing certain or impossible that is not."""
-    if 0 < share < 0.005:
-        return "<1\u00a0%"
-    if 0.995 <= share < 1:
-        return ">99\u00a0%"
-    return f"{100 * share:.0f}\u00a0%"

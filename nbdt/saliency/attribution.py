@@ -13,7 +13,6 @@ from nbdt.errors import InputError
 from nbdt.explain import Decision, Explanation
 from nbdt.model import NBDT
 from nbdt.modes import evaluating
-from nbdt.rules import node_scores
 from nbdt.saliency.layers import feature_layer
 from nbdt.saliency.methods import Method, attributor
 from nbdt.saliency.result import Saliency
@@ -31,7 +30,8 @@ def decision_saliency(
 ) -> Saliency:
     """What each pixel contributed to a node's preferring the child taken to its nearest sibling.
 
-    Explained is the difference of their scores, under the model's own score. The methods:
+    Explained is the difference of their scores, under the model's own score and temperature: the
+    decision's margin. The methods:
 
     - "integrated_gradients" (Sundararajan et al., ICML 2017): gradients added up on the straight
       way from the baseline to the input, ``n_steps=50`` of them. The map shares out the rise of
@@ -135,8 +135,8 @@ def path_saliency(
     with torch.inference_mode(False), evaluating(model), torch.enable_grad():
         x = x.detach().clone()
         with torch.no_grad():
-            scores = node_scores(model.logits(x), model.layout, model.score)[0]
-        choices = [_choice(model, decision, scores) for decision in decisions]
+            log_probs = _log_probs(model, x)[0]
+        choices = [_choice(model, decision, log_probs) for decision in decisions]
         if not choices:
             return []
         explained = _Differences(model, choices)
@@ -202,11 +202,17 @@ class _Differences(nn.Module):
         self._rivals = [choice.rival for choice in choices]
 
     def forward(self, x: Tensor) -> Float[Tensor, "batch decisions"]:
-        scores = node_scores(self.model.logits(x), self.model.layout, self.model.score)
-        return scores[:, self._children] - scores[:, self._rivals]
+        # Siblings' scores differ as their log-probabilities do.
+        log_probs = _log_probs(self.model, x)
+        return log_probs[:, self._children] - log_probs[:, self._rivals]
 
 
-def _choice(model: NBDT, decision: Decision | int, scores: Tensor) -> _Choice:
+def _log_probs(model: NBDT, x: Tensor) -> Float[Tensor, "batch nodes"]:
+    """The log-probability of each node given its parent."""
+    return model.temperature.decisions(model.logits(x), model.layout, model.score)
+
+
+def _choice(model: NBDT, decision: Decision | int, log_probs: Tensor) -> _Choice:
     tree = model.hierarchy
     node = decision.node if isinstance(decision, Decision) else decision
     children = tree.children(node)
@@ -215,7 +221,7 @@ def _choice(model: NBDT, decision: Decision | int, scores: Tensor) -> _Choice:
             f"node {node} is the class {tree.name(node)!r}, which decides nothing; give an inner "
             "node."
         )
-    probabilities = scores[list(children)].softmax(0)
+    probabilities = log_probs[list(children)].exp()
     if isinstance(decision, Decision):
         if decision.children != children:
             raise InputError(

@@ -27,7 +27,8 @@ class Saliency:
         rival: the nearest sibling of the child: the likeliest of those not taken.
         rival_name: its name.
         probability: that of the child among all children of the node, 0 … 1.
-        difference: what is explained: the score of the child minus that of its rival.
+        difference: what is explained: the score of the child minus that of its rival, at the
+            model's temperature.
         method: how it was computed: "integrated_gradients", "grad_cam", "occlusion", or the name
             of another class of Captum.
         layer: the layer that GradCAM looked at; None for other methods.

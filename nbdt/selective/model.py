@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nbdt.data.batches import moved
 from nbdt.errors import InputError
-from nbdt.explain import Explanation, explain_logits
+from nbdt.explain import Explanations, explain_logits
 from nbdt.explain.build import unmasked_rows
 from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
@@ -156,7 +156,7 @@ class SelectiveNBDT:
         """
         return self._answers(self._log_probs(self._logits(x)))
 
-    def explain(self, x: Inputs) -> list[Explanation]:
+    def explain(self, x: Inputs) -> Explanations:
         """Each sample's answer, with the decisions on the way to the likeliest class.
 
         Each explanation's `stopped_at` is the node answered, None where that is the class; its
@@ -168,8 +168,18 @@ class SelectiveNBDT:
         Raises:
             InputError: as in `predict`.
         """
-        logits = self._logits(x)
-        answers = self._answers(self._log_probs(logits)).tolist()
+        return self.explain_logits(self._logits(x))
+
+    def explain_logits(self, logits: Float[Tensor, "batch classes"]) -> Explanations:
+        """The same of the network's logits, for whoever has them already.
+
+        Args:
+            logits: what `NBDT.logits` gave.
+
+        Raises:
+            InputError: as in `predict`.
+        """
+        self._check_rule()
         explanations = explain_logits(
             logits,
             self.model.layout,
@@ -177,14 +187,15 @@ class SelectiveNBDT:
             geometry=self.model.geometry(),
             temperature=self.model.temperature,
         )
-        return [
+        answers = self._answers(self._log_probs(logits)).tolist()
+        return Explanations(
             replace(
                 explanation,
                 stopped_at=None if answer == explanation.prediction else answer,
                 guarantee=self.guarantee,
             )
             for explanation, answer in zip(explanations, answers, strict=True)
-        ]
+        )
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes the model to a folder, and its calibration with it; see `nbdt.pretrained`.

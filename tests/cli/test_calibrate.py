@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,18 @@ def test_json_holds_the_threshold(run: Run, own: Path, images: Path) -> None:
         "guarantee": 0.95,
         "threshold": expected.thresholds[expected.model.hierarchy.root],
     }
+
+
+def test_classes_may_have_no_subfolder_if_that_is_said(
+    run: Run, own: Path, images: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(images, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "nine")
+    refused = run("calibrate", own, "data", "--guarantee", "0.9")
+    assert refused.exit_code == 2
+    assert "1 without a subfolder (nine)" in refused.stderr
+    result = run("calibrate", own, "data", "--guarantee", "0.9", "--partial", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["samples"]) == (0, 18)
 
 
 def test_a_data_set_may_be_named(run: Run, own: Path) -> None:

@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 # What needs a trained network or a database; these were copied from a terminal.
 NEED_DATA = (
     "demo", "convert", "train", "explain", "evaluate", "calibrate", "report", "serve",
-    "tree build wordnet",
+    "tree build wordnet", "tree try", "tree support my-model",
 )  # fmt: skip
 
 

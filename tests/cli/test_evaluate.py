@@ -106,7 +106,46 @@ def test_folders_that_are_not_the_classes_are_refused(run: Run, model: Path, cop
 
 def test_a_folder_that_is_not_there(run: Run, model: Path) -> None:
     result = run("evaluate", model, "gone")
-    assert (result.exit_code, result.stderr) == (2, "nbdt: gone: there is no such folder.\n")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("nbdt: gone: there is no folder of that name, and no data set")
+    assert is_one_sentence(result.stderr)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "report", "calibrate"])
+def test_a_data_set_can_be_named(command: str, run: Run, own: Path) -> None:
+    result = run(command, own, "digits", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["samples"] == 450
+    result = run(command, own, "digits", "--partial")
+    assert result.exit_code == 2
+    assert "digits: --partial goes with a folder" in result.stderr
+    assert is_one_sentence(result.stderr)
+
+
+def test_images_of_a_data_set_are_called_by_their_place(run: Run, model: Path) -> None:
+    document = json.loads(run("evaluate", model, "digits", "--json").stdout)
+    assert document["images"]
+    assert all(name == f"sample {place}" for place, name in document["images"].items())
+
+
+def test_a_folder_may_have_parts(run: Run, model: Path, copied: Path, tmp_path: Path) -> None:
+    copied.rename(tmp_path / "test")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "test").rename(tmp_path / "data" / "test")
+    result = run("evaluate", model, "data")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "test/" in result.stdout
+
+
+def test_the_device_can_be_chosen(run: Run, model: Path, images: Path) -> None:
+    told = run("evaluate", model, images, "--device", "cpu")
+    assert (told.exit_code, told.stderr) == (0, "")
+    for name, said in (("gpu", "such as cpu, cuda or cuda:1; got 'gpu'"),
+                       ("cuda:99", "--device cuda:99: there is no such device here")):  # fmt: skip
+        result = run("evaluate", model, images, "--device", name)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert said in result.stderr
+        assert is_one_sentence(result.stderr)
 
 
 def test_an_answer_of_nan_fails_for_its_image_only(

@@ -10,6 +10,7 @@ from nbdt.data import ImageFolder, open_image
 from nbdt.explain import Explanation
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
+from nbdt.rules import Temperature
 from nbdt.selective import SelectiveNBDT
 from nbdt.selective.folder import write_calibration
 from tests.cli.conftest import Run, is_one_sentence, make_model
@@ -109,16 +110,16 @@ def test_many_images_are_read_a_batch_at_a_time(
     run: Run, model: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    explain = NBDT.explain
+    logits = NBDT.logits
 
-    def counted(self: NBDT, x: Tensor, rule: str | None = None) -> list[Explanation]:
+    def counted(self: NBDT, x: Tensor) -> Tensor:
         sizes.append(len(x))
-        return explain(self, x, rule)  # type: ignore[arg-type]
+        return logits(self, x)
 
-    monkeypatch.setattr(NBDT, "explain", counted)
-    result = run("explain", model, images, images, "--json")
+    monkeypatch.setattr(NBDT, "logits", counted)
+    result = run("explain", model, images, images, "--json", "--top", 2)
     assert result.exit_code == 0
-    assert sizes == [32, 8]
+    assert sizes == [32, 8], "the network is asked once"
     named = [json.loads(line)["image"] for line in result.stdout.splitlines()]
     assert named == 2 * sorted(map(str, images.rglob("*.png")))
 
@@ -221,6 +222,20 @@ def test_the_likeliest_classes_are_named_beside_the_answer(
     assert result.stdout.splitlines()[-1].startswith("Likeliest: ")
 
 
+def test_explanations_are_the_librarys_at_a_temperature_and_with_distances(
+    run: Run, model: Path, images: Path, tmp_path: Path
+) -> None:
+    loaded = NBDT.from_pretrained(model)
+    loaded.score, loaded.temperature = "mean", Temperature(2.0)
+    loaded.save_pretrained(tmp_path / "warm")
+    image = images / "three" / "0.png"
+    document = json.loads(run("explain", "warm", image, "--json", "--top", 10).stdout)
+    found, expected = Explanation.from_dict(document["explanation"]), explained(Path("warm"), image)
+    assert found == expected
+    assert found.path[0].feature_distance is not None
+    assert document["top"][0]["probability"] == pytest.approx(expected.probability, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -265,6 +280,15 @@ def test_a_page_shows_the_images_that_could_be_read(
     assert page.count("data:image/png;base64,") == 2
     assert all(str(images / "zero" / name) in page for name in ("0.png", "1.png"))
     assert "gone.png" not in page
+
+
+def test_a_page_that_cannot_be_written_is_refused_first(
+    run: Run, model: Path, images: Path
+) -> None:
+    result = run("explain", model, images / "zero", "--html", "gone/page.html")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "gone/page.html: there is no folder to write this file to" in result.stderr
+    assert is_one_sentence(result.stderr)
 
 
 def test_paths_are_drawn_where_that_is_asked_for(run: Run, model: Path, images: Path) -> None:

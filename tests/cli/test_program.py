@@ -15,9 +15,10 @@ from nbdt.errors import InputError
 from tests.cli.conftest import Run, is_one_sentence
 
 COMMANDS = [
-    "demo", "convert", "train", "explain", "evaluate", "calibrate", "tree list", "tree show",
-    "tree draw", "tree name", "tree compare", "tree convert", "tree build rows",
-    "tree build wordnet", "tree build parents", "tree build shape",
+    "demo", "convert", "train", "explain", "evaluate", "calibrate", "report", "tree list",
+    "tree show", "tree draw", "tree name", "tree compare", "tree support", "tree try",
+    "tree convert", "tree build rows", "tree build wordnet", "tree build parents",
+    "tree build shape",
 ]  # fmt: skip
 
 

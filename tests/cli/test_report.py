@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -67,6 +68,22 @@ def test_a_data_set_can_be_named(run: Run, model: Path, tmp_path: Path) -> None:
     result = run("report", model, "digits", "--pictures", 0)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "450 images · 10 classes" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_json_says_what_was_written(run: Run, model: Path, copied: Path, tmp_path: Path) -> None:
+    (copied / "five" / "1.png").write_bytes(b"no image")
+    result = run("report", model, copied, "-o", "page.html", "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    failed = document.pop("failed")
+    assert document == {
+        "model": str(model), "data": str(copied), "output": "page.html", "samples": 19
+    }  # fmt: skip
+    assert list(failed) == [str(copied / "five" / "1.png")]
+    assert failed[str(copied / "five" / "1.png")].startswith("this is not an image")
+    # The page itself goes to others, whom the folders of this machine do not concern.
+    assert f"{copied / 'five'}" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "1.png: this is not an image" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_an_image_that_cannot_be_read_is_named_and_left_out(

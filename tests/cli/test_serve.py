@@ -10,16 +10,25 @@ from tests.cli.conftest import is_one_sentence
 
 pytest.importorskip("fastapi", reason="the service needs the extra [serve]")
 
-from nbdt.server import supervisor
+from nbdt.server import logs, supervisor
 from nbdt.server.keys import Key, KeyRing
 
 
 @pytest.fixture
-def started(monkeypatch):
+def logged(monkeypatch):
+    """The levels at which the logs of this process would have been configured."""
+    levels = []
+    monkeypatch.setattr(logs, "configure", levels.append)
+    return levels
+
+
+@pytest.fixture
+def started(monkeypatch, logged):
     """What supervisors were started with; none serves."""
     settings = []
 
     def run(one):
+        assert logged == [one.settings.log_level]  # before anything can be logged
         settings.append(one.settings)
         one.listener.close()
         one._on_ready(f"http://{one.settings.host}")

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import nbdt
 from nbdt.errors import InputError, MissingDependencyError, NotFoundError
-from nbdt.rules import decision_log_probs, node_scores
+from nbdt.rules import Temperature, decision_log_probs, node_scores
 from nbdt.saliency import Saliency, decision_saliency, path_saliency
 
 captum = pytest.importorskip("captum.attr", reason="saliency is the extra [saliency], on Captum")
@@ -69,6 +69,58 @@ def test_integrated_gradients_share_out_the_whole_rise(digits, score):
             assert found.difference == pytest.approx(here, abs=1e-4)
             missed = found.attribution.double().sum().item() - rise
             assert found.convergence_delta == pytest.approx(missed, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "grad_cam", "occlusion"])
+@pytest.mark.parametrize("score", ["mean", "logsumexp"])
+@pytest.mark.parametrize(
+    "temperature", [Temperature(4.0), Temperature(0.3), Temperature(1.5, {4: 8.0, 6: 0.25})]
+)
+def test_what_is_explained_is_the_decision_at_the_models_temperature(
+    conv, method, score, temperature
+):
+    model = nbdt.NBDT(conv.network, conv.hierarchy, score=score, temperature=temperature).eval()
+    x = 3 * torch.randn(1, 2, 8, 8)
+    explanation = model.explain(x)[0]
+    for found, decision in zip(
+        path_saliency(model, x, explanation, method=method), explanation.path, strict=True
+    ):
+        assert found.probability == pytest.approx(decision.probability, abs=1e-6)
+        assert found.difference == pytest.approx(decision.margin, abs=1e-5)
+        by_node = decision_saliency(model, x, decision.node, method=method)
+        likeliest = max(decision.probabilities)
+        assert by_node.probability == pytest.approx(likeliest, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "temperature", [Temperature(4.0), Temperature(1.0, {4: 3.0, 5: 0.5, 6: 2.0})]
+)
+def test_maps_share_out_the_rise_at_the_models_temperature(linear, temperature):
+    cold = path_saliency(linear, torch.ones(1, 2, 3, 4), [6, 5, 4], method="integrated_gradients")
+    linear.temperature = temperature
+    for before, found in zip(
+        cold,
+        path_saliency(linear, torch.ones(1, 2, 3, 4), [6, 5, 4], method="integrated_gradients"),
+        strict=True,
+    ):
+        divisor = temperature.of(found.node)
+        torch.testing.assert_close(
+            found.attribution, before.attribution / divisor, atol=1e-5, rtol=1e-4
+        )
+        assert found.difference == pytest.approx(before.difference / divisor, abs=1e-5)
+        assert found.convergence_delta == pytest.approx(0, abs=1e-5)
+        rise = found.difference - found.baseline_difference
+        assert found.attribution.sum().item() == pytest.approx(rise, abs=1e-4)
+
+
+def test_the_likeliest_child_of_a_node_is_that_at_the_models_temperature(tree):
+    # Under logsumexp a group of classes is worth the more the hotter it is.
+    model = nbdt.NBDT(nn.Flatten(), tree)
+    x = torch.tensor([[[[1.0, 1.0], [1.9, -9.0]]]])
+    assert decision_saliency(model, x, 6, method="occlusion").child_name == "thing"
+    model.temperature = Temperature(4.0)
+    assert model.explain(x, rule="hard")[0].path[0].child_name == "animal"
+    assert decision_saliency(model, x, 6, method="occlusion").child_name == "animal"
 
 
 def test_grad_cam_is_the_map_weighted_by_its_mean_gradient(conv):

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nbdt.builders import build
 from nbdt.errors import FormatError, InputError, NotFoundError
-from nbdt.explain import Explanation
+from nbdt.explain import Explanation, Explanations
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.shapes import balanced
 from nbdt.model import NBDT
@@ -53,6 +53,7 @@ def test_answers_are_those_of_the_definition(score, guarantee):
 def test_explanations_end_at_the_answers():
     selective = SelectiveNBDT(on_logits(), 0.9).calibrate(HELD_OUT)
     explanations = selective.explain(NEW)
+    assert isinstance(explanations, Explanations), "a notebook draws them"
     answers = selective.predict(NEW).tolist()
     assert [explanation.answer for explanation in explanations] == answers
     assert {explanation.guarantee for explanation in explanations} == {0.9}
