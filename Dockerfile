@@ -7,8 +7,8 @@
 FROM python:3.12-slim AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /venv
-RUN /venv/bin/pip install --index-url "$TORCH_INDEX" --extra-index-url https://pypi.org/simple torch torchvision
+RUN python -m venv /venv \
+    && /venv/bin/pip install --index-url "$TORCH_INDEX" --extra-index-url https://pypi.org/simple torch torchvision
 WORKDIR /source
 COPY . .
 RUN /venv/bin/pip install '.[serve]'
@@ -27,5 +27,5 @@ ENV PATH=/venv/bin:$PATH \
     NBDT_DRAIN=5
 EXPOSE 8000
 HEALTHCHECK --start-period=60s --interval=15s --timeout=5s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/livez', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['NBDT_PORT'] + '/livez', timeout=4)"]
 ENTRYPOINT ["nbdt", "serve"]

@@ -49,6 +49,7 @@ class Load:
 
 
 Check = Callable[[int, dict[str, Any]], bool]
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def load(
@@ -64,11 +65,11 @@ async def load(
         check: whether the answer to the request of this index is right.
     """
     result = Load()
-    free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    free: list[Connection] = []
 
     async def shoot(index: int, due: float) -> None:
         try:
-            reader, writer = free.pop() if free else await asyncio.open_connection(*address)
+            reader, writer = _open(free) or await asyncio.open_connection(*address)
             writer.write(requests[index])
             status, body, keeps = await _answer(reader)
         except (OSError, asyncio.IncompleteReadError, ValueError):
@@ -96,6 +97,16 @@ async def load(
     for _, writer in free:
         writer.close()
     return result
+
+
+def _open(free: list[Connection]) -> Connection | None:
+    """A connection that the service has not closed meanwhile, as it may when one is idle."""
+    while free:
+        reader, writer = free.pop()
+        if not reader.at_eof() and reader.exception() is None:
+            return reader, writer
+        writer.close()
+    return None
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:

@@ -7,7 +7,8 @@ throughput  rows a second that clients get in batches over those of the network 
 load        99th percentile of the accepted at 3 × the capacity over that at 1 ×; at most 3, all
             other answers 429, and none wrong. The model has a fixed delay, as client and server
             share the cores
-soak        memory of the worker over time: its slope, at 70 % of the capacity
+soak        memory of the worker over time, at 70 % of the capacity: its slope in each third, as
+            warming up wears off and a leak does not
 
 NBDT_DATA may name the folder with the weights of the MobileNetV2; random weights take as long.
 """
@@ -50,7 +51,7 @@ DIGITS = Preprocessing(mode="L", resize=(8, 8))
 PHOTOS = Preprocessing(resize=256, crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 THREADS = 1
 BATCH_DELAY = 0.05  # seconds
-LOADED: dict[str, int] = {"batch_rows": 8, "queue_rows": 32, "request_rows": 8}
+LOADED: dict[str, int] = {"batch_rows": 8, "request_rows": 8}
 
 
 # ── models, images, servers ───────────────────────────────────────────────────────────────────
@@ -92,7 +93,8 @@ def instances(files: list[bytes]) -> dict[str, Any]:
 
 def serve_models(settings: Settings, listener: socket, delay: float) -> None:
     """A worker; with a delay, each batch takes that long more, without using a core."""
-    worker = Worker(settings)
+    pipe, _supervisor = multiprocessing.Pipe()  # it has the process to itself, as in earnest
+    worker = Worker(settings, pipe)
     answer = Inference.__call__
 
     def slow(infer: Inference, questions: Any) -> Any:
@@ -291,14 +293,18 @@ def soak(folder: Path, seconds: float) -> None:
     with running(serve_models, settings, 0.0) as (address, pid):
         host, port = address.split(":")
         target = (host, int(port))
-        capacity = asyncio.run(load(target, requests, 400, min(5, seconds), check)).rate
+        # More than it can do, so that the network has seen batches of every size.
+        capacity = asyncio.run(load(target, requests, 1000, min(5, seconds), check)).rate
         result, sizes = asyncio.run(drive(target, pid, 0.7 * capacity))
-    settled = sizes[len(sizes) // 3 :]
-    slope = np.polyfit(settled[:, 0], settled[:, 1], 1)[0] * 60
+    slopes = [
+        f"{60 * np.polyfit(part[:, 0], part[:, 1], 1)[0]:+.2f}" for part in np.array_split(sizes, 3)
+    ]
+    last = np.array_split(sizes, 3)[-1][:, 1]
+    bytes_each = (last[-1] - last[0]) * 2**20 / (len(result.seconds) / 3)
     print(
         f"soak: {seconds:.0f} s at {0.7 * capacity:.0f} requests/s: {result.statuses}, "
-        f"{result.wrong} wrong; resident {sizes[0, 1]:.0f} → {sizes[-1, 1]:.0f} MB, slope of the "
-        f"last two thirds {slope:+.2f} MB a minute"
+        f"{result.wrong} wrong; resident {sizes[0, 1]:.1f} → {sizes[-1, 1]:.1f} MB, slope of each "
+        f"third {', '.join(slopes)} MB a minute; in the last {bytes_each:+.0f} bytes an answer"
     )
 
 

@@ -2,9 +2,12 @@
 
 The parts, each of which knows only those before it:
 
-    settings, refusals ─► batching, images, inputs, inference ─► models ─► service     (no HTTP)
-        ─► bodies, problems, exchange ─► native, kserve, oip, mlflow, operations, page  (routes)
-        ─► keys, security, logs, metrics, tracing ─► app ─► worker, supervisor          (processes)
+    settings, refusals, logs, metrics
+        ─► batching, images, inputs, tensors, inference ─► models ─► service         (no HTTP)
+        ─► bodies, forms, negotiation, problems, schemas, openapi, documents, pictures, exchange
+        ─► native, kserve, oip, mlflow, operations, page                             (routes)
+        ─► keys, security, observation, tracing ─► app                               (around them)
+        ─► connections, worker, supervisor                                           (processes)
 """
 
 from .settings import Settings, read_settings

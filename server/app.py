@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from importlib import metadata
-from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -72,16 +74,31 @@ def create_app(settings: Settings, *, on_loaded: OnLoaded | None = None) -> Fast
     app.state.bodies = Bodies(settings)
     app.state.reload = service.reload
     app.state.on_loaded = on_loaded or (lambda error: None)
+    app.state.loading = None
     for module in (native, kserve, oip, mlflow, operations, page):
         app.include_router(module.router)
+        _answer_head(app, module.router)
+
+    @lru_cache(maxsize=1)
+    def described(models: tuple[str, ...]) -> bytes:
+        return json.dumps(describe(app, models)).encode()
 
     @app.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> dict[str, Any]:
-        return describe(app, service.registry.names)
+    def openapi() -> Response:
+        # It is open to those who have no key, too, and they are not to learn of models.
+        names = service.registry.names if keys is None else ()
+        return Response(described(names), media_type="application/json")
 
     if settings.tracing:
         trace(app)
     return app
+
+
+def _answer_head(app: FastAPI, router: APIRouter) -> None:
+    """Answers HEAD where a router answers GET: some probes ask so. uvicorn leaves the body out."""
+    for route in router.routes:
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+            app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 def _middleware(settings: Settings, metrics: Metrics, keys: KeyRing | None) -> Iterator[Middleware]:
@@ -103,11 +120,22 @@ def _middleware(settings: Settings, metrics: Metrics, keys: KeyRing | None) -> I
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Loads the models beside the first requests, and lets the last ones come to their end."""
-    loading = asyncio.create_task(_load(app))
+    loading = start_loading(app)
     yield
     loading.cancel()
     await asyncio.gather(loading, return_exceptions=True)
     await app.state.service.stop()
+
+
+def start_loading(app: FastAPI) -> asyncio.Task[None]:
+    """The task that loads the models of an application; there is one only, begun at the first call.
+
+    It ends without an error, whatever comes of it; ``on_loaded`` of the application is told.
+    """
+    if app.state.loading is None:
+        app.state.loading = asyncio.create_task(_load(app))
+    task: asyncio.Task[None] = app.state.loading
+    return task
 
 
 async def _load(app: FastAPI) -> None:

@@ -7,6 +7,7 @@ is a function that is called in a thread of its own, one batch after the other.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,10 +16,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from .logs import logger
 from .refusals import NotReadyError, OverloadedError
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+
+# Over how many seconds, roughly, the rate of answers is taken.
+_MEMORY = 5.0
 
 # What is answered, or why one question could not be.
 Answers = Sequence[A | Exception]
@@ -44,9 +49,10 @@ class Capacity:
         self.rows = rows
         self.used = 0
         self._clock = clock
-        # Rows a second, as a moving average: what Retry-After is reckoned with.
-        self._rate = 0.0
-        self._released_at = clock()
+        # What Retry-After is reckoned with: the rows done lately, and the seconds that they took.
+        self._done = 0.0
+        self._busy = 0.0
+        self._since = 0.0
 
     @property
     def free(self) -> int:
@@ -62,7 +68,7 @@ class Capacity:
         if rows > self.free:
             raise OverloadedError(
                 f"{self.used} of {self.rows} rows are taken; try again later.",
-                retry_after=self.used / self._rate if self._rate else 1.0,
+                retry_after=self.used * self._busy / self._done if self._done else 1.0,
             )
 
     @contextmanager
@@ -73,16 +79,22 @@ class Capacity:
             OverloadedError: fewer rows are free.
         """
         self.check(rows)
+        if not self.used:
+            self._since = self._clock()  # hours without a request say nothing of the rate
         self.used += rows
         try:
             yield
         finally:
             self.used -= rows
-            now = self._clock()
-            passed = max(now - self._released_at, 1e-3)
-            weight = min(1.0, passed / 5.0)  # the last five seconds, roughly
-            self._rate += weight * (rows / passed - self._rate)
-            self._released_at = now
+            self._count(rows)
+
+    def _count(self, rows: int) -> None:
+        """Adds rows that are done to those of the last busy seconds."""
+        passed = self._clock() - self._since
+        self._since += passed
+        decay = math.exp(-passed / _MEMORY)
+        self._done = self._done * decay + rows
+        self._busy = self._busy * decay + passed
 
 
 @dataclass(eq=False, slots=True)
@@ -91,6 +103,7 @@ class _Waiting(Generic[Q, A]):
 
     question: Q
     rows: int
+    cost: int
     since: float
     future: asyncio.Future[A]
 
@@ -144,10 +157,19 @@ class BatchQueue(Generic[Q, A]):
         """How many rows wait for a batch."""
         return sum(one.rows for one in self._waiting if not one.future.done())
 
-    def put(self, question: Q, rows: int) -> asyncio.Future[A]:
+    @property
+    def _waiting_cost(self) -> int:
+        return sum(one.cost for one in self._waiting if not one.future.done())
+
+    def put(self, question: Q, rows: int, *, alone: bool = False) -> asyncio.Future[A]:
         """Queues a question; its answer comes as the future's result.
 
         Cancelling the future takes the question out of the queue.
+
+        Args:
+            question: what is asked.
+            rows: how many rows it has.
+            alone: whether it is a batch of its own, however few they are.
 
         Raises:
             NotReadyError: the queue is closed.
@@ -156,7 +178,8 @@ class BatchQueue(Generic[Q, A]):
         if self._closing:
             raise NotReadyError("the model is being replaced or stopped; try again.")
         future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(question, rows, time.monotonic(), future))
+        cost = self.max_rows if alone else rows
+        self._waiting.append(_Waiting(question, rows, cost, time.monotonic(), future))
         self._arrived.set()
         return future
 
@@ -180,7 +203,7 @@ class BatchQueue(Generic[Q, A]):
 
     async def _gather(self) -> None:
         """Waits until a batch is full, or its first question has waited long enough."""
-        while self._waiting and self.waiting_rows < self.max_rows and not self._closing:
+        while self._waiting and self._waiting_cost < self.max_rows and not self._closing:
             left = self._waiting[0].since + self._wait - time.monotonic()
             if left <= 0:
                 return
@@ -192,11 +215,11 @@ class BatchQueue(Generic[Q, A]):
     def _next_batch(self) -> list[_Waiting[Q, A]]:
         batch: list[_Waiting[Q, A]] = []
         room = self.max_rows
-        while self._waiting and (self._waiting[0].future.done() or self._waiting[0].rows <= room):
+        while self._waiting and (self._waiting[0].future.done() or self._waiting[0].cost <= room):
             one = self._waiting.popleft()
             if not one.future.done():
                 batch.append(one)
-                room -= one.rows
+                room -= one.cost
         if not self._waiting and not self._closing:
             self._arrived.clear()
         return batch
@@ -206,7 +229,10 @@ class BatchQueue(Generic[Q, A]):
         questions = [one.question for one in batch]
         loop = asyncio.get_running_loop()
         answers = await loop.run_in_executor(self._thread, self._answered, questions)
-        self._observe(sum(one.rows for one in batch), time.monotonic() - start)
+        try:
+            self._observe(sum(one.rows for one in batch), time.monotonic() - start)
+        except Exception:  # whatever counting raises, as on a full disk, is no reason to stop
+            logger.exception("a batch was answered, but could not be counted")
         for one, answer in zip(batch, answers, strict=True):
             if one.future.done():
                 continue  # the asker has left meanwhile

@@ -1,7 +1,7 @@
 """What is sent to be answered: images and arrays, made into rows for the network.
 
-A *source* is one row as it came: the bytes of an image file, or an array of the network's own
-input. In JSON, an image is ``{"b64": "…"}`` (the file in base64) and an array is nested lists.
+A *source* is one row as it came: an image file, or an array of the network's own input. In JSON,
+an image is ``{"b64": "…"}`` (the file in base64) and an array is nested lists.
 """
 
 from __future__ import annotations
@@ -15,19 +15,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import Tensor
 
 from nbdt.errors import FormatError, InputError
 from nbdt.preprocessing import Preprocessing
 from nbdt.rules import RULES, Rule
 from nbdt.untrusted import decoded, described, parsed_json
+from nbdt.view.svg.pictures import data_uri
 
 from .images import read_image
 from .refusals import TooLargeError
 from .settings import Settings
 
 FloatArray = npt.NDArray[np.float32]
-Source = bytes | FloatArray
+
+
+@dataclass(eq=False)
+class ShownFile:
+    """An image file that is to be shown beside its answer.
+
+    Attributes:
+        data: the file.
+        side: how wide and high it is shown at most, in pixels.
+        picture: it as a small ``data:`` address. `RowReader` makes it with the row, one image at a
+            time and while capacity, deadline and the length of bodies hold; until then it is "".
+    """
+
+    data: bytes
+    side: int
+    picture: str = ""
+
+
+Source = bytes | ShownFile | FloatArray
 
 
 @dataclass(frozen=True)
@@ -149,7 +169,7 @@ def as_array(value: Any, name: str) -> FloatArray:
         nbdt.errors.InputError: instance 0: this is no array of numbers; are its lists of one ...
     """
     try:
-        array = np.asarray(value)
+        array = np.asarray(value if isinstance(value, np.ndarray) else _numbers(value))
     except ValueError:
         array = np.asarray("ragged")
     if array.dtype.kind not in "iuf" or array.size == 0:
@@ -161,6 +181,25 @@ def as_array(value: Any, name: str) -> FloatArray:
     if not np.isfinite(array).all():
         raise InputError(f"{name}: it holds NaN or a number that 32 bits cannot hold.")
     return array
+
+
+def _numbers(value: Any) -> Any:
+    """The value itself, if it is a number or lists of lists or numbers only.
+
+    numpy would make all texts of a list as long as the longest: terabytes of a few megabytes.
+
+    Raises:
+        ValueError: it is not.
+    """
+    groups = [[value]]
+    while groups:
+        group = groups.pop()
+        kinds = set(map(type, group))
+        if kinds == {list}:
+            groups.extend(group)
+        elif not kinds <= {int, float, bool}:
+            raise ValueError
+    return value
 
 
 def _source(value: Any, name: str) -> Source:
@@ -219,6 +258,9 @@ class RowReader:
     def _row(self, source: Source, name: str) -> Tensor:
         if isinstance(source, bytes):
             row = self._from_image(source, name)
+        elif isinstance(source, ShownFile):
+            row = self._from_image(source.data, name)
+            source.picture = data_uri(self._decoded(source.data, "RGB", name), source.side)
         else:
             self._check_shape(source.shape, name)
             row = torch.from_numpy(source)
@@ -234,17 +276,20 @@ class RowReader:
             raise InputError(
                 f"{name}: the model does not say how an image becomes its input; send arrays."
             )
-        image = read_image(
-            data,
-            self.preprocessing.mode,
-            max_bytes=self.settings.image_bytes,
-            max_pixels=self.settings.image_pixels,
-            name=name,
-        )
+        image = self._decoded(data, self.preprocessing.mode, name)
         try:
             return self.preprocessing(image)
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
+
+    def _decoded(self, data: bytes, mode: str, name: str) -> Image.Image:
+        return read_image(
+            data,
+            mode,
+            max_bytes=self.settings.image_bytes,
+            max_pixels=self.settings.image_pixels,
+            name=name,
+        )
 
     def _check_shape(self, shape: tuple[int, ...], name: str) -> None:
         expected = self.shape

@@ -21,7 +21,7 @@ from typing import Any
 import limits
 import limits.aio
 
-from nbdt.errors import FormatError
+from nbdt.errors import FormatError, InputError
 from nbdt.files import blaming, read_json
 from nbdt.untrusted import described
 
@@ -29,6 +29,7 @@ from .refusals import RateLimitError
 
 PREFIX = "nbdt_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
+_NAME_RULE = "has to be of letters, digits and . _ @ - only, at most 100"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -52,11 +53,16 @@ class Key:
 def new_key(name: str) -> tuple[str, dict[str, Any]]:
     """A new key, and its entry in the file.
 
+    Raises:
+        InputError: the file could not hold the name.
+
     Example:
         >>> secret, entry = new_key("team-a")
         >>> KeyRing([Key(**entry)]).find(secret).name
         'team-a'
     """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"a key's name {_NAME_RULE}, got {described(name)}.")
     secret = PREFIX + secrets.token_urlsafe(32)
     return secret, {"name": name, "sha256": _digest(secret)}
 
@@ -135,14 +141,14 @@ def _key(entry: object, where: str) -> Key:
     name, digest = entry["name"], entry["sha256"]
     rate, admin = entry.get("rate"), entry.get("admin", False)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise FormatError(f"{where}.name has to be of letters, digits and . _ @ - only.")
+        raise FormatError(f"{where}.name {_NAME_RULE}.")
     if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
         raise FormatError(f"{where}.sha256 has to be 64 hexadecimal digits.")
     if not isinstance(admin, bool):
         raise FormatError(f"{where}.admin has to be true or false.")
     try:
-        if rate is not None:
-            limits.parse(rate)
+        if rate is not None and len(limits.parse_many(rate)) != 1:
+            raise ValueError
     except (ValueError, TypeError):
         raise FormatError(
             f"{where}.rate has to be as '600/minute', got {described(rate)}."

@@ -49,7 +49,9 @@ async def predict(request: Request, model: ModelName) -> JSONResponse:
 async def explain(request: Request, model: ModelName) -> JSONResponse:
     """The path of each instance, by the model's own rule."""
     _, _, found = await ask(request, model, _parser(request, explain=True))
-    return JSONResponse({"explanations": explanations_of(found)})
+    return await service_of(request).in_decoder(
+        lambda: JSONResponse({"explanations": explanations_of(found)})
+    )
 
 
 def _parser(request: Request, *, explain: bool = False) -> Callable[[bytes], Inquiry]:

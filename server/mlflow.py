@@ -23,10 +23,11 @@ from nbdt.untrusted import described
 from .documents import explanations_of, predictions_of
 from .exchange import ask, service_of
 from .inputs import Inquiry, checked_rule, parse_instances, parse_object
-from .openapi import INSTANCES, INSTANCES_EXAMPLE, SCORING_ERRORS, answer, body
+from .openapi import INSTANCES, INSTANCES_EXAMPLE, PROBLEMS, SCORING_ERRORS, answer, body
+from .refusals import NotReadyError
 from .schemas import Rule, ScoringAnswer, Status
 
-router = APIRouter(tags=["MLflow scoring"], responses=SCORING_ERRORS)
+router = APIRouter(tags=["MLflow scoring"], responses=PROBLEMS)
 
 ROWS = ("instances", "inputs", "dataframe_split")
 
@@ -58,7 +59,7 @@ _BODY = {
 @router.post(
     "/invocations",
     openapi_extra=body(("application/json", _BODY, INSTANCES_EXAMPLE)),
-    responses=answer(ScoringAnswer),
+    responses=answer(ScoringAnswer) | SCORING_ERRORS,
 )
 async def invocations(request: Request, model: ModelOption = None) -> JSONResponse:
     """The predicted class of each row."""
@@ -71,14 +72,18 @@ async def invocations(request: Request, model: ModelOption = None) -> JSONRespon
     served, inquiry, found = await ask(
         request, model or names[0], lambda data: _inquiry(parse_object(data), limit)
     )
-    told = explanations_of(found) if inquiry.explain else predictions_of(served, found)
-    return JSONResponse({"predictions": told})
+    if inquiry.explain:
+        return await service.in_decoder(
+            lambda: JSONResponse({"predictions": explanations_of(found)})
+        )
+    return JSONResponse({"predictions": predictions_of(served, found)})
 
 
 @router.get("/ping", responses=answer(Status))
 async def ping(request: Request) -> JSONResponse:
-    """Whether the service is ready."""
-    service_of(request).check_ready()
+    """Whether requests should be sent here, as ``/readyz`` says."""
+    if not service_of(request).ready:
+        raise NotReadyError("the service is not ready.")
     return JSONResponse({"status": "ready"})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -47,6 +47,7 @@ class ServedModel:
         files: the SHA-256 of each file.
         read: from what is sent to the network's input.
         infer: from there to answers.
+        drawn: its tree in the forms that it was asked for, as it never changes; by media type.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ServedModel:
     files: Mapping[str, str]
     read: RowReader
     infer: Inference
+    drawn: dict[str, str] = field(default_factory=dict)
 
     @property
     def model(self) -> NBDT:
@@ -134,7 +136,8 @@ class Registry:
             try:
                 folders = find_models(self._settings.models)
             except NBDTError as error:
-                return [Reload(name, "kept", str(error)) for name in self.names]
+                reason = _without_places(str(error), self._settings.models)
+                return [Reload(name, "kept", reason) for name in self.names]
             gone = set(self._served).difference(folders)
             return [
                 *(Reload(name, "kept", "its folder is gone.") for name in sorted(gone)),
@@ -149,12 +152,20 @@ class Registry:
             generation = 1 if old is None else old.generation + 1
             self._served[name] = load_model(folder, name, self._settings, generation)
         except NBDTError as error:
-            # Where a folder lies is nobody's business who may ask for a reload.
-            reason = str(error).replace(f"{folder}/", "").replace(str(folder), name)
-            return Reload(name, "kept", reason)
+            reason = str(error).replace(f"{folder}/", "")
+            return Reload(name, "kept", _without_places(reason, [folder]))
         except Exception as error:  # whatever a network raises that does not fit its weights
-            return Reload(name, "kept", f"unexpected {type(error).__name__}: {error!s:.200}")
+            reason = _without_places(str(error), [folder])
+            return Reload(name, "kept", f"unexpected {type(error).__name__}: {reason:.200}")
         return Reload(name, "loaded" if old is None else "replaced")
+
+
+def _without_places(reason: str, folders: Iterable[Path]) -> str:
+    """A reason without where folders lie: that is nobody's business who may ask for a reload."""
+    for folder in folders:
+        if folder.name:
+            reason = reason.replace(str(folder), folder.name)
+    return reason
 
 
 def find_models(sources: Iterable[Path]) -> dict[str, Path]:

@@ -21,7 +21,7 @@ from .documents import (
 from .exchange import ask, service_of
 from .forms import parse_files
 from .inference import Answer
-from .inputs import Inquiry, Source, parse_instances, parse_object
+from .inputs import Inquiry, ShownFile, Source, parse_instances, parse_object
 from .models import ServedModel
 from .negotiation import preferred
 from .openapi import (
@@ -38,6 +38,7 @@ from .pictures import (
     HTML,
     JSON,
     POLICIES,
+    SIDES,
     SVG,
     TREE_FORMS,
     explanations_as,
@@ -157,21 +158,19 @@ async def explain(
 ) -> Response:
     """The path of each image or array: the decisions from the root to the predicted class."""
     form = preferred(request.headers.get("accept", ""), EXPLANATION_FORMS)
-    parse = _parser(request, rule, explain=True, saliency=saliency)
+    parse = _parser(request, rule, explain=form, saliency=saliency)
     served, inquiry, found = await ask(request, model, parse, seconds=timeout)
-    if form != JSON:
-        service = service_of(request)
-        text = await service.in_decoder(
-            lambda: explanations_as(form, served, inquiry.sources, found, service.settings)
-        )
-        return _picture(form, text)
-    document = _told(served, found, rule, top) | {"explanations": explanations_of(found)}
-    if saliency:
-        settings = service_of(request).settings
-        document["saliency"] = await service_of(request).in_decoder(
-            lambda: saliency_strips(inquiry.sources, found, settings)
-        )
-    return JSONResponse(document)
+    service = service_of(request)
+
+    def written() -> Response:
+        if form != JSON:
+            return _picture(form, explanations_as(form, served, inquiry.sources, found))
+        document = _told(served, found, rule, top) | {"explanations": explanations_of(found)}
+        if saliency:
+            document["saliency"] = saliency_strips(inquiry.sources, found, service.settings)
+        return JSONResponse(document)
+
+    return await service.in_decoder(written)
 
 
 @router.post("/reload", responses=answer(ReloadOutcomes))
@@ -208,9 +207,16 @@ def _told(served: ServedModel, found: Answer, rule: Rule | None, top: int) -> di
 
 
 def _parser(
-    request: Request, rule: Rule | None, *, explain: bool = False, saliency: bool = False
+    request: Request, rule: Rule | None, *, explain: str | None = None, saliency: bool = False
 ) -> Callable[[bytes], Inquiry]:
-    """Reads the body as its media type says: a form with files, or JSON."""
+    """Reads the body as its media type says: a form with files, or JSON.
+
+    Args:
+        request: has the media type.
+        rule: the one that is asked for.
+        explain: the form of the explanations; None where none are wanted.
+        saliency: whether it is wanted, too.
+    """
     limit = service_of(request).settings.request_rows
     content_type = request.headers.get("content-type", "application/json")
     kind = content_type.partition(";")[0].strip().lower()
@@ -222,7 +228,12 @@ def _parser(
             sources = parse_instances(parse_object(data), limit)
         if saliency and not all(isinstance(source, bytes) for source in sources):
             raise InputError("saliency is drawn over an image; send one instead of an array.")
-        return Inquiry(sources, rule, explain, saliency)
+        if explain == SVG and len(sources) > 1:
+            raise InputError("an SVG is of one row; send one, or ask for text/html.")
+        if explain in SIDES:
+            side = SIDES[explain]
+            sources = [ShownFile(one, side) if isinstance(one, bytes) else one for one in sources]
+        return Inquiry(sources, rule, explain is not None, saliency)
 
     if saliency and find_spec("captum") is None:
         raise InputError("this service draws no saliency; it needs the extra [saliency].")

@@ -15,6 +15,8 @@ from .problems import CLIENT_LEFT, Problem, problem_of, problem_response
 ID_HEADER = "X-Request-ID"
 
 _REASONS = {429: "overloaded", 503: "not ready", 504: "deadline", CLIENT_LEFT: "client left"}
+# A client may call its method as it likes; numbers are kept for those that there are.
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 # What is asked every few seconds is not worth a line.
 _QUIET = ("/livez", "/readyz", "/metrics", "/ping", "/v2/health/live", "/v2/health/ready")
 
@@ -61,7 +63,8 @@ class Observation:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "none")
-        self.metrics.requests.labels(scope["method"], route, str(status)).observe(seconds)
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self.metrics.requests.labels(method, route, str(status)).observe(seconds)
         if status in _REASONS:
             self.metrics.rejected.labels(_REASONS[status]).inc()
         level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO

@@ -10,6 +10,7 @@ JSON a row, takes time only where it is asked for.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from nbdt.untrusted import described
 from .documents import explanations_of
 from .exchange import ask, service_of
 from .inference import Answer
-from .inputs import Inquiry, checked_rule, parse_object
+from .inputs import Inquiry, check_rows, checked_rule, parse_object
 from .models import ServedModel
 from .openapi import PLAIN_ERRORS, SAMPLE_IMAGE, ModelName, answer, body
 from .refusals import NotReadyError
@@ -40,6 +41,7 @@ from .tensors import read_tensor, written
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"], responses=PLAIN_ERRORS)
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
+_LENGTH = re.compile(r"[0-9]{1,15}")
 OUTPUTS = {"log_probs": "FP32", "class": "INT64", "path": "BYTES"}
 
 _EXAMPLE = {
@@ -167,6 +169,11 @@ async def infer(request: Request, model: ModelName, version: str | None = None) 
     """The answers of a model to a batch of inputs."""
     _model(request, model, version)
     served, inquiry, found = await ask(request, model, _parser(request))
+    _check_version(served, version)  # the model may have been replaced since
+    return await service_of(request).in_decoder(lambda: _response(served, inquiry, found))
+
+
+def _response(served: ServedModel, inquiry: InferenceInquiry, found: Answer) -> Response:
     entries, binary = [], b""
     for name, as_bytes in inquiry.outputs:
         entry, data = written(name, OUTPUTS[name], _values(name, found), binary=as_bytes)
@@ -188,9 +195,15 @@ async def infer(request: Request, model: ModelName, version: str | None = None) 
 
 def _model(request: Request, name: str, version: str | None) -> ServedModel:
     served = service_of(request).model(name)
-    if version not in (None, served.version):
-        raise NotFoundError(f"{name} is served in version {served.version}, not {version!r:.80}.")
+    _check_version(served, version)
     return served
+
+
+def _check_version(served: ServedModel, version: str | None) -> None:
+    if version not in (None, served.version):
+        raise NotFoundError(
+            f"{served.name} is served in version {served.version}, not {version!r:.80}."
+        )
 
 
 def _values(name: str, found: Answer) -> Any:
@@ -205,18 +218,19 @@ def _values(name: str, found: Answer) -> Any:
 def _parser(request: Request) -> Callable[[bytes], InferenceInquiry]:
     """Reads JSON and what follows it, by length and not by media type: clients send none."""
     length = request.headers.get(HEADER_LENGTH)
+    limit = service_of(request).settings.request_rows
 
     def parse(data: bytes) -> InferenceInquiry:
         if length is None:
-            return _inquiry(parse_object(data), b"")
-        if not (length.isascii() and length.isdigit() and int(length) <= len(data)):
+            return _inquiry(parse_object(data), b"", limit)
+        if not (_LENGTH.fullmatch(length) and int(length) <= len(data)):
             raise InputError(f"{HEADER_LENGTH} is not the length of JSON in the body.")
-        return _inquiry(parse_object(data[: int(length)]), data[int(length) :])
+        return _inquiry(parse_object(data[: int(length)]), data[int(length) :], limit)
 
     return parse
 
 
-def _inquiry(document: Mapping[str, Any], binary: bytes) -> InferenceInquiry:
+def _inquiry(document: Mapping[str, Any], binary: bytes, limit: int) -> InferenceInquiry:
     inputs, identity = document.get("inputs"), document.get("id")
     if not isinstance(inputs, list) or len(inputs) != 1:
         raise InputError("inputs has to be a list of one tensor, image or input.")
@@ -232,6 +246,7 @@ def _inquiry(document: Mapping[str, Any], binary: bytes) -> InferenceInquiry:
             f"a model's inputs are image, of BYTES, and input, of numbers; got {tensor.name!r} of "
             f"{tensor.datatype}."
         )
+    check_rows(tensor.shape[0], limit)
     parameters = _parameters(document)
     outputs = _outputs(document.get("outputs"), _flag(parameters, "binary_data_output", False))
     return InferenceInquiry(

@@ -63,9 +63,7 @@ class _Lane:
             for start in range(0, len(question.rows), size)
         ]
         # Maps take many times as long as an answer, so they are a batch of their own.
-        futures = [
-            self.queue.put(part, size if part.saliency else len(part.rows)) for part in parts
-        ]
+        futures = [self.queue.put(part, len(part.rows), alone=part.saliency) for part in parts]
         try:
             return Answer.joined(await asyncio.gather(*futures))
         finally:
@@ -91,7 +89,7 @@ class Service:
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.registry = Registry(settings)
-        self.capacity = Capacity(settings.queue_rows)
+        self.capacity = Capacity(settings.capacity_rows)
         self.draining = False
         self._lanes: dict[str, _Lane] = {}
         self._retiring: set[asyncio.Task[None]] = set()
@@ -143,8 +141,7 @@ class Service:
             NotFoundError: there is none of that name.
         """
         self.check_ready()
-        lane = self._lanes.get(name)
-        return self.registry.get(name) if lane is None else lane.served
+        return self.registry.get(name)
 
     def check_ready(self) -> None:
         """Refuses to go on while the models are being loaded.
@@ -174,7 +171,7 @@ class Service:
             InputError: the rows are not what the model takes.
         """
         served = self.model(name)
-        lane = self._lanes[name]
+        lane = self._lane(served)
         limit = min(seconds or self.settings.deadline, self.settings.deadline)
         try:
             async with asyncio.timeout(limit):
@@ -208,13 +205,23 @@ class Service:
             self.metrics.queue_rows.dec(rows)
 
     def _open_lanes(self) -> None:
-        """Gives each model that has none a queue, and takes leave of those that were replaced."""
         for name in self.registry.names:
-            served, old = self.registry.get(name), self._lanes.get(name)
-            if old is None or old.served is not served:
-                self._lanes[name] = _Lane(served, self.settings, self.metrics)
-                self.metrics.generation.labels(name).set(served.generation)
-                if old is not None:
-                    task = asyncio.create_task(old.retire())
-                    self._retiring.add(task)
-                    task.add_done_callback(self._retiring.discard)
+            self._lane(self.registry.get(name))
+
+    def _lane(self, served: ServedModel) -> _Lane:
+        """The lane of a model as it is in the registry now, which may be newer than its lane.
+
+        While other models are being loaded, whoever asks first for one that is there opens its
+        lane; that takes leave of the one that it replaces.
+        """
+        name = served.name
+        old = self._lanes.get(name)
+        if old is not None and old.served is served:
+            return old
+        self._lanes[name] = lane = _Lane(served, self.settings, self.metrics)
+        self.metrics.generation.labels(name).set(served.generation)
+        if old is not None:
+            task = asyncio.create_task(old.retire())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        return lane

@@ -28,8 +28,8 @@ class Settings(BaseSettings):
     origins by commas.
 
     Example:
-        >>> Settings(models=["my-tree"], queue_rows=128).queue_rows
-        128
+        >>> Settings(models=["my-tree"], batch_rows=64).capacity_rows
+        256
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -52,11 +52,15 @@ class Settings(BaseSettings):
     batch_wait: Annotated[float, Field(ge=0, le=10)] = 0.0
     """How many seconds an idle model waits for more rows to come. Under load batches fill by
     themselves, as rows that come while the model works are its next batch."""
-    queue_rows: Count = 128
-    """How many rows may be on their way in a worker; for more it answers 429. Four batches by
-    default: the longest wait is then about twice that of a service that is just busy."""
+    queue_rows: Count | None = None
+    """How many rows may be on their way in a worker; for more it answers 429. By default four
+    batches, or the longest request if that is more: the longest wait is then about twice that of a
+    service that is just busy."""
     deadline: Seconds = 30.0
     """How many seconds a request may take; after that it is answered 504."""
+    keep_alive: Annotated[int, Field(ge=1, le=86_400)] = 75
+    """How many seconds a connection is kept for the next request. It has to be longer than a proxy
+    in front keeps it, which would send requests into connections that are just being closed."""
 
     # ── input ─────────────────────────────────────────────────────────────────────────────────
     request_rows: Count = 64
@@ -103,15 +107,22 @@ class Settings(BaseSettings):
     @field_validator("origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
-        return [one.strip() for one in value.split(",")] if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return [one.strip() for one in value.split(",") if one.strip()]
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
         if self.admin and self.keys is None:
             raise ValueError("admin needs keys: without them, anybody could have models reloaded")
-        if self.queue_rows < self.request_rows:
+        if self.capacity_rows < self.request_rows:
             raise ValueError("queue_rows has to be at least request_rows")
         return self
+
+    @property
+    def capacity_rows(self) -> int:
+        """How many rows may be on their way in a worker."""
+        return self.queue_rows or max(4 * self.batch_rows, self.request_rows)
 
     @property
     def torch_threads(self) -> int:

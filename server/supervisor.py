@@ -15,6 +15,8 @@ from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from prometheus_client.multiprocess import mark_process_dead
+
 from nbdt.errors import InputError
 
 from .logs import logger
@@ -24,6 +26,8 @@ _TICK = 0.25
 # A worker that dies young is started again later and later, in seconds.
 _YOUNG = 10.0
 _DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+# How often each may end before any was ready, until it is given up.
+_TRIES = 3
 
 
 @dataclass(eq=False)
@@ -59,6 +63,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._ever_ready = False
         self._failure = ""
+        self._lost = 0
         self._deaths = [0] * settings.workers
         self._due = [0.0] * settings.workers
         self._workers: list[_Process | None] = [None] * settings.workers
@@ -76,7 +81,7 @@ class Supervisor:
         """Serves until SIGTERM or SIGINT.
 
         Raises:
-            InputError: no worker could ever load its models; the message says why.
+            InputError: no worker was ever ready; the message says why.
         """
         minded = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         before = {one: signal.signal(one, self._note_signal) for one in minded}
@@ -114,8 +119,13 @@ class Supervisor:
         for place, worker in enumerate(self._workers):
             if worker is None and self._due[place] <= now:
                 ours, theirs = self._context.Pipe()
+                # The first listens at once, so that probes hear that it is not ready; whoever comes
+                # to others leaves the requests to them until it can answer any.
+                patient = any(self._workers)
                 process = self._context.Process(
-                    target=_work, args=(self.settings, self.listener, theirs), name=f"nbdt-{place}"
+                    target=_work,
+                    args=(self.settings, self.listener, theirs, patient),
+                    name=f"nbdt-{place}",
                 )
                 process.start()
                 theirs.close()
@@ -140,8 +150,10 @@ class Supervisor:
         except (EOFError, OSError):
             return
         if failure:
-            # Once it has served, it may serve again when the folder is put right.
-            self._failure = "" if self._ever_ready else failure
+            if self._ever_ready:  # so it may serve again when that is put right
+                logger.error("a worker cannot serve: %s", failure)
+            else:
+                self._failure = failure
             return
         worker.ready = True
         if not self._ever_ready:
@@ -151,10 +163,21 @@ class Supervisor:
     def _bury(self, place: int, worker: _Process) -> None:
         lived = time.monotonic() - worker.started_at
         self._deaths[place] = self._deaths[place] + 1 if lived < _YOUNG else 0
-        delay = _DELAYS[min(self._deaths[place], len(_DELAYS) - 1)]
+        delay = _DELAYS[min(max(self._deaths[place] - 1, 0), len(_DELAYS) - 1)]
         self._due[place] = time.monotonic() + delay
         fields = {"worker": worker.process.pid, "exit": worker.process.exitcode, "delay": delay}
-        logger.error("a worker has ended; another is started", extra={"fields": fields})
+        self._lost += 1
+        if not self._ever_ready and self._lost >= _TRIES * self.settings.workers:
+            self._failure = (
+                f"workers were started {self._lost} times, and each ended before it could serve "
+                f"(exit status {worker.process.exitcode}); what is above says why."
+            )
+            logger.error("a worker has ended", extra={"fields": fields})
+        else:
+            logger.error("a worker has ended; another is started", extra={"fields": fields})
+        if METRICS_FOLDER in os.environ:
+            # What was on its way in this worker no longer counts as such.
+            mark_process_dead(worker.process.pid, os.environ[METRICS_FOLDER])  # type: ignore[no-untyped-call]
         worker.pipe.close()
         worker.process.close()
         self._workers[place] = None
@@ -168,8 +191,7 @@ class Supervisor:
         """Has all workers drain and end, and ends those that do not come to an end."""
         self.listener.close()
         self._send(signal.SIGTERM)
-        patience = self.settings.drain + self.settings.deadline + 2 * GRACE
-        until = time.monotonic() + patience
+        until = time.monotonic() + patience(self.settings)
         for worker in self._workers:
             if worker is not None:
                 worker.process.join(max(0.0, until - time.monotonic()))
@@ -179,13 +201,30 @@ class Supervisor:
                 worker.pipe.close()
 
 
-def _work(settings: Settings, listener: socket.socket, pipe: Connection) -> None:
+def patience(settings: Settings) -> float:
+    """How many seconds workers have to come to their end, before they are ended.
+
+    They serve on for a while, and then end what is in flight; see `nbdt.server.worker.Worker`.
+
+    Example:
+        >>> patience(Settings(drain=5, body_seconds=30, deadline=30))
+        75.0
+    """
+    return settings.drain + settings.body_seconds + settings.deadline + 2 * GRACE
+
+
+def _work(settings: Settings, listener: socket.socket, pipe: Connection, patient: bool) -> None:
     """What a worker process does."""
     # Until the worker minds them, a reload is nothing to do, and Ctrl+C is the supervisor's.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Imported in the worker only: the supervisor needs no torch.
-    import_module(".worker", __package__).run(settings, listener, pipe)
+    try:
+        # Imported in the worker only: the supervisor needs no torch.
+        worker = import_module(".worker", __package__)
+    except ImportError as error:
+        pipe.send(f"nbdt serve cannot start: {error}; pip install 'nbdt-toolkit[serve]'.")
+        return
+    worker.run(settings, listener, pipe, patient)
 
 
 def _listening(settings: Settings) -> socket.socket:

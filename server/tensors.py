@@ -62,14 +62,12 @@ class Tensor:
         if len(self.shape) != 1 and self.shape[1:] != (1,):
             raise InputError(f"{self.name}: images come in the shape [rows], got {self._shape}.")
         if isinstance(self.data, bytes):
-            elements = _split(self.data, self.name)
-        elif all(isinstance(text, str) for text in self.data):
-            elements = [decode_base64(text, self.name) for text in self.data]
-        else:
+            return _split(self.data, self.shape[0], self.name)
+        if len(self.data) != self.shape[0]:
+            raise InputError(f"{self.name}: {len(self.data)} elements are not {self.shape[0]}.")
+        if not all(isinstance(text, str) for text in self.data):
             raise InputError(f"{self.name}: in JSON, BYTES are texts in base64.")
-        if len(elements) != self.shape[0]:
-            raise InputError(f"{self.name}: {len(elements)} elements are not {self.shape[0]}.")
-        return elements
+        return [decode_base64(text, self.name) for text in self.data]
 
     def rows(self) -> list[FloatArray]:
         """The rows of a tensor of numbers, as float32.
@@ -133,7 +131,8 @@ def written(
     Args:
         name: the output's.
         datatype: "FP32", "INT64", or "BYTES" for a list of bytes, which hold UTF-8.
-        values: what it holds.
+        values: what it holds. JSON has no −∞, the log-probability of a class that is masked, so
+            there it is the lowest number of float32; bytes keep it.
         binary: whether as bytes.
 
     Example:
@@ -153,13 +152,17 @@ def written(
         return entry | {"parameters": {"binary_data_size": len(data)}}, data
     if is_text:
         return entry | {"data": [one.decode() for one in values]}, b""
-    return entry | {"data": np.asarray(values).ravel().tolist()}, b""
+    numbers = np.asarray(values)
+    if datatype == "FP32":
+        numbers = np.maximum(numbers, np.finfo(np.float32).min)
+    return entry | {"data": numbers.ravel().tolist()}, b""
 
 
-def _split(data: bytes, name: str) -> list[bytes]:
-    """The elements of a BYTES tensor, each after its length."""
-    elements, start = [], 0
-    while start < len(data):
+def _split(data: bytes, count: int, name: str) -> list[bytes]:
+    """The elements of a BYTES tensor of so many, each after its length."""
+    elements: list[bytes] = []
+    start = 0
+    while start < len(data) and len(elements) < count:
         end = start + 4
         if end <= len(data):
             end += int.from_bytes(data[start:end], "little")
@@ -167,4 +170,7 @@ def _split(data: bytes, name: str) -> list[bytes]:
             raise InputError(f"{name}: the bytes end within an element.")
         elements.append(data[start + 4 : end])
         start = end
+    if start < len(data) or len(elements) < count:
+        found = f"more than {count}" if start < len(data) else str(len(elements))
+        raise InputError(f"{name}: the bytes hold {found} elements, its shape says {count}.")
     return elements

@@ -6,14 +6,15 @@
   const [ask, model, drop, files, key] = ["ask", "model", "drop", "files", "key"].map(element);
   const SAMPLES = { grey: ["three", "seven"], colour: ["flower", "temple"] };
 
-  const described = new Map(); // model → what the service tells of it
-  const trees = new Map(); // model → its tree
+  const known = new Map(); // model → what the service tells of it, and its tree, of one version
   let chosen = []; // the images that were asked last: {file, name, url}
   let asked = 0; // answers that come after a later question are dropped
 
-  function say(status, error = "") {
+  /** Tells how things are; while they are on their way, what is shown is of before, and pale. */
+  function say(status, error = "", { busy = false } = {}) {
     element("status").textContent = status;
     element("error").textContent = error;
+    element("view").setAttribute("aria-busy", busy);
   }
 
   async function fetched(path, options = {}) {
@@ -28,34 +29,44 @@
     return answer.json();
   }
 
-  async function once(known, name, path) {
-    if (!known.has(name)) known.set(name, await fetched(path));
+  const address = (name) => `api/v1/models/${encodeURIComponent(name)}`;
+
+  /** What the service tells of a model; asked again where an answer came from another version. */
+  async function knownOf(name, version = known.get(name)?.version) {
+    if (!known.has(name) || known.get(name).version !== version) {
+      const told = await fetched(address(name));
+      known.set(name, { ...told, tree: await fetched(`${address(name)}/tree`) });
+    }
     return known.get(name);
   }
 
-  const address = (name) => `api/v1/models/${encodeURIComponent(name)}`;
   const rule = () => ask.elements.rule.value;
 
   /** Shows the tree of the model and, if images were chosen, what it says of them. */
   async function show() {
     const turn = ++asked;
     const name = model.value;
-    if (!name) return;
-    say(chosen.length ? "Asking …" : "");
+    if (!known.has(name)) return;
+    say(chosen.length ? "Asking …" : "Loading …", "", { busy: true });
     try {
-      const data = { tree: await once(trees, name, `${address(name)}/tree`), explanations: [] };
-      if (chosen.length) {
+      const data = { tree: known.get(name).tree, explanations: [] };
+      const takesImages = known.get(name).input.images;
+      if (chosen.length && takesImages) {
         const body = new FormData();
         for (const { file } of chosen) body.append("image", file, "image");
         const path = `${address(name)}/explain?rule=${rule()}`;
-        data.explanations = (await fetched(path, { method: "POST", body })).explanations;
+        const { explanations, version } = await fetched(path, { method: "POST", body });
+        const told = await knownOf(name, version);
+        if (told.version !== version) throw new Error("The model is being replaced; try again.");
+        Object.assign(data, { tree: told.tree, explanations });
         data.images = chosen.map(({ url }) => url);
         data.captions = chosen.map((one) => one.name);
       }
       if (turn !== asked) return;
       nbdt.mount(element("view"), data);
       const answers = data.explanations.map((said) => said.answer_name);
-      say(answers.length ? `Answer: ${answers.join(", ")}.` : "");
+      const no = takesImages ? "" : "This model takes arrays only, which this page cannot send.";
+      say(answers.length ? `Answer: ${answers.join(", ")}.` : "", no);
     } catch (error) {
       if (turn === asked) say("", error.message);
     }
@@ -70,14 +81,17 @@
   }
 
   async function changeModel() {
+    const name = model.value;
+    asked++;
+    say("Loading …", "", { busy: true });
     try {
-      const told = await once(described, model.value, address(model.value));
+      const told = await knownOf(name);
+      if (name !== model.value) return;
       ask.elements.rule.value = told.rule;
       offerSamples(told.input);
-      if (!told.input.images) say("", "This model takes arrays only, which this page cannot send.");
       await show();
     } catch (error) {
-      say("", error.message);
+      if (name === model.value) say("", error.message);
     }
   }
 

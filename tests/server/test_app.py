@@ -90,6 +90,15 @@ def test_security_headers(client, path):
     assert "server" not in headers
 
 
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/ping", "/v1/models"])
+def test_what_can_be_got_has_a_head(client, path):
+    head, whole = client.head(path), client.get(path)
+    assert head.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-length"] == whole.headers["content-length"]
+    assert client.head("/v1/models/nope").status_code == 404
+
+
 def test_requests_have_ids(client):
     assert client.get("/livez", headers={"X-Request-ID": "a-1"}).headers["x-request-id"] == "a-1"
     for odd in ("a b", "x" * 65, "ä".encode()):
@@ -145,6 +154,14 @@ def test_numbers(client):
         'nbdt_model_generation{model="digits"} 1.0',
     ):
         assert name in numbers.text
+
+
+def test_methods_that_there_are_not_make_no_numbers_of_their_own(client):
+    for name in ("BREW", "GROW", "WHEN"):
+        assert client.request(name, "/livez").status_code == 405
+    numbers = client.get("/metrics").text
+    assert 'method="other",route="/livez",status="405"' in numbers
+    assert "BREW" not in numbers
 
 
 def test_a_file_of_keys_that_is_not_valid_stops_the_service(tmp_path):

@@ -153,8 +153,34 @@ def test_batches_are_observed():
     assert seen == [(3, True)]
 
 
+def test_a_question_that_is_a_batch_of_its_own_is_counted_by_its_rows():
+    record, seen = Recorder(), []
+    record.go_on = threading.Semaphore(10)
+
+    async def ask(queue):
+        return await asyncio.gather(
+            queue.put(1, 1), queue.put(2, 1, alone=True), queue.put(3, 1), queue.put(4, 2)
+        )
+
+    assert run(ask, record, observe=lambda rows, seconds: seen.append(rows)) == [2, 4, 6, 8]
+    assert record.batches == [[1], [2], [3, 4]]
+    assert seen == [1, 1, 3]
+
+
+def test_what_cannot_be_counted_is_answered_all_the_same(caplog):
+    def full(rows, seconds):
+        raise OSError("No space left on device")
+
+    async def ask(queue):
+        async with asyncio.timeout(5):
+            return [await queue.put(1, 1), await queue.put(2, 1)]
+
+    assert run(ask, observe=full) == [2, 4]
+    assert "No space left" in caplog.text
+
+
 def test_capacity_is_bounded_and_given_back():
-    clock = iter([0.0, 2.0, 3.0]).__next__
+    clock = iter([0.0, 2.0, 3.0, 4.0]).__next__
     capacity = Capacity(10, clock)
     with capacity.reserved(6):
         with pytest.raises(OverloadedError, match="6 of 10 rows are taken"):
@@ -163,9 +189,33 @@ def test_capacity_is_bounded_and_given_back():
     assert capacity.free == 10
     with capacity.reserved(10), pytest.raises(OverloadedError) as caught:
         capacity.check()
-    # 6 rows in 2 seconds at 2/5 weight: 1.2 rows a second, so ten rows take 8 seconds.
-    assert caught.value.retry_after == pytest.approx(10 / 1.2)
+    assert caught.value.retry_after == pytest.approx(10 / 3)  # 6 rows in 2 seconds
     assert capacity.free == 10
+
+
+def test_when_to_come_again_follows_the_rate_of_busy_seconds():
+    now = 0.0
+    capacity = Capacity(10, lambda: now)
+
+    def work(rows, seconds):
+        nonlocal now
+        with capacity.reserved(rows):
+            now += seconds
+
+    def retry_after():
+        with capacity.reserved(10), pytest.raises(OverloadedError) as caught:
+            capacity.check()
+        return caught.value.retry_after
+
+    assert retry_after() == 1.0  # nothing is known yet
+    capacity = Capacity(10, lambda: now)
+    for _ in range(20):
+        work(5, 1.0)
+        now += 3600.0  # nobody asks
+    assert retry_after() == pytest.approx(10 / 5)
+    for _ in range(20):
+        work(1, 1.0)
+    assert retry_after() == pytest.approx(10 / 1, rel=0.1)
 
 
 def test_capacity_is_given_back_after_an_error():

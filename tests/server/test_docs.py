@@ -24,9 +24,12 @@ def commands():
 def test_commands_work_when_pasted(command, server, tmp_path):
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
+    images = tmp_path / "nbdt-demo" / "digits"
+    images.mkdir(parents=True)
     for name in ("seven.png", "three.png"):
-        (tmp_path / name).write_bytes(png(7))
-    command = command.replace("http://127.0.0.1:8000", server.url).replace("nbdt-demo", "digits")
+        (images / name).write_bytes(png(7))
+    command = command.replace("http://127.0.0.1:8000", server.url)
+    command = command.replace("/models/nbdt-demo", "/models/digits")
     result = subprocess.run(
         [*shlex.split(command), "--fail", "--silent", "--show-error", "--noproxy", "*"],
         cwd=tmp_path, capture_output=True, timeout=30, check=False,

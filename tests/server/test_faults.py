@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from nbdt.server import connections
+from nbdt.server import connections, page
 from nbdt.server.settings import Settings
 from tests.server.conftest import b64, eventually, png, serving
 from tests.server.test_images import png_of_size
@@ -102,6 +102,65 @@ def test_connections_without_a_request_are_cut(models, monkeypatch):
             begun = time.monotonic()
             raw(running, start, seconds=5)
             assert time.monotonic() - begun < 4, start
+
+
+def test_between_requests_a_connection_stays_for_as_long_as_is_set(models, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+    ask = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    with serving(Settings(models=(models / "digits",), keep_alive=1)) as running:
+        begun = time.monotonic()
+        assert raw(running, ask, ask, pause=0.4, seconds=10).count("HTTP/1.1 200") == 2
+        assert 1 < time.monotonic() - begun < 6
+
+
+def test_a_body_that_goes_on_after_its_refusal_is_cut(models, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    with serving(Settings(models=(models / "digits",))) as running:
+        host, port = running.url.removeprefix("http://").split(":")
+        head = HEAD.replace("digits", "nope") + "Content-Length: 1000\r\n\r\n"
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(head.encode())
+            assert connection.recv(65536).startswith(b"HTTP/1.1 404")
+
+            def is_cut():
+                try:
+                    connection.sendall(b"{")
+                except ConnectionError:
+                    return True
+                return False
+
+            eventually(is_cut, 5)
+
+
+@pytest.mark.parametrize("times", [1, 400])
+def test_whoever_takes_no_answer_is_cut(models, monkeypatch, times):
+    """A long answer, or many that wait behind it."""
+    monkeypatch.setattr(connections, "STALL_SECONDS", 0.2)
+    with serving(Settings(models=(models / "digits",), keep_alive=1)) as running:
+        monkeypatch.setattr(page, "_read", lambda name: "x" * (8 << 20 if times == 1 else 20_000))
+        host, port = running.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            ask = "GET /page/script.js HTTP/1.1\r\nHost: x\r\n\r\n"
+            connection.sendall(ask.encode() * times)
+            there = running.worker.server_state.connections
+            eventually(lambda: len(there) == 1)
+            eventually(lambda: not there, 8)
+
+
+def test_whoever_takes_an_answer_slowly_gets_all_of_it(models, monkeypatch):
+    monkeypatch.setattr(connections, "STALL_SECONDS", 0.3)
+    with serving(Settings(models=(models / "digits",), keep_alive=1)) as running:
+        monkeypatch.setattr(page, "_read", lambda name: "x" * (16 << 20))
+        host, port = running.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            head = "GET /page/style.css HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            connection.sendall(head.encode())
+            length, begun = 0, time.monotonic()
+            while chunk := connection.recv(1 << 20):
+                length += len(chunk)
+                time.sleep(0.05)
+        assert length > 16 << 20
+        assert time.monotonic() - begun > 0.6
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(small, client):

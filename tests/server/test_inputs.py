@@ -1,5 +1,7 @@
 """From what is sent to rows: each refusal names the row, and none costs much."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from nbdt.errors import InputError
 from nbdt.preprocessing import Preprocessing
 from nbdt.server.inputs import (
     RowReader,
+    as_array,
     checked_rule,
     parse_instances,
     parse_json,
@@ -60,6 +63,8 @@ def test_the_body_has_to_be_an_object():
         ([[1, 2], [3]], "no array of numbers"),
         ([["1"]], "no array of numbers"),
         ([[True]], "no array of numbers"),
+        ([1, [2]], "no array of numbers"),
+        ([[1, {}]], "no array of numbers"),
         ([[None]], "no array of numbers"),
         ([[1e39]], "32 bits cannot hold"),
         ([[[[1]], []]], "no array of numbers"),
@@ -68,6 +73,25 @@ def test_the_body_has_to_be_an_object():
 def test_instances_that_are_none_are_named(instance, said):
     with pytest.raises(InputError, match=f"instance 1: .*{said}"):
         parse_instances({"instances": [[0.5], instance]}, 64)
+
+
+def test_texts_are_refused_before_they_are_padded_to_the_longest():
+    texts = ["x" * 50_000, *[""] * 200]  # 40 MB, if each took as much as the first
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="no array of numbers"):
+            as_array([texts], "instance 0")
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
+    many = [["x" * 5_000_000, *[""] * 100_000]]  # 1.8 TiB
+    with pytest.raises(InputError, match="no array of numbers"):
+        as_array(many, "instance 0")
+
+
+@pytest.mark.parametrize("value", [[1, 2.5], [[1], [True]], [[[0]]], [list(range(1000))] * 1000])
+def test_numbers_in_lists_are_read_as_numpy_reads_them(value):
+    assert np.array_equal(as_array(value, "a"), np.asarray(value, np.float32))
 
 
 def test_there_may_be_so_many_instances():

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from nbdt.errors import FormatError, NotFoundError
+from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.server.keys import Key, KeyRing, new_key, read_keys
 from nbdt.server.refusals import RateLimitError
 
@@ -22,6 +22,12 @@ def test_a_new_key_opens_and_is_not_kept():
     assert ring.find(secret).name == "team-a"
     for wrong in (other, "", DIGEST, entry["sha256"], "\udcff", "ä"):
         assert ring.find(wrong) is None
+
+
+@pytest.mark.parametrize("name", ["team a", "", "-a", "ä", "a" * 101])
+def test_a_name_that_the_file_could_not_hold_gets_no_key(name):
+    with pytest.raises(InputError, match="a key's name has to be of letters"):
+        new_key(name)
 
 
 def test_all_keys_are_compared_in_full(monkeypatch):
@@ -69,6 +75,10 @@ def test_a_file_of_keys(tmp_path):
         ({"keys": [{"name": "a", "sha256": DIGEST, "admin": 1}]}, r"keys\[0\]\.admin"),
         ({"keys": [{"name": "a", "sha256": DIGEST, "rate": "often"}]}, r"keys\[0\]\.rate"),
         ({"keys": [{"name": "a", "sha256": DIGEST, "rate": 3}]}, r"keys\[0\]\.rate"),
+        (
+            {"keys": [{"name": "a", "sha256": DIGEST, "rate": "600 per minute; 1/second"}]},
+            r"keys\[0\]\.rate",
+        ),
         ({"keys": [{"name": "a", "sha256": DIGEST}] * 2}, "two keys have one name"),
     ],
 )

@@ -83,6 +83,14 @@ def test_ping_and_version(client):
     assert client.get("/version").text.count(".") >= 2
 
 
+def test_ping_says_when_the_service_is_about_to_stop(single, client, monkeypatch):
+    monkeypatch.setattr(single.worker.service, "draining", True)
+    answer = client.get("/ping")
+    assert answer.status_code == client.get("/readyz").status_code == 503
+    told = client.get("/openapi.json").json()["paths"]["/ping"]["get"]["responses"]["5XX"]
+    assert list(told["content"]) == [answer.headers["content-type"]]
+
+
 def test_mlflows_own_client(single, model):
     scoring = pytest.importorskip(
         "mlflow.pyfunc.scoring_server.client", reason="MLflow's client is an extra: [conformance]"

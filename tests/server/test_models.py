@@ -146,6 +146,29 @@ def test_reloading_replaces_what_has_changed_and_keeps_what_is_not_fit(tmp_path)
     assert registry.get("digits") is second
 
 
+def test_no_reason_tells_where_folders_lie(tmp_path, monkeypatch):
+    folder = tmp_path / "served"
+    save_model(folder / "digits")
+    registry = Registry(Settings(models=(folder,)))
+    registry.load()
+
+    def reasons():
+        (one,) = registry.reload()
+        assert one.outcome == "kept"
+        return one.reason
+
+    folder.rename(tmp_path / "moved")
+    assert reasons() == "served: there is no such folder."
+    (tmp_path / "moved").rename(folder)
+    save_model(folder / "digits", seed=1)
+
+    def fail(folder, *others):
+        raise ValueError(f"{folder}/x cannot be mapped")
+
+    monkeypatch.setattr("nbdt.server.models.load_model", fail)
+    assert reasons() == "unexpected ValueError: digits/x cannot be mapped"
+
+
 def test_unknown_models_are_told_from_known_ones(models):
     registry = Registry(Settings(models=(models,)))
     with pytest.raises(NotFoundError, match="there are: none yet"):

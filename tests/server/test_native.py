@@ -1,6 +1,7 @@
 """The service's own protocol: what it tells, in which forms, and whom it refuses."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from nbdt.data import decode_image
 from nbdt.explain import Explanation
 from nbdt.hierarchy.convert import from_dict
+from nbdt.server import documents, kserve, mlflow, native, oip
 from nbdt.server.keys import new_key
 from nbdt.server.settings import Settings
 from tests.server.conftest import MARKUP, b64, png, save_model, serving
@@ -80,6 +82,29 @@ def test_markup_in_names_stays_text(client):
     answer = client.post(f"{API}/markup/explain?top=3", json=body)
     assert answer.headers["content-type"] == "application/json"
     assert MARKUP in {one["name"] for one in answer.json()["top"][0]}
+
+
+@pytest.mark.parametrize(
+    ("module", "path", "more"),
+    [
+        (native, "/api/v1/models/digits/explain", {}),
+        (kserve, "/v1/models/digits:explain", {}),
+        (mlflow, "/invocations?model=digits", {"params": {"explain": True}}),
+        (oip, "/v2/models/digits/infer", None),
+    ],
+)
+def test_explanations_are_written_beside_the_event_loop(client, monkeypatch, module, path, more):
+    threads = []
+
+    def explanations_of(found):
+        threads.append(threading.current_thread().name)
+        return documents.explanations_of(found)
+
+    monkeypatch.setattr(module, "explanations_of", explanations_of)
+    tensor = {"name": "input", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": [0.0] * 64}
+    body = {"inputs": [tensor]} if more is None else {"instances": [b64(png(2))]} | more
+    assert client.post(path, json=body).status_code == 200
+    assert [name.partition("_")[0] for name in threads] == ["decode"]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,20 @@
 """The Open Inference Protocol: JSON and binary tensors, and the clients that speak it."""
 
 import asyncio
+import dataclasses
 import json
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from nbdt.data import decode_image
+from nbdt.errors import InputError
 from nbdt.explain import Explanation
+from nbdt.server import oip
+from nbdt.server.inference import Inference
+from nbdt.server.tensors import Tensor
 from tests.server.conftest import png
 
 INFER = "/v2/models/digits/infer"
@@ -152,6 +158,11 @@ DATA = [0.0] * 64
             "1 elements are not 2",
         ),
         (
+            {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [65], "data": []}]},
+            "65 rows; one may have 64",
+        ),
+        (request(data=[], shape=[65, 1, 8, 8]), "65 rows; one may have 64"),
+        (
             {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [2, 2], "data": []}]},
             r"the shape \[rows\]",
         ),
@@ -164,11 +175,11 @@ def test_requests_that_are_not_valid(client, body, said):
     if said is None:
         assert answer.status_code in (200, 400)
         return
-    assert answer.status_code == 400
+    assert answer.status_code == (413 if "rows;" in said else 400)
     assert re.search(said, answer.json()["error"])
 
 
-@pytest.mark.parametrize("length", ["x", "-1", "99999999", "1e3", ""])
+@pytest.mark.parametrize("length", ["x", "-1", "99999999", "1e3", "", "9" * 5000])
 def test_lengths_that_are_not_valid(client, length):
     headers = {"Inference-Header-Content-Length": length}
     answer = client.post(INFER, content=b"{}", headers=headers)
@@ -180,7 +191,8 @@ def test_lengths_that_are_not_valid(client, length):
     [
         (b"\x01", "end within an element"),
         (b"\xff\xff\xff\xffabc", "end within an element"),
-        (b"\x01\x00\x00\x00a\x00", "end within an element"),
+        (b"\x01\x00\x00\x00a\x00", "hold more than 1 elements, its shape says 1"),
+        (b"", "hold 0 elements, its shape says 1"),
     ],
 )
 def test_bytes_that_are_not_valid(client, data, said):
@@ -198,6 +210,59 @@ def test_not_a_number_in_bytes_is_refused(client):
     head = json.dumps(request(parameters={"binary_data_size": len(data)})).encode()
     headers = {"Inference-Header-Content-Length": str(len(head))}
     assert "NaN" in client.post(INFER, content=head + data, headers=headers).json()["error"]
+
+
+def test_elements_without_end_are_not_split():
+    data = bytes(2**22)  # a million elements of no length
+    tensor = Tensor("image", "BYTES", (2,), data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="more than 2 elements"):
+            tensor.images()
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_masked_class_is_the_lowest_number_in_json_and_infinite_in_bytes(client, monkeypatch):
+    forward = Inference._forward
+
+    def masked(infer, batch):
+        logits = forward(infer, batch).clone()
+        logits[:, 3] = -np.inf
+        return logits
+
+    monkeypatch.setattr(Inference, "_forward", masked)
+    body = request(data=DATA)
+    outputs = {one["name"]: one for one in client.post(INFER, json=body).json()["outputs"]}
+    log_probs = np.array(outputs["log_probs"]["data"])
+    assert log_probs[3] == np.finfo(np.float32).min
+    assert np.exp(log_probs).sum() == pytest.approx(1)
+    wanted = {"outputs": [{"name": "log_probs", "parameters": {"binary_data": True}}]}
+    answer = client.post(INFER, json=body | wanted)
+    length = int(answer.headers["inference-header-content-length"])
+    found = np.frombuffer(answer.content[length:], "<f4")
+    assert found[3] == -np.inf
+    assert np.allclose(np.delete(found, 3), np.delete(log_probs, 3))
+    instances = {"instances": [np.reshape(DATA, (1, 8, 8)).tolist()]}
+    for path in ("/api/v1/models/digits/explain?top=10", "/v1/models/digits:explain"):
+        assert client.post(path, json=instances).status_code == 200
+
+
+def test_an_answer_of_another_version_than_was_asked_for_is_none(client, monkeypatch):
+    (version,) = client.get("/v2/models/digits").json()["versions"]
+    asked = oip.ask
+
+    async def ask(*args, **options):
+        served, *rest = await asked(*args, **options)
+        return (dataclasses.replace(served, version="reloaded"), *rest)
+
+    monkeypatch.setattr(oip, "ask", ask)
+    body = request(data=DATA)
+    assert client.post(INFER, json=body).json()["model_version"] == "reloaded"
+    answer = client.post(f"/v2/models/digits/versions/{version}/infer", json=body)
+    assert answer.status_code == 404
+    assert "is served in version reloaded" in answer.json()["error"]
 
 
 # ── unmodified clients ────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 
 from nbdt.explain import Explanation
+from nbdt.server import app
+from nbdt.server.keys import new_key
+from nbdt.server.settings import Settings
+from tests.server.conftest import serving
 
 schemathesis = pytest.importorskip("schemathesis", reason="it is an extra: [conformance]")
 openapi_checks = pytest.importorskip("schemathesis.specs.openapi.checks")
@@ -36,6 +40,28 @@ def test_every_route_is_told_with_its_errors(document):
         assert operation["description"]
         if method == "post" and path != "/api/v1/reload":
             assert operation["requestBody"]["content"], path
+
+
+def test_names_of_models_are_told_where_no_key_is_needed(document):
+    assert '"markup"' in json.dumps(document)
+
+
+def test_without_a_key_nobody_learns_the_names_of_models(models, tmp_path):
+    _, entry = new_key("a")
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [entry]}))
+    guarded = Settings(models=(models,), keys=tmp_path / "keys.json")
+    with serving(guarded) as running, running.client() as client:
+        answer = client.get("/openapi.json")
+    assert answer.status_code == 200
+    assert "/api/v1/models/{model}/explain" in answer.json()["paths"]
+    for name in ("digits", "markup"):
+        assert f'"{name}"' not in answer.text
+
+
+def test_it_is_made_once(client, monkeypatch):
+    client.get("/openapi.json")
+    monkeypatch.setattr(app, "describe", None)
+    assert client.get("/openapi.json").status_code == 200
 
 
 def test_references_lead_somewhere(document):

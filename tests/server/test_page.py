@@ -1,11 +1,15 @@
 """The page: what it is made of, and what a person does on it, by mouse and by keyboard."""
 
+import asyncio
 import shutil
 
 import pytest
 
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.library import load_hierarchy
 from nbdt.server.page import POLICY
-from tests.server.conftest import MARKUP, png
+from nbdt.server.settings import Settings
+from tests.server.conftest import MARKUP, png, save_model, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -144,3 +148,96 @@ def test_what_is_no_image_is_told(page):
     page.set_input_files("#files", {"name": "a.png", "mimeType": "image/png", "buffer": b"x"})
     page.wait_for_selector("#error:not(:empty)")
     assert "not a JPEG, PNG or WebP" in page.inner_text("#error")
+
+
+@pytest.mark.slow
+def test_what_is_shown_is_of_the_model_that_was_chosen_last(page):
+    """However long the service takes to tell of another one meanwhile."""
+    held = []
+    page.route("**/api/v1/models/markup", lambda route: held.append(route))
+    page.select_option("#model", "markup")
+    assert page.inner_text("#status") == "Loading …"
+    assert page.get_attribute("#view", "aria-busy") == "true"
+    page.select_option("#model", "digits")
+    page.wait_for_selector("#view[aria-busy=false]")
+    with page.expect_response("**/api/v1/models/markup"):
+        held[0].continue_()
+    page.wait_for_function("document.getElementById('status').textContent === ''")
+    assert "with a loop" in page.inner_text(".outline")
+    assert page.get_attribute("#view", "aria-busy") == "false"
+
+
+@pytest.mark.slow
+def test_a_path_is_drawn_in_the_tree_of_the_version_that_answered(browser, tmp_path):
+    """However often the model was replaced since the page was opened."""
+    folder = tmp_path / "digits"
+    save_model(folder)
+    with serving(Settings(models=(tmp_path,))) as running:
+        page = browser.new_page()
+        said = []
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(running.url)
+        page.get_by_role("button", name="seven").click()
+        assert answer_of(page) not in ("", None)
+        for names in (["a", "b", "c", "pair", "top"], ["d", "e", "f", "two", "all"]):
+            tree = Hierarchy([3, 3, 4, 4, -1], names)
+            save_model(folder, tree=tree)
+            reload = running.worker.app.state.reload()
+            asyncio.run_coroutine_threadsafe(reload, running.loop).result(20)
+            page.get_by_role("button", name="three").click()
+            page.wait_for_function(
+                "name => document.querySelector('.outline').innerText.includes(name)",
+                arg=names[-1],
+                timeout=10_000,
+            )
+            assert any(name in answer_of(page) for name in names[:3])
+            assert page.inner_text("#error") == ""
+        assert said == []
+        page.close()
+
+
+@pytest.mark.slow
+def test_a_model_of_arrays_says_that_the_page_cannot_ask_it(browser, tmp_path):
+    save_model(tmp_path / "arrays", preprocessing=None)
+    with serving(Settings(models=(tmp_path,))) as running:
+        page = browser.new_page()
+        page.goto(running.url)
+        page.wait_for_selector(".outline")
+        assert "takes arrays only" in page.inner_text("#error")
+        assert page.locator("#samples").is_hidden()
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A service with a model of 100 classes, and one of 1,000."""
+    folder = tmp_path_factory.mktemp("many")
+    for name in ("cifar100", "imagenet1k"):
+        save_model(folder / name, tree=load_hierarchy(f"{name}/wordnet"))
+    with serving(Settings(models=(folder,))) as running:
+        yield running
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cifar100", "imagenet1k"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_many_classes_fit_into_the_page(browser, many, name, width):
+    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme="dark")
+    page.goto(many.url)
+    page.wait_for_selector(".outline")
+    page.select_option("#model", name)
+    page.get_by_role("button", name="seven").click()
+    tree = many.worker.service.model(name).model.hierarchy
+    assert any(leaf in answer_of(page) for leaf in tree.classes)
+    assert page.inner_text(".outline").startswith(f"▾\n{tree.name(tree.root)}")
+    # Nothing reaches out of its place: neither the page, nor what stands in a column.
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    reaching = page.evaluate(
+        """() => [...document.querySelectorAll(".summary, .outline, .map, .details, .ask")]
+            .filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5
+                || one.scrollWidth > one.clientWidth + 1).map((one) => one.className)"""
+    )
+    assert reaching == []
+    for part in (".summary", ".outline", ".map", ".details"):
+        assert page.locator(part).bounding_box()["height"] > 80
+    page.close()

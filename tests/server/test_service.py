@@ -11,6 +11,7 @@ import pytest
 
 from nbdt.data import decode_image
 from nbdt.errors import NotFoundError
+from nbdt.server import models as models_module
 from nbdt.server.inference import Inference
 from nbdt.server.inputs import Inquiry
 from nbdt.server.refusals import DeadlineError, NotReadyError, OverloadedError
@@ -183,6 +184,38 @@ def test_what_is_in_flight_is_answered_by_the_model_that_it_came_to(tmp_path, ga
         found = {one["class"]: one["probability"] for one in document["top"][0]}
         assert found == pytest.approx(dict(enumerate(wanted.tolist())), abs=1e-5)
         assert client.post(PREDICT, json=body(5)).json()["version"] != document["version"]
+
+
+def test_a_new_model_answers_while_others_are_still_being_loaded(tmp_path, monkeypatch):
+    save_model(tmp_path / "digits")
+    with serving(Settings(models=(tmp_path,))) as running, running.client() as client:
+        begun, go_on = threading.Event(), threading.Event()
+        load = models_module.load_model
+
+        def load_slowly(folder, name, *others):
+            if name == "zzz":
+                begun.set()
+                assert go_on.wait(20)
+            return load(folder, name, *others)
+
+        monkeypatch.setattr(models_module, "load_model", load_slowly)
+        for name in ("aaa", "zzz"):
+            save_model(tmp_path / name, seed=1)
+        save_model(tmp_path / "digits", seed=2)
+        reload = asyncio.run_coroutine_threadsafe(running.worker.app.state.reload(), running.loop)
+        try:
+            assert begun.wait(20)
+            names = [one["name"] for one in client.get("/api/v1/models").json()["models"]]
+            assert names == ["aaa", "digits"]
+            for name in names:
+                told = client.get(f"/api/v1/models/{name}").json()
+                answer = client.post(PREDICT.replace("digits", name), json=body())
+                assert answer.status_code == 200
+                assert answer.json()["version"] == told["version"]
+        finally:
+            go_on.set()
+        assert [one.outcome for one in reload.result(20)] == ["loaded", "replaced", "loaded"]
+        assert client.post(PREDICT.replace("digits", "zzz"), json=body()).status_code == 200
 
 
 def test_until_the_models_are_loaded_nothing_is_ready(models, monkeypatch):

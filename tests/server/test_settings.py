@@ -31,6 +31,19 @@ def test_settings_that_are_not_valid(given, said):
         read_settings(**given)
 
 
+@pytest.mark.parametrize("text", ["", " ", ","])
+def test_no_origin_is_none(monkeypatch, text):
+    monkeypatch.setenv("NBDT_ORIGINS", text)
+    assert read_settings().origins == ()
+
+
+def test_the_queue_holds_four_batches_or_the_longest_request():
+    assert Settings().capacity_rows == 128
+    assert Settings(batch_rows=100).capacity_rows == 400
+    assert Settings(batch_rows=1, request_rows=500).capacity_rows == 500
+    assert Settings(queue_rows=70).capacity_rows == 70
+
+
 def test_threads_are_shared_among_workers(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     assert Settings(workers=3).torch_threads == 2
