@@ -18,7 +18,7 @@ import math
 import os
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,18 @@ RESNET20 = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 CONTROL = "cross-entropy"
 
-
-def arms(weight: float, hard_weight: float, **others: Any) -> dict[str, dict[str, Any]]:
-    """What the arms set differently, with ω as the search found it."""
-    return {
-        CONTROL: {"loss": "cross_entropy"},
-        "soft": {"loss": "soft", "tree_weight": weight, **others},
-        "hard": {"loss": "hard", "tree_weight": hard_weight, **others},
-        "2020, soft": {"loss": "soft", "tree_weight": weight, "compat": "2020", **others},
-    }
+# What the arms set differently, as the search found it. "tree" is how it is induced.
+FOUND: dict[str, Any] = {"learning_rate": 0.02, "tree": {"branching": 4}}
+BINARY: dict[str, Any] = {"learning_rate": 0.03, "tree": {"branching": 2}}
+ARMS: Mapping[str, dict[str, Any]] = {
+    CONTROL: {"loss": "cross_entropy", "tree": {"branching": 4}},
+    "soft": FOUND | {"loss": "soft", "tree_weight": 3.0},
+    "hard": FOUND | {"loss": "hard", "tree_weight": 3.0},
+    "cross-entropy, binary tree": {"loss": "cross_entropy"},
+    "soft, binary tree": BINARY | {"loss": "soft", "tree_weight": 3.0},
+    "hard, binary tree": BINARY | {"loss": "hard", "tree_weight": 10.0},
+    "2020, soft, binary tree": BINARY | {"loss": "soft", "tree_weight": 3.0, "compat": "2020"},
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,6 @@ class Task:
     data: str
     network: str
     tuning: TrainingConfig
-    arms: Mapping[str, dict[str, Any]]
     taxonomy: str
     start: TrainingConfig | None = None  # how the network is trained first; None: it is given
     augment: bool = False
@@ -93,7 +95,6 @@ TASKS = {
         network="nbdt:lenet",
         start=TrainingConfig(epochs=3, learning_rate=0.05, loss="cross_entropy"),
         tuning=TrainingConfig(epochs=2, learning_rate=0.01),
-        arms=arms(3.0, 10.0, learning_rate=0.03),
         taxonomy="fashion_mnist/taxonomy",
     ),
     "cifar10_jpeg": Task(
@@ -102,38 +103,83 @@ TASKS = {
         tuning=TrainingConfig(
             epochs=3, learning_rate=0.01, precision="bfloat16", channels_last=True
         ),
-        arms=arms(3.0, 10.0, learning_rate=0.03),
         taxonomy="cifar10/wordnet",
         augment=True,
     ),
 }
 
 # What was tried on a validation split before the tables were made; the rest as in the tables.
+CLIPPED = {"clip_norm": 1.0}
 SEARCH: Mapping[str, Mapping[str, dict[str, Any]]] = {
     "fashion_mnist": {
         "cross-entropy": {"loss": "cross_entropy"},
+        "cross-entropy, learning rate 0.02": {"loss": "cross_entropy", "learning_rate": 0.02},
+        **{f"soft, ω = {w}": {"tree_weight": float(w)} for w in (1, 3, 10, 20)},
+        "soft, ω from 0 to 10": {"tree_weight": nbdt.Ramp(0, 10)},
+        "soft, ω = 10, rows not normalised": {"tree": {"normalize": False}},
+        "soft, ω = 10, average linkage": {"tree": {"linkage": "average"}},
+        "soft, ω = 10, four children a node": {"tree": {"branching": 4}},
         "soft, ω = 5, learning rate 0.02": {"tree_weight": 5.0, "learning_rate": 0.02},
         "soft, ω = 3, learning rate 0.03": {"tree_weight": 3.0, "learning_rate": 0.03},
-        "cross-entropy, learning rate 0.02": {"loss": "cross_entropy", "learning_rate": 0.02},
+        **{
+            f"soft, ω = {w}, learning rate 0.03, gradient clipped to 1": CLIPPED
+            | {"tree_weight": float(w), "learning_rate": 0.03}
+            for w in (3, 5, 10)
+        },
+        "soft, ω = 10, learning rate 0.02, gradient clipped to 1": CLIPPED
+        | {"tree_weight": 10.0, "learning_rate": 0.02},
+        **{
+            f"soft, ω = {w}, learning rate {rate}, four children a node": {
+                "tree_weight": float(w),
+                "learning_rate": rate,
+                "tree": {"branching": 4},
+            }
+            for w, rate in ((1, 0.01), (3, 0.01), (1, 0.02), (3, 0.02))
+        },
+        "hard, ω = 3, learning rate 0.02, four children a node": {
+            "loss": "hard",
+            "tree_weight": 3.0,
+            "learning_rate": 0.02,
+            "tree": {"branching": 4},
+        },
+        "hard, ω = 10": {"loss": "hard", "tree_weight": 10.0},
         "hard, ω = 15, learning rate 0.02": {
             "loss": "hard",
             "tree_weight": 15.0,
             "learning_rate": 0.02,
         },
-        **{f"soft, ω = {w}": {"tree_weight": float(w)} for w in (1, 3, 10, 20)},
-        "hard, ω = 10": {"loss": "hard", "tree_weight": 10.0},
-        "soft, ω from 0 to 10": {"tree_weight": nbdt.Ramp(0, 10)},
-        "soft, ω = 10, rows not normalised": {"tree": {"normalize": False}},
-        "soft, ω = 10, average linkage": {"tree": {"linkage": "average"}},
-        "soft, ω = 10, four children a node": {"tree": {"branching": 4}},
+        "hard, ω = 10, learning rate 0.03, gradient clipped to 1": CLIPPED
+        | {"loss": "hard", "tree_weight": 10.0, "learning_rate": 0.03},
     },
     "cifar10_jpeg": {
         "cross-entropy": {"loss": "cross_entropy"},
+        "cross-entropy, learning rate 0.03": {"loss": "cross_entropy", "learning_rate": 0.03},
         "soft, ω = 10, learning rate 0.002": {"tree_weight": 10.0, "learning_rate": 0.002},
         "soft, ω = 3, learning rate 0.005": {"tree_weight": 3.0, "learning_rate": 0.005},
         "soft, ω = 3": {"tree_weight": 3.0},
         "soft, ω from 0 to 20": {"tree_weight": nbdt.Ramp(0, 20)},
-        "soft, ω = 10, gradient clipped to 1": {"tree_weight": 10.0, "clip_norm": 1.0},
+        **{
+            f"soft, ω = {w}, learning rate 0.03": {"tree_weight": float(w), "learning_rate": 0.03}
+            for w in (1, 3)
+        },
+        **{
+            f"soft, ω = {w}, learning rate 0.03, gradient clipped to 1": CLIPPED
+            | {"tree_weight": float(w), "learning_rate": 0.03}
+            for w in (3, 5, 10)
+        },
+        **{
+            f"soft, ω = {w}, learning rate {rate}, gradient clipped to 1": CLIPPED
+            | {"tree_weight": float(w), "learning_rate": rate}
+            for w, rate in ((3, 0.1), (10, 0.05), (10, 0.02))
+        },
+        "soft, ω = 10, learning rate 0.02, three times that for the head, gradient clipped to 1": (
+            CLIPPED | {"tree_weight": 10.0, "learning_rate": 0.02, "head_multiplier": 3.0}
+        ),
+        **{
+            f"hard, ω = {w}, learning rate 0.03, gradient clipped to 1": CLIPPED
+            | {"loss": "hard", "tree_weight": float(w), "learning_rate": 0.03}
+            for w in (10, 20)
+        },
     },
 }
 
@@ -176,10 +222,8 @@ def run(
         return
     model = task.begin(train, folder / task.data / table / f"seed_{seed}", seed)
     settings = dict(settings)
-    if induction := settings.pop("tree", None):
-        tree = nbdt.induce(model.network, model.classes, **induction)
-    if tree is not None:
-        model.layout = TreeLayout(tree)
+    induction = settings.pop("tree", {})
+    model.layout = TreeLayout(tree or nbdt.induce(model.network, model.classes, **induction))
     config = changed(task.tuning, seed=seed, **settings)
     records = fit(model, train, config=config, folder=place, resume=True)
     seconds = statistics.mean(record.seconds for record in records)
@@ -221,12 +265,11 @@ def tables(folder: Path, names: Sequence[str]) -> None:
     for name in names:
         task = TASKS[name]
         train, test = task.images("train"), task.images("test")
-        for arm, settings in task.arms.items():
-            for seed in SEEDS:
+        for seed in SEEDS:
+            for arm, settings in ARMS.items():
                 run(task, "arms", arm, seed, folder, settings=settings, train=train, test=test)
         classes = list(train.classes)
         trees = {
-            "induced": None,
             "WordNet" if "wordnet" in task.taxonomy else "taxonomy": nbdt.load_hierarchy(
                 task.taxonomy
             ),
@@ -234,7 +277,7 @@ def tables(folder: Path, names: Sequence[str]) -> None:
             "random": shapes.random(classes, seed=0),
         }
         for arm, tree in trees.items():
-            settings = task.arms["soft"]
+            settings = {key: value for key, value in ARMS["soft"].items() if key != "tree"}
             run(task, "trees", arm, 0, folder, settings=settings, train=train, test=test, tree=tree)
 
 
@@ -255,8 +298,13 @@ def show(folder: Path) -> None:
     for table in ("search", "arms", "trees"):
         for data in TASKS:
             rows = [one for one in found if (one.table, one.data) == (table, data)]
+            if table == "trees":
+                arms = [
+                    one for one in found if (one.table, one.data, one.seed) == ("arms", data, 0)
+                ]
+                rows = [replace(one, arm="induced") for one in arms if one.arm == "soft"] + rows
             if rows:
-                order = {"search": SEARCH[data], "arms": TASKS[data].arms}.get(table)
+                order = {"search": SEARCH[data], "arms": ARMS}.get(table)
                 names = list(order or dict.fromkeys(one.arm for one in rows))
                 print(f"\n{data}, {table}\n\n{markdown(rows, names)}")
                 if table == "arms":

@@ -631,7 +631,7 @@ class TestPretrained:
     def test_own_network_has_to_be_brought_along(self, tmp_path):
         model = NBDT(nn.Sequential(nn.Linear(4, 3)), PETS)
         model.save_pretrained(tmp_path)
-        with pytest.raises(InputError, match=r"from_pretrained\(folder, network=…\)"):
+        with pytest.raises(InputError, match=r"by network=…"):
             NBDT.from_pretrained(tmp_path)
         again = NBDT.from_pretrained(tmp_path, network=nn.Sequential(nn.Linear(4, 3)))
         x = torch.randn(2, 4)

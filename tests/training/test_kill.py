@@ -45,7 +45,7 @@ class Slow(Noisy):
     """Data that take their time, so that a training lasts as long as its steps say."""
 
     def __getitem__(self, index):
-        time.sleep(0.001)
+        time.sleep(0.006)
         return super().__getitem__(index)
 
 
@@ -74,7 +74,7 @@ def test_killed_at_random_moments(tmp_path, uninterrupted):
         begun = PROCESSES.Event()
         process = started(train_slowly, tmp_path, begun)
         assert begun.wait(60)
-        # A training alone takes about half a second.
+        # A training alone takes over a third of a second, asleep.
         process.join(0.3 * moments.random())
         process.kill()
         process.join()

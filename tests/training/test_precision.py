@@ -16,7 +16,7 @@ def test_what_is_asked_for_is_taken_anywhere(name):
 
 @pytest.mark.parametrize(("supported", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
 def test_auto_is_half_on_gpus_only(monkeypatch, supported, dtype):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: supported)
     assert chosen_dtype("auto", CUDA) == dtype
     assert chosen_dtype("auto", CPU) == torch.float32
 
