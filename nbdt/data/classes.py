@@ -29,6 +29,28 @@ class WithClasses(Protocol):
         """The names."""
 
 
+def check_own_classes(data: object, classes: Sequence[str]) -> None:
+    """`check_classes` for data of any kind: what does not say what its classes are passes.
+
+    A `Subset` or a `DataLoader` is asked for what it is made of.
+
+    Args:
+        data: what gives samples.
+        classes: the names of a model's classes.
+
+    Raises:
+        InputError: the data's classes are others, or stand in another order.
+
+    Example:
+        >>> check_own_classes([(0.5, 1)], ["dog", "cat"])
+    """
+    while not hasattr(data, "classes") and hasattr(data, "dataset"):
+        data = data.dataset
+    names = getattr(data, "classes", None)
+    if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+        check_classes(data, classes)  # type: ignore[arg-type]
+
+
 def check_classes(
     dataset: WithClasses, classes: Sequence[str], *, owner: str = "the model"
 ) -> None:

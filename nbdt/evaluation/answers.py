@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nbdt.data import LabelledImages, check_classes
 from nbdt.data.batches import moved
+from nbdt.data.classes import check_own_classes
 from nbdt.errors import InputError
 from nbdt.model import NBDT
 from nbdt.modes import evaluating
@@ -36,8 +36,8 @@ def labelled_logits(
         batch_size: how many samples of a `Dataset` share a batch.
 
     Raises:
-        InputError: the batch size is no number above 0, a batch is no pair, or a `LabelledImages`
-            has other classes than the model.
+        InputError: the batch size is no number above 0, a batch is no pair, or the data say
+            that their classes are not the model's.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -47,8 +47,7 @@ def labelled_logits(
         >>> [len(labels) for logits, labels in labelled_logits(model, data, batch_size=2)]
         [2, 2, 1]
     """
-    if isinstance(data, LabelledImages):
-        check_classes(data, model.classes)
+    check_own_classes(data, model.classes)
     for inputs, labels in pairs(batches_of(data, batch_size)):
         yield logits_of(model, inputs), labels
 
@@ -89,7 +88,8 @@ def batches_of(data: Data, batch_size: int) -> Iterable[Any]:
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise InputError(f"batch_size has to be a whole number above 0; got {batch_size!r:.80}.")
     if isinstance(data, Dataset):
-        return DataLoader(data, batch_size=batch_size)
+        # Its own generator, or it would take numbers from the caller's.
+        return DataLoader(data, batch_size=batch_size, generator=torch.Generator())
     if not isinstance(data, Iterable):
         raise InputError(
             "data has to be a torch Dataset or an iterable of batches (inputs, labels); got "

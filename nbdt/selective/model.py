@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nbdt.data.batches import moved
+from nbdt.data.classes import check_own_classes
 from nbdt.errors import InputError
 from nbdt.explain import Explanations, explain_logits
 from nbdt.explain.build import unmasked_rows
@@ -119,9 +120,11 @@ class SelectiveNBDT:
 
         Raises:
             InputError: there are fewer samples than the guarantee needs, 1/α − 1 (under each
-                child of the root, if it is to hold there); or they are not valid.
+                child of the root, if it is to hold there); or they are not valid, or say that
+                their classes are not the model's.
         """
         self._check_rule()
+        check_own_classes(data, self.model.classes)
         layout = self.model.layout
         device = next((tensor.device for tensor in self.model.parameters()), None)
         fingerprint = Fingerprint()

@@ -37,7 +37,12 @@ def labelled_batches(data: Samples, batch_size: int = 64) -> Iterator[tuple[Inpu
         hasattr(data, "__getitem__") and isinstance(data, Sized)
     )
     if is_dataset:
-        data = DataLoader(data, batch_size, collate_fn=_collated)  # type: ignore[arg-type]
+        data = DataLoader(
+            data,  # type: ignore[arg-type]
+            batch_size,
+            collate_fn=_collated,
+            generator=torch.Generator(),  # or it would take numbers from the caller's
+        )
     if not isinstance(data, Iterable):
         raise InputError(
             f"data has to be a data set or a loader of labelled samples, got {type(data).__name__}."

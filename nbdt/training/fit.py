@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from nbdt.data import check_classes
+from nbdt.data.classes import check_own_classes
 from nbdt.errors import InputError
 from nbdt.files import blaming
 from nbdt.model import NBDT
@@ -169,5 +169,4 @@ def _device(network: nn.Module) -> torch.device:
 def _check_data(name: str, data: Dataset[Any], model: NBDT) -> None:
     if not hasattr(data, "__len__") or not len(data):
         raise InputError(f"{name} has to be a data set with a length of at least 1.")
-    if hasattr(data, "classes"):
-        check_classes(data, model.classes)
+    check_own_classes(data, model.classes)

@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from nbdt.builders import build
+from nbdt.data import load_dataset
 from nbdt.errors import FormatError, InputError, NotFoundError
+from nbdt.evaluation import evaluate
 from nbdt.explain import Explanation, Explanations
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.shapes import balanced
@@ -334,3 +336,27 @@ def test_masked_classes_are_never_answered(seed):
     rows = oracle.log_probs(20, 8, seed).float()
     rows[:, seed % 8] = -math.inf
     assert seed % 8 not in selective.predict(rows).tolist()
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [lambda data: data, lambda data: Subset(data, range(50)), DataLoader],
+    ids=["itself", "a part", "batches"],
+)
+def test_data_whose_classes_stand_in_another_order_are_refused(wrapped):
+    digits = load_dataset("digits").select(range(50))
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    model = NBDT(network, balanced(digits.classes[::-1]))
+    with pytest.raises(InputError, match="stand in another order than those of the model"):
+        SelectiveNBDT(model, guarantee=0.5).calibrate(wrapped(digits))
+    with pytest.raises(InputError, match="stand in another order than those of the model"):
+        evaluate(model, wrapped(digits))
+
+
+def test_the_callers_random_numbers_stay_as_they_were():
+    data = TensorDataset(torch.randn(20, 4), torch.arange(20) % 3)
+    model = NBDT(nn.Linear(4, 3), balanced(["cat", "dog", "car"]))
+    before = torch.random.get_rng_state()
+    SelectiveNBDT(model, guarantee=0.5).calibrate(data)
+    evaluate(model, data)
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nbdt.data import LabelledImages, check_classes
+from nbdt.data.classes import check_own_classes
 from nbdt.errors import InputError
 from nbdt.evaluation.answers import Data, batches_of, logits_of, pairs
 from nbdt.evaluation.faithfulness.controls import Control, ControlCounter
@@ -171,8 +171,7 @@ def evaluate_faithfulness(
     """
     if isinstance(explained, bool) or not isinstance(explained, int) or explained < 2:
         raise InputError(f"explained has to be a whole number from 2 on; got {explained!r:.80}.")
-    if isinstance(data, LabelledImages):
-        check_classes(data, model.classes)
+    check_own_classes(data, model.classes)
     head = _Head(model)
     controls = ControlCounter(model.hierarchy, score=model.score, trees=trees, seed=seed)
     drawn = _Drawn(explained, seed)
