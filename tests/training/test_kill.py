@@ -30,6 +30,15 @@ PROCESSES.set_forkserver_preload([__name__])
 DONE, KILLED = 0, -signal.SIGKILL
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread_here():
+    """What other tests left may be another number, and then the last bits differ."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def uninterrupted():
     return digest(go_on(None))
