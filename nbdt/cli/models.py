@@ -17,16 +17,21 @@ ModelArgument = Annotated[
 ]
 
 
-def load_model(folder: str, network: str | None = None) -> tuple[NBDT, Preprocessing]:
-    """The model of a folder, and how an image becomes its input.
+def restored(folder: str, network: str | None = None) -> NBDT:
+    """The model of a folder.
 
     Args:
         folder: the model's.
         network: what builds its network, where the folder does not say; see `own_network`.
     """
+    built = None if network is None else own_network(network)
+    return NBDT.from_pretrained(folder, network=built)
+
+
+def load_model(folder: str, network: str | None = None) -> tuple[NBDT, Preprocessing]:
+    """The model of a folder, as by `restored`, and how an image becomes its input."""
     with working("Loading the model …"):
-        built = None if network is None else own_network(network)
-        model = NBDT.from_pretrained(folder, network=built)
+        model = restored(folder, network)
     if model.preprocessing is None:
         raise InputError(
             f"{folder}: this model does not say how an image becomes its input; give it a "

@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader
 from nbdt.builders import Builder
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.inputs import is_model, read_tree
+from nbdt.cli.models import restored
 from nbdt.cli.options import JsonOption, given
 from nbdt.cli.output import note, say, say_json, working
-from nbdt.cli.own_network import NetworkOption, own_network
+from nbdt.cli.own_network import NetworkOption
 from nbdt.data import LabelledImages, check_classes, describe_datasets, load_dataset
 from nbdt.data.batches import moved
 from nbdt.errors import InputError, NotFoundError
@@ -201,7 +202,7 @@ def train(
     with started_by_torchrun() as own_gpu:
         quiet = not Processes.current().first
         with working("Loading the model and the images …"):
-            tuned = _loaded(model, network_from) if is_model(model) else None
+            tuned = restored(model, network_from) if is_model(model) else None
             images = load_dataset(
                 data,
                 "test" if _is_undivided(data) else "train",
@@ -308,11 +309,6 @@ def _is_undivided(data: str) -> bool:
     """
     top = Path(data)
     return data not in describe_datasets() and top.is_dir() and not (top / "train").is_dir()
-
-
-def _loaded(folder: str, network: str | None) -> NBDT:
-    built = None if network is None else own_network(network)
-    return NBDT.from_pretrained(folder, network=built)
 
 
 def _give_tree(model: NBDT, tree: str) -> None:

@@ -70,9 +70,13 @@ def test_it_becomes_a_model_that_commands_can_use(run: Run, source: str, tmp_pat
     pixels = torch.full((1, 1, 8, 8), 99 / 255)
     result = run("explain", "model", "photos/cat/grey.png", "--network", source)
     assert model.explain(pixels)[0].prediction_name in result.stdout
-    for command in ("evaluate", "calibrate --guarantee 0.5"):
-        name, *options = command.split()
-        result = run(name, "model", "photos", "--network", source, *options)
+    for command in (
+        "evaluate model photos",
+        "calibrate model photos --guarantee 0.5",
+        "train model photos --epochs 1 --hold-out 0 -o tuned",
+        "tree support model --count 2",
+    ):
+        result = run(*command.split(), "--network", source)
         assert result.exit_code == 0, result.stderr
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nbdt.cli.inputs import is_model, read_tree
+from nbdt.cli.models import restored
 from nbdt.cli.options import (
     BranchingOption,
     JsonOption,
@@ -17,12 +18,12 @@ from nbdt.cli.options import (
     metric_option,
 )
 from nbdt.cli.output import say, say_json, working
+from nbdt.cli.own_network import NetworkOption
 from nbdt.cli.tree.keep import keep_tree
 from nbdt.errors import InputError
 from nbdt.heads import find_head
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.support import resampled_trees, support_labels, support_of, with_support
-from nbdt.model import NBDT
 
 COUNT = 100
 # As in phylogenetics, where a group that so many trees have is called well supported.
@@ -91,6 +92,7 @@ def support(
             "--output", "-o", metavar="FILE", help="Write the tree with it to this file instead."
         ),
     ] = None,
+    network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
     """Measure how often each group of a tree comes back when the tree is made again.
@@ -110,7 +112,9 @@ def support(
             "how trees are made."
         )
     with working("Making trees …" if not others else "Reading trees …"):
-        made_again = map(read_tree, others) if others else _made_again(tree, made | induction)
+        made_again = (
+            map(read_tree, others) if others else _made_again(tree, network_from, made | induction)
+        )
         known = with_support(mine, made_again)
     written = {}
     if save or output is not None:
@@ -125,14 +129,14 @@ def support(
         say(f"Wrote {written['output']}.")
 
 
-def _made_again(folder: str, options: dict[str, Any]) -> Iterable[Hierarchy]:
+def _made_again(folder: str, network: str | None, options: dict[str, Any]) -> Iterable[Hierarchy]:
     """Trees of a model's weights, drawn anew."""
     if not is_model(folder):
         raise InputError(
             f"{folder}: this is no model's folder, so there are no weights to make trees of; give "
             "other trees to compare it with."
         )
-    model = NBDT.from_pretrained(folder)
+    model = restored(folder, network)
     if model.head is None:
         raise InputError(
             f"{folder}: which layer of the network holds its classes' weights is not known; give "
