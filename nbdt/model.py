@@ -151,7 +151,7 @@ class NBDT(nn.Module, Displayed):
                 f"the tree has {num_classes} classes, so the network has to return logits of "
                 f"shape (batch, {num_classes}); got {tuple(logits.shape)}."
             )
-        if self.layout.leaf_order.device != logits.device:
+        if self.layout.leaf_order.device != logits.device and not logits.is_meta:
             self.layout.to(logits.device)  # the network was moved alone
         return logits
 

@@ -111,7 +111,10 @@ class TestModule:
         with torch.device("meta"):
             net = nn.Linear(4, 3)
         # No values could be read from the meta device, so there the tree stays where it is.
-        assert NBDT(net, PETS).layout.leaf_order.device.type == "cpu"
+        model = NBDT(net, PETS)
+        assert model.layout.leaf_order.device.type == "cpu"
+        model.logits(torch.zeros(2, 4, device="meta"))
+        assert model.layout.leaf_order.device.type == "cpu"
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
     def test_wraps_a_network_on_a_gpu(self):

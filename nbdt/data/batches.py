@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nbdt.errors import InputError, NBDTError
 
@@ -37,6 +37,16 @@ def moved(inputs: Any, device: torch.device | None, *, channels_last: bool = Fal
     layout = torch.channels_last if channels_last and inputs.ndim == 4 else torch.preserve_format
     # Towards the CPU, values could be read before they have arrived.
     return inputs.to(device, non_blocking=device.type != "cpu", memory_format=layout)
+
+
+def weights_device(network: nn.Module) -> torch.device | None:
+    """Where a network's weights are: None for one without, which is anywhere.
+
+    Example:
+        >>> weights_device(nn.Linear(2, 3)), weights_device(nn.Identity())
+        (device(type='cpu'), None)
+    """
+    return next((parameter.device for parameter in network.parameters()), None)
 
 
 def answer_in_batches(

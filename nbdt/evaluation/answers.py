@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nbdt.data.batches import moved
+from nbdt.data.batches import moved, weights_device
 from nbdt.data.classes import check_own_classes
 from nbdt.errors import InputError
 from nbdt.model import NBDT
@@ -100,9 +100,8 @@ def batches_of(data: Data, batch_size: int) -> Iterable[Any]:
 
 def logits_of(model: NBDT, inputs: Any) -> Tensor:
     """The network's logits of one batch, in eval mode and without gradients."""
-    device = next((parameter.device for parameter in model.parameters()), None)
     with evaluating(model):
-        return model.logits(moved(inputs, device))
+        return model.logits(moved(inputs, weights_device(model)))
 
 
 def pairs(batches: Iterable[Any]) -> Iterator[tuple[Any, Tensor]]:

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from nbdt.data.batches import moved, weights_device
 from nbdt.explain import Decision, Explanation
 from nbdt.explain.percent import percent
 from nbdt.report.album import Album
@@ -36,8 +37,8 @@ def samples(found: Measurement, groups: list[Group], album: Album) -> Markup:
 
 def _explained(found: Measurement, group: Group) -> list[Explanation]:
     inputs = torch.stack([found.data[index][0] for index in group.indices])
-    device = next((parameter.device for parameter in found.model.parameters()), None)
-    return list(found.model.explain(inputs.to(device), rule=found.evaluation.rule))
+    inputs = moved(inputs, weights_device(found.model))
+    return list(found.model.explain(inputs, rule=found.evaluation.rule))
 
 
 def _card(found: Measurement, index: int, explanation: Explanation, album: Album) -> Markup:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nbdt.data.batches import moved
+from nbdt.data.batches import moved, weights_device
 from nbdt.data.classes import check_own_classes
 from nbdt.errors import InputError
 from nbdt.explain import Explanations, explain_logits
@@ -126,7 +126,7 @@ class SelectiveNBDT:
         self._check_rule()
         check_own_classes(data, self.model.classes)
         layout = self.model.layout
-        device = next((tensor.device for tensor in self.model.parameters()), None)
+        device = weights_device(self.model)
         fingerprint = Fingerprint()
         scores, predicted = [torch.empty(0)], [torch.empty(0, dtype=torch.long)]
         for inputs, labels in labelled_batches(data, batch_size):
@@ -177,10 +177,18 @@ class SelectiveNBDT:
         """The same of the network's logits, for whoever has them already.
 
         Args:
-            logits: what `NBDT.logits` gave.
+            logits: what `NBDT.logits` gave; shape (batch, classes).
 
         Raises:
             InputError: as in `predict`.
+
+        Example:
+            >>> from nbdt.hierarchy import Hierarchy
+            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+            >>> held_out = [(torch.tensor([1.0, 0.9 - i / 9, -2]), i % 2) for i in range(9)]
+            >>> model = SelectiveNBDT(NBDT(nn.Identity(), tree), guarantee=0.9).calibrate(held_out)
+            >>> model.explain_logits(torch.tensor([[1.0, 0.9, -2]]))[0].answer_name
+            'animal'
         """
         self._check_rule()
         explanations = explain_logits(

@@ -146,7 +146,9 @@ def test_of_a_convolution_channels_are_deleted_at_all_places(score) -> None:  # 
 
 
 def test_the_mean_over_a_sequence_is_as_one_place() -> None:
-    change = lambda fc, x: fc(torch.stack([x, 3 * x], 1)).mean(1)  # noqa: E731
+    def change(fc, x):
+        return fc(torch.stack([x, 3 * x], 1)).mean(1)
+
     model = NBDT(Odd(change), TREE, head="fc").eval()
     found = evaluate_faithfulness(model, DATA, trees=2).deletion
     linear = nn.Sequential(Twice(), model.network.fc)
