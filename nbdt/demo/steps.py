@@ -16,7 +16,6 @@ from nbdt.errors import InputError, NBDTError
 from nbdt.evaluation import accuracy_by_rule
 from nbdt.heads import induce
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.edit import rename
 from nbdt.model import NBDT
 from nbdt.pretrained import read_model
 
@@ -145,10 +144,12 @@ def choose(log_probs: Tensor, labels: Tensor) -> dict[int, str]:
 
 def _named(tree: Hierarchy) -> Hierarchy:
     """The tree with its inner nodes called by all of their classes: ten are few enough."""
-    names: dict[int | str, str] = {
-        node: "/".join(map(tree.name, tree.leaves(node))) for node in tree.inner
-    }
-    return rename(tree, names | {tree.root: ROOT_NAME})
+    groups = [
+        "/".join(map(tree.name, tree.leaves(node))) for node in tree.inner if node != tree.root
+    ]
+    return Hierarchy(
+        tree.parents, [*tree.classes, *groups, ROOT_NAME], merge_heights=tree.merge_heights
+    )
 
 
 def _check_replaceable(folder: Path) -> None:
