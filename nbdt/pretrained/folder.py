@@ -211,7 +211,6 @@ def _is_model_folder(folder: Path) -> bool:
 def _replacing(target: Path) -> Iterator[Path]:
     """A new folder beside `target`, which takes its place when the block ends without error."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    _settle(target)  # what a writer that was killed left
     aside = f".{target.name}.{secrets.token_hex(4)}"
     new, old = target.with_name(f"{aside}.new"), target.with_name(f"{aside}{_OLD}")
     new.mkdir()
@@ -228,7 +227,10 @@ def _replacing(target: Path) -> Iterator[Path]:
 
 
 def _settle(target: Path) -> None:
-    """Ends what was begun: an old folder comes back, or leaves its other files to the new one."""
+    """Ends what was begun, by a writer that was killed too.
+
+    An old folder comes back, or leaves its other files to the new one.
+    """
     for old in target.parent.glob(f".{glob.escape(target.name)}.*{_OLD}"):
         if not target.exists():
             old.rename(target)
