@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +8,7 @@ from nbdt.hierarchy import naming
 from nbdt.hierarchy.naming import name_by_leaves, name_by_taxonomy
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
+from tests.timing import cpu_seconds
 
 CLASSES = ["cat", "dog", "frog", "car", "bus"]
 TAXONOMY = Hierarchy(
@@ -134,9 +133,7 @@ class TestByLeaves:
     @pytest.mark.parametrize("make", [random_hierarchy, caterpillar])
     def test_is_quick_for_all_of_imagenet(self, make):
         tree = make(21_841)
-        start = time.process_time()
-        name_by_leaves(tree)
-        assert time.process_time() - start < 2, "takes about 0.2 s"
+        assert cpu_seconds(lambda: name_by_leaves(tree)) < 2, "takes about 0.2 s"
 
 
 class TestByTaxonomy:
@@ -286,6 +283,4 @@ class TestByTaxonomy:
     def test_is_quick_for_a_thousand_classes(self):
         tree = caterpillar(1000)
         taxonomy = name_by_leaves(random_hierarchy(1000, seed=2))
-        start = time.process_time()
-        name_by_taxonomy(tree, taxonomy)
-        assert time.process_time() - start < 2, "takes about 0.1 s"
+        assert cpu_seconds(lambda: name_by_taxonomy(tree, taxonomy)) < 2, "takes about 0.1 s"

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import time
 from collections.abc import Callable
 from functools import cached_property
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from nbdt.errors import HierarchyError, NotFoundError
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
+from tests.timing import cpu_seconds
 
 ANIMALS = Hierarchy(
     [3, 3, 4, 4, -1],
@@ -359,24 +359,14 @@ class TestDrawing:
         assert text == "thing\n├─ car\n└─ animal  0.93\n   ├─ cat\n   └─ dog ✓"
 
 
-def best_of(times: int, job: Callable[[], object]) -> float:
-    """The shortest of several runs, in seconds: the machine may be busy."""
-    taken = []
-    for _ in range(times):
-        begin = time.process_time()
-        job()
-        taken.append(time.process_time() - begin)
-    return min(taken)
-
-
 class TestSize:
     def test_a_thousand_classes_build_in_10_ms(self) -> None:
         tree = random_hierarchy(1000)
-        assert best_of(10, lambda: Hierarchy(tree.parents, tree.names)) < 0.010
+        assert cpu_seconds(lambda: Hierarchy(tree.parents, tree.names), times=10) < 0.010
 
     def test_21841_classes_build_in_half_a_second(self) -> None:
         tree = random_hierarchy(21_841)
-        assert best_of(5, lambda: Hierarchy(tree.parents, tree.names)) < 0.5
+        assert cpu_seconds(lambda: Hierarchy(tree.parents, tree.names)) < 0.5
 
     def test_the_deepest_tree_answers(self) -> None:
         deep = caterpillar(100_000)

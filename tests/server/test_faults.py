@@ -70,12 +70,12 @@ def test_a_body_cut_short_harms_nobody(small, client):
 def test_an_endless_chunked_body_is_cut(small, client):
     chunk = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
     head = HEAD + "Transfer-Encoding: chunked\r\n\r\n"
-    answer = raw(small, head, *[chunk] * 30, seconds=2)
+    answer = raw(small, head, *[chunk] * 30, seconds=3)
     assert answer.startswith("HTTP/1.1 413")
 
 
 def test_a_body_that_says_it_is_too_long_is_refused_before_it_comes(small, client):
-    answer = raw(small, HEAD + "Content-Length: 99999999999\r\n\r\n", seconds=1)
+    answer = raw(small, HEAD + "Content-Length: 99999999999\r\n\r\n", seconds=3)
     assert answer.startswith("HTTP/1.1 413")
 
 
@@ -91,7 +91,7 @@ def test_a_body_that_says_it_is_too_long_is_refused_before_it_comes(small, clien
     ],
 )
 def test_heads_that_are_not_valid(small, client, head):
-    answer = raw(small, head, seconds=1)
+    answer = raw(small, head, seconds=3)
     assert not answer or answer.startswith(("HTTP/1.1 400", "HTTP/1.1 4"))
 
 
@@ -100,8 +100,8 @@ def test_connections_without_a_request_are_cut(models, monkeypatch):
     with serving(Settings(models=(models / "digits",))) as running:
         for start in ("", "GET / HT", "GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET"):
             begun = time.monotonic()
-            raw(running, start, seconds=5)
-            assert time.monotonic() - begun < 4, start
+            raw(running, start, seconds=30)
+            assert time.monotonic() - begun < 20, start
 
 
 def test_between_requests_a_connection_stays_for_as_long_as_is_set(models, monkeypatch):
@@ -110,7 +110,7 @@ def test_between_requests_a_connection_stays_for_as_long_as_is_set(models, monke
     with serving(Settings(models=(models / "digits",), keep_alive=1)) as running:
         begun = time.monotonic()
         assert raw(running, ask, ask, pause=0.4, seconds=10).count("HTTP/1.1 200") == 2
-        assert 1 < time.monotonic() - begun < 6
+        assert 1 < time.monotonic() - begun < 9
 
 
 def test_a_body_that_goes_on_after_its_refusal_is_cut(models, monkeypatch):
@@ -129,7 +129,7 @@ def test_a_body_that_goes_on_after_its_refusal_is_cut(models, monkeypatch):
                     return True
                 return False
 
-            eventually(is_cut, 5)
+            eventually(is_cut, 20)
 
 
 @pytest.mark.parametrize("times", [1, 400])
@@ -144,7 +144,7 @@ def test_whoever_takes_no_answer_is_cut(models, monkeypatch, times):
             connection.sendall(ask.encode() * times)
             there = running.worker.server_state.connections
             eventually(lambda: len(there) == 1)
-            eventually(lambda: not there, 8)
+            eventually(lambda: not there, 20)
 
 
 def test_whoever_takes_an_answer_slowly_gets_all_of_it(models, monkeypatch):

@@ -1,6 +1,5 @@
 """The layouts, against a naive tidy drawing and the properties that make one tidy."""
 
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +13,7 @@ from nbdt.view.folding import fold
 from nbdt.view.layout import layout
 from tests.explain.samples import THING
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
+from tests.timing import cpu_seconds
 
 SIZES = st.lists(st.sampled_from([0.5, 1, 1, 3]), min_size=1, max_size=7)
 
@@ -172,9 +172,7 @@ def test_a_folding_is_laid_out_by_its_items() -> None:
 @pytest.mark.parametrize("tree", [random_hierarchy(21_841), caterpillar(21_841)])
 @pytest.mark.parametrize("kind", ["tidy", "dendrogram", "indented"])
 def test_a_tree_of_all_of_imagenet_takes_less_than_a_second(tree: Hierarchy, kind: str) -> None:
-    start = time.process_time()
-    layout(tree, kind=kind)
-    assert time.process_time() - start < 1
+    assert cpu_seconds(lambda: layout(tree, kind=kind)) < 1
 
 
 @pytest.mark.parametrize(
