@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from torch import Tensor
 
-from nbdt.cli.labelled import DataArgument, PartialOption, load_images
+from nbdt.cli.labelled import DataArgument, PartialOption, batches, load_images
 from nbdt.cli.models import ModelArgument, load_model
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import progress, say, say_json
 from nbdt.cli.own_network import NetworkOption
-from nbdt.data import LabelledImages
 from nbdt.selective import Calibration, SelectiveNBDT
 from nbdt.selective.folder import CALIBRATION, write_calibration
-from nbdt.selective.samples import Inputs, labelled_batches
-
-BATCH = 32
 
 app = typer.Typer(add_completion=False)
 
@@ -48,7 +42,7 @@ def calibrate(
     selective = SelectiveNBDT(network, guarantee)
     dataset = load_images(data, network.classes, preprocessing, partial=partial)
     with progress("Calibrating", len(dataset)) as advance:
-        calibration = selective.calibrate(_batches(dataset, advance)).calibration
+        calibration = selective.calibrate(batches(dataset, advance)).calibration
     assert calibration is not None
     write_calibration(model, calibration)
     path = str(Path(model, CALIBRATION))
@@ -59,15 +53,6 @@ def calibrate(
     say(f"Wrote {path}: {calibration.wrong:,} of {calibration.samples:,} predictions are wrong.")
     say(str(selective))
     say(f"Go on with: nbdt explain {model} IMAGE … --guarantee {guarantee:g}")
-
-
-def _batches(
-    dataset: LabelledImages, advance: Callable[[], None]
-) -> Iterator[tuple[Inputs, Tensor]]:
-    for inputs, labels in labelled_batches(dataset, BATCH):
-        yield inputs, labels
-        for _ in labels:
-            advance()
 
 
 def _document(calibration: Calibration, selective: SelectiveNBDT) -> dict[str, Any]:

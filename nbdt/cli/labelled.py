@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 import typer
+from torch import Tensor
 
 from nbdt.data import ImageFolder, LabelledImages, describe_datasets, load_dataset
 from nbdt.data.classes import bundled_wnids
+from nbdt.data.samples import Inputs, labelled_batches
 from nbdt.data.sources import ImageFiles
 from nbdt.errors import InputError
 from nbdt.preprocessing import Preprocessing
+
+BATCH = 32
 
 DataArgument = Annotated[
     str,
@@ -44,6 +48,14 @@ def load_images(
         raise InputError(f"{data}: --partial goes with a folder; a data set has all its classes.")
     wnids = bundled_wnids(classes)
     return ImageFolder(data, preprocessing, classes=classes, wnids=wnids, partial=True)
+
+
+def batches(images: LabelledImages, advance: Callable[[], None]) -> Iterator[tuple[Inputs, Tensor]]:
+    """The images in batches; `advance` is called for each image that was dealt with."""
+    for inputs, labels in labelled_batches(images, BATCH):
+        yield inputs, labels
+        for _ in labels:
+            advance()
 
 
 def image_names(images: LabelledImages) -> list[str]:

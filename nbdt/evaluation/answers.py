@@ -7,15 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from nbdt.data.batches import moved, weights_device
 from nbdt.data.classes import check_own_classes
-from nbdt.errors import InputError
+from nbdt.data.samples import Data, labelled_batches
 from nbdt.model import NBDT
 from nbdt.modes import evaluating
-
-Data = Dataset[Any] | Iterable[Any]
 
 # How many rows of logits are counted at a time.
 BLOCK = 512
@@ -31,13 +28,13 @@ def labelled_logits(
 
     Args:
         model: the model.
-        data: a torch `Dataset` of (input, label), of which batches are made; or any iterable of
-            batches (inputs, labels), such as a `DataLoader` with workers of its own.
-        batch_size: how many samples of a `Dataset` share a batch.
+        data: samples (input, label), as of a torch `Dataset` or in a list, of which batches are
+            made; or batches (inputs, labels), as from a `DataLoader` with workers of its own.
+        batch_size: how many samples given one by one share a batch.
 
     Raises:
-        InputError: the batch size is no number above 0, a batch is no pair, or the data say
-            that their classes are not the model's.
+        InputError: as in `nbdt.data.samples.labelled_batches`, or the data say that their classes
+            are not the model's.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -48,7 +45,7 @@ def labelled_logits(
         [2, 2, 1]
     """
     check_own_classes(data, model.classes)
-    for inputs, labels in pairs(batches_of(data, batch_size)):
+    for inputs, labels in labelled_batches(data, batch_size):
         yield logits_of(model, inputs), labels
 
 
@@ -79,42 +76,7 @@ def _joined(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     return torch.cat(logits), torch.cat(labels)
 
 
-def batches_of(data: Data, batch_size: int) -> Iterable[Any]:
-    """A `Dataset` in batches; batches as they are.
-
-    Raises:
-        InputError: the batch size is no number above 0, or the data is nothing to go through.
-    """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError(f"batch_size has to be a whole number above 0; got {batch_size!r:.80}.")
-    if isinstance(data, Dataset):
-        # Its own generator, or it would take numbers from the caller's.
-        return DataLoader(data, batch_size=batch_size, generator=torch.Generator())
-    if not isinstance(data, Iterable):
-        raise InputError(
-            "data has to be a torch Dataset or an iterable of batches (inputs, labels); got "
-            f"{type(data).__name__}."
-        )
-    return data
-
-
 def logits_of(model: NBDT, inputs: Any) -> Tensor:
     """The network's logits of one batch, in eval mode and without gradients."""
     with evaluating(model):
         return model.logits(moved(inputs, weights_device(model)))
-
-
-def pairs(batches: Iterable[Any]) -> Iterator[tuple[Any, Tensor]]:
-    """The inputs and labels of each batch.
-
-    Raises:
-        InputError: a batch is no pair.
-    """
-    for batch in batches:
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise InputError(
-                f"a batch has to be a pair (inputs, labels); got {type(batch).__name__}"
-                f"{f' of {len(batch)}' if isinstance(batch, tuple | list) else ''}."
-            )
-        inputs, labels = batch
-        yield inputs, labels if isinstance(labels, Tensor) else torch.as_tensor(labels)

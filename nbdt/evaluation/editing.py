@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.answers import Data, labelled_logits
+from nbdt.evaluation.answers import labelled_logits
 from nbdt.evaluation.decided import checked_labels
 from nbdt.evaluation.edits import Edit, EditFunction
 from nbdt.evaluation.judged import WAYS, Judged
@@ -35,7 +36,7 @@ class EditSession:
         model: the model.
         data: labelled samples, as for `evaluate`. What is chosen on them looks better on them than
             it is: confirm it on others, in a session of their own.
-        batch_size: how many samples of a `Dataset` share a batch.
+        batch_size: how many samples given one by one share a batch.
 
     Attributes:
         model: the model.

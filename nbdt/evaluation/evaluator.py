@@ -5,8 +5,9 @@ from __future__ import annotations
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nbdt.data.samples import Data
 from nbdt.evaluation.accuracy import AccuracyByRule
-from nbdt.evaluation.answers import Data, in_blocks, labelled_logits
+from nbdt.evaluation.answers import in_blocks, labelled_logits
 from nbdt.evaluation.calibration import BINS, CalibrationCounter
 from nbdt.evaluation.decided import Decider
 from nbdt.evaluation.evaluation import Evaluation
@@ -36,8 +37,9 @@ def evaluate(
 
     Args:
         model: the model.
-        data: a torch `Dataset` of (input, label), or an iterable of batches (inputs, labels).
-        batch_size: how many samples of a `Dataset` share a batch.
+        data: labelled samples, (input, label) one by one, as in a torch `Dataset` or a list; or
+            batches of them, (inputs, labels), as from a `DataLoader`.
+        batch_size: how many samples given one by one share a batch.
         rule: which answers are judged, "soft" or "hard"; by default the model's.
         bins: how many bins confidence is sorted into.
         examples: how many samples to name of each confusion, node and kind of prototype.

@@ -25,8 +25,9 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
+from nbdt.data.samples import Data, batches_of
 from nbdt.errors import InputError
-from nbdt.evaluation.answers import Data, batches_of, logits_of
+from nbdt.evaluation.answers import logits_of
 from nbdt.evaluation.decided import Decider, check_logits
 from nbdt.evaluation.text import aligned, percent
 from nbdt.hierarchy.validation import FloatArray
@@ -99,7 +100,7 @@ def evaluate_outliers(
         model: the model.
         known: samples of the model's classes; labels, if there are any, are not looked at.
         unknown: samples of none of them.
-        batch_size: how many samples of a `Dataset` share a batch.
+        batch_size: how many samples given one by one share a batch.
 
     Raises:
         InputError: one side has no sample, or the network's answer to one is NaN or infinite.

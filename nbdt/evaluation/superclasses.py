@@ -15,8 +15,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nbdt.data.samples import Data, labelled_batches
 from nbdt.errors import InputError
-from nbdt.evaluation.answers import Data, batches_of, in_blocks, logits_of, pairs
+from nbdt.evaluation.answers import in_blocks, logits_of
 from nbdt.evaluation.decided import check_logits
 from nbdt.evaluation.interval import wilson_interval
 from nbdt.evaluation.text import aligned, percent, percent_range, short
@@ -234,7 +235,7 @@ def evaluate_superclasses(
         nodes: the node that each of the data's classes belongs under, by id or name, None to
             leave a class out; `nodes_of_unseen` finds them in a taxonomy.
         classes: the names of the data's classes; by default the data's own, where it has them.
-        batch_size: how many samples of a `Dataset` share a batch.
+        batch_size: how many samples given one by one share a batch.
 
     Raises:
         InputError: as in `SuperclassCounter`, or there is no sample to judge.
@@ -250,7 +251,7 @@ def evaluate_superclasses(
     """
     names = classes if classes is not None else getattr(data, "classes", None)
     counted = SuperclassCounter(model.hierarchy, nodes, names, score=model.score)
-    batches = pairs(batches_of(data, batch_size))
+    batches = labelled_batches(data, batch_size)
     answered = ((logits_of(model, inputs), labels) for inputs, labels in batches)
     for logits, labels in in_blocks(answered):
         counted.update(model.temperature.divide(logits), labels)

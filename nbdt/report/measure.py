@@ -18,7 +18,7 @@ from nbdt.model import NBDT
 from nbdt.report.stopping import Stopping, StoppingCounter
 from nbdt.rules import Rule
 from nbdt.selective import Calibration
-from nbdt.selective.samples import Fingerprint
+from nbdt.selective.fingerprint import Fingerprint
 
 FEW = 30
 """Of fewer samples than these a share says little: its 95 % interval is up to 34 points wide."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nbdt.data.batches import moved, weights_device
 from nbdt.data.classes import check_own_classes
+from nbdt.data.samples import Data, Inputs, labelled_batches
 from nbdt.errors import InputError
 from nbdt.explain import Explanations, explain_logits
 from nbdt.explain.build import unmasked_rows
@@ -23,6 +24,7 @@ from nbdt.model import NBDT
 from nbdt.modes import evaluating
 from nbdt.selective.calibration import Calibration
 from nbdt.selective.candidates import checked_labels
+from nbdt.selective.fingerprint import Fingerprint, raw_bytes
 from nbdt.selective.folder import read_calibration, write_calibration
 from nbdt.selective.functional import (
     above_rounding,
@@ -32,7 +34,6 @@ from nbdt.selective.functional import (
     superclass,
     threshold,
 )
-from nbdt.selective.samples import Fingerprint, Inputs, Samples, labelled_batches, raw_bytes
 
 
 class SelectiveNBDT:
@@ -107,13 +108,13 @@ class SelectiveNBDT:
         if calibration is not None:
             self._use(calibration)
 
-    def calibrate(self, data: Samples, *, batch_size: int = 64) -> SelectiveNBDT:
+    def calibrate(self, data: Data, *, batch_size: int = 64) -> SelectiveNBDT:
         """Finds the thresholds; what an earlier calibration found is forgotten.
 
         Args:
-            data: labelled samples that had no part in training: a data set of (input, label), or
-                a loader of them in batches. They are moved to the model's device.
-            batch_size: how many samples of a data set are answered at a time.
+            data: labelled samples that had no part in training, one by one or in batches, as for
+                `nbdt.evaluation.evaluate`. They are moved to the model's device.
+            batch_size: how many samples given one by one are answered at a time.
 
         Returns:
             Itself.

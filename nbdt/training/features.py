@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from nbdt.data.batches import moved
+from nbdt.data.samples import labelled_batches
 from nbdt.errors import InputError
-from nbdt.evaluation.answers import pairs
 from nbdt.heads import find_head
 from nbdt.heads.head import LinearLayer
 from nbdt.model import NBDT
@@ -88,7 +88,7 @@ def cached_features(
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     try:
         with evaluating(model):
-            for x, y in pairs(loader):
+            for x, y in labelled_batches(loader):
                 logits = model.logits(moved(x, device))
                 if len(seen) != 1 or not _is_answer(logits, head, seen[0]):
                     raise InputError(

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from nbdt.data.batches import moved
+from nbdt.data.samples import labelled_batches
 from nbdt.errors import FormatError, InputError, NBDTError
 from nbdt.evaluation import AccuracyByRule
-from nbdt.evaluation.answers import pairs
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.convert import from_dict, to_dict
 from nbdt.model import NBDT
@@ -171,7 +171,7 @@ class Run:
         self._retree_if_due()
         self.learner.train_mode()
         self.batches.epoch, self.batches.start = at.epoch, at.step
-        samples, start, before = pairs(loader), time.perf_counter(), at.seconds
+        samples, start, before = labelled_batches(loader), time.perf_counter(), at.seconds
         for size in self.batches.sizes[at.step :]:
             # So that dropout too depends on where training is, and not on how it got there.
             torch.manual_seed(derived_seed(config.seed, at.epoch, at.step, self.processes.rank))
@@ -273,7 +273,7 @@ class Run:
         batch_size = max(1, self.config.batch_size // self.config.accumulate)
         loader = DataLoader(self.sources.val, batch_size, num_workers=self.sources.workers)
         with evaluating(self.trained), autocast(self.learner.dtype, self.device):
-            for x, y in pairs(loader):
+            for x, y in labelled_batches(loader):
                 counted.update(self.trained.logits(moved(x, self.device)).float(), y)
         return accuracy_of(counted.table())
 

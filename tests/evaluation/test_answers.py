@@ -21,12 +21,13 @@ def model() -> NBDT:
     return NBDT(nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 3)), TREE)
 
 
-def test_a_dataset_a_loader_and_batches_give_the_same() -> None:
+def test_samples_a_loader_and_batches_give_the_same() -> None:
     network = model().eval()
     with torch.no_grad():
         expected = network.logits(X)
     data = TensorDataset(X, Y)
-    for source in (data, DataLoader(data, batch_size=5), [(X[:4], Y[:4]), (X[4:], [1, 2, 0])]):
+    batches = [(X[:4], Y[:4]), (X[4:], [1, 2, 0])]
+    for source in (data, list(data), DataLoader(data, batch_size=5), batches):
         logits, labels = zip(*labelled_logits(network, source, batch_size=3), strict=True)
         torch.testing.assert_close(torch.cat(logits), expected)
         assert torch.equal(torch.cat(labels), Y)
@@ -65,18 +66,3 @@ def test_blocks_hold_all_in_order() -> None:
 def test_a_data_set_of_other_classes_is_refused() -> None:
     with pytest.raises(InputError, match="data set"):
         next(iter(labelled_logits(model(), load_dataset("digits"))))
-
-
-@pytest.mark.parametrize(
-    ("data", "size", "said"),
-    [
-        ([X], 64, "a pair .inputs, labels.; got Tensor"),
-        ([(X, Y, Y)], 64, "a pair .*; got tuple of 3"),
-        (3, 64, "a torch Dataset or an iterable of batches .*; got int"),
-        ([(X, Y)], 0, "batch_size has to be a whole number above 0; got 0"),
-        ([(X, Y)], True, "batch_size has to be a whole number above 0; got True"),
-    ],
-)
-def test_what_is_no_labelled_data_is_refused(data, size, said) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(InputError, match=said):
-        list(labelled_logits(model(), data, batch_size=size))

@@ -521,8 +521,8 @@ X, Y = points().tensors
     (Stream(), r"train has to be a data set with a length of at least 1"),
     (Empty(), "length of at least 1"),
     (Reordered(), "another order than those of the model: class 0 is 'dog' in the data set"),
-    (Triples(), r"a batch has to be a pair \(inputs, labels\); got list of 3"),
-    (Dicts(), r"a batch has to be a pair \(inputs, labels\); got dict"),
+    (Triples(), r"data has to give pairs \(inputs, labels\); got list of 3"),
+    (Dicts(), r"data has to give pairs \(inputs, labels\); got dict"),
     (TensorDataset(X, Y + 1), r"epoch 1, step \d: class indices go from 0 to 3"),
     (TensorDataset(X, Y.float()), "epoch 1, step 1: .*probabilities of shape"),
     (TensorDataset(*nan_points()), r"epoch 1, step \d: the loss became nan; lower the learning "

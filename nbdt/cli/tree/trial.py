@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from torch import Tensor
 
 from nbdt.cli.inputs import node_of
-from nbdt.cli.labelled import DataArgument, PartialOption, load_images
+from nbdt.cli.labelled import DataArgument, PartialOption, batches, load_images
 from nbdt.cli.models import ModelArgument, load_model
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import note, progress, say, say_json, working
 from nbdt.cli.own_network import NetworkOption
-from nbdt.data import LabelledImages
 from nbdt.errors import InputError
 from nbdt.evaluation import EditSession, MoveSuggestions, Trial, suggest_moves
 from nbdt.evaluation.edits import EditFunction
@@ -25,9 +22,7 @@ from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.lookup import Node
 from nbdt.hierarchy.regraft import regraft
 from nbdt.selective.folder import CALIBRATION
-from nbdt.selective.samples import Inputs, labelled_batches
 
-BATCH = 32
 TRIES = 200
 # What `suggest_moves` suggests.
 OPTIONS = {edit.move.__name__: "--move", regraft.__name__: "--beside"}
@@ -96,7 +91,7 @@ def trial(
     network, preprocessing = load_model(model, network_from)
     images = load_images(data, network.classes, preprocessing, partial=partial)
     with progress("Answering", len(images)) as advance:
-        session = EditSession(network, _batches(images, advance))
+        session = EditSession(network, batches(images, advance))
     trials: list[Trial] = []
     for function, named in edits:
         nodes = (_node(session.tree, name) for name in named)
@@ -140,15 +135,6 @@ def _pair(option: str, text: str) -> tuple[str, str]:
     if not node or not other:
         raise InputError(f"{option} takes two nodes, as {option} cat=dog; got {text!r:.80}.")
     return node, other
-
-
-def _batches(
-    images: LabelledImages, advance: Callable[[], None]
-) -> Iterator[tuple[Inputs, Tensor]]:
-    for inputs, labels in labelled_batches(images, BATCH):
-        yield inputs, labels
-        for _ in labels:
-            advance()
 
 
 def _node(tree: Hierarchy, name: str) -> Node:

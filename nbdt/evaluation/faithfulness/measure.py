@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from nbdt.data.classes import check_own_classes
+from nbdt.data.samples import Data, labelled_batches
 from nbdt.errors import InputError
-from nbdt.evaluation.answers import Data, batches_of, logits_of, pairs
+from nbdt.evaluation.answers import logits_of
 from nbdt.evaluation.faithfulness.controls import Control, ControlCounter
 from nbdt.evaluation.faithfulness.deletion import Deletion, delete_features
 from nbdt.evaluation.faithfulness.locality import Locality, check_locality
@@ -149,8 +150,8 @@ def evaluate_faithfulness(
 
     Args:
         model: the model; its temperature is used, its rule is not.
-        data: a torch `Dataset` of (input, label), or an iterable of batches (inputs, labels).
-        batch_size: how many samples of a `Dataset` share a batch.
+        data: labelled samples, one by one or in batches, as for `evaluate`.
+        batch_size: how many samples given one by one share a batch.
         explained: how many samples, drawn at random, decisions are looked at of.
         trees: how many control trees of each kind.
         seed: seeds all that is random.
@@ -176,7 +177,7 @@ def evaluate_faithfulness(
     controls = ControlCounter(model.hierarchy, score=model.score, trees=trees, seed=seed)
     drawn = _Drawn(explained, seed)
     samples = agreeing = 0
-    for inputs, labels in pairs(batches_of(data, batch_size)):
+    for inputs, labels in labelled_batches(data, batch_size):
         logits, features = head.read(inputs)
         tempered = model.temperature.divide(logits)
         controls.update(tempered, labels)

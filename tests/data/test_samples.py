@@ -1,0 +1,105 @@
+"""Labelled samples, one by one and in batches, from all that people have them in."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from nbdt.data.samples import batches_of, labelled_batches
+from nbdt.errors import InputError
+
+INPUTS, LABELS = torch.arange(12.0).view(6, 2), torch.tensor([0, 1, 2, 0, 1, 2])
+SAMPLES = list(zip(INPUTS, LABELS.tolist(), strict=True))
+
+
+class Sequence:
+    """A data set that does not say so."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> Any:
+        return SAMPLES[index]
+
+
+class Stream(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        return iter(SAMPLES)
+
+
+def joined(data, batch_size=4):
+    batches = list(labelled_batches(data, batch_size))
+    inputs, labels = zip(*batches, strict=True)
+    return [len(one) for one in labels], torch.cat(inputs), torch.cat(labels)
+
+
+@pytest.mark.parametrize(
+    ("data", "sizes"),
+    [
+        (TensorDataset(INPUTS, LABELS), [4, 2]),
+        (Sequence(), [4, 2]),
+        (Stream(), [4, 2]),
+        (SAMPLES, [4, 2]),
+        (iter(SAMPLES), [4, 2]),
+        (list(zip(INPUTS, LABELS, strict=True)), [4, 2]),
+        (list(zip(INPUTS.numpy(), LABELS.numpy(), strict=True)), [4, 2]),
+        (DataLoader(TensorDataset(INPUTS, LABELS), 5), [5, 1]),
+        ([(INPUTS[:3], LABELS[:3]), [INPUTS[3:], [0, 1, 2]]], [3, 3]),
+        ([(INPUTS[:1], np.array([0])), (INPUTS[1:], LABELS[1:])], [1, 5]),
+        (((INPUTS[i : i + 3], LABELS[i : i + 3]) for i in (0, 3)), [3, 3]),
+    ],
+    ids=[
+        *("data set", "sequence", "stream", "list", "iterator", "0-d labels", "numpy", "loader"),
+        *("list of batches", "batch of one", "generator of batches"),
+    ],
+)
+def test_whatever_gives_them_the_samples_are_the_same(data, sizes):
+    found, inputs, labels = joined(data)
+    assert found == sizes
+    assert torch.equal(inputs, INPUTS)
+    assert torch.equal(labels, LABELS)
+
+
+def test_no_number_is_taken_from_the_generator_of_others():
+    before = torch.get_rng_state()
+    assert joined(TensorDataset(INPUTS, LABELS), 1)[0] == [1] * 6
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("data", [[], iter(()), TensorDataset(INPUTS[:0], LABELS[:0])])
+def test_there_may_be_none(data):
+    assert list(labelled_batches(data)) == []
+
+
+def test_batches_without_labels_stay_as_they_are():
+    batches = [INPUTS[:4], INPUTS[4:]]
+    assert list(batches_of(batches, 2)) == batches
+
+
+def test_inputs_may_be_mappings():
+    samples = [({"x": row, "n": 1}, 0) for row in INPUTS]
+    ((inputs, labels),) = labelled_batches(samples, 8)
+    assert torch.equal(inputs["x"], INPUTS)
+    assert labels.tolist() == [0] * 6
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "said"),
+    [
+        (5, 2, "a data set of samples .* got int"),
+        ([torch.zeros(2), torch.zeros(2)], 2, "pairs .* got Tensor"),
+        ([(torch.zeros(2), 0, 1)], 2, "pairs .*; got tuple of 3"),
+        ([(torch.zeros(2), "cat")], 2, "labels have to be numbers; got .'cat'"),
+        ([(torch.zeros(2, 1), ["cat", "dog"])], 2, "labels have to be numbers; got .'cat'"),
+        ([(torch.zeros(2), 0), (torch.zeros(3), 0)], 2, "be made a batch: .* batch_size=1"),
+        ([(object(), 0)], 2, "cannot be made a batch"),
+        ([(INPUTS, LABELS)], 0, "batch_size has to be a whole number above 0; got 0"),
+        ([(INPUTS, LABELS)], True, "batch_size has to be a whole number above 0; got True"),
+    ],
+)
+def test_what_gives_no_labelled_samples_is_refused(data, size, said):
+    with pytest.raises(InputError, match=said):
+        list(labelled_batches(data, size))
