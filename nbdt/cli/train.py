@@ -106,7 +106,7 @@ def train(
             "--tree-weight",
             metavar="W",
             help="The weight of the tree's loss, or START:END for one that grows.",
-            show_default="10",
+            show_default="3",
         ),
     ] = None,
     learning_rate: Annotated[

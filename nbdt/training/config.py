@@ -102,7 +102,7 @@ class TrainingConfig:
     batch_size: int = 128
     loss: Loss = "soft"
     score: Score = "mean"
-    tree_weight: float | Constant | Ramp = 10.0
+    tree_weight: float | Constant | Ramp = 3.0
     network_weight: float | Constant | Ramp = 1.0
     label_smoothing: float = 0.0
     compat: Literal["2020"] | None = None
