@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nbdt.builders import own_network
 from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
 from nbdt.files import blaming, read_json
 from nbdt.model import NBDT
@@ -146,6 +147,8 @@ class Registry:
 
     def _reload(self, name: str, folder: Path) -> Reload:
         old = self._served.get(name)
+        own = _own_sources(self._settings).values()
+        places = [folder, *(Path(source.rpartition(":")[0]) for source in own)]
         try:
             if old is not None and _config_digest(folder)[:_VERSION_DIGITS] == old.version:
                 return Reload(name, "unchanged")
@@ -153,18 +156,18 @@ class Registry:
             self._served[name] = load_model(folder, name, self._settings, generation)
         except NBDTError as error:
             reason = str(error).replace(f"{folder}/", "")
-            return Reload(name, "kept", _without_places(reason, [folder]))
+            return Reload(name, "kept", _without_places(reason, places))
         except Exception as error:  # whatever a network raises that does not fit its weights
-            reason = _without_places(str(error), [folder])
+            reason = _without_places(str(error), places)
             return Reload(name, "kept", f"unexpected {type(error).__name__}: {reason:.200}")
         return Reload(name, "loaded" if old is None else "replaced")
 
 
-def _without_places(reason: str, folders: Iterable[Path]) -> str:
-    """A reason without where folders lie: that is nobody's business who may ask for a reload."""
-    for folder in folders:
-        if folder.name:
-            reason = reason.replace(str(folder), folder.name)
+def _without_places(reason: str, places: Iterable[Path]) -> str:
+    """A reason without where things lie: that is nobody's business who may ask for a reload."""
+    for place in places:
+        if place.name:
+            reason = reason.replace(str(place), place.name)
     return reason
 
 
@@ -214,17 +217,19 @@ def load_model(folder: Path, name: str, settings: Settings, generation: int = 1)
         NBDTError: the folder is no whole model, or the model does not answer as it should.
     """
     digest = _config_digest(folder)
-    model = NBDT.from_pretrained(folder)
-    document = read_json(folder / CONFIG)
+    with blaming(folder / CONFIG):
+        config = ModelConfig.from_dict(read_json(folder / CONFIG))
+    own = _own_sources(settings)
+    source = own.get(name, own.get("") if config.builder is None else None)
+    network = None if source is None else own_network(source)
+    model = NBDT.from_pretrained(folder, network=network)
     if _config_digest(folder) != digest:
         raise FormatError(f"{folder}: the model was replaced while it was read; try again.")
-    with blaming(folder / CONFIG):
-        files = {file: one.sha256 for file, one in ModelConfig.from_dict(document).files.items()}
     served = ServedModel(
         name=name,
         version=digest[:_VERSION_DIGITS],
         generation=generation,
-        files={CONFIG: digest, **files},
+        files={CONFIG: digest} | {file: one.sha256 for file, one in config.files.items()},
         read=RowReader(model.preprocessing, settings),
         infer=Inference(model),
     )
@@ -235,6 +240,12 @@ def load_model(folder: Path, name: str, settings: Settings, generation: int = 1)
         with blaming(folder / GOLDEN):
             _compare(served, golden, settings.request_rows)
     return served
+
+
+def _own_sources(settings: Settings) -> dict[str, str]:
+    """What builds the networks of models by their names, and under "" that of all others."""
+    entries = (entry.rpartition("=") for entry in settings.networks)
+    return {model: source for model, _, source in entries}
 
 
 def _config_digest(folder: Path) -> str:

@@ -24,8 +24,8 @@ METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 class Settings(BaseSettings):
     """What an operator can set, by name or by the environment variable ``NBDT_<NAME>``.
 
-    Lists in the environment are separated as in ``PATH``: by ``:`` (``;`` on Windows); those of
-    origins by commas.
+    Folders in the environment are separated as in ``PATH``: by ``:`` (``;`` on Windows); networks
+    and origins by commas.
 
     Example:
         >>> Settings(models=["my-tree"], batch_rows=64).capacity_rows
@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     # ── what is served, and where ─────────────────────────────────────────────────────────────
     models: Annotated[tuple[Path, ...], NoDecode] = ()
     """Folders of saved models, or folders of such folders."""
+    networks: Annotated[tuple[str, ...], NoDecode] = ()
+    """What builds the networks of models whose folders do not say: FILE.py:FUNCTION, or, for one
+    model, MODEL=FILE.py:FUNCTION. The file is run; see `nbdt.builders.own_network`."""
     host: str = "127.0.0.1"
     """The address to listen at; 0.0.0.0 for all of the machine's."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
@@ -104,9 +107,9 @@ class Settings(BaseSettings):
             [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
         )
 
-    @field_validator("origins", mode="before")
+    @field_validator("networks", "origins", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return [one.strip() for one in value.split(",") if one.strip()]

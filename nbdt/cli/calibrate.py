@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from nbdt.cli.labelled import DataArgument, PartialOption, batches, load_images
-from nbdt.cli.models import ModelArgument, load_model
+from nbdt.cli.models import ModelArgument, NetworkOption, load_model
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import progress, say, say_json
-from nbdt.cli.own_network import NetworkOption
 from nbdt.selective import Calibration, SelectiveNBDT
 from nbdt.selective.folder import CALIBRATION, write_calibration
 

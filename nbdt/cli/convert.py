@@ -13,7 +13,7 @@ import numpy.typing as npt
 import typer
 from torch import nn
 
-from nbdt.builders import build, weights_info
+from nbdt.builders import build, is_own, own_network, weights_info
 from nbdt.cli.inputs import read_classes, read_options, read_tree
 from nbdt.cli.options import (
     BranchingOption,
@@ -28,7 +28,6 @@ from nbdt.cli.options import (
     rule_option,
 )
 from nbdt.cli.output import note, say, say_json, working
-from nbdt.cli.own_network import is_own, own_network
 from nbdt.cli.tree.files import in_words, size_of
 from nbdt.errors import FormatError, InputError, NBDTError
 from nbdt.heads import find_head, induce

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.labelled import DataArgument, PartialOption, image_names, load_images
-from nbdt.cli.models import ModelArgument, load_model
+from nbdt.cli.models import ModelArgument, NetworkOption, load_model
 from nbdt.cli.options import JsonOption, Rule, rule_option
 from nbdt.cli.output import complain, note, progress, say, say_json, working
-from nbdt.cli.own_network import NetworkOption
 from nbdt.data import LabelledImages
 from nbdt.data.batches import answer_in_batches
 from nbdt.errors import InputError, NBDTError

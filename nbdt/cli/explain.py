@@ -11,10 +11,9 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from torch import Tensor
 
-from nbdt.cli.models import ModelArgument, load_model
+from nbdt.cli.models import ModelArgument, NetworkOption, load_model
 from nbdt.cli.options import JsonOption, Rule, given, rule_option
 from nbdt.cli.output import complain, note, progress, say, say_drawing, say_json
-from nbdt.cli.own_network import NetworkOption
 from nbdt.cli.pages import check_folder
 from nbdt.data import decode_image, list_images, open_image
 from nbdt.data.batches import answer_in_batches

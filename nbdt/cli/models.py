@@ -6,14 +6,24 @@ from typing import Annotated
 
 import typer
 
+from nbdt.builders import own_network
 from nbdt.cli.output import working
-from nbdt.cli.own_network import own_network
 from nbdt.errors import InputError
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="A model's folder, as nbdt convert makes it.")
+]
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="FILE.py:FUNCTION",
+        help="What builds the model's network, where that is one of your own: the function is "
+        "called without arguments. The file is run.",
+        show_default="as the model's folder says",
+    ),
 ]
 
 

@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from nbdt.cli.labelled import DataArgument, PartialOption, image_names, load_images
-from nbdt.cli.models import ModelArgument, load_model
+from nbdt.cli.models import ModelArgument, NetworkOption, load_model
 from nbdt.cli.options import JsonOption, Rule, given, rule_option
 from nbdt.cli.output import complain, progress, say, say_json, working
-from nbdt.cli.own_network import NetworkOption
 from nbdt.cli.pages import check_folder
 from nbdt.errors import InputError
 from nbdt.files import is_file, write_text

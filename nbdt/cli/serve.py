@@ -24,6 +24,16 @@ def serve(
             show_default="NBDT_MODELS",
         ),
     ] = None,
+    network_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--network",
+            metavar="FILE.py:FUNCTION",
+            help="What builds networks of your own; for one of several models, "
+            "MODEL=FILE.py:FUNCTION. The file is run.",
+            show_default="as the models' folders say",
+        ),
+    ] = None,
     host: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +101,13 @@ def serve(
         return
     settings = read_settings(
         **given(
-            models=models or None, host=host, port=port, workers=workers, threads=threads, keys=keys
+            models=models or None,
+            networks=network_from or None,
+            host=host,
+            port=port,
+            workers=workers,
+            threads=threads,
+            keys=keys,
         )
     )
     supervisor = Supervisor(

@@ -12,10 +12,9 @@ from torch.utils.data import DataLoader
 from nbdt.builders import Builder
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.inputs import is_model, read_tree
-from nbdt.cli.models import restored
+from nbdt.cli.models import NetworkOption, restored
 from nbdt.cli.options import JsonOption, given
 from nbdt.cli.output import note, say, say_json, working
-from nbdt.cli.own_network import NetworkOption
 from nbdt.data import LabelledImages, check_classes, describe_datasets, load_dataset
 from nbdt.data.batches import moved
 from nbdt.errors import InputError, NotFoundError

@@ -39,13 +39,15 @@ def started(monkeypatch, logged):
 
 def test_options_become_settings(run, started, model):
     result = run(
-        *("serve", model, model, "--port", 0, "--workers", 3, "--threads", 2, "--host", "127.0.0.1")
+        *("serve", model, model, "--port", 0, "--workers", 3, "--threads", 2),
+        *("--host", "127.0.0.1", "--network", "a.py:build", "--network", "m=b.py:build"),
     )
     assert result.exit_code == 0, result.stderr
     assert result.stdout == "Serving at http://127.0.0.1 (Ctrl+C stops)\n"
     (settings,) = started
     assert settings.models == (model, model)
     assert (settings.port, settings.workers, settings.torch_threads) == (0, 3, 2)
+    assert settings.networks == ("a.py:build", "m=b.py:build")
 
 
 def test_what_is_not_given_comes_from_the_environment(run, started, model, monkeypatch):

@@ -5,6 +5,7 @@ import os
 import pickle
 
 import pytest
+import torch
 
 from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
 from nbdt.server.models import GOLDEN, Registry, find_models, load_model
@@ -71,8 +72,6 @@ def test_nothing_is_unpickled(tmp_path):
 
 
 def golden(model, *images):
-    import torch
-
     from nbdt.data import decode_image
 
     batch = torch.stack([model.preprocessing(decode_image(one, "L")) for one in images])
@@ -103,8 +102,6 @@ def test_a_golden_request_has_to_come_out(tmp_path):
 
 
 def test_an_unfit_network_is_found_before_it_is_served(tmp_path):
-    import torch
-
     model = save_model(tmp_path / "digits")
     with torch.no_grad():
         model.network.linear.bias.fill_(float("nan"))
@@ -144,6 +141,49 @@ def test_reloading_replaces_what_has_changed_and_keeps_what_is_not_fit(tmp_path)
     (tmp_path / "new" / "config.json").unlink()
     assert {outcome for outcome, _ in reload().values()} == {"kept"}
     assert registry.get("digits") is second
+
+
+OWN = """
+from nbdt.builders import build
+
+def digits():
+    return build("nbdt:digits-cnn", num_classes=10)
+
+def broken():
+    raise RuntimeError("out of paint")
+"""
+
+
+def test_networks_of_ones_own_are_built_by_what_the_operator_names(tmp_path):
+    (tmp_path / "mine.py").write_text(OWN)
+    digits, broken = (f"{tmp_path}/mine.py:{name}" for name in ("digits", "broken"))
+    for name in ("one", "two"):
+        model = save_model(tmp_path / "served" / name, seed=len(name))
+        model.builder = None
+        model.save_pretrained(tmp_path / "served" / name)
+    save_model(tmp_path / "served" / "built")
+
+    def served(*networks):
+        registry = Registry(Settings(models=(tmp_path / "served",), networks=networks))
+        registry.load()
+        return registry
+
+    for networks in ((digits,), (f"one={digits}", f"two={digits}"), (f"one={digits}", digits)):
+        registry = served(*networks, f"other={broken}")
+        answer = registry.get("one").infer.model(torch.zeros(1, 1, 8, 8))
+        torch.testing.assert_close(answer, model(torch.zeros(1, 1, 8, 8)))
+    with pytest.raises(NBDTError, match="one does not say how its network is built"):
+        served()
+    with pytest.raises(NBDTError, match=r"mine\.py: broken failed: RuntimeError: out of paint"):
+        served(broken, f"one={digits}")
+
+    (tmp_path / "mine.py").write_text("")
+    model.save_pretrained(tmp_path / "served" / "one")
+    (tmp_path / "served" / "one" / "config.json").write_bytes(
+        (tmp_path / "served" / "one" / "config.json").read_bytes() + b"\n"
+    )
+    kept = {one.name: one.reason for one in registry.reload()}
+    assert kept["one"] == "mine.py: there is no function 'digits' in it."
 
 
 def test_no_reason_tells_where_folders_lie(tmp_path, monkeypatch):

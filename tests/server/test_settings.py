@@ -10,7 +10,9 @@ def test_settings_come_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("NBDT_MODELS", f"{tmp_path}/a:{tmp_path}/b")
     monkeypatch.setenv("NBDT_QUEUE_ROWS", "100")
     monkeypatch.setenv("NBDT_ORIGINS", "https://a.example, https://b.example")
+    monkeypatch.setenv("NBDT_NETWORKS", "a=one.py:build,two.py:build")
     settings = read_settings(port=1234)
+    assert settings.networks == ("a=one.py:build", "two.py:build")
     assert [one.name for one in settings.models] == ["a", "b"]
     assert (settings.queue_rows, settings.port, settings.host) == (100, 1234, "127.0.0.1")
     assert settings.origins == ("https://a.example", "https://b.example")

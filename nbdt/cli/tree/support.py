@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nbdt.cli.inputs import is_model, read_tree
-from nbdt.cli.models import restored
+from nbdt.cli.models import NetworkOption, restored
 from nbdt.cli.options import (
     BranchingOption,
     JsonOption,
@@ -18,7 +18,6 @@ from nbdt.cli.options import (
     metric_option,
 )
 from nbdt.cli.output import say, say_json, working
-from nbdt.cli.own_network import NetworkOption
 from nbdt.cli.tree.keep import keep_tree
 from nbdt.errors import InputError
 from nbdt.heads import find_head

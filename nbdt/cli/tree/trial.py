@@ -10,10 +10,9 @@ import typer
 
 from nbdt.cli.inputs import node_of
 from nbdt.cli.labelled import DataArgument, PartialOption, batches, load_images
-from nbdt.cli.models import ModelArgument, load_model
+from nbdt.cli.models import ModelArgument, NetworkOption, load_model
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import note, progress, say, say_json, working
-from nbdt.cli.own_network import NetworkOption
 from nbdt.errors import InputError
 from nbdt.evaluation import EditSession, MoveSuggestions, Trial, suggest_moves
 from nbdt.evaluation.edits import EditFunction

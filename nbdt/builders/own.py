@@ -1,27 +1,18 @@
-"""A network of the user's own, built by a function in a Python file: `my_network.py:build`."""
+"""A network of the user's own, built by a function in a Python file: `my_network.py:build`.
+
+No model folder ever names one: the file is run, so that is for the user to ask for.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from torch import nn
 
 from nbdt.errors import InputError, NotFoundError
-
-NetworkOption = Annotated[
-    str | None,
-    typer.Option(
-        "--network",
-        metavar="FILE.py:FUNCTION",
-        help="What builds the model's network, where that is one of your own: the function is "
-        "called without arguments. The file is run.",
-        show_default="as the model's folder says",
-    ),
-]
 
 
 def is_own(source: str) -> bool:
