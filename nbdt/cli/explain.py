@@ -26,6 +26,7 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
 from nbdt.selective import SelectiveNBDT, read_calibration
+from nbdt.selective.functional import checked_guarantee
 from nbdt.view import to_html, to_rich, to_text
 from nbdt.view.html.data import IMAGE_SIZE
 from nbdt.view.svg import data_uri
@@ -191,6 +192,7 @@ def _stopping(model: NBDT, rule: Rule | None, guarantee: float, folder: str) -> 
             "say --rule soft."
         )
     model.rule = "soft"
+    checked_guarantee(guarantee)  # or a guarantee of 90 would be told as a missing calibration
     selective = SelectiveNBDT(model, guarantee, calibration=read_calibration(folder))
     note(str(selective))
     return selective.explain_logits

@@ -134,7 +134,8 @@ def _reported(error: Exception) -> int:
         return 2
     if isinstance(error, UsageError):
         where: Any = error
-        message = where.format_message().rstrip(".")
+        # Typer has pydantic check some values, and leaves its words in.
+        message = where.format_message().rstrip(".").replace(": Value error, ", ": ")
         complain(f"{message} (see '{where.ctx.command_path if where.ctx else PROGRAM} --help').")
         return 2
     if isinstance(error, BrokenPipeError):

@@ -269,6 +269,8 @@ def test_without_a_calibration_it_says_what_to_run(run: Run, model: Path, images
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"nbdt calibrate {model} DATA" in result.stderr
     assert is_one_sentence(result.stderr)
+    result = run("explain", model, images / "one", "--guarantee", "90")
+    assert "a guarantee has to be a share between 0 and 1, such as 0.95; got 90.0" in result.stderr
 
 
 def test_a_page_shows_the_images_that_could_be_read(
