@@ -59,7 +59,7 @@ def create_app(settings: Settings, *, on_loaded: OnLoaded | None = None) -> Fast
     """
     metrics = Metrics(shared=settings.workers > 1)
     service = Service(settings, metrics)
-    keys = None if settings.keys is None else read_keys(settings.keys)
+    keys = None if settings.keys is None else KeyRing(read_keys(settings.keys))
     app = FastAPI(
         title="nbdt",
         version=metadata.version("nbdt-toolkit"),
@@ -72,6 +72,7 @@ def create_app(settings: Settings, *, on_loaded: OnLoaded | None = None) -> Fast
     )
     app.state.service = service
     app.state.bodies = Bodies(settings)
+    app.state.keys = keys
     app.state.reload = service.reload
     app.state.on_loaded = on_loaded or (lambda error: None)
     app.state.loading = None

@@ -67,7 +67,7 @@ def new_key(name: str) -> tuple[str, dict[str, Any]]:
     return secret, {"name": name, "sha256": _digest(secret)}
 
 
-def read_keys(path: Path) -> KeyRing:
+def read_keys(path: Path) -> list[Key]:
     """The keys of a file.
 
     Raises:
@@ -83,7 +83,7 @@ def read_keys(path: Path) -> KeyRing:
             raise FormatError("there is no key in it, so nobody would be let in.")
         if len({key.name for key in keys}) < len(keys):
             raise FormatError("two keys have one name.")
-    return KeyRing(keys)
+    return keys
 
 
 class KeyRing:
@@ -94,11 +94,15 @@ class KeyRing:
     """
 
     def __init__(self, keys: Sequence[Key]) -> None:
-        self._keys = tuple(keys)
         self._limiter = limits.aio.strategies.MovingWindowRateLimiter(
             limits.aio.storage.MemoryStorage()
         )
+        self.replace(keys)
+
+    def replace(self, keys: Sequence[Key]) -> None:
+        """Lets in these keys from now on; how often those that stay were used stays counted."""
         self._rates = {key.name: limits.parse(key.rate) for key in keys if key.rate}
+        self._keys = tuple(keys)
 
     def find(self, secret: str) -> Key | None:
         """The key of that secret, or None.

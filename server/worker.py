@@ -3,7 +3,7 @@
 SIGTERM  drains and ends: /readyz says 503, requests go on to be answered for a while, then no
          more connections are taken, and what is in flight is answered
 SIGINT   the same without the while
-SIGHUP   loads again the models that have changed
+SIGHUP   reads the file of keys again, and loads the models that have changed
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from nbdt.errors import NBDTError
 from . import logs
 from .app import create_app, start_loading
 from .connections import TimedProtocol
+from .keys import KeyRing, read_keys
 from .logs import logger
 from .models import Reload
 from .service import Service
@@ -137,6 +138,7 @@ class Worker(uvicorn.Server):
         self._reloading = asyncio.create_task(self._reload_and_log())
 
     async def _reload_and_log(self) -> None:
+        self._read_keys()
         for one in await self.reload():
             fields = {"model": one.name, "outcome": one.outcome, "reason": one.reason}
             logger.log(
@@ -144,6 +146,18 @@ class Worker(uvicorn.Server):
                 "model reloaded" if one.outcome != "kept" else "model kept as it was",
                 extra={"fields": fields},
             )
+
+    def _read_keys(self) -> None:
+        """Lets in the keys that are now in the file of keys, if it is valid."""
+        ring: KeyRing | None = self.app.state.keys
+        path = self.service.settings.keys
+        if ring is None or path is None:
+            return
+        try:
+            ring.replace(read_keys(path))
+            logger.info("keys read again")
+        except NBDTError as error:
+            logger.warning("keys kept as they were", extra={"fields": {"reason": str(error)}})
 
 
 def run(settings: Settings, listener: socket, supervisor: Connection, patient: bool) -> None:

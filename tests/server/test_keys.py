@@ -53,11 +53,29 @@ def test_a_key_may_be_used_so_often():
     asyncio.run(main())
 
 
+def test_keys_that_are_replaced_stay_counted():
+    async def main():
+        key = Key("a", DIGEST, rate="3/minute")
+        ring = KeyRing([key])
+        for _ in range(3):
+            await ring.count(key)
+        secret, entry = new_key("b")
+        assert ring.find(secret) is None
+        ring.replace([key, Key(**entry)])
+        assert ring.find(secret).name == "b"
+        with pytest.raises(RateLimitError):
+            await ring.count(key)
+        ring.replace([key])
+        assert ring.find(secret) is None
+
+    asyncio.run(main())
+
+
 def test_a_file_of_keys(tmp_path):
     path = tmp_path / "keys.json"
     secret, entry = new_key("a")
     path.write_text(json.dumps({"keys": [entry | {"rate": "5/second", "admin": True}]}))
-    key = read_keys(path).find(secret)
+    key = KeyRing(read_keys(path)).find(secret)
     assert (key.rate, key.admin) == ("5/second", True)
     with pytest.raises(NotFoundError):
         read_keys(tmp_path / "nope.json")

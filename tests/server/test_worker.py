@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import multiprocessing
 import threading
 from socket import create_server
@@ -10,11 +11,12 @@ import httpx
 import pytest
 
 from nbdt.errors import InputError
+from nbdt.server.keys import new_key
 from nbdt.server.service import Service
 from nbdt.server.settings import GRACE, Settings
 from nbdt.server.supervisor import patience
 from nbdt.server.worker import Worker
-from tests.server.conftest import save_model
+from tests.server.conftest import eventually, save_model, serving
 
 
 @pytest.fixture
@@ -86,6 +88,32 @@ def test_a_reload_comes_after_the_load(tmp_path, gate):
 
     (outcome,) = asyncio.run(run())
     assert outcome.outcome == "unchanged"
+
+
+def test_keys_are_read_again_and_stay_where_they_cannot_be(models, tmp_path, caplog):
+    path = tmp_path / "keys.json"
+    (first, one), (second, two) = new_key("one"), new_key("two")
+    path.write_text(json.dumps({"keys": [one]}))
+    with (
+        serving(Settings(models=(models / "digits",), keys=path)) as running,
+        httpx.Client(base_url=running.url, trust_env=False, timeout=20) as client,
+    ):
+
+        def let_in():
+            heads = [{"X-API-Key": secret} for secret in (first, second)]
+            return [client.get("/v1/models", headers=head).status_code for head in heads]
+
+        def told():  # what a worker does on SIGHUP
+            running.loop.call_soon_threadsafe(running.worker._start_reload)
+
+        assert let_in() == [200, 401]
+        path.write_text(json.dumps({"keys": [two]}))
+        told()
+        eventually(lambda: let_in() == [401, 200])
+        path.write_text("{")
+        told()
+        eventually(lambda: "keys kept as they were" in caplog.text)
+        assert let_in() == [401, 200]
 
 
 class Collector:
