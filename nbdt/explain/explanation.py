@@ -7,15 +7,16 @@ so that one can be read, stored and sent where the tree and the network are not.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from nbdt.display import Displayed
 from nbdt.explain.decision import DECISION_KEYS, Decision
 from nbdt.explain.document import SCHEMA, Part
 from nbdt.explain.percent import percent
+from nbdt.hierarchy.text import one_line
 
 # What follows from the fields: written into the document for clients, checked when it is read.
 _DERIVED = (
@@ -85,7 +86,7 @@ class Explanation(Displayed):
         Predicted cat (74 %); the network agrees.
         Path: thing → animal (98 %) → cat (75 %).
         Closest decision: cat (75 %) over dog (25 %) at animal.
-        Runner-up: dog (24 %); the two part at animal.
+        Runner-up: dog (25 %); the two part at animal.
         >>> Explanation.from_dict(explanation.to_dict()) == explanation
         True
     """
@@ -142,12 +143,7 @@ class Explanation(Displayed):
     @property
     def answer_probability(self) -> float:
         """The product of the decisions from the root down to the node answered."""
-        product = 1.0
-        for decision in self.path:
-            if decision.node == self.stopped_at:
-                break
-            product *= decision.probability
-        return product
+        return math.prod((decision.probability for decision in self._taken), start=1.0)
 
     @property
     def closest(self) -> Decision:
@@ -224,7 +220,11 @@ class Explanation(Displayed):
         decisions = list(self._decisions())
         if full and len(self.path) > 1:
             decisions[0] = "Path, decision by decision:"
-            decisions[1:1] = [f"  {number}. {_told(d)}" for number, d in enumerate(self.path, 1)]
+            taken = len(self._taken)
+            decisions[1:1] = [
+                f"  {number}. {_told(d)}{'' if number <= taken else '; not taken'}"
+                for number, d in enumerate(self.path, 1)
+            ]
         return "\n".join([*self._headline(), *decisions])
 
     def _headline(self) -> Iterator[str]:
@@ -248,11 +248,15 @@ class Explanation(Displayed):
         other = _with_percent(closest.name_of(sibling), closest.probability_of(sibling))
         if len(self.path) == 1:
             more = len(closest.children) - 2
-            yield f"One decision: {taken} over {other}{f' and {more} more' if more else ''}."
+            others = f"{other}{f' and {more} more' if more else ''}"
+            if closest.contrary:
+                yield f"One decision: {taken} against {others}, as no class there is as likely."
+            else:
+                yield f"One decision: {taken} over {others}."
             if sibling == self.runner_up:
                 return
         else:
-            yield f"Path: {_plain(self.path[0].node_name)} → {self._steps()}."
+            yield f"Path: {self._steps()}."
             where = _plain(closest.node_name)
             if closest.contrary:
                 yield f"At {where} it takes {taken} against {other}, as the whole path is likelier."
@@ -262,12 +266,16 @@ class Explanation(Displayed):
         yield f"Runner-up: {rival}; the two part at {_plain(self.parts_at_name)}."
 
     def _steps(self) -> str:
-        """The children taken with their probabilities; the middle of a long path in sum."""
-        steps = [_with_percent(d.child_name, d.probability) for d in self.path]
-        if len(steps) > _LONGEST_PATH:
-            middle = math.prod(d.probability for d in self.path[2:-2])
-            steps[2:-2] = [f"… {len(steps) - 4} more, together {percent(middle)} …"]
-        return " → ".join(steps)
+        """The nodes passed with their probabilities, and apart those that were not taken."""
+        taken = len(self._taken)
+        passed = " → ".join([_plain(self.path[0].node_name), *_summed_up(self.path[:taken])])
+        beyond = " → ".join(_summed_up(self.path[taken:]))
+        return f"{passed}; not taken: {beyond}" if beyond else passed
+
+    @property
+    def _taken(self) -> tuple[Decision, ...]:
+        """The decisions down to the node answered."""
+        return tuple(takewhile(lambda decision: decision.node != self.stopped_at, self.path))
 
     def __repr__(self) -> str:
         stopped = "" if self.stopped_at is None else f", stopped at {self.answer_name!r}"
@@ -278,8 +286,17 @@ class Explanation(Displayed):
 
 
 def _plain(name: str) -> str:
-    """The name on one line, whatever white space it holds."""
-    return " ".join(name.split())
+    """The name on one line, whatever it holds."""
+    return one_line(" ".join(name.split()))
+
+
+def _summed_up(decisions: Sequence[Decision]) -> list[str]:
+    """The children of these decisions; the middle of many in sum."""
+    steps = [_with_percent(d.child_name, d.probability) for d in decisions]
+    if len(steps) > _LONGEST_PATH:
+        middle = math.prod(d.probability for d in decisions[2:-2])
+        steps[2:-2] = [f"… {len(steps) - 4} more, together {percent(middle)} …"]
+    return steps
 
 
 def _told(decision: Decision) -> str:
@@ -302,6 +319,6 @@ def promise(guarantee: float) -> str:
         'At least 95 % of such answers hold the true class, on averag'
     """
     return (
-        f"At least {100 * guarantee:.4g} % of such answers hold the true class, on average, if "
+        f"At least {100 * guarantee:.10g} % of such answers hold the true class, on average, if "
         "samples are drawn like those of calibration."
     )

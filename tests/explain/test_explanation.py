@@ -177,7 +177,7 @@ def test_text_of_a_plain_prediction():
         "Predicted cat (74 %); the network agrees.",
         "Path: thing → animal (98 %) → cat (75 %).",
         "Closest decision: cat (75 %) over dog (25 %) at animal.",
-        "Runner-up: dog (24 %); the two part at animal.",
+        "Runner-up: dog (25 %); the two part at animal.",
     ]
 
 
@@ -193,6 +193,14 @@ def test_text_when_stopped_early():
         "At least 95 % of such answers hold the true class, on average, if samples are drawn "
         "like those of calibration.",
     ]
+    assert early.to_text(full=True).splitlines()[3:5] == [
+        "  1. at thing: animal (98 %) over car (2 %)",
+        "  2. at animal: cat (75 %) over dog (25 %); not taken",
+    ]
+    assert str(early).splitlines()[2] == ("Path: thing → animal (98 %); not taken: cat (75 %).")
+    nowhere = replace(CAT, stopped_at=4)
+    assert str(nowhere).splitlines()[1] == "Path: thing; not taken: animal (98 %) → cat (75 %)."
+    assert "At least 99.99999 % of" in promise(0.9999999)
     sure = replace(CAT, guarantee=0.995)
     assert str(sure).splitlines()[:2] == [
         "Predicted cat (74 %); the network agrees.",
@@ -235,6 +243,13 @@ def test_text_of_one_decision_against_a_group_names_the_runner_up():
     ]
 
 
+def test_text_of_one_decision_against_the_odds_says_so():
+    step = decision((4, "thing"), {2: ("car", 0.4), 3: ("animal", 0.6)}, 2, margin=-0.2)
+    assert str(replace(CAT, path=(step,), parts_at=4)).splitlines()[1] == (
+        "One decision: car (40 %) against animal (60 %), as no class there is as likely."
+    )
+
+
 def test_text_of_a_long_path_sums_up_its_middle():
     steps = [
         decision((i, f"n{i}"), {i + 1: (f"n{i + 1}", 0.9), 100 + i: ("other", 0.1)}, i + 1)
@@ -269,6 +284,8 @@ def test_text_keeps_names_on_their_line():
         "Predicted a cat (50 %); the network agrees.",
         "One decision: a cat (50 %) over b (50 %).",
     ]
+    red = decision((3, "top"), {0: ("a\x1b[31mcat", 0.5), 1: ("b", 0.5)}, 0)
+    assert "Predicted a\\x1b[31mcat (50 %)" in str(replace(CAT, path=(red,), parts_at=3))
 
 
 @given(recipes())
