@@ -70,7 +70,7 @@ def find_head(
         path, altered = found.path, found.altered
     else:
         path = _named(network, path)
-        altered = _is_known_to_alter(network, path, num_classes)
+        altered = _may_alter(network, path, num_classes)
     layer = checked_layer(network.get_submodule(path), path)
     return Head(path, layer, _class_names(network, path, max(2, num_outputs(layer))), altered)
 
@@ -168,17 +168,17 @@ def _only_layer(module: nn.Module, num_classes: int | None) -> _Found:
         fitting = [name for name, layer in layers.items() if num_outputs(layer) in outputs]
         problem = f"{len(fitting) or 'no'} linear layers have {num_classes} outputs"
     if len(fitting) == 1:
-        return _Found(fitting[0])
+        return _Found(fitting[0], altered=True)  # for all that is known
     return _Found(None, problem, tuple(fitting or layers))
 
 
-def _is_known_to_alter(network: nn.Module, path: str, num_classes: int | None) -> bool:
-    """Whether the layer that the caller named is the one that is found, and is altered."""
+def _may_alter(network: nn.Module, path: str, num_classes: int | None) -> bool:
+    """Whether the network may give something else than the output of the layer that was named."""
     try:
         found = _search(network, num_classes)
     except HeadError:
-        return False
-    return found.path == path and found.altered
+        return True
+    return found.path != path or found.altered
 
 
 def _named(network: nn.Module, path: str) -> str:

@@ -28,8 +28,9 @@ class Head:
         module: the layer. A forward hook on it sees the features as its input. For a
             scikit-learn classifier a `torch.nn.Linear` with the same weights, in float64.
         classes: the classes' names as the classifier itself knows them, or None.
-        altered: whether the network is known to scale the layer's output (a temperature) or to
-            put a relu on it before it returns it.
+        altered: whether the network may return something else than the layer's output: scaled by
+            a temperature, cut by a relu, added to another's. True, too, where its forward pass
+            cannot be read and no library promises what it does.
 
     Example:
         >>> from torch import nn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from nbdt.errors import InputError
 from nbdt.heads.find import find_head
 from nbdt.hierarchy.induce import induce as induce_from_rows
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.hierarchy.validation import FloatArray
+from nbdt.hierarchy.validation import FloatArray, class_list
 
 MATRIX_METRICS = ("confusion", "precomputed")
 
@@ -70,9 +70,7 @@ def induce(
            ├─ cat
            └─ dog
     """
-    if isinstance(classes, str) or not isinstance(classes, Iterable | None):
-        raise InputError(f"classes has to be a list of names, got {classes!r:.80}.")
-    names = None if classes is None else list(classes)
+    names = None if classes is None else class_list(classes)
     if isinstance(source, nn.Module | BaseEstimator):
         if metric in MATRIX_METRICS:
             raise InputError(

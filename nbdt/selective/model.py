@@ -267,8 +267,8 @@ class SelectiveNBDT:
         if self.calibration is None:
             return f"Not calibrated yet for a guarantee of {self.guarantee}."
         lines = [
-            f"At least {100 * self.guarantee:.6g} % of answers hold the true class: on average, if "
-            f"samples are drawn like the {self.calibration.samples:,} of calibration, and those "
+            f"At least {100 * self.guarantee:.10g} % of answers hold the true class: on average, "
+            f"if samples are drawn like the {self.calibration.samples:,} of calibration, and those "
             "had no part in training."
         ]
         for node, t in self.thresholds.items():

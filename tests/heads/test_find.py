@@ -216,3 +216,25 @@ def test_what_is_done_to_the_output_is_known_of_a_named_layer_too(path: str | No
 
     assert find_head(Scaled(nn.Linear(4, 3)), path).altered
     assert not find_head(nn.Sequential(nn.Linear(4, 3)), path).altered
+
+
+def test_what_is_not_known_to_leave_the_output_alone_may_alter_it() -> None:
+    class Branching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(x) * 10 if x.sum() > 0 else self.fc(x)
+
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 3), nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.a(x) + self.b(x)
+
+    assert find_head(Branching()).altered
+    assert find_head(Branching(), "fc").altered
+    assert find_head(Sum(), "a").altered
