@@ -49,13 +49,12 @@ class NBDT(nn.Module, Displayed):
         builder: how the network is built, for `save_pretrained`: a `Builder` or its name. By
             default the one that `nbdt.builders.build` noted on the network.
         head: the path of the last linear layer, where it cannot be found.
-        temperature: what the logits, or the scores at single nodes, are divided by in every
-            answer (not in `logits`); by default 1.
+        temperature: what the logits are divided by in every answer (not in `logits`), a number;
+            or a `Temperature`, which may divide the scores at single nodes, too. By default 1.
 
     Attributes:
         head: the path of the network's last linear layer; None where it cannot be found.
-        layout: the tree, compiled for the rules; put another in its place to change the tree
-            (and another `temperature`, if that is of single nodes).
+        layout: the tree, compiled for the rules; follows `hierarchy`.
         provenance: whatever you want a saved model to say of itself (data, accuracy, …), as
             values that JSON can hold.
 
@@ -84,7 +83,7 @@ class NBDT(nn.Module, Displayed):
         preprocessing: Preprocessing | None = None,
         builder: Builder | str | None = None,
         head: str | None = None,
-        temperature: Temperature | None = None,
+        temperature: Temperature | float | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(preprocessing, Preprocessing | None):
@@ -101,18 +100,33 @@ class NBDT(nn.Module, Displayed):
         self.provenance: dict[str, Any] = {}
         self.network = network
         self.layout = TreeLayout(hierarchy)
-        self.temperature = temperature or Temperature()
+        self.temperature = Temperature.from_value(temperature)
         self.temperature.check_nodes(hierarchy)
         self._head_given = head
         self.head, self._head_altered = self._find_head()
-        device = self._logits_device()
-        if device is not None:
-            self.layout.to(device)
+        self._move_layout()
 
     @property
     def hierarchy(self) -> Hierarchy:
-        """The tree."""
+        """The tree; another one of the same classes may be put in its place.
+
+        Temperatures of single nodes, which are those of the old tree, go with it.
+
+        Raises:
+            InputError: the classes are others, or stand in another order.
+        """
         return self.layout.hierarchy
+
+    @hierarchy.setter
+    def hierarchy(self, tree: Hierarchy) -> None:
+        if tree.classes != self.classes:
+            raise InputError(
+                "this tree has other classes than the model, or has them in another order; it is "
+                "no tree for this network's outputs."
+            )
+        self.layout = TreeLayout(tree)
+        self.temperature = Temperature(self.temperature.value)
+        self._move_layout()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -372,11 +386,11 @@ class NBDT(nn.Module, Displayed):
             )
         return head.path, head.altered
 
-    def _logits_device(self) -> torch.device | None:
-        """Where the logits will be, as far as it can be told before a call."""
+    def _move_layout(self) -> None:
+        """Moves the layout to where the logits will be, if that can be told before a call."""
         parameters = list(self.network.get_submodule(self.head or "").parameters())
-        device = parameters[-1].device if parameters else None
-        return None if device is None or device.type == "meta" else device
+        if parameters and not parameters[-1].is_meta:
+            self.layout.to(parameters[-1].device)
 
     def geometry(self) -> FeatureGeometry | None:
         """Where the nodes lie in feature space now, if the score and the head have it.

@@ -63,7 +63,10 @@ CORE = {
 }
 
 MAX_LINES = 400
-LONG = {"nbdt.hierarchy.tree": "one class: all that one asks of a tree, each with its docstring"}
+LONG = {
+    "nbdt.hierarchy.tree": "one class: all that one asks of a tree, each with its docstring",
+    "nbdt.model": "one class: all that one asks of a model, likewise",
+}
 
 
 @dataclass(frozen=True)

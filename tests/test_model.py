@@ -240,6 +240,29 @@ class TestForward:
         assert model.builder == Builder("nbdt:digits-cnn")
 
 
+class TestTree:
+    def test_another_of_the_same_classes_may_be_put_in(self):
+        flat = Hierarchy([3, 3, 3, -1], PETS.classes)
+        model = NBDT(nn.Identity(), PETS, "mean", temperature=Temperature(2.0, {3: 1.5}))
+        model.hierarchy = flat
+        assert model.hierarchy is model.layout.hierarchy is flat
+        assert model.temperature == Temperature(2.0)  # node 3 was another one
+        logits = torch.tensor([[3.0, 2.0, 0.0]])
+        torch.testing.assert_close(model(logits), (logits / 2).log_softmax(1))
+
+    def test_it_goes_where_the_logits_are(self):
+        model = NBDT(nn.Linear(4, 3, device="meta"), PETS)
+        model.hierarchy = Hierarchy([3, 3, 3, -1], PETS.classes)
+        assert model.layout.leaf_order.device.type == "cpu"
+
+    @pytest.mark.parametrize("classes", [("dog", "cat", "car"), ("cat", "dog")])
+    def test_one_of_other_classes_is_refused(self, classes):
+        model = NBDT(nn.Identity(), PETS)
+        with pytest.raises(InputError, match="other classes than the model, or has them in an"):
+            model.hierarchy = Hierarchy([len(classes)] * len(classes) + [-1], classes)
+        assert model.hierarchy is PETS
+
+
 class TestConstruction:
     @pytest.mark.usefixtures("unchecked")
     @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from nbdt.errors import InputError
 from nbdt.files import is_file, write_text
 from nbdt.pretrained import read_model
 from nbdt.report import Origin, measure, to_page
-from nbdt.selective import Calibration, read_calibration
+from nbdt.selective import read_calibration
 from nbdt.selective.folder import CALIBRATION
+from nbdt.selective.functional import checked_guarantee
 
 GUARANTEE = 0.95
 PICTURES = 200
@@ -37,13 +38,14 @@ def report(
     partial: PartialOption = False,
     rule: Annotated[Rule | None, rule_option("the model's")] = None,
     guarantee: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--guarantee",
             metavar="SHARE",
             help="Of a calibrated model, the share of answers that are to hold the true class.",
+            show_default=f"{GUARANTEE}",
         ),
-    ] = GUARANTEE,
+    ] = None,
     pictures: Annotated[
         int,
         typer.Option("--pictures", min=0, metavar="N", help="How many small images at most."),
@@ -71,20 +73,28 @@ def report(
     options = [
         *(["--partial"] if partial else []),
         *([f"--rule={rule.value}"] if rule else []),
-        *([f"--guarantee={guarantee:g}"] if guarantee != GUARANTEE else []),
+        *([f"--guarantee={guarantee:g}"] if guarantee is not None else []),
         *([f"--pictures={pictures}"] if pictures != PICTURES else []),
         *(f"--note={what}={text}" for what, text in notes.items()),
     ]
     network, preprocessing = load_model(model, network_from)
+    calibration = read_calibration(model) if is_file(Path(model) / CALIBRATION) else None
+    if guarantee is not None:
+        checked_guarantee(guarantee)
+        if calibration is None:
+            raise InputError(
+                f"{model} is not calibrated; nbdt calibrate does it, or leave out --guarantee."
+            )
+        if (rule or network.rule) == Rule.hard:
+            raise InputError("--guarantee goes with the soft rule; say --rule soft.")
     images = load_images(data, network.classes, preprocessing, partial=partial)
     with progress("Measuring", len(images)) as advance:
         found = measure(
             network,
             images,
-            calibration=_calibration(model),
-            guarantee=guarantee,
+            calibration=calibration,
             advance=advance,
-            **given(rule=rule),
+            **given(rule=rule, guarantee=guarantee),
         )
     names = image_names(images)
     failed = {
@@ -119,8 +129,3 @@ def _note(text: str) -> tuple[str, str]:
     if not equals or not what.strip():
         raise InputError(f"--note takes WHAT=TEXT, as Date=2026-07-01; got {text!r:.80}.")
     return what.strip(), said.strip()
-
-
-def _calibration(folder: str) -> Calibration | None:
-    """The model's calibration, if it has one."""
-    return read_calibration(folder) if is_file(Path(folder) / CALIBRATION) else None

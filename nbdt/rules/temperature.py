@@ -70,10 +70,28 @@ class Temperature:
         if not self.nodes:
             return text
         values = self.nodes.values()
+        at = f"{len(values)} node{'s' * (len(values) != 1)}"
         return (
-            f"{text}, times {min(values):.4g} to {max(values):.4g} at {len(values)} nodes: class "
-            "probabilities are not the network's"
+            f"{text}, times {min(values):.4g} to {max(values):.4g} at {at}: class probabilities "
+            "are not the network's"
         )
+
+    @classmethod
+    def from_value(cls, value: Temperature | float | None) -> Temperature:
+        """A temperature as it was given: a number divides all logits, None changes nothing.
+
+        Raises:
+            InputError: it is neither, nor a finite number above 0.
+        """
+        if isinstance(value, Temperature):
+            return value
+        if value is None:
+            return cls()
+        if not isinstance(value, float | int):
+            raise InputError(
+                f"a temperature has to be a number above 0 or a Temperature; got {value!r:.80}."
+            )
+        return cls(float(value))
 
     def of(self, node: int) -> float:
         """What scores at a node are divided by, all in all.

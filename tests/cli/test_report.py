@@ -59,9 +59,31 @@ def test_options_reach_the_report_and_its_command(
     assert result.exit_code == 2
     assert "needs at least 99 calibration samples" in result.stderr
     assert "goes with the soft rule" not in page
-    assert run("report", "digits", images, "--rule", "hard", "--guarantee", 0.99).exit_code == 0
+    assert run("report", "digits", images, "--rule", "hard").exit_code == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "goes with the soft rule" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ("--guarantee", 2),
+            "has to be a share between 0 and 1, such as 0.95; got 2.0",
+        ),
+        (("--guarantee", 0.9), "digits is not calibrated; nbdt calibrate does it"),
+    ],
+)
+def test_a_guarantee_that_nothing_comes_of_is_refused(
+    run: Run, model: Path, images: Path, tmp_path: Path, options: tuple[object, ...], said: str
+) -> None:
+    shutil.copytree(model, tmp_path / "digits")
+    result = run("report", "digits", images, *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert run("calibrate", "digits", images, "--guarantee", 0.9).exit_code == 0
+    result = run("report", "digits", images, "--guarantee", 0.9, "--rule", "hard")
+    assert "goes with the soft rule" in result.stderr
 
 
 def test_a_data_set_can_be_named(run: Run, model: Path, tmp_path: Path) -> None:

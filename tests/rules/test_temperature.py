@@ -163,3 +163,13 @@ def test_only_inner_nodes_have_one() -> None:
             temperature.log_probs(torch.zeros(1, 4), layout)
         with pytest.raises(InputError, match=said):
             temperature.check_nodes(layout.hierarchy)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_number_is_the_temperature_of_all_logits():
+    assert Temperature.from_value(2) == Temperature(2.0)
+    assert Temperature.from_value(None) == Temperature()
+    both = Temperature(2.0, {3: 1.5})
+    assert Temperature.from_value(both) is both
+    with pytest.raises(InputError, match="a number above 0 or a Temperature; got 'hot'"):
+        Temperature.from_value("hot")
