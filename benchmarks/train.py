@@ -273,8 +273,11 @@ def tables(folder: Path, names: Sequence[str]) -> None:
             "WordNet" if "wordnet" in task.taxonomy else "taxonomy": nbdt.load_hierarchy(
                 task.taxonomy
             ),
-            "balanced, classes in their order": shapes.balanced(classes),
-            "random": shapes.random(classes, seed=0),
+            # As wide as the induced tree of the arms, and binary.
+            "balanced, four children a node": shapes.balanced(classes, 4),
+            "random, four children a node": shapes.random(classes, 4, seed=0),
+            "balanced, binary": shapes.balanced(classes),
+            "random, binary": shapes.random(classes, seed=0),
         }
         for arm, tree in trees.items():
             settings = {key: value for key, value in ARMS["soft"].items() if key != "tree"}
@@ -332,7 +335,8 @@ def differences(rows: Sequence[Result], names: Sequence[str]) -> str:
     """Each way's accuracy minus the control's network, on the same samples and seeds.
 
     The interval is over the test samples: ± 1.96 standard errors of the mean, over samples, of the
-    difference averaged over seeds.
+    difference averaged over seeds. It is for these trained networks; how much other seeds' would
+    differ, the standard deviation over seeds says.
     """
     control = {one.seed: one.correct["network"].astype(float) for one in rows if one.arm == CONTROL}
     lines = [
@@ -345,9 +349,11 @@ def differences(rows: Sequence[Result], names: Sequence[str]) -> str:
             continue
         cells = []
         for way in WAYS:
-            each = np.mean([one.correct[way] - control[one.seed] for one in runs], axis=0)
+            found = np.array([one.correct[way] - control[one.seed] for one in runs])
+            each, seeds = found.mean(axis=0), found.mean(axis=1)
             error = 1.96 * each.std(ddof=1) / math.sqrt(len(each))
-            cells.append(f"{100 * each.mean():+.2f} ± {100 * error:.2f}")
+            apart = f" ({100 * seeds.std(ddof=1):.2f})" if len(seeds) > 1 else ""
+            cells.append(f"{100 * each.mean():+.2f} ± {100 * error:.2f}{apart}")
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
