@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from nbdt.errors import FormatError, InputError
+from nbdt.hierarchy.text import listed
 from nbdt.preprocessing import Preprocessing
 from nbdt.rules import RULES, Rule
 from nbdt.untrusted import decoded, described, parsed_json
@@ -95,8 +97,23 @@ def parse_object(body: bytes) -> Mapping[str, Any]:
     """
     value = parse_json(body)
     if not isinstance(value, Mapping):
-        raise InputError(f"the body has to be a JSON object, got {described(value)}.")
+        raise InputError(f"the body has to be a JSON object, got {in_json(value)}.")
     return value
+
+
+def in_json(value: object) -> str:
+    """What an error says of a value that came as JSON; short, whatever the value.
+
+    Example:
+        >>> in_json(None), in_json(True), in_json({"b46": "…"}), in_json([])
+        ('null', 'true', "an object with the key 'b46'", 'a list')
+    """
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, Mapping):
+        keys = listed(map(repr, value), len(value))
+        return f"an object with the key{'s' * (len(value) > 1)} {keys}" if value else "{}"
+    return described(value)
 
 
 def parse_instances(document: Mapping[str, Any], limit: int) -> list[Source]:
@@ -121,6 +138,21 @@ def parse_instances(document: Mapping[str, Any], limit: int) -> list[Source]:
     return [_source(value, f"instance {index}") for index, value in enumerate(instances)]
 
 
+def parse_only_instances(document: Mapping[str, Any], limit: int) -> list[Source]:
+    """As `parse_instances`, where the body may hold nothing beside ``instances``.
+
+    Raises:
+        InputError: it does: what it asks for there would be passed over without a word.
+    """
+    others = sorted(set(document).difference({"instances"}))
+    if others:
+        raise InputError(
+            f"the body has {in_json(dict.fromkeys(others)).removeprefix('an object with ')}, which "
+            "is none of its own; rule, top and timeout go into the address, as ?rule=hard."
+        )
+    return parse_instances(document, limit)
+
+
 def check_rows(rows: int, limit: int) -> None:
     """Refuses a request of no row, or of too many.
 
@@ -142,7 +174,7 @@ def checked_rule(value: object) -> Rule | None:
     for rule in (*RULES, None):
         if value == rule:
             return rule
-    raise InputError(f"rule has to be {' or '.join(RULES)}, got {described(value)}.")
+    raise InputError(f"rule has to be {' or '.join(RULES)}, got {in_json(value)}.")
 
 
 def decode_base64(text: str, name: str) -> bytes:
@@ -208,7 +240,7 @@ def _source(value: Any, name: str) -> Source:
     if isinstance(value, Mapping) and set(value) == {"b64"} and isinstance(value["b64"], str):
         return decode_base64(value["b64"], name)
     raise InputError(
-        f'{name}: expected an image, {{"b64": "…"}}, or an array, got {described(value)}.'
+        f'{name}: expected an image, {{"b64": "…"}}, or an array, got {in_json(value)}.'
     )
 
 

@@ -85,6 +85,8 @@ def configure(level: str, stream: TextIO | None = None) -> LogHandler:
         one.handlers = [handler]
         one.setLevel(level.upper())
         one.propagate = False
-    # Requests are logged here, with more.
+    # Requests, beginning and end are logged here, with more.
     logging.getLogger("uvicorn.access").setLevel(logging.ERROR)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, getattr(logging, level.upper())))
     return handler

@@ -18,11 +18,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from nbdt.errors import InputError
-from nbdt.untrusted import described
 
 from .documents import explanations_of, predictions_of
 from .exchange import ask, service_of
-from .inputs import Inquiry, checked_rule, parse_instances, parse_object
+from .inputs import Inquiry, checked_rule, in_json, parse_instances, parse_object
 from .openapi import INSTANCES, INSTANCES_EXAMPLE, PROBLEMS, SCORING_ERRORS, answer, body
 from .refusals import NotReadyError
 from .schemas import Rule, ScoringAnswer, Status
@@ -109,7 +108,7 @@ def _inquiry(document: Mapping[str, Any], limit: int) -> Inquiry:
         raise InputError("params may hold rule and explain only.")
     explain = params.get("explain", False)
     if not isinstance(explain, bool):
-        raise InputError(f"explain has to be true or false, got {described(explain)}.")
+        raise InputError(f"explain has to be true or false, got {in_json(explain)}.")
     sources = parse_instances({"instances": rows}, limit)
     return Inquiry(sources, checked_rule(params.get("rule")), explain)
 

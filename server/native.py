@@ -6,7 +6,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse, Response
 
 from nbdt.errors import InputError
@@ -21,7 +22,7 @@ from .documents import (
 from .exchange import ask, service_of
 from .forms import parse_files
 from .inference import Answer
-from .inputs import Inquiry, ShownFile, Source, parse_instances, parse_object
+from .inputs import Inquiry, ShownFile, Source, parse_object, parse_only_instances
 from .models import ServedModel
 from .negotiation import preferred
 from .openapi import (
@@ -56,7 +57,27 @@ from .schemas import (
     Tree,
 )
 
-router = APIRouter(prefix="/api/v1", tags=["Native"], responses=PROBLEMS)
+
+async def check_parameters(request: Request) -> None:
+    """Refuses what a route does not know: a rule that is misspelt would be none at all.
+
+    Raises:
+        RequestValidationError: the address has a parameter that the route has not.
+    """
+    known = [one.alias for one in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            there = f"there are {', '.join(known)}" if known else "there is none here"
+            error = {"loc": ("query", name[:80]), "msg": f"there is no such parameter; {there}"}
+            raise RequestValidationError([error])
+
+
+router = APIRouter(
+    prefix="/api/v1",
+    tags=["Native"],
+    responses=PROBLEMS,
+    dependencies=[Depends(check_parameters)],
+)
 
 RuleOption = Annotated[
     Rule | None, Query(description="How decisions become an answer; by default the model's own.")
@@ -225,7 +246,7 @@ def _parser(
         if kind == "multipart/form-data":
             sources: list[Source] = list(parse_files(data, content_type, limit))
         else:
-            sources = parse_instances(parse_object(data), limit)
+            sources = parse_only_instances(parse_object(data), limit)
         if saliency and not all(isinstance(source, bytes) for source in sources):
             raise InputError("saliency is drawn over an image; send one instead of an array.")
         if explain == SVG and len(sources) > 1:
@@ -238,5 +259,8 @@ def _parser(
     if saliency and find_spec("captum") is None:
         raise InputError("this service draws no saliency; it needs the extra [saliency].")
     if kind not in ("multipart/form-data", "application/json"):
-        raise MediaTypeError(f"send multipart/form-data or application/json, not {kind!r:.80}.")
+        raise MediaTypeError(
+            f"send a form (multipart/form-data), or JSON with the header Content-Type: "
+            f"application/json; not {kind!r:.80}."
+        )
     return parse

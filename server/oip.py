@@ -19,12 +19,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from nbdt.errors import InputError, NotFoundError
-from nbdt.untrusted import described
 
 from .documents import explanations_of
 from .exchange import ask, service_of
 from .inference import Answer
-from .inputs import Inquiry, check_rows, checked_rule, parse_object
+from .inputs import Inquiry, check_rows, checked_rule, in_json, parse_object
 from .models import ServedModel
 from .openapi import PLAIN_ERRORS, SAMPLE_IMAGE, ModelName, answer, body
 from .refusals import NotReadyError
@@ -235,7 +234,7 @@ def _inquiry(document: Mapping[str, Any], binary: bytes, limit: int) -> Inferenc
     if not isinstance(inputs, list) or len(inputs) != 1:
         raise InputError("inputs has to be a list of one tensor, image or input.")
     if not isinstance(identity, str | None):
-        raise InputError(f"id has to be a text, got {described(identity)}.")
+        raise InputError(f"id has to be a text, got {in_json(identity)}.")
     tensor, rest = read_tensor(inputs[0], binary)
     if rest:
         raise InputError(f"{len(rest)} bytes follow the JSON that belong to no input.")
@@ -269,7 +268,7 @@ def _outputs(entries: object, binary: bool) -> tuple[tuple[str, bool], ...]:
         name = entry.get("name") if isinstance(entry, Mapping) else None
         if not isinstance(name, str) or name not in OUTPUTS or name in wanted:
             raise InputError(
-                f"the outputs are {', '.join(OUTPUTS)}, each once; got {described(name)}."
+                f"the outputs are {', '.join(OUTPUTS)}, each once; got {in_json(name)}."
             )
         parameters = _parameters(entry)
         if parameters.get("classification"):
@@ -288,5 +287,5 @@ def _parameters(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 def _flag(parameters: Mapping[str, Any], name: str, default: bool) -> bool:
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise InputError(f"{name} has to be true or false, got {described(value)}.")
+        raise InputError(f"{name} has to be true or false, got {in_json(value)}.")
     return value

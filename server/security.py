@@ -74,7 +74,10 @@ class KeyCheck:
         await self.app(scope, receive, send)
 
     async def _admit(self, scope: Scope) -> None:
-        key = self.keys.find(_secret(Headers(scope=scope)))
+        secret = _secret(Headers(scope=scope))
+        key = self.keys.find(secret)
+        if key is None and secret:
+            raise UnauthorizedError("this key is not known.")
         if key is None:
             raise UnauthorizedError("a key is needed, as in Authorization: Bearer nbdt_….")
         scope.setdefault("state", {}).update(key=key.name, admin=key.admin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ import torch
 from .batching import BatchQueue, Capacity
 from .inference import Answer, Question
 from .inputs import Inquiry, check_rows
+from .logs import logger
 from .metrics import Metrics
 from .models import Registry, Reload, ServedModel
-from .refusals import DeadlineError, NotReadyError
+from .refusals import DeadlineError, NotReadyError, TooLargeError
 from .settings import Settings
 
 T = TypeVar("T")
@@ -131,6 +133,13 @@ class Service:
         self._open_lanes()
         for one in outcomes:
             self.metrics.reloads.labels(one.name, one.outcome).inc()
+            kept = one.outcome == "kept"
+            fields = {"model": one.name, "outcome": one.outcome, "reason": one.reason}
+            logger.log(
+                logging.WARNING if kept else logging.INFO,
+                "model kept as it was" if kept else f"model {one.outcome}",
+                extra={"fields": fields},
+            )
         return outcomes
 
     def model(self, name: str) -> ServedModel:
@@ -178,7 +187,9 @@ class Service:
                 with lane.used():
                     inquiry = await self.in_decoder(parse)
                     count = len(inquiry.sources)
-                    check_rows(count, 1 if inquiry.saliency else self.settings.request_rows)
+                    if inquiry.saliency and count > 1:
+                        raise TooLargeError(f"saliency is drawn of one row, got {count}.")
+                    check_rows(count, self.settings.request_rows)
                     with self.capacity.reserved(count), self._counted(count):
                         rows = await self.in_decoder(lambda: served.read(inquiry.sources))
                         rule = inquiry.rule or served.model.rule

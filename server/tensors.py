@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from nbdt.errors import InputError
-from nbdt.untrusted import described
 
-from .inputs import FloatArray, as_array, decode_base64
+from .inputs import FloatArray, as_array, decode_base64, in_json
 
 # What a network's input may come as; it is put into float32.
 NUMBERS = {
@@ -108,7 +107,7 @@ def read_tensor(entry: object, binary: bytes) -> tuple[Tensor, bytes]:
     name, datatype, shape = str(entry["name"])[:80], entry.get("datatype"), entry.get("shape")
     if not isinstance(datatype, str) or datatype not in {*NUMBERS, "BYTES"}:
         known = ", ".join((*NUMBERS, "BYTES"))
-        raise InputError(f"{name}: the datatype is one of {known}, got {described(datatype)}.")
+        raise InputError(f"{name}: the datatype is one of {known}, got {in_json(datatype)}.")
     whole = isinstance(shape, list) and all(type(n) is int and 0 < n < 2**31 for n in shape)
     if not whole or not 1 <= len(shape) <= _MAX_DIMENSIONS:  # type: ignore[arg-type]
         raise InputError(f"{name}: the shape has to be a list of 1 to 8 positive numbers.")
@@ -119,7 +118,7 @@ def read_tensor(entry: object, binary: bytes) -> tuple[Tensor, bytes]:
             raise InputError(f"{name}: binary_data_size is not that of what follows the JSON.")
         data, binary = binary[:size], binary[size:]
     elif not isinstance(data, list):
-        raise InputError(f"{name}: data has to be a list, got {described(data)}.")
+        raise InputError(f"{name}: data has to be a list, got {in_json(data)}.")
     return Tensor(name, datatype, tuple(shape or ()), data), binary
 
 

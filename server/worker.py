@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import math
 import signal
 import time
@@ -135,17 +134,11 @@ class Worker(uvicorn.Server):
         self.handle_exit(signal.SIGTERM, None)
 
     def _start_reload(self) -> None:
-        self._reloading = asyncio.create_task(self._reload_and_log())
+        self._reloading = asyncio.create_task(self._read_and_reload())
 
-    async def _reload_and_log(self) -> None:
+    async def _read_and_reload(self) -> None:
         self._read_keys()
-        for one in await self.reload():
-            fields = {"model": one.name, "outcome": one.outcome, "reason": one.reason}
-            logger.log(
-                logging.WARNING if one.outcome == "kept" else logging.INFO,
-                "model reloaded" if one.outcome != "kept" else "model kept as it was",
-                extra={"fields": fields},
-            )
+        await self.reload()
 
     def _read_keys(self) -> None:
         """Lets in the keys that are now in the file of keys, if it is valid."""

@@ -4,10 +4,12 @@
 (() => {
   const element = (id) => document.getElementById(id);
   const [ask, model, drop, files, key] = ["ask", "model", "drop", "files", "key"].map(element);
+  const REPLACED = "The model is being replaced; try again.";
   const SAMPLES = { grey: ["three", "seven"], colour: ["flower", "temple"] };
 
   const known = new Map(); // model → what the service tells of it, and its tree, of one version
   let chosen = []; // the images that were asked last: {file, name, url}
+  let leftOut = []; // the names of files that were chosen with them, and are none
   let asked = 0; // answers that come after a later question are dropped
 
   /** Tells how things are; while they are on their way, what is shown is of before, and pale. */
@@ -24,7 +26,8 @@
     if (answer.status === 401) element("key-field").hidden = false;
     if (!answer.ok) {
       const problem = await answer.json().catch(() => ({}));
-      throw new Error(problem.detail ?? `The service answers ${answer.status}.`);
+      const told = problem.detail ?? `The service answers ${answer.status}.`;
+      throw Object.assign(new Error(told), { status: answer.status });
     }
     return answer.json();
   }
@@ -42,31 +45,63 @@
 
   const rule = () => ask.elements.rule.value;
 
+  /** What the model says of images, all of one version. */
+  async function said(name, images) {
+    const body = new FormData();
+    for (const { file } of images) body.append("image", file, "image");
+    const path = `${address(name)}/explain?rule=${rule()}`;
+    return fetched(path, { method: "POST", body });
+  }
+
+  /** The same; where one of several images is refused, it does not take the others with it. */
+  async function saidOfEach(name, images) {
+    const refused = (error) => [400, 413, 415].includes(error.status);
+    try {
+      return { ...(await said(name, images)), images, reasons: [] };
+    } catch (error) {
+      if (images.length < 2 || !refused(error)) throw error;
+    }
+    const found = { explanations: [], images: [], reasons: [] };
+    for (const image of images) {
+      try {
+        const { explanations, version } = await said(name, [image]);
+        if (version !== (found.version ?? version)) throw new Error(REPLACED);
+        found.version = version;
+        found.explanations.push(...explanations);
+        found.images.push(image);
+      } catch (error) {
+        if (!refused(error)) throw error;
+        found.reasons.push(`${image.name}: ${error.message.replace(/^row 0: /, "")}`);
+      }
+    }
+    if (!found.images.length) throw new Error(found.reasons.join(" "));
+    return found;
+  }
+
   /** Shows the tree of the model and, if images were chosen, what it says of them. */
   async function show() {
     const turn = ++asked;
     const name = model.value;
     if (!known.has(name)) return;
+    const notes = leftOut.map((file) => `${file} is no image.`);
     say(chosen.length ? "Asking …" : "Loading …", "", { busy: true });
     try {
       const data = { tree: known.get(name).tree, explanations: [] };
       const takesImages = known.get(name).input.images;
       if (chosen.length && takesImages) {
-        const body = new FormData();
-        for (const { file } of chosen) body.append("image", file, "image");
-        const path = `${address(name)}/explain?rule=${rule()}`;
-        const { explanations, version } = await fetched(path, { method: "POST", body });
+        const { explanations, version, images, reasons } = await saidOfEach(name, chosen);
         const told = await knownOf(name, version);
-        if (told.version !== version) throw new Error("The model is being replaced; try again.");
+        if (told.version !== version) throw new Error(REPLACED);
         Object.assign(data, { tree: told.tree, explanations });
-        data.images = chosen.map(({ url }) => url);
-        data.captions = chosen.map((one) => one.name);
+        data.images = images.map(({ url }) => url);
+        data.captions = images.map((one) => one.name);
+        notes.push(...reasons);
       }
       if (turn !== asked) return;
       nbdt.mount(element("view"), data);
       const answers = data.explanations.map((said) => said.answer_name);
-      const no = takesImages ? "" : "This model takes arrays only, which this page cannot send.";
-      say(answers.length ? `Answer: ${answers.join(", ")}.` : "", no);
+      if (!takesImages) notes.push("This model takes arrays only, which this page cannot send.");
+      say(answers.length ? `Answer: ${answers.join(", ")}.` : "", notes.join(" "));
     } catch (error) {
       if (turn === asked) say("", error.message);
     }
@@ -75,6 +110,7 @@
   function choose(list) {
     const images = [...list].filter((file) => file.type.startsWith("image/"));
     if (!images.length) return say("", "That is no image; JPEG, PNG and WebP are read.");
+    leftOut = [...list].filter((file) => !images.includes(file)).map(({ name }) => name);
     for (const { url } of chosen) URL.revokeObjectURL(url);
     chosen = images.map((file) => ({ file, name: file.name, url: URL.createObjectURL(file) }));
     return show();

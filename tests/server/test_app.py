@@ -47,6 +47,8 @@ def test_without_a_key_nobody_is_let_in(guarded):
         {"Authorization": b"Bearer \xff\xfe"},
     ):
         assert client.get("/api/v1/models", headers=headers).status_code == 401
+    told = client.get("/api/v1/models", headers={"X-API-Key": "nbdt_x"}).json()["detail"]
+    assert told == "this key is not known."
 
 
 def test_what_orchestrators_ask_is_open(guarded):

@@ -114,6 +114,15 @@ def test_explanations_are_written_beside_the_event_loop(client, monkeypatch, mod
         ({"files": {"image": ("a.png", b"no image")}}, 415, "row 0: this is not a JPEG"),
         ({"json": {"instances": [[[1.0]]]}}, 400, "row 0: the network takes 1 × 8 × 8"),
         ({"json": {"instances": [[0.0]] * 65}}, 413, "65 rows; one may have 64"),
+        ({"json": {"instances": [None]}}, 400, "or an array, got null"),
+        ({"json": {"instances": [{"b46": "x"}]}}, 400, "got an object with the key 'b46'"),
+        ({"json": {"instances": [[0.0]], "rule": "hard", "top": 3}}, 400, "the keys 'rule', 'top'"),
+        (
+            {"params": {"rul": "hard"}, "json": {}},
+            422,
+            "rul: there is no such parameter; there are",
+        ),
+        ({"params": {"guarantee": "0.9"}, "json": {}}, 422, "guarantee: there is no such"),
         ({"params": {"rule": "x"}, "json": {"instances": [[0.0]]}}, 422, "rule: "),
         ({"params": {"top": "-1"}, "json": {"instances": [[0.0]]}}, 422, "top: "),
         ({"params": {"timeout": "0"}, "json": {"instances": [[0.0]]}}, 422, "timeout: "),
@@ -155,7 +164,14 @@ def test_reloading_over_http_is_off(client):
     assert "SIGHUP" in answer.json()["detail"]
 
 
-def test_an_admin_may_have_models_reloaded(tmp_path):
+def test_a_route_without_parameters_takes_none(client):
+    answer = client.get(API, params={"rule": "hard"})
+    assert answer.status_code == 422
+    assert "rule: there is no such parameter; there is none here" in answer.json()["detail"]
+
+
+def test_an_admin_may_have_models_reloaded(tmp_path, caplog):
+    caplog.set_level("INFO", "nbdt.server")
     save_model(tmp_path / "models" / "digits")
     (admin, first), (user, second) = new_key("boss"), new_key("user")
     entries = [first | {"admin": True}, second]
@@ -173,6 +189,7 @@ def test_an_admin_may_have_models_reloaded(tmp_path):
         }
         save_model(tmp_path / "models" / "digits", seed=1)
         assert reload(admin).json()["models"][0]["outcome"] == "replaced"
+        assert {"model unchanged", "model replaced"} <= set(caplog.messages)
         (tmp_path / "models" / "digits" / "model.safetensors").write_bytes(b"x")
         kept = reload(admin).json()["models"][0]
         assert kept["outcome"] == "unchanged"  # its config.json is the same

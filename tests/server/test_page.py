@@ -241,3 +241,18 @@ def test_many_classes_fit_into_the_page(browser, many, name, width):
     for part in (".summary", ".outline", ".map", ".details"):
         assert page.locator(part).bounding_box()["height"] > 80
     page.close()
+
+
+def test_an_image_that_is_refused_takes_no_other_with_it(page):
+    good = [{"name": f"{i}.png", "mimeType": "image/png", "buffer": png(i)} for i in (3, 4)]
+    bad = {"name": "bad.png", "mimeType": "image/png", "buffer": b"x"}
+    text = {"name": "names.txt", "mimeType": "text/plain", "buffer": b"a"}
+    page.set_input_files("#files", [good[0], bad, text, good[1]])
+    page.wait_for_selector("#error:not(:empty)")
+    said = page.inner_text("#error")
+    assert said.startswith("names.txt is no image. bad.png: this is not a JPEG, PNG or WebP")
+    assert page.inner_text("#status").count(",") == 1  # two answers
+    assert "3.png" in page.inner_text("#view")
+    page.set_input_files("#files", good[0])
+    page.wait_for_function("!document.getElementById('status').textContent.includes(',')")
+    assert page.inner_text("#error") == ""

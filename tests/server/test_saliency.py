@@ -48,7 +48,7 @@ def test_maps_are_those_of_the_library(model):
 @pytest.mark.parametrize(
     ("instances", "status", "said"),
     [
-        ([b64(png(1))] * 2, 413, "one may have 1"),
+        ([b64(png(1))] * 2, 413, "saliency is drawn of one row, got 2"),
         ([[[[0.0] * 8] * 8]], 400, "drawn over an image"),
     ],
 )
