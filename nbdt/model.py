@@ -91,8 +91,8 @@ class NBDT(nn.Module, Displayed):
         if not isinstance(builder, Builder | str | None):
             raise InputError(f"builder has to be a Builder or its name, got {builder!r:.80}.")
         check_classifier(network)
-        self.score: Score = _chosen("score", score, SCORES)
-        self.rule: Rule = _chosen("rule", rule, RULES)
+        self.score = score
+        self.rule = rule
         self.preprocessing = preprocessing
         self.builder = Builder(builder) if isinstance(builder, str) else builder
         if builder is None:
@@ -101,7 +101,6 @@ class NBDT(nn.Module, Displayed):
         self.network = network
         self.layout = TreeLayout(hierarchy)
         self.temperature = Temperature.from_value(temperature)
-        self.temperature.check_nodes(hierarchy)
         self._head_given = head
         self.head, self._head_altered = self._find_head()
         self._move_layout()
@@ -129,6 +128,35 @@ class NBDT(nn.Module, Displayed):
         self._move_layout()
 
     @property
+    def score(self) -> Score:
+        """What a node is worth."""
+        return self._score
+
+    @score.setter
+    def score(self, score: Score) -> None:
+        self._score: Score = _chosen("score", score, SCORES)
+
+    @property
+    def rule(self) -> Rule:
+        """How decisions become an answer, unless it is said otherwise."""
+        return self._rule
+
+    @rule.setter
+    def rule(self, rule: Rule) -> None:
+        self._rule: Rule = _chosen("rule", rule, RULES)
+
+    @property
+    def temperature(self) -> Temperature:
+        """What logits or decisions are divided by; may be set to a number, too, or to None."""
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, temperature: Temperature | float | None) -> None:
+        chosen = Temperature.from_value(temperature)
+        chosen.check_nodes(self.hierarchy)
+        self._temperature = chosen
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, in the network's order."""
         return self.hierarchy.classes
@@ -147,7 +175,7 @@ class NBDT(nn.Module, Displayed):
             >>> NBDT(nn.Linear(4, 1), tree).logits(torch.zeros(3, 4)).shape
             torch.Size([3, 2])
         """
-        output = self.network(**x) if isinstance(x, Mapping) else self.network(x)
+        output = self._called(x)
         if isinstance(output, Mapping):
             logits = output.get("logits")
         else:
@@ -369,6 +397,20 @@ class NBDT(nn.Module, Displayed):
         """What torch prints of the module beside its parts."""
         text = f"score={self.score!r}, rule={self.rule!r}"
         return text if self.temperature == Temperature() else f"{text}, {self.temperature}"
+
+    def _called(self, x: Any) -> Any:
+        """What the network returns; where it fails, for what reason it may be."""
+        try:
+            return self.network(**x) if isinstance(x, Mapping) else self.network(x)
+        except (TypeError, AttributeError, RuntimeError) as error:
+            if not isinstance(x, Tensor | Mapping):
+                raise InputError(
+                    f"the network cannot take an object of type {type(x).__name__}: give it a "
+                    "tensor with a row a sample, or a mapping of keyword arguments."
+                ) from error
+            if isinstance(x, Tensor) and x.ndim in (1, 3):
+                error.add_note("Is this one sample? A model takes a batch: x[None] makes one.")
+            raise
 
     def _find_head(self) -> tuple[str | None, bool]:
         """The head's path, None where it cannot be found, and whether its output is altered."""

@@ -240,6 +240,55 @@ class TestForward:
         assert model.builder == Builder("nbdt:digits-cnn")
 
 
+class TestSettings:
+    def test_what_it_is_set_to_is_checked(self):
+        model = NBDT(nn.Identity(), PETS)
+        model.score, model.rule, model.temperature = "mean", "hard", 2.0
+        assert (model.score, model.rule, model.temperature) == ("mean", "hard", Temperature(2.0))
+        model.temperature = None
+        assert model.temperature == Temperature()
+
+    @pytest.mark.usefixtures("unchecked")
+    @pytest.mark.parametrize(
+        ("name", "value", "said"),
+        [
+            ("score", "median", "score has to be 'mean' or 'logsumexp', got 'median'"),
+            ("rule", "firm", "rule has to be 'soft' or 'hard', got 'firm'"),
+            ("temperature", 0, "a temperature has to be a number above 0"),
+            ("temperature", "hot", "a number above 0 or a Temperature; got 'hot'"),
+            ("temperature", Temperature(nodes={2: 2.0}), "node"),
+        ],
+    )
+    def test_what_it_cannot_be_set_to_is_refused(self, name, value, said):
+        model = NBDT(nn.Identity(), PETS)
+        before = getattr(model, name)
+        with pytest.raises(InputError, match=said):
+            setattr(model, name, value)
+        assert getattr(model, name) == before
+
+
+class TestInput:
+    @pytest.mark.usefixtures("unchecked")
+    @pytest.mark.parametrize("x", [np.zeros((1, 1, 8, 8)), [[0.0]], "photo.jpg", None])
+    def test_what_is_no_batch_is_told(self, x):
+        kind = type(x).__name__
+        with pytest.raises(InputError, match=f"cannot take an object of type {kind}: give it a"):
+            NBDT(small(), TEN).predict(x)
+
+    def test_of_one_sample_it_is_asked(self):
+        with pytest.raises(RuntimeError) as caught:
+            NBDT(small(), TEN).predict(torch.zeros(2, 8, 8))
+        assert "x[None] makes one" in caught.value.__notes__[0]
+
+    @pytest.mark.usefixtures("unchecked")
+    def test_networks_may_take_what_they_like(self):
+        class Texts(nn.Module):
+            def forward(self, texts):
+                return torch.tensor([[len(text), 1.0, 2.0] for text in texts])
+
+        assert NBDT(Texts(), PETS).predict(["cats", "a"]).tolist() == [0, 2]
+
+
 class TestTree:
     def test_another_of_the_same_classes_may_be_put_in(self):
         flat = Hierarchy([3, 3, 3, -1], PETS.classes)
