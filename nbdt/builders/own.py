@@ -16,8 +16,8 @@ from nbdt.errors import InputError, NotFoundError
 
 
 def is_own(source: str) -> bool:
-    """Whether this names a function in a Python file."""
-    return ".py:" in source
+    """Whether this names a function in a Python file, or at least such a file."""
+    return ".py:" in source or source.endswith(".py")
 
 
 def own_network(source: str, **arguments: Any) -> nn.Module:

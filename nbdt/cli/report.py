@@ -76,6 +76,7 @@ def report(
         *([f"--guarantee={guarantee:g}"] if guarantee is not None else []),
         *([f"--pictures={pictures}"] if pictures != PICTURES else []),
         *(f"--note={what}={text}" for what, text in notes.items()),
+        *([f"--network={network_from}"] if network_from else []),
     ]
     network, preprocessing = load_model(model, network_from)
     calibration = read_calibration(model) if is_file(Path(model) / CALIBRATION) else None

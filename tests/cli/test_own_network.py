@@ -92,6 +92,7 @@ def test_arguments_reach_the_function(source: str) -> None:
         ("code/gone.py:build", "code/gone.py: there is no such file"),
         ("code/mine.py:Build", "code/mine.py: there is no function 'Build' in it"),
         ("code/mine.py:NAME", "there is no function 'NAME' in it"),
+        ("code/mine.py", "a network of one's own is FILE.py:FUNCTION, got 'code/mine.py'"),
         ("code/mine.py:a b", "a network of one's own is FILE.py:FUNCTION, got"),
         ("code/mine.py:nothing", "code/mine.py:nothing returned str; expected a network"),
         ("code/mine.py:broken", "code/mine.py: broken failed: RuntimeError: out of paint"),
