@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from nbdt.errors import InputError
+from nbdt.hierarchy.joins import Joins
 from nbdt.hierarchy.text import listed
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.hierarchy.validation import FloatArray, IntArray
+from nbdt.hierarchy.validation import IntArray
 
 MOST = 2_000_000
 _BLOCK = 250_000
@@ -120,8 +121,8 @@ def compare(a: Hierarchy, b: Hierarchy, *, seed: int = 0) -> TreeComparison:
         seed: of the pairs and triples that are drawn where there are too many to look at all.
 
     Raises:
-        InputError: the trees have different classes; `nbdt.hierarchy.edit.restrict` makes them
-            fit.
+        InputError: the trees have different classes; where they have two or more in common,
+            `nbdt.hierarchy.edit.restrict` makes them fit.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
@@ -132,7 +133,7 @@ def compare(a: Hierarchy, b: Hierarchy, *, seed: int = 0) -> TreeComparison:
     """
     partner = _partners(a, b)
     generator = np.random.default_rng(seed)
-    trees = _Joins(a), _Joins(b)
+    trees = Joins(a), Joins(b)
     correlation, pairs = _correlation(trees, partner, generator)
     distance, triples = _triplets(trees, partner, generator)
     all_pairs, all_triples = _choose(a.num_classes, 2), _choose(a.num_classes, 3)
@@ -177,15 +178,22 @@ def _told(error: float, digits: int, unit: str) -> str:
 def _partners(a: Hierarchy, b: Hierarchy) -> IntArray:
     """For each class of a the same class of b."""
     leaf_of = {name: leaf for leaf, name in enumerate(b.classes)}
-    lacking = [name for name in a.classes if name not in leaf_of]
-    if lacking or a.num_classes != b.num_classes:
-        known = set(a.classes)
-        lacking = lacking or [name for name in b.classes if name not in known]
-        raise InputError(
-            f"trees are compared over the same classes, but {len(lacking)} are in one only "
-            f"({listed(lacking, len(lacking))}); edit.restrict takes them out."
+    common = [name for name in a.classes if name in leaf_of]
+    if len(common) == a.num_classes == b.num_classes:
+        return np.array([leaf_of[name] for name in a.classes])
+    both, told = set(common), []
+    for side, tree in (("first", a), ("second", b)):
+        alone = [name for name in tree.classes if name not in both]
+        if alone:
+            told.append(f"the {side} alone has {len(alone):,} ({listed(alone, len(alone))})")
+    if len(common) < 2:
+        shared = f"only {common[0]!r:.80}" if common else "no class"
+        problem = f"these have {shared} in common: {' and '.join(told)}."
+    else:
+        problem = (
+            f"{' and '.join(told)}; take them out first (in Python: nbdt.hierarchy.edit.restrict)."
         )
-    return np.array([leaf_of[name] for name in a.classes])
+    raise InputError(f"trees are compared over the same classes, but {problem}")
 
 
 def _shared(a: Hierarchy, b: Hierarchy, partner: IntArray) -> tuple[tuple[int, int], ...]:
@@ -210,50 +218,27 @@ def _shared(a: Hierarchy, b: Hierarchy, partner: IntArray) -> tuple[tuple[int, i
     return tuple(sorted(pairs))
 
 
-class _Joins:
-    """How deep and how high in a tree two classes are joined, for many pairs at once."""
-
-    def __init__(self, tree: Hierarchy) -> None:
-        self.tree = tree
-        jump = tree.parents.copy()
-        jump[tree.root] = tree.root
-        self._jumps = [jump]
-        while 2 ** len(self._jumps) <= tree.depths.max():
-            jump = jump[jump]
-            self._jumps.append(jump)
-
-    def lca(self, a: IntArray, b: IntArray) -> IntArray:
-        """The lowest common ancestors of different classes; shape (pairs,)."""
-        start, sizes = self.tree.leaf_start, self.tree.sizes
-        place, nodes = start[b], a
-        for jump in reversed(self._jumps):
-            above = jump[nodes]
-            holds = (start[above] <= place) & (place < start[above] + sizes[above])
-            nodes = np.where(holds, nodes, above)
-        return self.tree.parents[nodes]
-
-    def closest(self, triples: IntArray) -> IntArray:
-        """Which class of each triple is apart from the two closest; 3 where none is. (triples,)."""
-        one, two, three = triples
-        depths = self.tree.depths
-        # By the class that a pair leaves out.
-        joined = np.stack(
-            [depths[self.lca(two, three)], depths[self.lca(one, three)], depths[self.lca(one, two)]]
-        )
-        apart = joined.argmax(axis=0)
-        return np.where(joined.max(axis=0) == joined.min(axis=0), 3, apart)
+def _closest(joins: Joins, triples: IntArray) -> IntArray:
+    """Which class of each triple is apart from the two closest; 3 where none is. (triples,)."""
+    one, two, three = triples
+    depths = joins.tree.depths
+    # By the class that a pair leaves out.
+    joined = np.stack(
+        [depths[joins.lca(two, three)], depths[joins.lca(one, three)], depths[joins.lca(one, two)]]
+    )
+    apart = joined.argmax(axis=0)
+    return np.where(joined.max(axis=0) == joined.min(axis=0), 3, apart)
 
 
 def _correlation(
-    trees: tuple[_Joins, _Joins], partner: IntArray, generator: np.random.Generator
+    trees: tuple[Joins, Joins], partner: IntArray, generator: np.random.Generator
 ) -> tuple[float | None, int]:
     """The cophenetic correlation, and how many pairs it is of."""
-    heights = [joins.tree.merge_heights for joins in trees]
-    if heights[0] is None or heights[1] is None:
-        heights = [_edges_down(joins.tree) for joins in trees]
+    first, second = (joins.tree.merge_heights for joins in trees)
+    if first is None or second is None:
+        first, second = (joins.tree.heights.astype(np.float64) for joins in trees)
     pairs = _subsets(len(partner), 2, generator)
-    mine: FloatArray = np.asarray(heights[0], dtype=np.float64)[trees[0].lca(*pairs)]
-    other: FloatArray = np.asarray(heights[1], dtype=np.float64)[trees[1].lca(*partner[pairs])]
+    mine, other = first[trees[0].lca(*pairs)], second[trees[1].lca(*partner[pairs])]
     if not len(mine) or np.ptp(mine) == 0 or np.ptp(other) == 0:
         return None, len(mine)
     # In units of their range: the squares of very small differences would be 0.
@@ -262,14 +247,14 @@ def _correlation(
 
 
 def _triplets(
-    trees: tuple[_Joins, _Joins], partner: IntArray, generator: np.random.Generator
+    trees: tuple[Joins, Joins], partner: IntArray, generator: np.random.Generator
 ) -> tuple[float, int]:
     """The share of triples that are grouped differently, and how many were looked at."""
     triples = _subsets(len(partner), 3, generator)
     different = 0
     for start in range(0, triples.shape[1], _BLOCK):
         some = triples[:, start : start + _BLOCK]
-        different += int((trees[0].closest(some) != trees[1].closest(partner[some])).sum())
+        different += int((_closest(trees[0], some) != _closest(trees[1], partner[some])).sum())
     return different / max(triples.shape[1], 1), triples.shape[1]
 
 
@@ -292,12 +277,3 @@ def _subsets(count: int, size: int, generator: np.random.Generator) -> IntArray:
 
 def _choose(count: int, size: int) -> int:
     return count * (count - 1) // 2 if size == 2 else count * (count - 1) * (count - 2) // 6
-
-
-def _edges_down(tree: Hierarchy) -> FloatArray:
-    heights = np.zeros(len(tree))
-    for node in tree.postorder():
-        if node != tree.root:
-            above = tree.parent(node)
-            heights[above] = max(heights[above], heights[node] + 1)
-    return heights

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 
 from nbdt.errors import InputError
+from nbdt.hierarchy.text import listed
 from nbdt.hierarchy.tree import Hierarchy
 
 Node = int | str
-"""A node's id or its name; a class is preferred to an inner node of its name."""
+"""A node's id or its name, which is looked up as by `Hierarchy.find`."""
 
 
 def node_ids(tree: Hierarchy, nodes: Iterable[Node]) -> list[int]:
@@ -25,20 +26,10 @@ def node_ids(tree: Hierarchy, nodes: Iterable[Node]) -> list[int]:
     """
     if isinstance(nodes, str) or not isinstance(nodes, Iterable):
         raise InputError(f"a list of nodes is needed, got {nodes!r}.")
-    given = list(nodes)
-    bearers: dict[str, list[int]] = {}
-    if any(isinstance(node, str) for node in given):
-        for index, name in enumerate(tree.names):
-            bearers.setdefault(name, []).append(index)
     ids = []
-    for node in given:
+    for node in nodes:
         if isinstance(node, str):
-            found = bearers.get(node, [])
-            if node and len(found) > 1 and found[0] >= tree.num_classes:
-                raise InputError(
-                    f"nodes {' and '.join(map(str, found))} are all called {node!r}; give the id."
-                )
-            ids.append(found[0] if node and found else tree.find(node))
+            ids.append(tree.find(node))
         else:
             tree.depth(node)  # raises NotFoundError where there is no such node
             ids.append(int(node))
@@ -100,3 +91,33 @@ def described(tree: Hierarchy, node: int) -> str:
     """
     name = tree.names[node]
     return f"node {node} ({name!r})" if name else f"node {node}"
+
+
+def check_free(name: str, classes: Container[str], node: str) -> None:
+    """Refuses to call an inner node as a class is, for it could not be found by that.
+
+    Args:
+        name: what it is to be called.
+        classes: what the classes are called.
+        node: the inner node, as messages name it.
+
+    Raises:
+        InputError: there is such a class.
+
+    Example:
+        >>> check_free("cat", ["cat", "dog"], "node 2")
+        Traceback (most recent call last):
+        nbdt.errors.InputError: there is a class called 'cat', which node 2 is not.
+    """
+    if isinstance(name, str) and name in classes:
+        raise InputError(f"there is a class called {name!r}, which {node} is not.")
+
+
+def quoted(names: Sequence[str]) -> str:
+    """The first of some names in quotes, as messages list them.
+
+    Example:
+        >>> quoted(["tench, Tinca tinca", "goldfish"])
+        "'tench, Tinca tinca', 'goldfish'"
+    """
+    return listed(map(repr, names), len(names), most=6, width=80)

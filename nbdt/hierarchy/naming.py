@@ -9,7 +9,8 @@ node's attributes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ import numpy.typing as npt
 import scipy.sparse
 
 from nbdt.errors import InputError
+from nbdt.hierarchy.lookup import quoted
+from nbdt.hierarchy.relabel import attributes_by_node, relabelled
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.hierarchy.validation import FloatArray
+from nbdt.hierarchy.validation import Attributes, FloatArray
 
 # Groups of up to three classes are named by all of them, larger ones by two and a count.
 LISTED_IN_FULL = 3
@@ -28,6 +31,7 @@ CANDIDATES = 32
 # A concept that fits a node worse than this (F1) tells its reader less than its classes do.
 WORST_FIT = 0.1
 NAMING_KEYS = ("name_source", "concept", "concept_wnid", "precision", "recall")
+BY_LEAVES: Attributes = MappingProxyType({"name_source": "leaves"})
 # Sparse entries at a time, so that memory stays bounded for chains of thousands of nodes.
 BLOCK_ENTRIES = 2_000_000
 
@@ -59,8 +63,22 @@ def name_by_leaves(tree: Hierarchy, rows: npt.ArrayLike | None = None) -> Hierar
         >>> named.attributes(4)
         mappingproxy({'name_source': 'leaves'})
     """
-    labels = _leaf_labels(tree, rows)
-    return _renamed(tree, labels, {node: {"name_source": "leaves"} for node in tree.inner})
+    return renamed_by_leaves(tree, tree.inner, rows)
+
+
+def renamed_by_leaves(
+    tree: Hierarchy, nodes: Iterable[int], rows: npt.ArrayLike | None = None
+) -> Hierarchy:
+    """Names some inner nodes as `name_by_leaves` names all, unlike all others.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])
+        >>> renamed_by_leaves(tree, [4]).names[3:]
+        ('pet', 'car, cat, dog')
+    """
+    every = _leaf_labels(tree, rows)
+    labels = {node: every[node] for node in nodes}
+    return _renamed(tree, labels, dict.fromkeys(labels, BY_LEAVES))
 
 
 def name_by_taxonomy(
@@ -113,7 +131,7 @@ def name_by_taxonomy(
         pure = precision == recall == 1
         fit = 2 * precision * recall / (precision + recall) if concept >= 0 else 0.0
         if not pure and (fit < WORST_FIT or concept == taxonomy.root):
-            attributes[node] = {"name_source": "leaves"}
+            attributes[node] = dict(BY_LEAVES)
             continue
         name = taxonomy.names[concept]
         if not pure:
@@ -126,6 +144,16 @@ def name_by_taxonomy(
             attributes[node]["concept_wnid"] = taxonomy.attributes(concept)["wnid"]
         attributes[node] |= {"precision": round(precision, 4), "recall": round(recall, 4)}
     return _renamed(tree, labels, attributes)
+
+
+def without_naming(attributes: Attributes) -> dict[str, Any]:
+    """What is known of a node, without how it got its name.
+
+    Example:
+        >>> without_naming({"name_source": "taxonomy", "concept": "dog", "note": "ours"})
+        {'note': 'ours'}
+    """
+    return {key: value for key, value in attributes.items() if key not in NAMING_KEYS}
 
 
 # ── the most central classes ──────────────────────────────────────────────────────────────────
@@ -248,10 +276,10 @@ def _matched_leaves(tree: Hierarchy, taxonomy: Hierarchy) -> list[int]:
     leaf_of = {key: leaf for leaf, key in enumerate(keys[1])}
     missing = [name for key, name in zip(keys[0], tree.classes, strict=True) if key not in leaf_of]
     if missing:
-        some = ", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else "")
         raise InputError(
-            f"the taxonomy lacks {len(missing)} of the tree's {tree.num_classes} classes: {some}; "
-            "classes are matched by their wnids where both trees have them, else by name."
+            f"the taxonomy lacks {len(missing)} of the tree's {tree.num_classes} classes: "
+            f"{quoted(missing)}; classes are matched by their wnids where both trees have them, "
+            "else by name."
         )
     return [leaf_of[key] for key in keys[0]]
 
@@ -290,21 +318,19 @@ def _leaf_matrices(tree: Hierarchy) -> Iterator[tuple[list[int], scipy.sparse.cs
 
 
 def _renamed(
-    tree: Hierarchy, labels: Mapping[int, str], attributes: Mapping[int, Mapping[str, Any]]
+    tree: Hierarchy, labels: Mapping[int, str], found: Mapping[int, Mapping[str, Any]]
 ) -> Hierarchy:
-    """The tree with these names, told apart where they are alike, and attributes."""
-    names = list(tree.classes)
+    """The tree with other names for some nodes, told apart where they are alike, and how found."""
+    names = ["" if node in labels else name for node, name in enumerate(tree.names)]
+    attributes = attributes_by_node(tree)
     taken = set(names)
-    for node in tree.inner:
+    for node in sorted(labels):
         name = labels[node]
         if name in taken:
             name = f"{name} ({tree.sizes[node]} classes)"
         if name in taken:
             name = f"{name[:-1]}, node {node})"
         taken.add(name)
-        names.append(name)
-    merged = {leaf: tree.attributes(leaf) for leaf in range(tree.num_classes)}
-    for node in tree.inner:
-        others = {k: v for k, v in tree.attributes(node).items() if k not in NAMING_KEYS}
-        merged[node] = others | dict(attributes[node])
-    return Hierarchy(tree.parents, names, merge_heights=tree.merge_heights, attributes=merged)
+        names[node] = name
+        attributes[node] = without_naming(attributes[node]) | dict(found[node])
+    return relabelled(tree, names, attributes)

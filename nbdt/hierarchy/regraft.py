@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from nbdt.errors import HierarchyError
-from nbdt.hierarchy.lookup import Node, described, node_ids
+from nbdt.hierarchy.lookup import Node, check_free, described, node_ids
+from nbdt.hierarchy.outdated import outdate, renew
+from nbdt.hierarchy.relabel import attributes_by_node
 from nbdt.hierarchy.table import prune
 from nbdt.hierarchy.tree import Hierarchy
 
@@ -14,7 +16,7 @@ def regraft(tree: Hierarchy, node: Node, beside: Node, name: str = "") -> Hierar
     The new node takes the place of the other. A binary tree stays binary. Where the old parent is
     left with one child, it is taken out and the child takes its place. In phylogenetics this is
     called subtree pruning and regrafting (Swofford and Olsen 1990). `edit.move` hangs a node below
-    another instead. Merge heights are given up, and ids change as under `nbdt.hierarchy.edit`.
+    another instead. What becomes of ids, names and merge heights says `nbdt.hierarchy.edit`.
     Two nodes that have a parent of their own already stay as they are.
 
     Args:
@@ -25,7 +27,7 @@ def regraft(tree: Hierarchy, node: Node, beside: Node, name: str = "") -> Hierar
 
     Raises:
         HierarchyError: the node is the root, or the other is the node itself or under it.
-        InputError: a name is that of several inner nodes.
+        InputError: a name is that of several inner nodes, or a class is called as the new node.
         NotFoundError: there is no such node.
 
     Example:
@@ -47,11 +49,14 @@ def regraft(tree: Hierarchy, node: Node, beside: Node, name: str = "") -> Hierar
             f"{described(tree, moved)} cannot be put beside {described(tree, other)}, which is "
             f"{'itself' if moved == other else 'under it'}."
         )
+    check_free(name, tree.classes, "the new node")
     parent = tree.parent(moved)
     if parent in (other, tree.parent(other)) and len(tree.children(parent)) == 2:
         return tree
+    # What is above both places has the same classes as before.
+    old = outdate(tree, {*tree.ancestors(moved)} ^ {*tree.ancestors(other)})
     # The new node comes before the root, or is the root.
-    parents, names, known = tree.parents.tolist(), list(tree.names), _attributes(tree)
+    parents, names, known = tree.parents.tolist(), list(old.names), attributes_by_node(old)
     new = tree.root + 1
     parents.append(parents[other])
     parents[moved] = parents[other] = new
@@ -63,8 +68,4 @@ def regraft(tree: Hierarchy, node: Node, beside: Node, name: str = "") -> Hierar
         parents[root], parents[new] = parents[new], parents[root]
         names[root], names[new] = names[new], names[root]
         known[new] = known.pop(root)
-    return prune(parents, names, attributes=known)
-
-
-def _attributes(tree: Hierarchy) -> dict[int, dict[str, object]]:
-    return {node: dict(tree.attributes(node)) for node in range(len(tree))}
+    return renew(prune(parents, names, attributes=known))

@@ -26,6 +26,7 @@ import numpy.typing as npt
 from nbdt.errors import InputError
 from nbdt.hierarchy.compare import shared_clades
 from nbdt.hierarchy.induce import METRICS, induce
+from nbdt.hierarchy.relabel import attributes_by_node, relabelled
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import is_integer
 
@@ -67,12 +68,10 @@ def with_support(tree: Hierarchy, others: Iterable[Hierarchy]) -> Hierarchy:
         trees += 1
     if not trees:
         raise InputError("support is a share of other trees; give at least one.")
-    attributes = {node: dict(tree.attributes(node)) for node in range(len(tree))}
+    attributes = attributes_by_node(tree)
     for node in tree.inner[:-1]:
         attributes[node] |= {SUPPORT: int(counts[node]) / trees, TREES: trees}
-    return Hierarchy(
-        tree.parents, tree.names, merge_heights=tree.merge_heights, attributes=attributes
-    )
+    return relabelled(tree, attributes=attributes)
 
 
 def resampled_trees(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.files import read_text
+from nbdt.hierarchy.lookup import quoted
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import class_list
 from nbdt.hierarchy.wordnet import WordNet
@@ -171,7 +172,7 @@ def from_parents(
         _check_texts(classes, "classes")
         missing = [key for key in classes if key not in parent_of]
         if missing:
-            raise InputError(f"the table of parents lacks the classes {_listed(missing)}.")
+            raise InputError(f"the table of parents lacks the classes {quoted(missing)}.")
     parents, concepts = _grown(classes, parent_of)
     labels = {key: key for key in parent_of}
     names = _concept_names(concepts, classes, classes, parent_of, labels)
@@ -205,7 +206,7 @@ def read_parents(path: str | os.PathLike[str]) -> list[tuple[str, str | None]]:
         if not {"child", "parent"}.issubset(columns):
             raise FormatError(
                 f"{path} needs the columns child and parent in its first line; "
-                f"it has {_listed(columns) or 'none'}."
+                f"it has {quoted(columns) or 'none'}."
             )
         table = []
         for row in rows:
@@ -368,7 +369,3 @@ def _check_texts(values: Sequence[str], what: str) -> None:
     for value in values:
         if not isinstance(value, str) or not value.strip():
             raise InputError(f"{what} have to be texts that are not blank; got {value!r}.")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (", …" if len(names) > 5 else "")

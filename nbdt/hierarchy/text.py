@@ -9,6 +9,10 @@ from itertools import islice
 
 from nbdt.errors import InputError
 
+# Embeddings, overrides and isolates (Unicode Annex 9): they hold until a mark or the line ends
+# them. U+200E, U+200F and U+061C act as one letter would, and names in Hebrew need them.
+_TURNING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+
 
 def draw(
     root: int,
@@ -102,9 +106,12 @@ def listed(names: Iterable[str], total: int, most: int = 3, width: int = 28) -> 
 
 
 def one_line(text: str) -> str:
-    r"""The text with its control characters, line breaks and lone surrogates written out.
+    r"""The text with what would act beyond it written out: as it stands, it is one line.
 
-    Names come out of files, and must neither break a drawing nor command a terminal.
+    That is control characters, line breaks, lone surrogates, and the marks that set the direction
+    of all that follows. Names come out of files, and must neither break a drawing nor command a
+    terminal, nor turn around what stands behind them. Marks that act on their neighbours only, as
+    a letter of Hebrew or Arabic does, stay.
 
     Example:
         >>> print(one_line("two\nlines"))
@@ -114,7 +121,7 @@ def one_line(text: str) -> str:
         return text
     return "".join(
         char.encode("unicode_escape").decode()
-        if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
+        if char in _TURNING or unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
         else char
         for char in text
     )

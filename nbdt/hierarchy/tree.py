@@ -17,7 +17,7 @@ from typing import Any, NoReturn, final
 import numpy as np
 
 from nbdt.display import Displayed
-from nbdt.errors import HierarchyError, NotFoundError
+from nbdt.errors import HierarchyError, InputError, NotFoundError
 from nbdt.hierarchy.text import draw, listed
 from nbdt.hierarchy.validation import (
     Attributes,
@@ -72,10 +72,12 @@ class Hierarchy(Displayed):
 
     __slots__ = (
         "_attributes",
+        "_bearers",
         "_child_ids",
         "_child_start",
         "_depths",
         "_hash",
+        "_heights",
         "_leaf_order",
         "_leaf_start",
         "_merge_heights",
@@ -91,10 +93,12 @@ class Hierarchy(Displayed):
     _num_classes: int
     _merge_heights: FloatArray | None
     _attributes: Mapping[int, Attributes]
+    _bearers: dict[str, list[int]] | None
     _child_ids: IntArray
     _child_start: IntArray
     _preorder: IntArray
     _depths: IntArray
+    _heights: IntArray
     _sizes: IntArray
     _leaf_order: IntArray
     _leaf_start: IntArray
@@ -121,6 +125,7 @@ class Hierarchy(Displayed):
         put(self, "_names", checked_names(names, num_classes, len(parent_array)))
         put(self, "_merge_heights", checked_heights(merge_heights, num_classes, len(parent_array)))
         put(self, "_attributes", checked_attributes(attributes, len(parent_array)))
+        put(self, "_bearers", None)
         self._measure()
         put(self, "_hash", hash((self._parents.tobytes(), self._names)))
 
@@ -144,12 +149,14 @@ class Hierarchy(Displayed):
         if len(preorder) < n:
             raise_cycle(parents, preorder)
 
-        sizes = [0] * n
+        sizes, heights = [0] * n, [0] * n
         for node in reversed(preorder):
             if node < num_classes:
                 sizes[node] = 1
-            if parents[node] >= 0:
-                sizes[parents[node]] += sizes[node]
+            above = parents[node]
+            if above >= 0:
+                sizes[above] += sizes[node]
+                heights[above] = max(heights[above], heights[node] + 1)
 
         leaf_start = [0] * n
         leaf_order: list[int] = []
@@ -161,6 +168,7 @@ class Hierarchy(Displayed):
         put = object.__setattr__
         put(self, "_preorder", frozen(preorder))
         put(self, "_depths", frozen(depths))
+        put(self, "_heights", frozen(heights))
         put(self, "_sizes", frozen(sizes))
         put(self, "_leaf_order", frozen(leaf_order))
         put(self, "_leaf_start", frozen(leaf_start))
@@ -208,6 +216,14 @@ class Hierarchy(Displayed):
         return self._depths
 
     @property
+    def heights(self) -> IntArray:
+        """The number of edges from each node down to its deepest leaf; shape (nodes,), read-only.
+
+        Not to be mixed up with `merge_heights`, which are distances.
+        """
+        return self._heights
+
+    @property
     def sizes(self) -> IntArray:
         """The number of classes under each node; shape (nodes,), read-only."""
         return self._sizes
@@ -242,14 +258,41 @@ class Hierarchy(Displayed):
     def find(self, name: str) -> int:
         """The id of the node of that name; a class is preferred to an inner node.
 
+        An inner node without a name is found by what `name` calls it, ``"node 12"``, unless
+        another one has that for its name.
+
         Raises:
             NotFoundError: no node is called so; the message suggests the nearest names.
+            InputError: several inner nodes are called so, and no class.
+
+        Example:
+            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", ""])
+            >>> tree.find("animal"), tree.find("node 4")
+            (3, 4)
         """
-        if name and name in self._names:
-            return self._names.index(name)
-        close = difflib.get_close_matches(str(name), filter(None, self._names), n=3)
-        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
-        raise NotFoundError(f"no node is called {name!r}{hint}")
+        found = self._by_name().get(name) if isinstance(name, str) else None
+        if found is None:
+            close = difflib.get_close_matches(str(name), filter(None, self._names), n=3)
+            hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
+            raise NotFoundError(f"no node is called {name!r}{hint}")
+        if len(found) > 1 and found[0] >= self._num_classes:
+            ids = listed(map(str, found), len(found), most=6)
+            raise InputError(f"the nodes {ids} are all called {name!r}; give the id.")
+        return found[0]
+
+    def _by_name(self) -> dict[str, list[int]]:
+        """The nodes of each name, lowest id first, made when a node is first looked up."""
+        if self._bearers is None:
+            bearers: dict[str, list[int]] = {}
+            for node, name in enumerate(self._names):
+                if name:
+                    bearers.setdefault(name, []).append(node)
+            for node in self.inner:
+                if not self._names[node]:
+                    bearers.setdefault(self.name(node), [node])
+            object.__setattr__(self, "_bearers", bearers)
+            return bearers
+        return self._bearers
 
     def is_leaf(self, node: int) -> bool:
         """Whether the node is a class."""
@@ -276,9 +319,7 @@ class Hierarchy(Displayed):
 
     def height(self, node: int) -> int:
         """The number of edges from the node down to its deepest leaf."""
-        start = self._leaf_start[self._checked(node)]
-        below = self._depths[self._leaf_order[start : start + self._sizes[node]]]
-        return int(below.max() - self._depths[node])
+        return int(self._heights[self._checked(node)])
 
     def path(self, node: int) -> tuple[int, ...]:
         """The nodes from the root down to this one, both included."""
@@ -348,6 +389,8 @@ class Hierarchy(Displayed):
     def subtree(self, node: int) -> Hierarchy:
         """The tree under one inner node, its classes renumbered in their order.
 
+        As a part of the whole, it keeps all that is known of its nodes there.
+
         Raises:
             HierarchyError: `node` is a leaf, and one class makes no tree.
         """
@@ -365,7 +408,8 @@ class Hierarchy(Displayed):
     def select(self, kept: Sequence[int]) -> Hierarchy:
         """The tree of these nodes in this order, each hung below its nearest kept ancestor.
 
-        The nodes keep their names, merge heights and attributes.
+        The nodes keep their names, merge heights and attributes, be they of classes that are left
+        out; `nbdt.hierarchy.edit.restrict` leaves out classes and keeps what is still true.
 
         Raises:
             HierarchyError: these nodes form no `Hierarchy` in this order: the leaves do not come

@@ -119,8 +119,9 @@ def raise_cycle(parents: list[int], reached: list[int]) -> NoReturn:
 
 def checked_names(names: Sequence[str], num_classes: int, n: int) -> tuple[str, ...]:
     """A name for every node, those of the classes unique and not blank."""
-    if isinstance(names, str):
-        raise HierarchyError("names has to be a list of names, got one text.")
+    if isinstance(names, str | Set):
+        got = "one text" if isinstance(names, str) else f"{names!r:.80}, which has no order"
+        raise HierarchyError(f"names has to be a list of names, got {got}.")
     try:
         given = tuple(names)
     except TypeError:

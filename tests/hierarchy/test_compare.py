@@ -168,8 +168,37 @@ def test_it_can_be_stored_as_json_however_few_classes_there_are() -> None:
     assert "correlation" not in str(found)
 
 
-def test_trees_of_other_classes_are_refused() -> None:
-    a, b = Hierarchy([2, 2, -1], ["cat", "dog"]), Hierarchy([3, 3, 3, -1], ["cat", "dog", "car"])
-    for one, other in ((a, b), (b, a)):
-        with pytest.raises(InputError, match=r"1 are in one only \(car\); edit\.restrict"):
+def test_trees_of_other_classes_are_refused_and_both_sides_counted() -> None:
+    a = Hierarchy([3, 3, 3, -1], ["cat", "dog", "ox"])
+    b = Hierarchy([4, 4, 4, 4, -1], ["car", "cat", "dog", "bus"])
+    said = r"the first alone has 1 \(ox\) and the second alone has 2 \(car, bus\); take them out"
+    with pytest.raises(InputError, match=said):
+        compare.compare(a, b)
+    fewer = [edit.restrict(tree, ["cat", "dog"]) for tree in (a, b)]
+    assert compare.compare(*fewer).classes == 2
+    for one, other, side in ((a, fewer[0], "first"), (fewer[0], a, "second")):
+        with pytest.raises(InputError, match=rf"but the {side} alone has 1 \(ox\); take"):
             compare.compare(one, other)
+
+
+@pytest.mark.parametrize(
+    ("other", "shared"),
+    [(["car", "bus", "van"], "no class"), (["car", "cat", "van"], "only 'cat'")],
+)
+def test_where_nothing_can_be_left_to_compare_nothing_is_advised(
+    other: list[str], shared: str
+) -> None:
+    a, b = Hierarchy([3, 3, 3, -1], ["cat", "dog", "ox"]), Hierarchy([3, 3, 3, -1], other)
+    with pytest.raises(InputError, match=f"these have {shared} in common") as caught:
+        compare.compare(a, b)
+    assert "restrict" not in str(caught.value)
+    count = 3 if shared == "no class" else 2
+    assert f"the first alone has {count}" in str(caught.value)
+    assert f"the second alone has {count}" in str(caught.value)
+
+
+def test_nodes_without_a_name_are_the_same_by_their_classes_alone() -> None:
+    a = Hierarchy([4, 4, 5, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
+    b = Hierarchy([5, 4, 4, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
+    assert a.name(4) == b.name(4) == "node 4"
+    assert compare.shared_clades(a, b) == ((5, 5),)

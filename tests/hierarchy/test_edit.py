@@ -14,6 +14,7 @@ from nbdt.hierarchy import edit
 from nbdt.hierarchy.naming import name_by_leaves
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
+from tests.timing import cpu_seconds
 
 # thing: car, pet (cat, dog, fish), wild (fox, owl)
 ANIMALS = Hierarchy(
@@ -45,6 +46,10 @@ def groups(tree: Hierarchy) -> dict[frozenset[str], tuple[str, object, float | N
     }
 
 
+def named_as_class(tree: Hierarchy, node: int) -> bool:
+    return tree.names[node] in tree.classes
+
+
 def known_of_classes(tree: Hierarchy) -> dict[str, object]:
     return {tree.names[leaf]: tree.attributes(leaf) for leaf in range(tree.num_classes)}
 
@@ -59,7 +64,9 @@ def _untouched() -> Any:
 class TestRename:
     @given(hierarchies(), st.data())
     def test_changes_names_only(self, tree: Hierarchy, data: st.DataObject) -> None:
-        nodes = data.draw(st.sets(st.integers(0, tree.root)))
+        # Others may be called as classes are, which no node can be renamed to.
+        free = [v for v in range(len(tree)) if v not in tree.inner or not named_as_class(tree, v)]
+        nodes = data.draw(st.sets(st.sampled_from(free)))
         renamed = edit.rename(tree, {node: f"new {node}" for node in nodes})
         assert renamed.names == tuple(
             f"new {node}" if node in nodes else name for node, name in enumerate(tree.names)
@@ -83,11 +90,22 @@ class TestRename:
     def test_swaps(self) -> None:
         assert edit.rename(ANIMALS, {"cat": "dog", "dog": "cat"}).classes[:2] == ("dog", "cat")
 
+    def test_a_name_that_a_class_gives_up_is_free(self) -> None:
+        assert edit.rename(ANIMALS, {"pet": "cat", "cat": "kitten"}).names[6] == "cat"
+        with pytest.raises(InputError, match=r"called 'kitten', which node 6 \('pet'\) is not"):
+            edit.rename(ANIMALS, {"pet": "kitten", "cat": "kitten"})
+
+    def test_of_all_names_is_fast_enough(self) -> None:
+        tree = random_hierarchy(21_841)
+        names = {node: f"new {node}" for node in range(len(tree))}
+        assert cpu_seconds(lambda: edit.rename(tree, names)) < 2, "takes about 0.2 s"
+
     @pytest.mark.parametrize(
         ("names", "error", "message"),
         [
             ({"cat": "dog"}, HierarchyError, "classes 0 and 1 are both called 'dog'"),
             ({"cat": " "}, HierarchyError, "class 0 has no name"),
+            ({"pet": "car"}, InputError, r"a class called 'car', which node 6 \('pet'\) is not"),
             ({6: 7}, HierarchyError, "name of node 6 has to be a text"),
             ({6: "a", "pet": "b"}, InputError, r"node 6 \('pet'\) is given twice"),
             ({"pets": "a"}, NotFoundError, "did you mean 'pet'"),
@@ -213,6 +231,11 @@ class TestGroup:
         assert without.names == tree.names
 
     @pytest.mark.parametrize("change", [edit.group, edit.merge])
+    def test_refuses_the_name_of_a_class(self, change: Callable[..., Hierarchy]) -> None:
+        with pytest.raises(InputError, match="a class called 'owl', which the new node is not"):
+            change(ANIMALS, ["cat", "dog"], "owl")
+
+    @pytest.mark.parametrize("change", [edit.group, edit.merge])
     @pytest.mark.parametrize(
         ("nodes", "error", "message"),
         [
@@ -287,10 +310,14 @@ class TestMergeAndSplit:
             [child for child in merged.children(new) if merged.leaves(child)[0] in part]
             for part in parts
         ]
-        again = edit.split(merged, new, shares, [tree.names[node] for node in nodes])
+        taken = {node for node in nodes if named_as_class(tree, node)}
+        names = [f"new {node}" if node in taken else tree.names[node] for node in nodes]
+        again = edit.split(merged, new, shares, names)
         assert shape(again) == shape(tree)
-        names = {under: known[0] for under, known in groups(again).items()}
-        assert names == {under: known[0] for under, known in groups(tree).items()}
+        inner = [node for node in taken if not tree.is_leaf(node)]
+        expected = groups(edit.rename(tree, {node: f"new {node}" for node in inner}))
+        found = {under: known[0] for under, known in groups(again).items()}
+        assert found == {under: known[0] for under, known in expected.items()}
 
     def test_the_root_stays_when_split(self) -> None:
         tree = edit.split(ANIMALS, "thing", [["pet", "wild"], ["car"]], ["animal", "machine"])
@@ -310,6 +337,9 @@ class TestMergeAndSplit:
         assert tree.names[6:] == ("wild", "furry", "thing")
         assert shape(tree) == {"car", "fish", frozenset({"cat", "dog"}), frozenset({"fox", "owl"})}
 
+    def test_the_name_of_a_group_of_one_is_not_used(self) -> None:
+        assert "owl" not in edit.split(ANIMALS, "pet", [[0, 1], [5]], ["", "owl"]).names[6:]
+
     def test_groups_of_one_leave_the_children_alone(self) -> None:
         tree = edit.split(ANIMALS, "pet", [["fish"], ["cat"], ["dog"]])
         assert shape(tree) == shape(edit.dissolve(ANIMALS, "pet"))
@@ -327,6 +357,7 @@ class TestMergeAndSplit:
             ("pet", [[0, 1], [5, 2]], None, HierarchyError, r"2 \('fox'\) is not one"),
             ("pet", [[0, 1], [5]], ["furry"], InputError, "2 groups need as many names, got 1"),
             ("pet", [[0, 1], [9]], None, NotFoundError, "no node 9"),
+            ("pet", [[0, 1], [5]], ["owl", ""], InputError, "class called 'owl', which the new"),
         ],
     )
     def test_refuses(
@@ -422,6 +453,13 @@ class TestRestrict:
 
 def test_a_name_of_several_inner_nodes_is_refused() -> None:
     tree = Hierarchy([4, 4, 5, 5, 6, 6, -1], ["a", "b", "c", "d", "pair", "pair", "a"])
-    with pytest.raises(InputError, match="nodes 4 and 5 are all called 'pair'; give the id"):
+    with pytest.raises(InputError, match="nodes 4, 5 are all called 'pair'; give the id"):
         edit.dissolve(tree, "pair")
     assert edit.rename(tree, {"a": "x"}).names[0] == "x"  # a class goes before an inner node
+
+
+def test_every_edit_is_found_in_one_place() -> None:
+    names = {line.split("`")[1] for line in (edit.__doc__ or "").splitlines() if line[:3] == "- `"}
+    told = {*names, "regraft", "dissolve", "split", "restrict", "reorder"}
+    assert {name for name in told if callable(getattr(edit, name, None))} == told
+    assert edit.regraft(ANIMALS, "cat", "fox", "hunter").name(8) == "hunter"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from nbdt.errors import InputError, NotFoundError
-from nbdt.hierarchy.lookup import class_ids, described, distinct_ids, node_ids
+from nbdt.hierarchy.lookup import class_ids, described, distinct_ids, node_ids, quoted
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import hierarchies
 
@@ -29,10 +29,17 @@ def test_a_class_goes_before_an_inner_node() -> None:
     assert node_ids(TREE, ["a", "d", 6]) == [0, 3, 6]
 
 
+@given(hierarchies())
+def test_a_nameless_node_is_looked_up_by_what_it_is_called(tree: Hierarchy) -> None:
+    for node in tree.inner:
+        if not tree.names[node]:
+            assert node_ids(tree, [tree.name(node)]) == [node]
+
+
 @pytest.mark.parametrize(
     ("nodes", "error", "message"),
     [
-        (["pair"], InputError, "nodes 4 and 5 are all called 'pair'; give the id"),
+        (["pair"], InputError, "nodes 4, 5 are all called 'pair'; give the id"),
         (["pears"], NotFoundError, "did you mean 'pair'"),
         ([""], NotFoundError, "no node is called ''"),
         ([7], NotFoundError, "no node 7"),
@@ -70,3 +77,11 @@ def test_an_inner_node_is_no_class() -> None:
 def test_nodes_are_described_by_id_and_name() -> None:
     assert described(TREE, 4) == "node 4 ('pair')"
     assert described(Hierarchy([2, 2, -1], ["a", "b"]), 2) == "node 2"
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(1, "'0'"), (6, "'0', '1', '2', '3', '4', '5'"), (7, "'0', '1', '2', '3', '4', …")],
+)
+def test_messages_list_the_first_names_in_quotes(count: int, said: str) -> None:
+    assert quoted(list(map(str, range(count)))) == said

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nbdt.errors import HierarchyError, NotFoundError
+from nbdt.errors import HierarchyError, InputError, NotFoundError
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.regraft import regraft
 from tests.strategies import hierarchies
@@ -98,3 +98,9 @@ def test_impossible_moves_are_refused(node: str, beside: str, said: str) -> None
 def test_unknown_nodes_are_refused() -> None:
     with pytest.raises(NotFoundError, match="no node"):
         regraft(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]), "cow", "cat")
+
+
+def test_the_new_node_is_not_called_as_a_class() -> None:
+    tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+    with pytest.raises(InputError, match="a class called 'car', which the new node is not"):
+        regraft(tree, "cat", "car", "car")

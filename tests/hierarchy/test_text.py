@@ -60,11 +60,16 @@ def test_one_line_is_the_least(max_lines: int) -> None:
         drawn(max_lines)
 
 
-@given(st.text())
+TURNING = st.sampled_from("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@given(st.text(st.characters() | TURNING))
 def test_a_label_stays_on_its_line(text: str) -> None:
     line = one_line(text)
     assert len(line.splitlines()) <= 1
     assert not any(unicodedata.category(char) in ("Cc", "Cs") for char in line)
+    turning = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    assert not turning & set(map(unicodedata.bidirectional, line))
     line.encode()
 
 
@@ -77,6 +82,9 @@ def test_a_label_stays_on_its_line(text: str) -> None:
         ("\ud800", r"\ud800"),
         ("a\u2028b", r"a\u2028b"),
         ("no\xa0break", "no\xa0break"),
+        ("\u202ecat\u202c dog", r"\u202ecat\u202c dog"),
+        ("\u2066\u2069\u202a\u202d", r"\u2066\u2069\u202a\u202d"),
+        ("חתול\u200e (\u200fא\u061c)", "חתול\u200e (\u200fא\u061c)"),
     ],
 )
 def test_control_characters_are_written_out(text: str, line: str) -> None:
@@ -94,6 +102,10 @@ def test_hostile_names_cannot_break_a_drawing() -> None:
     assert str(tree) == "node 2\n├─ two\\nlines\n└─ \\x1b]0;title\\x07"
     assert str(tree).count("\n") == 2
     assert "\x1b" not in repr(tree) + tree.to_text(max_lines=1)
+    turned = Hierarchy([2, 2, -1], ["\u202ecat", "dog", "\u2067pet"])
+    drawn = str(turned) + turned.to_text(max_lines=1)
+    assert not {"\u202e", "\u2067"} & set(drawn)
+    assert r"\u202ecat" in drawn
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbdt.errors import HierarchyError, NotFoundError
+from nbdt.errors import HierarchyError, InputError, NotFoundError
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
 from tests.timing import cpu_seconds
@@ -81,7 +81,7 @@ class TestQueries:
             assert tree.path(node) == tuple(path)
             assert tree.ancestors(node) == tuple(path[-2::-1])
             assert tree.depth(node) == tree.depths[node] == len(path) - 1
-            assert tree.height(node) == oracle.height(node)
+            assert tree.height(node) == tree.heights[node] == oracle.height(node)
             assert tree.leaves(node) == tuple(sorted(leaves))
             assert tree.sizes[node] == len(leaves)
             start = tree.leaf_start[node]
@@ -147,11 +147,40 @@ class TestQueries:
 
 class TestNames:
     @given(hierarchies())
-    def test_a_class_is_found_by_its_name(self, tree: Hierarchy) -> None:
+    def test_a_node_is_found_by_its_name(self, tree: Hierarchy) -> None:
         for node in range(len(tree)):
-            if tree.names[node]:
-                assert tree.find(tree.names[node]) == tree.names.index(tree.names[node])
-            assert tree.name(node) == (tree.names[node] or f"node {node}")
+            name = tree.name(node)
+            assert name == (tree.names[node] or f"node {node}")
+            bearers = [v for v in range(len(tree)) if tree.names[v] == name] or [node]
+            if len(bearers) == 1 or bearers[0] < tree.num_classes:
+                assert tree.find(name) == bearers[0]
+            else:
+                with pytest.raises(InputError, match="are all called"):
+                    tree.find(name)
+
+    def test_a_name_of_several_inner_nodes_is_refused(self) -> None:
+        names = [*"abcdefgh", *["g"] * 3, "", "pair", "pair"]
+        tree = Hierarchy([8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 13, -1], names)
+        with pytest.raises(InputError, match="the nodes 12, 13 are all called 'pair'; give the id"):
+            tree.find("pair")
+        assert tree.find("g") == 6  # a class is called so
+        deep = caterpillar(9)
+        many = Hierarchy(deep.parents, [*deep.classes, *["pair"] * 8])
+        with pytest.raises(InputError, match="the nodes 9, 10, 11, 12, 13, … are all called"):
+            many.find("pair")
+
+    def test_a_real_name_goes_before_what_a_nameless_node_is_called(self) -> None:
+        tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "", "node 3"])
+        assert tree.find("node 3") == 4
+        for name in ("node 4", "node 0", "node 5", "node 03", "node"):
+            with pytest.raises(NotFoundError, match="no node is called"):
+                tree.find(name)
+
+    def test_what_was_looked_up_does_not_tell_trees_apart(self) -> None:
+        tree, same = (Hierarchy([2, 2, -1], ["cat", "dog"]) for _ in range(2))
+        assert tree.find("node 2") == 2
+        assert tree == same
+        assert pickle.loads(pickle.dumps(tree)) == same
 
     def test_a_class_goes_before_an_inner_node(self) -> None:
         assert Hierarchy([2, 2, -1], ["cat", "dog", "dog"]).find("dog") == 1

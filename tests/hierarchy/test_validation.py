@@ -222,6 +222,8 @@ class TestNames:
             (["cat", "dog", "car", None, "thing"], "name of node 3 has to be a text, got None"),
             ([b"cat", "dog", "car"], "name of node 0 has to be a text, got b'cat'"),
             ("cat", "list of names, got one text"),
+            ({"cat", "dog", "car"}, "list of names, got {.*}, which has no order"),
+            (frozenset({"cat", "dog", "car"}), "which has no order"),
             (None, "list of names, got None"),
             (3, "list of names, got 3"),
         ],

@@ -67,10 +67,7 @@ def name(
     if taxonomy is not None:
         named = name_by_taxonomy(tree, read_tree(taxonomy))
     elif node is not None and to is not None:
-        found = node_of(tree, node)
-        if found in tree.inner and to in tree.classes:
-            raise InputError(f"there is a class called {to!r}, which node {found} is not.")
-        named = rename(tree, {found: to})
+        named = rename(tree, {node_of(tree, node): to})
     else:
         named = name_by_leaves(tree)
     tell_of(named, keep_tree(named, source, output), json)

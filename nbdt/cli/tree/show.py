@@ -23,7 +23,9 @@ def show(
     ],
     node: Annotated[
         str | None,
-        typer.Option("--node", metavar="NODE", help="Only what is under the node of this name."),
+        typer.Option(
+            "--node", metavar="NODE", help="Only what is under the node of this name or id."
+        ),
     ] = None,
     max_lines: Annotated[
         int,

@@ -19,12 +19,11 @@ from nbdt.evaluation.edits import EditFunction
 from nbdt.files import is_file
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.lookup import Node
-from nbdt.hierarchy.regraft import regraft
 from nbdt.selective.folder import CALIBRATION
 
 TRIES = 200
 # What `suggest_moves` suggests.
-OPTIONS = {edit.move.__name__: "--move", regraft.__name__: "--beside"}
+OPTIONS = {edit.move.__name__: "--move", edit.regraft.__name__: "--beside"}
 
 app = typer.Typer(add_completion=False)
 
@@ -83,7 +82,7 @@ def trial(
     """
     edits: list[tuple[EditFunction, tuple[str, ...]]] = [
         *((edit.move, _pair("--move", text)) for text in move or ()),
-        *((regraft, _pair("--beside", text)) for text in beside or ()),
+        *((edit.regraft, _pair("--beside", text)) for text in beside or ()),
         *((edit.dissolve, (node,)) for node in dissolve or ()),
     ]
     _check(bool(edits), suggest, tries is not None, save is not None)

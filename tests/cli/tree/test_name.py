@@ -35,6 +35,8 @@ def test_or_elsewhere(run: Run, file: Path) -> None:
     run("tree", "name", "tree.json", "--node", 18, "--to", "digit", "-o", "named.json")
     assert load_hierarchy(file) == PLAIN
     assert load_hierarchy("named.json") == rename(PLAIN, {18: "digit"})
+    run("tree", "name", "tree.json", "--node", "node 18", "--to", "digit", "-o", "again.json")
+    assert load_hierarchy("again.json") == rename(PLAIN, {18: "digit"})
     run("tree", "name", "digits/shape", "--node", "digit", "--to", "number", "-o", "named.json")
     assert load_hierarchy("named.json") == rename(SHAPE, {"digit": "number"})
 

@@ -34,6 +34,9 @@ def test_a_part_keeps_the_names_and_ids_of_its_nodes(run: Run, tmp_path: Path) -
         "node 4 [4]", "├─ ant [0]", "└─ node 5 [5]", "   ├─ bee [1]", "   └─ cat [2]"
     ]  # fmt: skip
     assert run("tree", "show", "tree.json", "--node", 4).stdout.startswith("node 4\n├─ ant\n")
+    assert run("tree", "show", "tree.json", "--node", "node 5").stdout.startswith(
+        "node 5\n├─ bee\n"
+    )
     part = from_dict(json.loads(run("tree", "show", "tree.json", "--node", 4, "--json").stdout))
     assert part == tree.subtree(4)
 
@@ -49,6 +52,7 @@ def test_json_is_the_tree_itself(run: Run) -> None:
         (["gone.json"], "gone.json: there is no such file"),
         (["digits/shape", "--node", "stroke"], "no node is called 'stroke'"),
         (["digits/shape", "--node", "one"], "is a leaf"),
+        (["digits/shape", "--node", "node 18"], "no node is called 'node 18'"),
         (["digits/shape", "--node", "99"], "there is no node 99"),
         (["bad.json"], "bad.json: is not valid JSON"),
     ],

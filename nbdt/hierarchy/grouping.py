@@ -1,0 +1,207 @@
+"""Edits that put siblings below a node of their own, and those that take nodes out again.
+
+Part of `nbdt.hierarchy.edit`, which says what all edits keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence, Sized
+from itertools import islice
+
+from nbdt.errors import HierarchyError, InputError
+from nbdt.hierarchy.lookup import Node, check_free, described, distinct_ids, node_ids
+from nbdt.hierarchy.relabel import attributes_by_node
+from nbdt.hierarchy.tree import Hierarchy
+
+
+def group(tree: Hierarchy, nodes: Sequence[Node], name: str = "") -> Hierarchy:
+    """Puts some siblings below a new node, which takes their place below their parent.
+
+    Args:
+        tree: the tree.
+        nodes: two or more children of one node, but not all of them.
+        name: the new node's name.
+
+    Raises:
+        HierarchyError: the nodes have different parents, or they are all children of theirs.
+        InputError: less than two nodes, one given twice, a name of several inner nodes, or a class
+            is called as the new node.
+        NotFoundError: there is no such node.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 3, -1], ["cat", "car", "dog"])
+        >>> print(group(tree, ["cat", "dog"], "pet"))
+        node 4
+        ├─ car
+        └─ pet
+           ├─ cat
+           └─ dog
+    """
+    return _grouped(tree, [_siblings(tree, nodes)], [name])
+
+
+def dissolve(tree: Hierarchy, node: Node) -> Hierarchy:
+    """Takes one inner node out, so that its children hang from its parent.
+
+    Args:
+        tree: the tree.
+        node: an inner node, not the root.
+
+    Raises:
+        HierarchyError: the node is a leaf or the root.
+        InputError: its name is that of several inner nodes.
+        NotFoundError: there is no such node.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])
+        >>> print(dissolve(tree, "pet"))
+        thing
+        ├─ cat
+        ├─ dog
+        └─ car
+    """
+    (taken,) = node_ids(tree, [node])
+    _check_inner(tree, taken)
+    if taken == tree.root:
+        raise HierarchyError("the root cannot be dissolved: its children would have no parent.")
+    return _without(tree, {taken})
+
+
+def merge(tree: Hierarchy, nodes: Sequence[Node], name: str = "") -> Hierarchy:
+    """Makes one node of several siblings: it has the children of all of them.
+
+    A sibling that is a leaf has no children to give and becomes a child itself. The merged
+    nodes' names and attributes go with them.
+
+    Args:
+        tree: the tree.
+        nodes: two or more children of one node, but not all of them.
+        name: the new node's name.
+
+    Raises:
+        HierarchyError: the nodes have different parents, or they are all children of theirs.
+        InputError: less than two nodes, one given twice, a name of several inner nodes, or a class
+            is called as the new node.
+        NotFoundError: there is no such node.
+
+    Example:
+        >>> names = ["cat", "dog", "fox", "owl", "car", "pet", "wild", "thing"]
+        >>> tree = Hierarchy([5, 5, 6, 6, 7, 7, 7, -1], names)
+        >>> print(merge(tree, ["pet", "wild"], "animal"))
+        thing
+        ├─ car
+        └─ animal
+           ├─ cat
+           ├─ dog
+           ├─ fox
+           └─ owl
+    """
+    siblings = _siblings(tree, nodes)
+    return _without(_grouped(tree, [siblings], [name]), set(siblings) & set(tree.inner))
+
+
+def split(
+    tree: Hierarchy,
+    node: Node,
+    groups: Sequence[Sequence[Node]],
+    names: Sequence[str] | None = None,
+) -> Hierarchy:
+    """Makes several nodes of one, each with a group of its children: the reverse of `merge`.
+
+    The new nodes hang from the node's parent; a group of one needs no node, so that child hangs
+    there itself. The root stays, and the new nodes hang below it.
+
+    Args:
+        tree: the tree.
+        node: the inner node to split.
+        groups: its children, each in one of two or more groups.
+        names: the names of the new nodes, one a group (that of a group of one is not used).
+
+    Raises:
+        HierarchyError: the node is a leaf, or the groups do not share its children out.
+        InputError: less than two groups, an empty one, a node given twice, a name of several
+            inner nodes, another number of names than groups, or a class is called as a new node.
+        NotFoundError: there is no such node.
+
+    Example:
+        >>> tree = Hierarchy([4, 4, 4, 4, -1], ["cat", "dog", "car", "bus"])
+        >>> print(split(tree, 4, [["cat", "dog"], ["car", "bus"]], ["animal", "vehicle"]))
+        node 6
+        ├─ animal
+        │  ├─ cat
+        │  └─ dog
+        └─ vehicle
+           ├─ car
+           └─ bus
+    """
+    (taken,) = node_ids(tree, [node])
+    _check_inner(tree, taken)
+    sizes = [0 if isinstance(g, str) or not isinstance(g, Sized) else len(g) for g in groups]
+    if len(sizes) < 2 or 0 in sizes:
+        raise InputError("a node is split into two or more lists of its children, none empty.")
+    named = [""] * len(groups) if names is None else names
+    if len(named) != len(groups):
+        raise InputError(f"{len(groups)} groups need as many names, got {len(named)}.")
+    members = distinct_ids(tree, [member for group in groups for member in group])
+    wrong = set(members).symmetric_difference(tree.children(taken))
+    if wrong:
+        node = min(wrong)
+        raise HierarchyError(
+            f"the groups have to share out the children of {described(tree, taken)}, but "
+            f"{described(tree, node)} {'is not one' if node in members else 'is in no group'}."
+        )
+    rest = iter(members)
+    shares = [(list(islice(rest, size)), name) for size, name in zip(sizes, named, strict=True)]
+    made = [share for share in shares if len(share[0]) > 1]
+    grouped = _grouped(tree, [share for share, _ in made], [name for _, name in made])
+    return grouped if taken == tree.root else _without(grouped, {taken})
+
+
+# ── what several of these do ───────────────────────────────────────────────────────────────────
+
+
+def _without(tree: Hierarchy, taken: Container[int]) -> Hierarchy:
+    """The tree without some inner nodes, whose children hang from what is left above."""
+    return tree.select([node for node in range(len(tree)) if node not in taken])
+
+
+def _grouped(tree: Hierarchy, groups: Sequence[Sequence[int]], names: Sequence[str]) -> Hierarchy:
+    """The tree with a new node over each group of siblings; the ids of all but the root stay."""
+    for name in names:
+        check_free(name, tree.classes, "the new node")
+    root = tree.root + len(groups)
+    parents = [root if parent == tree.root else parent for parent in tree.parents.tolist()[:-1]]
+    for new, members in enumerate(groups, start=tree.root):
+        parents.append(parents[members[0]])
+        for node in members:
+            parents[node] = new
+    return Hierarchy(
+        [*parents, -1],
+        [*tree.names[:-1], *names, tree.names[-1]],
+        attributes=attributes_by_node(tree) | {tree.root: {}, root: tree.attributes(tree.root)},
+    )
+
+
+def _siblings(tree: Hierarchy, nodes: Sequence[Node]) -> list[int]:
+    """The ids of some, but not all, children of one node."""
+    ids = distinct_ids(tree, nodes)
+    if len(ids) < 2:
+        raise InputError(f"two siblings or more are needed, got {len(ids)}.")
+    parent = tree.parent(ids[0])
+    for node in ids:
+        if tree.parent(node) != parent:
+            raise HierarchyError(
+                f"{described(tree, ids[0])} and {described(tree, node)} are not siblings; "
+                "move one of them first."
+            )
+    if len(ids) == len(tree.children(parent)):
+        raise HierarchyError(
+            f"these are all the children of {described(tree, parent)}, which would have one child "
+            "then; if they are to be one, dissolve them."
+        )
+    return ids
+
+
+def _check_inner(tree: Hierarchy, node: int) -> None:
+    if tree.is_leaf(node):
+        raise HierarchyError(f"{described(tree, node)} is a leaf; an inner node is needed.")
