@@ -69,8 +69,8 @@ def on_picture(
                 [nan, 2., 1., nan],
                 [nan, nan, nan, nan]])
     """
-    if height is not None and (type(height) is not int or height < 1):
-        raise InputError(f"height has to be a whole number of pixels, got {height!r:.80}.")
+    if height is not None:
+        check_height(height)
     seen = _seen(saliency, image)
     view = view_of(saliency, image, seen_only=seen_only)
     rows, columns = view.size(height)
@@ -85,6 +85,16 @@ def on_picture(
     mode = "nearest" if square else "bilinear"
     placed = F.grid_sample(upright, grid[None], mode, padding_mode="border", align_corners=False)
     return placed[0, 0].masked_fill((grid.abs() > 1).any(-1), torch.nan)
+
+
+def check_height(height: int) -> None:
+    """Refuses what is no height of a picture.
+
+    Raises:
+        InputError: it is no positive whole number.
+    """
+    if type(height) is not int or height < 1:
+        raise InputError(f"height has to be a whole number of pixels, got {height!r:.80}.")
 
 
 def view_of(saliency: Saliency, image: Image.Image, *, seen_only: bool) -> View:

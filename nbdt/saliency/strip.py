@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
+from typing import NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from nbdt.errors import InputError
 from nbdt.explain.percent import percent
+from nbdt.hierarchy.fitting import shorten, wrap
 from nbdt.preprocessing import to_mode
+from nbdt.saliency.lettering import Lettering, lettering
 from nbdt.saliency.overlay import AGAINST, FOR, enlarged, overlay
-from nbdt.saliency.placement import view_of
+from nbdt.saliency.placement import check_height, view_of
 from nbdt.saliency.result import Saliency
 
 _GAP = 12
-_TEXT_SIZE = 14
 _LINE = 20
+_BASELINE = 14  # of a line of text, below its upper edge
 _SWATCH = 10
-_Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+_NARROWEST = 120  # the least room for a caption
+_WIDEST = 2  # so many times as wide as high a map may be
 _BACKGROUND, _TEXT, _QUIET = "#ffffff", "#1a1a1a", "#595959"
 
 
 def strip(
     saliencies: Sequence[Saliency], image: Image.Image, *, columns: int = 5, height: int = 160
 ) -> Image.Image:
-    """The maps of a path's decisions side by side, each with what it decided.
+    r"""The maps of a path's decisions side by side, each with what it decided.
 
     First comes the picture as the network saw it. Each map is captioned with its node, the child
     taken with its probability, in blue, and the rival, in orange. Depth of colour compares pixels
     within one map only.
 
+    Names are drawn in a font of the system where Pillow's own lacks their letters. A character
+    that no font found has stands as its code, such as ``\u732b``, and a last line says so.
+
     Args:
         saliencies: what `path_saliency` gives.
         image: the picture from which the input was made.
         columns: how many stand in a row.
-        height: of each map in pixels.
+        height: of each map in pixels, at most; one that would be more than twice as wide is made
+            smaller.
 
     Raises:
         InputError: there is no map, or a number is not positive; or as in `on_picture`.
@@ -50,48 +59,76 @@ def strip(
         raise InputError("there is no map to draw; give what path_saliency returned.")
     if type(columns) is not int or columns < 1:
         raise InputError(f"columns has to be a positive whole number, got {columns!r:.80}.")
-    maps = [overlay(one, image, height=height, seen_only=True) for one in saliencies]
-    width = maps[0].width
-    box = view_of(saliencies[0], image, seen_only=True)
-    picture = enlarged(to_mode(image, "RGB"), maps[0].size, box)
-
-    columns = min(columns, 1 + len(maps))
-    rows = -(-(1 + len(maps)) // columns)
-    across, down = width + _GAP, height + 3 * _LINE + 2 * _GAP
-    sheet = Image.new("RGB", (columns * across + _GAP, rows * down), _BACKGROUND)
+    check_height(height)
+    tiles = _tiles(saliencies, image, height)
+    captions = [_caption(saliency) for saliency in saliencies]
+    columns = min(columns, len(tiles))
+    room = max(tiles[0].width, _NARROWEST)
+    across, down = room + _GAP, tiles[0].height + 3 * _LINE + 2 * _GAP
+    width, bottom = columns * across + _GAP, -(-len(tiles) // columns) * down
+    note = _note([line.name.code for caption in captions for line in caption], width - 2 * _GAP)
+    below = len(note) * _LINE + _GAP if note else 0
+    sheet = Image.new("RGB", (width, bottom + below), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    for place, tile in enumerate([picture, *maps]):
+    for place, tile in enumerate(tiles):
         row, column = divmod(place, columns)
         left, top = _GAP + column * across, _GAP + row * down
         sheet.paste(tile, (left, top))
-        if place:
-            _caption(draw, saliencies[place - 1], left, top + height, width)
+        for number, line in enumerate(captions[place - 1] if place else ()):
+            line.draw(draw, left, top + tile.height + 4 + number * _LINE, room)
+    for number, said in enumerate(note):
+        _Line(None, lettering(said), "", _QUIET).draw(draw, _GAP, bottom + number * _LINE, width)
     return sheet
 
 
-def _caption(
-    draw: ImageDraw.ImageDraw, saliency: Saliency, left: int, top: int, width: int
-) -> None:
-    share = f" ({percent(saliency.probability)})"
-    lines = [
-        (None, saliency.node_name, "?", _QUIET),
-        (FOR, saliency.child_name, share, _TEXT),
-        (AGAINST, saliency.rival_name, "", _TEXT),
-    ]
-    font = ImageFont.load_default(_TEXT_SIZE)
-    for number, (colour, name, rest, ink) in enumerate(lines):
-        x, y = left, top + 4 + number * _LINE
-        if colour is not None:
-            draw.rectangle((x, y + 4, x + _SWATCH, y + 4 + _SWATCH), fill=colour)
+def _tiles(saliencies: Sequence[Saliency], image: Image.Image, height: int) -> list[Image.Image]:
+    """The picture as it was seen, then the maps, all of one size that is not too wide."""
+    box = view_of(saliencies[0], image, seen_only=True)
+    rows, columns = box.size(height)
+    if columns > _WIDEST * height:
+        rows = max(1, _WIDEST * height * rows // columns)
+        columns = _WIDEST * height
+    maps = [overlay(one, image, height=rows, seen_only=True) for one in saliencies]
+    picture = enlarged(to_mode(image, "RGB"), maps[0].size, box)
+    return [tile.resize((columns, rows)) for tile in (picture, *maps)]
+
+
+class _Line(NamedTuple):
+    """A line of a caption: a swatch of that colour, a name, and what has to follow it."""
+
+    colour: tuple[int, int, int] | None
+    name: Lettering
+    rest: str
+    ink: str
+
+    def draw(self, draw: ImageDraw.ImageDraw, x: int, y: int, room: int) -> None:
+        """Draws the line with its upper left corner there, the name cut to the room."""
+        if self.colour is not None:
+            draw.rectangle((x, y + 4, x + _SWATCH, y + 4 + _SWATCH), fill=self.colour)
             x += _SWATCH + 6
-        draw.text((x, y), _fitting(name, rest, left + width - x, font), fill=ink, font=font)
+            room -= _SWATCH + 6
+        font, plain = self.name.font, lettering("").font
+        room -= ceil(plain.getlength(self.rest))
+        name = shorten(self.name.text, room, font.getlength)
+        draw.text((x, y + _BASELINE), name, self.ink, font, anchor="ls")
+        # By itself, so that a name from right to left does not turn it around.
+        after = x + font.getlength(name)
+        draw.text((after, y + _BASELINE), self.rest, self.ink, plain, anchor="ls")
 
 
-def _fitting(name: str, rest: str, width: int, font: _Font) -> str:
-    """The name on one line, cut where it is too wide, and what has to follow it."""
-    name = " ".join(name.split())
-    if font.getlength(name + rest) <= width:
-        return name + rest
-    while name and font.getlength(f"{name}…{rest}") > width:
-        name = name[:-1]
-    return f"{name.rstrip()}…{rest}"
+def _caption(saliency: Saliency) -> list[_Line]:
+    share = f" ({percent(saliency.probability)})"
+    return [
+        _Line(None, lettering(saliency.node_name), "?", _QUIET),
+        _Line(FOR, lettering(saliency.child_name), share, _TEXT),
+        _Line(AGAINST, lettering(saliency.rival_name), "", _TEXT),
+    ]
+
+
+def _note(codes: Sequence[str], room: int) -> list[str]:
+    """What is to be said of the codes in names, in lines; nothing where there are none."""
+    code = next(filter(None, codes), "")
+    if not code:
+        return []
+    said = f"Codes such as {code} stand for characters that no font here has."
+    return wrap(said, room, lettering(said).font.getlength)

@@ -1,7 +1,8 @@
 """Pictures of trees and explanations: text for terminals, DOT, SVG, HTML pages.
 
-Every view draws a `Hierarchy`, an `Explanation` in its tree, or an `Explanation` alone as its
-path with the siblings. The functions are pure: they give texts or objects and write no files.
+Drawings and texts take a `Hierarchy`, an `Explanation` in its tree, or an `Explanation` alone as
+its path with the siblings; a page takes a `Hierarchy` and any number of explanations in it. The
+functions are pure: they give texts or objects and write no files.
 """
 
 from nbdt.view.dot import render, to_graphviz

@@ -65,16 +65,17 @@ def to_graphviz(
     Args:
         subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
         explanation: an explanation made with this tree.
-        folded: the inner nodes that are drawn closed; None for none; "auto" closes what makes a
-            tree of more than 60 nodes hard to overlook. See `nbdt.view.fold`.
+        folded: the inner nodes that are drawn closed, by id or name; None for none; "auto" closes
+            what makes a tree of more than 60 nodes hard to overlook. See `nbdt.view.fold`.
         orientation: whether the tree grows down or to the right.
 
     Returns:
         The graph. Its nodes are called ``n`` with the node's id, or ``rest`` with its parent's.
 
     Raises:
-        InputError: the explanation is of another tree, `folded` names no inner node, or there is
-            no such orientation.
+        InputError: the explanation is of another tree, `folded` names a class, or there is no
+            such orientation.
+        NotFoundError: `folded` names a node that the tree does not have.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])

@@ -17,13 +17,14 @@ import numpy as np
 from nbdt.errors import InputError
 from nbdt.explain import Explanation
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.lookup import Node, described, node_ids
 from nbdt.hierarchy.text import listed
 from nbdt.hierarchy.validation import IntArray
 from nbdt.view.labels import clean
-from nbdt.view.marks import NO_MARKS, Marks, Role, marks_of
+from nbdt.view.marks import NO_MARKS, Marks, Role, in_names_of, marks_of
 
 Kind = Literal["class", "open", "folded", "rest"]
-Folded = Literal["auto"] | Collection[int] | None
+Folded = Literal["auto"] | Collection[Node] | None
 
 # A tree of at most this many nodes is drawn whole unless told otherwise.
 MOST_ITEMS = 60
@@ -72,7 +73,7 @@ class Folding:
     Attributes:
         items: the items in preorder, the root first.
         tree: the tree; None where an explanation is drawn alone.
-        explanation: the explanation; None where a tree is drawn alone.
+        explanation: the explanation, in the names of the tree; None where a tree is drawn alone.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -113,14 +114,17 @@ def fold(
     Args:
         subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
         explanation: an explanation made with this tree.
-        folded: the inner nodes that are drawn closed; None for none. "auto" draws trees of up to
-            60 nodes whole. Of larger ones it opens the paths to the prediction and to the
-            runner-up, with the likeliest siblings; without an explanation, it opens nodes
-            level by level from the root until 60 are drawn.
+        folded: the inner nodes that are drawn closed, by id or name; None for none. "auto" draws
+            trees of up to 60 nodes whole. Of larger ones it opens the paths to the prediction
+            and to the runner-up, with the likeliest siblings; without an explanation, it opens
+            nodes level by level from the root until 60 are drawn. An explanation alone knows no
+            other nodes than those of its path, and takes "auto" or, to have all siblings drawn,
+            None.
 
     Raises:
         InputError: the subject is neither, the explanation is of another tree, or `folded`
-            names no inner node of the tree.
+            names a class, or is none of those above.
+        NotFoundError: `folded` names a node that the tree does not have.
 
     Example:
         >>> from nbdt.hierarchy import load_hierarchy
@@ -133,15 +137,27 @@ def fold(
             raise InputError("two explanations were given; pass the tree first, or only one.")
         marks = marks_of(subject, None)
         source = _Alone(subject)
-        steps = {d.node: _likeliest(d.children, marks) for d in subject.path}
+        if folded is not None and not _is_auto(folded):
+            raise InputError(
+                "an explanation alone knows no nodes beside its path; pass its tree before it to "
+                f'say which are folded, or folded="auto" or None; got folded={folded!r:.60}.'
+            )
+        steps = {
+            d.node: d.children if folded is None else _likeliest(d.children, marks)
+            for d in subject.path
+        }
         return Folding(tuple(_items(source, steps, marks)), None, subject)
     if not isinstance(subject, Hierarchy):
         raise InputError(
-            f"a view draws a Hierarchy or an Explanation, got {type(subject).__name__}."
+            f"a view draws a Hierarchy or an Explanation, got {type(subject).__name__}"
+            f"{_hint(subject)}."
         )
-    marks = NO_MARKS if explanation is None else marks_of(explanation, subject)
+    marks = NO_MARKS
+    if explanation is not None:
+        explanation = in_names_of(subject, explanation)
+        marks = marks_of(explanation, subject)
     shown: Shown
-    if isinstance(folded, str) and folded == "auto":
+    if _is_auto(folded):
         shown = _chosen(subject, marks)
     else:
         closed = _checked_closed(subject, folded)
@@ -149,15 +165,31 @@ def fold(
     return Folding(tuple(_items(subject, shown, marks)), subject, explanation)
 
 
-def _checked_closed(tree: Hierarchy, folded: Collection[int] | None) -> frozenset[int]:
+def _hint(subject: object) -> str:
+    """What to pass instead of something that may be near at hand."""
+    if isinstance(getattr(subject, "hierarchy", None), Hierarchy):
+        return "; pass its hierarchy, or one of the explanations that it gives"
+    if isinstance(subject, list | tuple):
+        return "; draw one of them at a time, or several by nbdt.view.compare_svg"
+    if isinstance(subject, str):
+        return "; nbdt.load_hierarchy reads one by its name or from a file"
+    return ""
+
+
+def _is_auto(folded: Folded) -> bool:
+    return isinstance(folded, str) and folded == "auto"
+
+
+def _checked_closed(tree: Hierarchy, folded: Folded) -> frozenset[int]:
     if folded is None:
         return frozenset()
     if isinstance(folded, str) or not isinstance(folded, Collection):
         raise InputError(f'folded is "auto", None or the inner nodes to close; got {folded!r:.60}.')
-    for node in folded:
+    closed = node_ids(tree, folded)
+    for node in closed:
         if tree.is_leaf(node):
-            raise InputError(f"node {node} ({tree.name(node)!r}) is a class and cannot be folded.")
-    return frozenset(folded)
+            raise InputError(f"{described(tree, node)} is a class and cannot be folded.")
+    return frozenset(closed)
 
 
 Shown = Mapping[int, Sequence[int]]

@@ -52,7 +52,7 @@ class Comparison(Displayed):
         foldings = with_differences(list(map(folding_of, self.subjects)))
         for title, folding in zip(self.titles, foldings, strict=True):
             own = [item.name for item in folding.items if item.differs]
-            differs = f"\n≠ not on the other paths: {', '.join(own)}" if own else ""
+            differs = f"\n≠ not on every path: {', '.join(own)}" if own else ""
             told.append(f"{one_line(title)}\n{folding.explanation}{differs}")
         return "\n\n".join(told)
 
@@ -85,9 +85,8 @@ def compare(
         >>> print(compare(soft, hard))
         rule soft, score logsumexp
         Predicted car (38 %); the network agrees.
-        One decision: car (38 %) over animal (62 %).
         ...
-        ≠ not on the other paths: animal, cat
+        ≠ not on every path: animal, cat
     """
     if len(subjects) < 2:
         raise InputError(f"a comparison needs at least two explanations, got {len(subjects)}.")

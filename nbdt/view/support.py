@@ -36,5 +36,7 @@ def meaning(folding: Folding) -> str:
         return ""
     counts = [folding.tree.attributes(node).get(TREES) for node in drawn]
     same = isinstance(counts[0], int) and counts.count(counts[0]) == len(counts)
-    trees = f"{counts[0]:,} trees" if same else "other trees"
+    trees = "other trees"
+    if same:
+        trees = "1 tree" if counts[0] == 1 else f"{counts[0]:,} trees"
     return f"number at a node: its support, the percentage of {trees} with the same group"

@@ -18,8 +18,8 @@ from nbdt.errors import InputError
 from nbdt.explain import Explanation
 from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.fitting import shorten
 from nbdt.view.folding import Folded, Folding, Item, fold
-from nbdt.view.labels import shorten
 from nbdt.view.marks import Role
 
 NARROWEST = 32
@@ -57,12 +57,13 @@ def to_text(
         explanation: an explanation made with this tree.
         width: how many columns of a terminal a line may take; None for as many as it needs. Long
             names are shortened in the middle, and deep trees set in less.
-        folded: the inner nodes that are drawn closed; None for none; "auto" closes what makes a
-            tree of more than 60 nodes hard to overlook. See `nbdt.view.fold`.
+        folded: the inner nodes that are drawn closed, by id or name; None for none; "auto" closes
+            what makes a tree of more than 60 nodes hard to overlook. See `nbdt.view.fold`.
 
     Raises:
         InputError: the width is less than 32, the explanation is of another tree, or `folded`
-            names no inner node.
+            names a class.
+        NotFoundError: `folded` names a node that the tree does not have.
 
     Example:
         >>> import torch

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageFont
+from PIL import Image
 
 from nbdt.errors import InputError
 from nbdt.preprocessing import Preprocessing
-from nbdt.saliency import overlay, strip
+from nbdt.saliency import lettering, overlay, strip
 from nbdt.saliency.overlay import AGAINST, FOR
-from nbdt.saliency.strip import _fitting
 from tests.saliency.test_result import made
 
 IMAGE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 50, 3), np.uint8))
@@ -18,21 +17,20 @@ def one(value=1.0, **changes):
     return made(attribution=torch.full((30, 30), value), preprocessing=how, **changes)
 
 
-def tile(sheet, place, columns, side=90, gap=12):
-    down = sheet.height // -(-(place + 1) // columns) if columns == 1 else None
-    left = gap + place % columns * (side + gap)
-    top = gap + place // columns * (down or side + 3 * 20 + 2 * gap)
+def tile(sheet, place, columns, side=100, gap=12):
+    left = gap + place % columns * (120 + gap)
+    top = gap + place // columns * (side + 3 * 20 + 2 * gap)
     return np.asarray(sheet.crop((left, top, left + side, top + side)))
 
 
 def test_the_picture_comes_first_then_a_map_for_each_decision():
     maps = [one(1.0), one(-1.0)]
-    sheet = strip(maps, IMAGE, height=90)
-    assert sheet.size == (3 * 102 + 12, 90 + 60 + 24)
-    seen = IMAGE.resize((90, 90), Image.Resampling.LANCZOS, (10, 0, 40, 30))
+    sheet = strip(maps, IMAGE, height=100)
+    assert sheet.size == (3 * 132 + 12, 100 + 60 + 24)
+    seen = IMAGE.resize((100, 100), Image.Resampling.LANCZOS, (10, 0, 40, 30))
     assert np.array_equal(tile(sheet, 0, 3), np.asarray(seen))
     for place, map_ in enumerate(maps, start=1):
-        expected = overlay(map_, IMAGE, height=90, seen_only=True)
+        expected = overlay(map_, IMAGE, height=100, seen_only=True)
         assert np.array_equal(tile(sheet, place, 3), np.asarray(expected))
 
 
@@ -46,34 +44,67 @@ def test_captions_show_both_colours():
 
 def test_long_paths_go_on_in_the_next_row():
     maps = [one() for _ in range(6)]
-    assert strip(maps, IMAGE, height=90, columns=3).size == (318, 3 * 174)
-    assert strip(maps, IMAGE, height=90, columns=1).size == (114, 7 * 174)
-    sheet = strip(maps, IMAGE, height=90, columns=3)
-    last = np.asarray(overlay(maps[-1], IMAGE, height=90, seen_only=True))
+    assert strip(maps, IMAGE, height=100, columns=3).size == (408, 3 * 184)
+    assert strip(maps, IMAGE, height=100, columns=1).size == (144, 7 * 184)
+    sheet = strip(maps, IMAGE, height=100, columns=3)
+    last = np.asarray(overlay(maps[-1], IMAGE, height=100, seen_only=True))
     assert np.array_equal(tile(sheet, 6, 3), last)
 
 
-def test_names_keep_to_their_own_map():
-    name = "a most unusual vertebrate: " * 5
-    sheet = np.asarray(strip([one(child_name=name, rival_name=name, node_name=name)], IMAGE))
-    assert (sheet[:, -12:] == 255).all(), "nothing is written beyond the map"
+def of_whole(width, height):
+    """A map of a picture that is so large, all of which was seen."""
+    names = {"node_name": "vertebrate, placental", "child_name": "German short-haired pointer"}
+    image = Image.new("RGB", (width, height), "red")
+    return made(attribution=torch.ones(height, width), preprocessing=None, **names), image
 
 
-@pytest.mark.parametrize(
-    ("name", "rest", "expected"),
-    [("cat", " (9 %)", "cat (9 %)"), ("two\nlines", "?", "two lines?"), ("", "", "")],
-)
-def test_names_that_fit_stay(name, rest, expected):
-    assert _fitting(name, rest, 200, ImageFont.load_default(14)) == expected
+def ink(sheet):
+    """Where the sheet is not white; shape (height, width)."""
+    return (np.asarray(sheet) != 255).any(2)
 
 
-def test_names_that_do_not_fit_are_cut_but_not_their_share():
-    font = ImageFont.load_default(14)
-    cut = _fitting("German short-haired pointer", " (71 %)", 120, font)
-    assert cut.endswith("… (71 %)")
-    assert cut.startswith("German")
-    assert font.getlength(cut) <= 120
-    assert _fitting("wide", " (71 %)", 3, font) == "… (71 %)"
+@pytest.mark.parametrize(("width", "height"), [(33, 400), (1, 40), (40, 40), (60, 40)])
+@pytest.mark.parametrize("columns", [1, 5])
+def test_captions_keep_to_their_own_map(width, height, columns):
+    saliency, image = of_whole(width, height)
+    sheet = strip([saliency] * 3, image, columns=columns)
+    room = max(round(160 * width / height), 120)
+    gaps = np.ones(sheet.width, bool)
+    for column in range(min(columns, 4)):
+        gaps[12 + column * (room + 12) :][:room] = False
+    assert gaps.sum() == 12 * (min(columns, 4) + 1)
+    assert not ink(sheet)[:, gaps].any(), "nothing is written between the maps, nor at the edge"
+
+
+def test_a_narrow_picture_has_room_for_its_caption():
+    saliency, image = of_whole(33, 400)
+    sheet = strip([saliency], image)
+    assert sheet.size == (2 * 132 + 12, 244)
+    child = ink(sheet)[172 + 4 + 20 : 172 + 4 + 40, 144 + 16 :]
+    assert np.flatnonzero(child.any(0)).max() > 80, "the name is not cut to the map's 13 pixels"
+
+
+@pytest.mark.parametrize(("width", "height", "rows"), [(900, 33, 11), (3000, 2, 1), (80, 40, 160)])
+def test_a_wide_picture_is_made_smaller(width, height, rows):
+    saliency, image = of_whole(width, height)
+    sheet = strip([saliency], image)
+    assert sheet.size == (2 * 332 + 12, rows + 60 + 24)
+    assert (np.asarray(sheet)[12 : 12 + rows, 12:332] == (255, 0, 0)).all()
+
+
+def test_letters_of_any_script_are_drawn_or_written_as_codes(monkeypatch):
+    monkeypatch.setattr(lettering, "SYSTEM_FONTS", ())
+    lettering._system_fonts.cache_clear()
+    try:
+        said = strip([one(child_name="猫")], IMAGE)
+        code = strip([one(child_name=r"\u732b")], IMAGE)
+        latin = strip([one()], IMAGE)
+    finally:
+        lettering._system_fonts.cache_clear()
+    assert latin.height == code.height == 244
+    assert said.height > 244, "a line below says what the code is"
+    assert ink(said)[244:].any()
+    assert np.array_equal(np.asarray(said)[:244], np.asarray(code))
 
 
 @pytest.mark.parametrize(
@@ -82,6 +113,7 @@ def test_names_that_do_not_fit_are_cut_but_not_their_share():
         ([], {}, "there is no map to draw"),
         ([one()], {"columns": 0}, "positive whole number, got 0"),
         ([one()], {"height": -1}, "whole number of pixels, got -1"),
+        ([one()], {"height": None}, "whole number of pixels, got None"),
     ],
 )
 def test_what_cannot_be_drawn(saliencies, arguments, said):

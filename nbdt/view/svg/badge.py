@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nbdt.explain.percent import percent
+from nbdt.hierarchy.fitting import shorten
 from nbdt.view.folding import Item
-from nbdt.view.labels import shorten, text_width
+from nbdt.view.labels import text_width
 from nbdt.view.svg.shapes import Box, Group, Picture, Rect, Shape, Stroke, Text
 
 HEIGHT = 22.0
@@ -131,7 +132,7 @@ def tooltip(item: Item, shown: str = "", support: str = "") -> str:
     if support:
         said.append(f"support {support}")
     if item.differs:
-        said.append("not on the other paths")
+        said.append("not on every path")
     return "\n".join(said)
 
 

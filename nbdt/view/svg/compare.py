@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 
 from nbdt.errors import InputError
@@ -23,7 +23,7 @@ _ON_PATH = {"path", "answer", "beyond"}
 def compare_svg(
     subjects: Sequence[Subject],
     *,
-    titles: Sequence[str] | None = None,
+    titles: Sequence[str | None] | None = None,
     images: Sequence[Picturable | None] | None = None,
     same_sample: bool = False,
     width: float = 960,
@@ -32,7 +32,7 @@ def compare_svg(
 
     Args:
         subjects: the explanations; ``(tree, explanation)`` draws one in its tree.
-        titles: a line above each.
+        titles: a line above each; None where there is none.
         images: the sample of each; None where there is none.
         same_sample: whether all explain one sample, under other rules, trees or networks. Then
             ≠ marks each node that one path passes and another does not. In two trees, nodes are
@@ -56,9 +56,11 @@ def compare_svg(
         >>> logits = torch.tensor([[3.0, 2.0, 2.3]])
         >>> both = [(tree, model.explain(logits, rule=rule)[0]) for rule in ("soft", "hard")]
         >>> drawing = compare_svg(both, titles=["soft", "hard"], same_sample=True)
-        >>> "not on the other paths" in drawing
+        >>> "not on every path" in drawing
         True
     """
+    if not isinstance(subjects, Iterable):
+        raise InputError(f"subjects has to be a list of them, got {type(subjects).__name__}.")
     foldings = [folding_of(subject) for subject in subjects]
     if not foldings:
         raise InputError("there is nothing to compare: no explanation was given.")
@@ -67,7 +69,7 @@ def compare_svg(
             raise InputError(
                 f"{what} need one entry an explanation, {len(foldings)}; got {len(values)}."
             )
-    if not NARROWEST <= width < float("inf"):
+    if not isinstance(width, int | float) or not NARROWEST <= width < float("inf"):
         raise InputError(f"width has to be at least {NARROWEST} pixels, got {width!r:.60}.")
     if same_sample:
         foldings = with_differences(foldings)
@@ -77,7 +79,7 @@ def compare_svg(
         compose(
             folding,
             width=room,
-            title=titles[place] if titles else "",
+            title=titles[place] if titles else None,
             image=images[place] if images else None,
         )
         for place, folding in enumerate(foldings)

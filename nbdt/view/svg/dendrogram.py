@@ -8,19 +8,21 @@ from functools import partial
 
 from nbdt.errors import InputError
 from nbdt.explain.percent import percent
+from nbdt.hierarchy.fitting import shorten
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.view.folding import Folding, Item
-from nbdt.view.labels import shorten, text_width
+from nbdt.view.labels import text_width
 from nbdt.view.layout import Layout, layout
-from nbdt.view.svg.badge import SMALL, Badge, look, tooltip
+from nbdt.view.svg.badge import SMALL, THUMBNAIL, Badge, look, tooltip
 from nbdt.view.svg.drawing import Drawing, Orientation, branches, thumbnail
-from nbdt.view.svg.shapes import Box, Group, Rect, Shape, Stroke, Text
+from nbdt.view.svg.shapes import Box, Group, Picture, Rect, Shape, Stroke, Text, texts
 
 _GAP = 10.0
 _DOT = 3.0
 _COLUMN = 18.0  # how far leaves are apart whose names run downwards
 _LONGEST = 180.0  # how long a name that runs downwards may be
 _SHORTEST_TREE = 200.0
+_TALL = 480.0  # how far a tree grows down, as far as a page shows at once
 _AXIS = 26.0
 
 
@@ -37,8 +39,8 @@ def draw_dendrogram(
     Args:
         folding: what is drawn; folded nodes count as leaves.
         orientation: where it grows.
-        room: how wide (or, growing down, how high) it should be at least and, names allowing,
-            at most.
+        room: how wide it should be at least and, names allowing, at most, where it grows to the
+            right. Growing down, it is as wide as its leaves, and always of one height.
         heights: whether inner nodes stand as high as they were merged, with an axis.
         thumbnails: the images of the classes.
         supported: the support of inner nodes, in percent. It stands at the branch that leads to
@@ -49,7 +51,7 @@ def draw_dendrogram(
     """
     above = _heights(folding) if heights else None
     if orientation == "vertical":
-        return _downwards(folding, room, above, supported)
+        return _downwards(folding, above, thumbnails, supported)
     return _to_the_right(folding, room, above, thumbnails, supported)
 
 
@@ -102,7 +104,9 @@ def _to_the_right(
         else:
             shapes.append(_inner(item, x, y, x - before, supported.get(item.node, "")))
     height = placed.extent
-    axis = [] if above is None else list(_axis(float(above.max()), length, height + 6))
+    axis: list[Shape] = []
+    if above is not None:
+        axis = [shape.moved(0, height + 6) for shape in _axis(float(above.max()), length)]
     return Drawing(
         (*branches(lines, thickest=6), *shapes, *axis),
         length + 2 + widest,
@@ -111,34 +115,53 @@ def _to_the_right(
 
 
 def _downwards(
-    folding: Folding, height: float, above: FloatArray | None, supported: Mapping[int, str]
+    folding: Folding,
+    above: FloatArray | None,
+    thumbnails: Mapping[int, str],
+    supported: Mapping[int, str],
 ) -> Drawing:
-    leaves = [item.kind != "open" for item in folding.items]
-    sizes = [_COLUMN if leaf else 0 for leaf in leaves]
+    uris = [thumbnail(item, thumbnails) for item in folding.items]
+    sizes = [
+        0 if item.kind == "open" else THUMBNAIL + 4 if uri else _COLUMN
+        for item, uri in zip(folding.items, uris, strict=True)
+    ]
     placed = layout(folding, kind="dendrogram", sizes=sizes, heights=above)
-    length = max(height, _SHORTEST_TREE)
-    xs, ys = placed.breadth.tolist(), _scaled(placed, length)
+    axis: list[Shape] = []
+    if above is not None:
+        axis = list(_axis(float(above.max()), _TALL, turned=True))
+    left = max((text.box.right + 14 for text in texts(axis)), default=0.0)
+    xs, ys = (placed.breadth + left).tolist(), _scaled(placed, _TALL)
     lines: list[tuple[Item, Stroke]] = []
     shapes: list[Shape] = []
-    lowest = length
+    lowest = _TALL
     for place, item in enumerate(folding.items):
         x, y = xs[place], ys[place]
         before = ys[item.parent] if item.parent >= 0 else y
         if item.parent >= 0:
             corner = (("M", (xs[item.parent], before)), ("L", (x, before)), ("L", (x, y)))
             lines.append((item, Stroke(corner, "")))
-        if leaves[place]:
-            bold = item.role in ("answer", "runner_up")
-            css = "nb-name nb-bold" if bold else "nb-name"
-            said = f"{item.name} · {item.classes:,} classes" if item.kind == "folded" else item.name
-            name = shorten(said, _LONGEST, partial(text_width, bold=bold))
-            text = Text(x - 4.5, y + 6, name, css, bold=bold, turned=True)
-            lowest = max(lowest, text.box.bottom)
-            told = tooltip(item, name, supported.get(item.node, ""))
-            shapes.append(Group((text,), look(item), told))
+        support = supported.get(item.node, "")
+        if item.kind == "open":
+            shapes.append(_inner(item, x, y, y - before, support, turned=True))
         else:
-            shapes.append(_inner(item, x, y, y - before, supported.get(item.node, ""), turned=True))
-    return Drawing((*branches(lines, thickest=6), *shapes), placed.extent, lowest)
+            leaf, bottom = _hanging(item, x, y, uris[place], support)
+            shapes.append(leaf)
+            lowest = max(lowest, bottom)
+    return Drawing((*branches(lines, thickest=6), *shapes, *axis), left + placed.extent, lowest)
+
+
+def _hanging(item: Item, x: float, y: float, uri: str, support: str) -> tuple[Group, float]:
+    """A leaf whose name runs downwards from there, below its picture; and where that ends."""
+    shapes: list[Shape] = []
+    if uri:
+        shapes.append(Picture(Box(x - THUMBNAIL / 2, y + 4, THUMBNAIL, THUMBNAIL), uri))
+        y += THUMBNAIL + 2
+    bold = item.role in ("answer", "runner_up")
+    said = f"{item.name} · {item.classes:,} classes" if item.kind == "folded" else item.name
+    name = shorten(said, _LONGEST, partial(text_width, bold=bold))
+    css = "nb-name nb-bold" if bold else "nb-name"
+    text = Text(x - 4.5, y + 6, name, css, bold=bold, turned=True)
+    return Group((*shapes, text), look(item), tooltip(item, name, support)), text.box.bottom
 
 
 def _scaled(placed: Layout, length: float) -> list[float]:
@@ -173,17 +196,26 @@ def _inner(
     return Group(tuple(shapes), look(item), tooltip(item, shown, support))
 
 
-def _axis(highest: float, length: float, y: float) -> Iterator[Shape]:
-    """The scale of the branch heights, 0 below the leaves."""
-    yield Stroke((("M", (0.0, y)), ("L", (length, y))), "nb-edge", 1)
-    if not highest:
-        return
-    step = _round_step(highest / 4)
-    for tick in range(int(highest / step) + 1):
-        x = length - length * tick * step / highest
-        said = f"{tick * step:g}"
-        yield Stroke((("M", (x, y)), ("L", (x, y + 4))), "nb-edge", 1)
-        yield Text(x - text_width(said, SMALL) / 2, y + 16, said, "nb-small nb-muted", SMALL)
+def _axis(highest: float, length: float, *, turned: bool = False) -> Iterator[Shape]:
+    """The scale of the branch heights, 0 at the leaves, along a tree of that length.
+
+    It lies below a tree that grows to the right; turned, it stands on the left of one that grows
+    down, with its numbers on its own left.
+    """
+    step = _round_step(highest / 4) if highest else 1.0
+    ticks = [tick * step for tick in range(int(highest / step) + 1)] if highest else []
+    numbers = [f"{tick:g}" for tick in ticks]
+    left = 4 + max((text_width(said, SMALL) for said in numbers), default=0.0) if turned else 0.0
+
+    def line(x: float, y: float, to_x: float, to_y: float) -> Stroke:
+        return Stroke((("M", (x, y)), ("L", (to_x, to_y))), "nb-edge", 1)
+
+    yield line(left, 0, left, length) if turned else line(0, 0, length, 0)
+    for tick, said in zip(ticks, numbers, strict=True):
+        at, wide = length * (1 - tick / highest), text_width(said, SMALL)
+        yield line(left - 4, at, left, at) if turned else line(at, 0, at, 4)
+        x, y = (left - 6 - wide, at + 4) if turned else (at - wide / 2, 16)
+        yield Text(x, y, said, "nb-small nb-muted", SMALL)
 
 
 def _round_step(least: float) -> float:

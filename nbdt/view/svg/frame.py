@@ -16,11 +16,10 @@ from nbdt.view.labels import clean
 from nbdt.view.layout import LAYOUT_KINDS, LayoutKind
 from nbdt.view.palette import svg_style
 from nbdt.view.support import supports
-from nbdt.view.svg.badge import THUMBNAIL
 from nbdt.view.svg.dendrogram import draw_dendrogram
 from nbdt.view.svg.drawing import Drawing, Orientation, draw_indented, draw_tidy
 from nbdt.view.svg.headline import SAMPLE, headline, legend, sentences
-from nbdt.view.svg.pictures import Picturable, data_uri
+from nbdt.view.svg.pictures import ClassPictures, Picturable, data_uri, thumbnails
 from nbdt.view.svg.shapes import Box, Rect, Shape, number
 
 ORIENTATIONS: tuple[Orientation, ...] = get_args(Orientation)
@@ -36,10 +35,10 @@ def to_svg(
     orientation: Orientation = "horizontal",
     heights: bool = False,
     image: Picturable | None = None,
-    images: Mapping[int, Picturable] | None = None,
+    images: ClassPictures | None = None,
     folded: Folded = "auto",
     width: float = 960,
-    title: str = "",
+    title: str | None = None,
 ) -> str:
     """Draws a tree, or an explanation, as an SVG text that stands alone.
 
@@ -59,12 +58,12 @@ def to_svg(
             down, "vertical".
         heights: draw a dendrogram whose inner nodes stand as high as they were merged.
         image: the sample that was explained: a PIL image or a ``data:image/…`` address.
-        images: small pictures of classes, by leaf.
-        folded: the inner nodes that are drawn closed; None for none; "auto" closes what makes a
-            tree of more than 60 nodes hard to overlook. See `nbdt.view.fold`.
+        images: small pictures of classes, by the leaf or its name.
+        folded: the inner nodes that are drawn closed, by id or name; None for none; "auto" closes
+            what makes a tree of more than 60 nodes hard to overlook. See `nbdt.view.fold`.
         width: how wide the drawing should be, in pixels. An indented one never gets wider; others
-            do where their names need it.
-        title: a line above the drawing.
+            do where their names need it, and a tree that grows down is as wide as its leaves.
+        title: a line above the drawing; None for none.
 
     Returns:
         An ``<svg>`` element. It adapts to light and dark by itself, and has no ids, so that any
@@ -73,6 +72,7 @@ def to_svg(
     Raises:
         InputError: an argument is not one of those above, the explanation is of another tree, or
             heights are asked for and the tree has none.
+        NotFoundError: `folded` or `images` name a node that the tree does not have.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -129,17 +129,16 @@ def compose(
     orientation: Orientation = "horizontal",
     heights: bool = False,
     image: Picturable | None = None,
-    images: Mapping[int, Picturable] | None = None,
+    images: ClassPictures | None = None,
     width: float = 960,
-    title: str = "",
+    title: str | None = None,
 ) -> Panel:
     """Lays out one drawing; the arguments are those of `to_svg`."""
-    _check(folding, kind, orientation, heights, images, width)
+    _check(kind, orientation, heights, width)
+    title = _checked_title(title)
     room = width - 2 * _MARGIN
-    thumbnails = {
-        leaf: data_uri(picture, int(THUMBNAIL)) for leaf, picture in (images or {}).items()
-    }
-    tree = _drawn(folding, kind, orientation, heights, room, thumbnails)
+    small = thumbnails(folding, images)
+    tree = _drawn(folding, kind, orientation, heights, room, small)
     inside = max(tree.width, min(room, 480))
     sample = data_uri(image, int(SAMPLE)) if image is not None else ""
     head, foot = headline(folding, title, sample, inside), legend(folding, inside)
@@ -170,14 +169,7 @@ def written(panels: Sequence[Panel], name: str) -> str:
     )
 
 
-def _check(
-    folding: Folding,
-    kind: LayoutKind | None,
-    orientation: Orientation,
-    heights: bool,
-    images: Mapping[int, Picturable] | None,
-    width: float,
-) -> None:
+def _check(kind: LayoutKind | None, orientation: Orientation, heights: bool, width: float) -> None:
     if kind is not None and kind not in LAYOUT_KINDS:
         raise InputError(f"kind is one of {', '.join(LAYOUT_KINDS)} or None; got {kind!r:.60}.")
     if orientation not in ORIENTATIONS:
@@ -188,12 +180,12 @@ def _check(
         raise InputError(f'only kind "dendrogram" has branch heights, not {kind!r}.')
     if not isinstance(width, int | float) or not NARROWEST <= width < float("inf"):
         raise InputError(f"width has to be at least {NARROWEST} pixels, got {width!r:.60}.")
-    for leaf in images or {}:
-        if folding.tree is not None and not folding.tree.is_leaf(leaf):
-            raise InputError(
-                f"images are those of classes, by leaf; node {leaf} "
-                f"({folding.tree.name(leaf)!r}) is none."
-            )
+
+
+def _checked_title(title: str | None) -> str:
+    if title is not None and not isinstance(title, str):
+        raise InputError(f"title has to be a text or None, got {title!r:.60}.")
+    return title or ""
 
 
 def _drawn(
@@ -202,16 +194,16 @@ def _drawn(
     orientation: Orientation,
     heights: bool,
     room: float,
-    thumbnails: Mapping[int, str],
+    small: Mapping[int, str],
 ) -> Drawing:
     supported = supports(folding)
     if kind == "dendrogram" or heights:
-        return draw_dendrogram(folding, orientation, room, heights, thumbnails, supported)
+        return draw_dendrogram(folding, orientation, room, heights, small, supported)
     if kind == "indented":
-        return draw_indented(folding, room, thumbnails, supported)
-    tidy = draw_tidy(folding, orientation, thumbnails, supported)
+        return draw_indented(folding, room, small, supported)
+    tidy = draw_tidy(folding, orientation, small, supported)
     if kind is None and orientation == "horizontal" and tidy.width > room:
-        return draw_indented(folding, room, thumbnails, supported)
+        return draw_indented(folding, room, small, supported)
     return tidy
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from nbdt.explain import Explanation
 from nbdt.explain.explanation import promise
 from nbdt.explain.percent import percent
+from nbdt.hierarchy.fitting import shorten, wrap
 from nbdt.view.folding import Folding
-from nbdt.view.labels import clean, shorten, text_width, wrap
+from nbdt.view.labels import clean, text_width
 from nbdt.view.support import meaning
 from nbdt.view.svg.badge import SMALL, icon
 from nbdt.view.svg.drawing import Drawing
@@ -58,7 +59,7 @@ def _lines(explanation: Explanation | None, title: str, width: float) -> Iterato
     answer = shorten(answer, width, lambda text: text_width(text, _BIG, True))
     yield Text(0, _BIG, answer, "nb-bold nb-big", _BIG, bold=True)
     for sentence in sentences(explanation):
-        for line in wrap(sentence, width):
+        for line in wrap(sentence, width, text_width):
             yield Text(0, 15, line, "nb-muted")
 
 
@@ -112,4 +113,4 @@ def _signs(folding: Folding) -> Iterator[tuple[str, str, str]]:
     if roles & {"rival", "runner_up"}:
         yield "rival", "rival", "towards the runner-up"
     if any(item.differs for item in folding.items):
-        yield "", "differs", "not on the other paths"
+        yield "", "differs", "not on every path"

@@ -5,14 +5,22 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Mapping
 
 from PIL import Image
 
 from nbdt.errors import InputError
+from nbdt.hierarchy.lookup import Node, described, node_ids
 from nbdt.preprocessing import to_mode
+from nbdt.view.folding import Folding
+from nbdt.view.labels import clean
+from nbdt.view.svg.badge import THUMBNAIL
 
 Picturable = Image.Image | str
 """An image, or its ``data:image/…`` address."""
+
+ClassPictures = Mapping[int, Picturable] | Mapping[str, Picturable] | Mapping[Node, Picturable]
+"""Pictures of classes, by the leaf or its name."""
 
 _ADDRESS = re.compile(r"data:image/(png|jpeg|gif|webp|avif|svg\+xml)[;,][!-~]*")
 
@@ -64,3 +72,47 @@ def data_uri(image: Picturable, size: int) -> str:
         image.save(written, "JPEG", quality=85)
     kind = "png" if tiny or clear else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(written.getvalue()).decode()}"
+
+
+def thumbnails(folding: Folding, images: ClassPictures | None) -> dict[int, str]:
+    """The images of classes as ``data:`` addresses, by leaf.
+
+    Args:
+        folding: what is drawn.
+        images: those given, by the leaf or its name. Where an explanation is drawn without its
+            tree, those of classes that it does not know are left out.
+
+    Raises:
+        InputError: `images` is no mapping, an image is none, or a node is no class.
+        NotFoundError: there is no such node.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> from nbdt.view.folding import fold
+        >>> folding = fold(Hierarchy([2, 2, -1], ["cat", "dog", "pet"]))
+        >>> thumbnails(folding, {"dog": "data:image/png;base64,"})
+        {1: 'data:image/png;base64,'}
+    """
+    if images is None:
+        return {}
+    if not isinstance(images, Mapping):
+        raise InputError(
+            "images has to be a dictionary from classes to their pictures, got "
+            f"{type(images).__name__}."
+        )
+    small: dict[Node, str] = {
+        node: data_uri(image, int(THUMBNAIL)) for node, image in images.items()
+    }
+    tree = folding.tree
+    if tree is None:
+        drawn = [item for item in folding.items if item.kind == "class"]
+        by_name = {clean(node): uri for node, uri in small.items() if isinstance(node, str)}
+        uris = {item.node: small.get(item.node) or by_name.get(item.name) for item in drawn}
+        return {node: uri for node, uri in uris.items() if uri}
+    leaves = node_ids(tree, small)
+    for leaf in leaves:
+        if not tree.is_leaf(leaf):
+            raise InputError(
+                f"images are those of classes, by leaf or name; {described(tree, leaf)} is none."
+            )
+    return dict(zip(leaves, small.values(), strict=True))

@@ -67,13 +67,28 @@ def test_equal_paths_do_not_differ() -> None:
     assert differing((THING, CAT), (CAT,)) == [[], []]
 
 
+def test_of_three_a_node_is_marked_unless_all_pass_it_and_that_is_what_is_said() -> None:
+    answers = {WORDNET.classes.index(name) for name in ("cat", "dog", "airplane")}
+    of_class = {explain(WORDNET, seed).prediction: explain(WORDNET, seed) for seed in range(99)}
+    cat, dog, airplane = (of_class[answer] for answer in sorted(answers, reverse=True))
+    paths = [set(WORDNET.path(e.prediction)) for e in (cat, dog, airplane)]
+    everywhere = set.intersection(*paths)
+    marked = differing(*((WORDNET, e) for e in (cat, dog, airplane)))
+    for path, names in zip(paths, marked, strict=True):
+        assert set(names) == {WORDNET.name(node) for node in path - everywhere}
+    assert {"vertebrate", "carnivore"} <= set(marked[0]) & set(marked[1])
+    drawn = compare_svg([cat, dog, airplane], same_sample=True, width=1500)
+    assert "not on every path" in drawn
+    assert "other paths" not in drawn
+
+
 def test_differences_are_marked_where_asked_for() -> None:
     pairs = [(WORDNET, FIRST), (WORDNET, SECOND)]
     assert "nb-differs" not in compare_svg(pairs).partition("</style>")[2]
     marked = compare_svg(pairs, same_sample=True)
     assert "nb-differs" in marked.partition("</style>")[2]
     assert "2 decision paths of one sample" in marked
-    assert marked.count("not on the other paths") > 2
+    assert marked.count("not on every path") > 2
 
 
 def cards(drawing: str) -> list[tuple[float, ...]]:
@@ -107,6 +122,9 @@ def test_panels_stand_side_by_side_as_far_as_they_fit(width: int, columns: int) 
         ([THING], {}, "an Explanation or a pair .tree, explanation.; got Hierarchy"),
         ([(WORDNET, CAT)], {}, "another tree"),
         ([CAT], {"width": 100}, "at least 240 pixels"),
+        ([CAT], {"width": "wide"}, "at least 240 pixels, got 'wide'"),
+        (CAT, {}, "subjects has to be a list of them, got Explanation"),
+        (None, {}, "subjects has to be a list of them, got NoneType"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(

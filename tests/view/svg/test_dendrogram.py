@@ -1,5 +1,6 @@
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from nbdt.view.folding import fold
 from nbdt.view.support import supports
 from nbdt.view.svg.dendrogram import _round_step, draw_dendrogram
 from nbdt.view.svg.frame import to_svg
-from nbdt.view.svg.shapes import Group, Rect, Stroke, texts
+from nbdt.view.svg.shapes import Group, Picture, Rect, Stroke, texts
 from tests.explain.samples import THING
-from tests.strategies import hierarchies
+from tests.strategies import hierarchies, random_hierarchy
 from tests.view.samples import explain
 
 HIGH = Hierarchy(THING.parents, THING.names, merge_heights=[0, 0, 0, 1, 4])
@@ -64,6 +65,53 @@ def test_the_axis_counts_from_the_leaves_in_round_steps() -> None:
     ticks = {text.text: text for text in texts(drawing.shapes) if text.text[0].isdigit()}
     assert list(ticks) == ["0", "1", "2", "3", "4"]
     assert ticks["0"].x > ticks["1"].x > ticks["4"].x
+
+
+def test_a_tree_that_grows_down_has_its_axis_on_the_left() -> None:
+    drawing = draw_dendrogram(fold(HIGH), "vertical", 500, True, {}, {})
+    ticks = {text.text: text for text in texts(drawing.shapes) if text.text[0].isdigit()}
+    assert list(ticks) == ["0", "1", "2", "3", "4"]
+    steps = [ticks[a].baseline - ticks[b].baseline for a, b in pairwise("01234")]
+    assert steps == pytest.approx([steps[0]] * 4)
+    assert steps[0] > 0
+    branches = [s for s in drawing.shapes if isinstance(s, Stroke) and len(s.steps) == 3]
+    assert max(tick.box.right for tick in ticks.values()) < min(
+        x for branch in branches for _, (x, _) in branch.steps
+    )
+    # 0 stands where the leaves begin, the highest where the root is.
+    leaves = max(branch.steps[2][1][1] for branch in branches)
+    assert ticks["0"].box.y < leaves < ticks["0"].box.bottom
+    assert ticks["4"].box.y < 0 < ticks["4"].box.bottom
+
+
+def test_a_tree_that_grows_down_is_no_higher_for_being_given_more_width() -> None:
+    narrow, wide = (
+        draw_dendrogram(fold(INDUCED), "vertical", room, True, {}, {}) for room in (200, 2000)
+    )
+    assert narrow == wide
+    large = draw_dendrogram(
+        fold(random_hierarchy(1000), folded=None), "vertical", 900, False, {}, {}
+    )
+    assert large.width > 10_000
+    assert large.height < 900
+
+
+def test_a_leaf_has_its_picture_above_its_name_where_names_run_downwards() -> None:
+    drawing = draw_dendrogram(
+        fold(HIGH), "vertical", 500, False, {0: "data:image/png;base64,", 1: "data:,"}, {}
+    )
+    leaves = {}
+    for group in drawing.shapes:
+        if isinstance(group, Group) and (pictures := [
+            shape for shape in group.shapes if isinstance(shape, Picture)
+        ]):  # fmt: skip
+            [text] = texts(group.shapes)
+            leaves[text.text] = (pictures[0].box, text.box)
+    assert set(leaves) == {"cat", "dog"}
+    assert leaves["cat"][0].right <= leaves["dog"][0].x
+    for picture, name in leaves.values():
+        assert picture.bottom <= name.y
+        assert picture.x < name.x < name.right < picture.right
 
 
 @pytest.mark.parametrize(("least", "step"), [(1, 1), (1.1, 2), (0.3, 0.5), (60, 100), (5, 5)])

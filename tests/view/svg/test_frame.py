@@ -278,6 +278,42 @@ def test_images_are_put_into_it() -> None:
         to_svg(THING, images={3: cat})
 
 
+@pytest.mark.parametrize("arguments", [*KINDS, *HEIGHTS], ids=str)
+def test_every_kind_draws_the_images_of_its_classes(arguments: dict[str, Any]) -> None:
+    high = Hierarchy(THING.parents, THING.names, merge_heights=[0, 0, 0, 1, 4])
+    sample = Image.new("RGB", (8, 8), "red")
+    for images in ({0: sample, 2: sample}, {"cat": sample, "car": sample}):
+        for drawn in ((high,), (high, CAT)):
+            assert_legible(compose(fold(*drawn), images=images, **arguments))
+            drawing = ET.fromstring(to_svg(*drawn, images=images, **arguments))
+            assert len(list(drawing.iter(f"{SVG}image"))) == 2
+
+
+@pytest.mark.parametrize("images", [{"cat": ""}, {0: ""}], ids=str)
+def test_an_explanation_alone_draws_the_images_that_it_can(images: dict[Any, str]) -> None:
+    named = {key: Image.new("L", (4, 4)) for key in images} | {"absent": Image.new("L", (4, 4))}
+    assert to_svg(CAT, images=named).count("<image") == 1
+
+
+def test_without_a_title_there_is_none() -> None:
+    assert to_svg(THING, title=None) == to_svg(THING) == to_svg(THING, title="")
+
+
+@pytest.mark.parametrize("arguments", KINDS[2:], ids=str)
+def test_no_drawing_gets_higher_for_being_wider(arguments: dict[str, Any]) -> None:
+    tree = induce(np.random.default_rng(0).normal(size=(30, 8)), [f"class {i}" for i in range(30)])
+    narrow, wide = (compose(fold(tree), **arguments | {"width": w}) for w in (300, 2000))
+    assert wide.height <= narrow.height
+
+
+def test_inner_nodes_are_called_by_one_name() -> None:
+    tree = Hierarchy(THING.parents, ["cat", "dog", "car", "beast", "all"])
+    drawn = to_svg(tree, CAT)
+    assert "the two part at beast" in drawn
+    assert "animal" not in drawn
+    assert "thing" not in drawn
+
+
 def test_a_full_drawing_of_a_thousand_classes_is_made_in_a_second() -> None:
     path = explain(WORDNET)
     assert len(to_svg(WORDNET, path, folded=None)) < 500_000
@@ -307,6 +343,11 @@ def test_the_same_is_drawn_the_same() -> None:
         ({"width": float("nan")}, "at least 240 pixels, got nan"),
         ({"width": "wide"}, "at least 240 pixels, got 'wide'"),
         ({"images": {99: "data:image/png;base64,"}}, "there is no node 99"),
+        ({"images": {"cow": "data:image/png;base64,"}}, "no node is called 'cow'"),
+        ({"images": ["data:image/png;base64,"]}, "images has to be a dictionary from classes"),
+        ({"title": 3}, "title has to be a text or None, got 3"),
+        ({"folded": ["pets"]}, "no node is called 'pets'"),
+        ({"kind": ["tidy"]}, "kind is one of tidy"),
         ({"image": "https://example.com/cat.png"}, "data:image/… address"),
     ],
 )
