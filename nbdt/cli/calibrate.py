@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from nbdt.cli.labelled import DataArgument, PartialOption, batches, load_images
+from nbdt.cli.answered import Answered
+from nbdt.cli.apart import check_unfitted, check_untrained
+from nbdt.cli.device import DeviceOption, device_of
+from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, load_images
 from nbdt.cli.models import ModelArgument, NetworkOption, load_model
 from nbdt.cli.options import JsonOption
-from nbdt.cli.output import progress, say, say_json
-from nbdt.selective import Calibration, SelectiveNBDT
+from nbdt.cli.output import say, say_json
+from nbdt.selective import Calibrator, SelectiveNBDT
 from nbdt.selective.folder import CALIBRATION, write_calibration
+from nbdt.selective.functional import checked_guarantee
 
 app = typer.Typer(add_completion=False)
 
@@ -22,45 +26,84 @@ def calibrate(
     model: ModelArgument,
     data: DataArgument,
     partial: PartialOption = False,
+    part: PartOption = None,
     guarantee: Annotated[
         float,
         typer.Option(
             "--guarantee", metavar="SHARE", help="What has to be possible with these images."
         ),
     ] = 0.95,
+    per_superclass: Annotated[
+        bool,
+        typer.Option(
+            "--per-superclass",
+            metavar="",
+            help="It has to be possible under each child of the root by itself.",
+        ),
+    ] = False,
+    device: DeviceOption = None,
     network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
     """Find out when a model is unsure, so that explain can stop there.
 
-    The images must have had no part in training. What is found is saved in the model's folder and
-    serves any guarantee for which there are images enough: 1 / (1 - guarantee) - 1 of them.
+    The images must have had no part in training, nor in the model's temperature. What is found is
+    saved in the model's folder and serves any guarantee for which there are images enough:
+    1 / (1 - guarantee) - 1 of them. Images that cannot be read are named, and left out.
     """
+    checked_guarantee(guarantee)
+    place = device_of(device)
     network, preprocessing = load_model(model, network_from)
+    network.to(place)
     network.rule = "soft"  # whatever rule the model has, this is how answers climb
-    selective = SelectiveNBDT(network, guarantee)
-    dataset = load_images(data, network.classes, preprocessing, partial=partial)
-    with progress("Calibrating", len(dataset)) as advance:
-        calibration = selective.calibrate(batches(dataset, advance)).calibration
+    check_untrained(network, data)
+    check_unfitted(network, data, part)
+    images = load_images(data, network.classes, preprocessing, partial=partial, part=part)
+    answered, calibrator = Answered(network, images, data, "Calibrating"), Calibrator(network)
+    for batch in answered:
+        calibrator.update(batch.logits, batch.labels)
+    selective = SelectiveNBDT(
+        network,
+        guarantee,
+        per_superclass=per_superclass,
+        calibration=calibrator.result(answered.fingerprint.digest()),
+    )
+    calibration = selective.calibration
     assert calibration is not None
     write_calibration(model, calibration)
     path = str(Path(model, CALIBRATION))
     if json:
-        found = _document(calibration, selective)
-        say_json({"model": model, "data": data, "output": path, **found})
-        return
-    say(f"Wrote {path}: {calibration.wrong:,} of {calibration.samples:,} predictions are wrong.")
-    say(str(selective))
-    say(f"Go on with: nbdt explain {model} IMAGE … --guarantee {guarantee:g}")
+        found = {
+            "model": model,
+            "data": data,
+            "output": path,
+            "samples": calibration.samples,
+            "wrong": calibration.wrong,
+            "fingerprint": calibration.fingerprint,
+            "guarantee": selective.guarantee,
+            **_thresholds(selective),
+        }
+        say_json(found | {"failed": answered.failures()})
+    else:
+        wrong = f"{calibration.wrong:,} of {calibration.samples:,} predictions are wrong"
+        say(f"Wrote {path}: {wrong}.")
+        say(str(selective))
+        options = f"--guarantee {guarantee}{' --per-superclass' if per_superclass else ''}"
+        say(f"Go on with: nbdt explain {model} IMAGE … {options}")
+    if answered.failed:
+        raise typer.Exit(1)
 
 
-def _document(calibration: Calibration, selective: SelectiveNBDT) -> dict[str, Any]:
-    (threshold,) = selective.thresholds.values()
+def _thresholds(selective: SelectiveNBDT) -> dict[str, Any]:
+    """The threshold, or that of each superclass."""
+    # JSON has no −∞; every probability is above 0, too.
+    thresholds = {node: max(t, 0.0) for node, t in selective.thresholds.items()}
+    if not selective.per_superclass:
+        return {"threshold": thresholds[selective.model.hierarchy.root]}
+    name = selective.model.hierarchy.name
     return {
-        "samples": calibration.samples,
-        "wrong": calibration.wrong,
-        "fingerprint": calibration.fingerprint,
-        "guarantee": selective.guarantee,
-        # JSON has no −∞; every probability is above 0, too.
-        "threshold": max(threshold, 0.0),
+        "thresholds": [
+            {"node": node, "name": name(node), "samples": selective.sizes[node], "threshold": t}
+            for node, t in thresholds.items()
+        ]
     }

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import torch
 import typer
-from torch import Tensor
 
+from nbdt.cli.answered import Answered, Batch
+from nbdt.cli.apart import check_untrained, is_trained_on
 from nbdt.cli.device import DeviceOption, device_of
-from nbdt.cli.labelled import DataArgument, PartialOption, image_names, load_images
+from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, load_images
 from nbdt.cli.models import ModelArgument, NetworkOption, load_model
 from nbdt.cli.options import JsonOption, Rule, rule_option
-from nbdt.cli.output import complain, note, progress, say, say_json, working
-from nbdt.data import LabelledImages
-from nbdt.data.batches import answer_in_batches
-from nbdt.errors import InputError, NBDTError
-from nbdt.evaluation import Evaluation, Evaluator, TemperatureFit, fit_temperature
-from nbdt.evaluation.answers import BLOCK, logits_of
+from nbdt.cli.output import note, say, say_json, working
+from nbdt.cli.strangers import Unknown, Unseen
+from nbdt.errors import InputError
+from nbdt.evaluation import (
+    Evaluation,
+    Evaluator,
+    OutlierCounter,
+    TemperatureFit,
+    fit_temperature_to_logits,
+)
 from nbdt.evaluation.faithfulness import evaluate_faithfulness
 from nbdt.evaluation.text import percent
 from nbdt.files import is_file
@@ -37,6 +41,7 @@ def evaluate(
     model: ModelArgument,
     data: DataArgument,
     partial: PartialOption = False,
+    part: PartOption = None,
     rule: Annotated[Rule | None, rule_option("the model's")] = None,
     rows: Annotated[
         int,
@@ -72,6 +77,31 @@ def evaluate(
             "--faithfulness", metavar="", help="Check whether the explanations are the model, too."
         ),
     ] = False,
+    unknown: Annotated[
+        str | None,
+        typer.Option(
+            "--unknown",
+            metavar="DATA",
+            help="Images of none of the model's classes, any folder of them: how well are they "
+            "told from the others?",
+        ),
+    ] = None,
+    unseen: Annotated[
+        str | None,
+        typer.Option(
+            "--unseen",
+            metavar="DATA",
+            help="Images of classes that the network never saw: do nodes send them the right way?",
+        ),
+    ] = None,
+    taxonomy: Annotated[
+        str | None,
+        typer.Option(
+            "--taxonomy",
+            metavar="TREE",
+            help="Where unseen classes belong: a tree over them and the model's.",
+        ),
+    ] = None,
     device: DeviceOption = None,
     network_from: NetworkOption = None,
     json: JsonOption = False,
@@ -83,27 +113,43 @@ def evaluate(
     """
     if per_node and not fit:
         raise InputError("--per-node says how to fit a temperature; add --fit-temperature.")
+    if (unseen is None) != (taxonomy is None):
+        raise InputError("--unseen and --taxonomy go together: the images, and where they belong.")
     place = device_of(device)
     network, preprocessing = load_model(model, network_from)
     network.to(place)
     judged = network.rule if rule is None else rule.value
-    images = load_images(data, network.classes, preprocessing, partial=partial)
-    names = image_names(images)
-    failed: dict[int, str] = {}
-    batches: Iterable[Batch] = _answered(network, images, names, data, failed)
     if fit:
-        batches = list(batches)
-    found = _measured(network, batches, judged)
+        check_untrained(network, data)
+    elif is_trained_on(network, data):
+        note(f"{data}: the model was trained on these images, so all of this flatters it.")
+    images = load_images(data, network.classes, preprocessing, partial=partial, part=part)
+    unknowns = None if unknown is None else Unknown(network, preprocessing, unknown)
+    newcomers = None
+    if unseen is not None and taxonomy is not None:
+        newcomers = Unseen(network, preprocessing, unseen, taxonomy)
+    answered = Answered(network, images, data, "Evaluating")
+    batches: Iterable[Batch] = list(answered) if fit else answered
+    outliers = None if unknown is None else OutlierCounter(network)
+    found = _measured(network, batches, judged, outliers)
     fitted = None
     if fit:
         fitted = _Fitted.of(network, batches, per_node, before=found)
-        found = _measured(network, batches, judged)
-        fitted.save(network, model, data)
-    checked = None
+        outliers = None if unknown is None else OutlierCounter(network)
+        found = _measured(network, batches, judged, outliers)
+        fitted.save(network, model, data, part, answered.fingerprint.digest())
+    failed, names = answered.failures(), answered.names
+    checked = told_apart = superclasses = None
     if faithfulness:
-        usable = [index for index in range(len(images)) if index not in failed]
+        usable = [index for index in range(len(images)) if index not in answered.failed]
         with working("Checking whether the explanations are the model …"):
             checked = evaluate_faithfulness(network, images.select(usable))
+    if newcomers is not None:
+        superclasses, unusable = newcomers.judge()
+        failed |= unusable
+    if unknowns is not None and outliers is not None:
+        told_apart, unusable = unknowns.judge(outliers)
+        failed |= unusable
     if json:
         shown = {str(index): names[index] for index in found.examples()}
         document = {"model": model, "data": data, **found.to_dict(), "images": shown}
@@ -111,25 +157,29 @@ def evaluate(
             document["fitted"] = fitted.to_dict(found)
         if checked is not None:
             document["faithfulness"] = checked.to_dict()
-        say_json(document | {"failed": {names[index]: why for index, why in failed.items()}})
+        if told_apart is not None:
+            document["outliers"] = {"data": unknown, **told_apart.to_dict()}
+        if superclasses is not None:
+            document["superclasses"] = {
+                "data": unseen,
+                "taxonomy": taxonomy,
+                **superclasses.to_dict(),
+            }
+        say_json(document | {"failed": failed})
     else:
         within = f"{Path(data)}{os.sep}"
         short = [name.removeprefix(within) for name in names]
         say(found.to_text(rows=rows, full=full, sample_name=short.__getitem__))
+        if superclasses is not None:
+            say(f"\nClasses that the network never saw\n{superclasses}")
+        if told_apart is not None:
+            say(f"\nImages of no class told from those of known ones\n{told_apart}")
         if checked is not None:
             say(f"\n{checked}")
         if fitted is not None:
             say(f"\n{fitted.text(found, model)}")
     if failed:
         raise typer.Exit(1)
-
-
-class Batch(NamedTuple):
-    """Logits, the true classes, and the places of the images in the data."""
-
-    logits: Tensor
-    labels: Tensor
-    places: Tensor
 
 
 class _Fitted(NamedTuple):
@@ -144,13 +194,18 @@ class _Fitted(NamedTuple):
     ) -> _Fitted:
         """Fits a temperature to the images and gives it to the model."""
         pairs = ((batch.logits, batch.labels) for batch in batches)
-        fit = fit_temperature(pairs, network.hierarchy, score=network.score, per_node=per_node)
+        fit = fit_temperature_to_logits(
+            pairs, network.hierarchy, score=network.score, per_node=per_node
+        )
         network.temperature = fit.temperature
         return cls(fit, before)
 
-    def save(self, network: NBDT, folder: str, data: str) -> None:
+    def save(
+        self, network: NBDT, folder: str, data: str, part: str | None, fingerprint: str
+    ) -> None:
         """Saves the model with its temperature, and what that was fitted to."""
-        network.provenance["temperature"] = {"data": data, **self.fit.to_dict()}
+        replace(self.fit, fingerprint=fingerprint).apply_to(network)
+        network.provenance["temperature"] |= {"data": data, "part": part}
         network.save_pretrained(folder)
         if is_file(Path(folder, CALIBRATION)):
             note(
@@ -182,50 +237,15 @@ class _Fitted(NamedTuple):
         )
 
 
-def _answered(
-    network: NBDT,
-    images: LabelledImages,
-    names: Sequence[str],
-    data: str,
-    failed: dict[int, str],
-) -> Iterator[Batch]:
-    """The network's answers to the images; those that cannot be used are put into `failed`."""
-    answers = answer_in_batches(
-        range(len(images)),
-        lambda place: images[place][0],
-        lambda batch: _logits(network, batch),
-    )
-    with progress("Evaluating", len(images)) as advance:
-        while some := list(islice(answers, BLOCK)):
-            logits, places = [], []
-            for place, answer in some:
-                if isinstance(answer, NBDTError):
-                    failed[place] = message = str(answer).removeprefix(f"{names[place]}: ")
-                    complain(f"{names[place]}: {message}")
-                else:
-                    logits.append(answer)
-                    places.append(place)
-                advance()
-            if logits:
-                labels = torch.from_numpy(images.targets[places])
-                yield Batch(torch.stack(logits), labels, torch.tensor(places))
-    if len(failed) == len(images):
-        raise InputError(f"{data}: none of its {len(images)} images could be used.")
-
-
-def _measured(network: NBDT, batches: Iterable[Batch], rule: RuleName) -> Evaluation:
+def _measured(
+    network: NBDT, batches: Iterable[Batch], rule: RuleName, outliers: OutlierCounter | None
+) -> Evaluation:
     """All that is measured of a model."""
     measures = Evaluator(
         network.hierarchy, score=network.score, rule=rule, temperature=network.temperature
     )
     for batch in batches:
         measures.update(*batch)
+        if outliers is not None:
+            outliers.add_known(batch.logits)
     return measures.result()
-
-
-def _logits(model: NBDT, batch: Tensor) -> list[Tensor]:
-    """The network's logits, a row an image."""
-    logits = logits_of(model, batch).cpu()
-    if not logits.amax(dim=-1).isfinite().all():
-        raise InputError("the network's answer to it holds NaN or infinity.")
-    return list(logits)

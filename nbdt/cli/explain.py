@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from torch import Tensor
 
+from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.models import ModelArgument, NetworkOption, load_model
 from nbdt.cli.options import JsonOption, Rule, given, rule_option
 from nbdt.cli.output import complain, note, progress, say, say_drawing, say_json
@@ -73,6 +74,14 @@ def explain(
             "holds the true class; after nbdt calibrate.",
         ),
     ] = None,
+    per_superclass: Annotated[
+        bool,
+        typer.Option(
+            "--per-superclass",
+            metavar="",
+            help="Let the guarantee hold among the answers under each child of the root by itself.",
+        ),
+    ] = False,
     draw: Annotated[
         bool, typer.Option("--draw", metavar="", help="Draw each path with its siblings, too.")
     ] = False,
@@ -84,6 +93,7 @@ def explain(
             help="Write a page too, with the images, their paths and the whole tree.",
         ),
     ] = None,
+    device: DeviceOption = None,
     network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -93,10 +103,14 @@ def explain(
     """
     if html is not None:
         check_folder(html)
+    if per_superclass and guarantee is None:
+        raise InputError("--per-superclass says what a guarantee holds for; add --guarantee.")
+    place = device_of(device)
     network, preprocessing = load_model(model, network_from)
+    network.to(place)
     explaining = _explaining(network, rule)
     if guarantee is not None:
-        explaining = _stopping(network, rule, guarantee, model)
+        explaining = _stopping(network, rule, guarantee, per_superclass, model)
     sources = list(_sources(images))
     answers = answer_in_batches(
         sources,
@@ -184,7 +198,9 @@ def _explaining(model: NBDT, rule: Rule | None) -> Explaining:
     )
 
 
-def _stopping(model: NBDT, rule: Rule | None, guarantee: float, folder: str) -> Explaining:
+def _stopping(
+    model: NBDT, rule: Rule | None, guarantee: float, per_superclass: bool, folder: str
+) -> Explaining:
     """Explains with answers that stop when unsure, as the folder's calibration allows."""
     if (rule or model.rule) == Rule.hard:
         raise InputError(
@@ -193,7 +209,9 @@ def _stopping(model: NBDT, rule: Rule | None, guarantee: float, folder: str) -> 
         )
     model.rule = "soft"
     checked_guarantee(guarantee)  # or a guarantee of 90 would be told as a missing calibration
-    selective = SelectiveNBDT(model, guarantee, calibration=read_calibration(folder))
+    selective = SelectiveNBDT(
+        model, guarantee, per_superclass=per_superclass, calibration=read_calibration(folder)
+    )
     note(str(selective))
     return selective.explain_logits
 

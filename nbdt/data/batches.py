@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from nbdt.data.reasons import reason_of
 from nbdt.errors import InputError, NBDTError
 
 Source = TypeVar("Source")
@@ -114,8 +115,4 @@ def _answered(
             return [one for sample in samples for one in _answered([sample], answer)]
         if isinstance(error, NBDTError):
             return [error]
-        return [InputError(f"the network cannot take it: {_first_line(error)}")]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        return [InputError(f"the network cannot take it: {reason_of(error)}")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from nbdt.data.augmentation import Augmentation
 from nbdt.data.classes import check_classes, cut, filtered
 from nbdt.data.sources import ImageSource
-from nbdt.data.stratify import stratified_split
+from nbdt.data.stratify import stratified_draw, stratified_parts, stratified_split
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node
@@ -78,7 +78,14 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    @overload
+    def __getitem__(self, index: int) -> tuple[Tensor, int]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> tuple[Tensor, int] | Self:
+        """One sample, or those of a slice as a view."""
+        if isinstance(index, slice):
+            return self.select(np.arange(len(self))[index])
         image = self.image(index)
         if self.augmentation is None:
             return self.preprocessing(image), int(self.targets[index])
@@ -96,8 +103,13 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
 
         Raises:
             IndexError: there is no such sample.
-            InputError: its file cannot be read.
+            InputError: its file cannot be read, or this is no index.
         """
+        if not isinstance(index, SupportsIndex) or np.ndim(index):
+            raise InputError(
+                f"an index is one whole number or a slice, got {index!r:.80}; select() takes lists "
+                "and masks."
+            )
         if not -len(self) <= index < len(self):
             raise IndexError(f"there is no sample {index}; they go from 0 to {len(self) - 1}.")
         return self.source[int(self.indices[index])]
@@ -149,15 +161,17 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         every machine.
 
         Args:
-            held_out: the share of samples held out, between 0 and 1, or their number.
+            held_out: the share of samples held out, between 0 and 1, or their number. A share
+                that is too small for it is exceeded, so that each class has a sample held out;
+                but of a class with a single sample it is for training.
             seed: 0 … 2³² − 1.
 
         Returns:
             The training samples and the held-out samples, each in their order here.
 
         Raises:
-            InputError: a side would be without a sample of some class, a class has only one
-                sample, or an argument is out of range.
+            InputError: no class has two samples, so many cannot be held out with every class on
+                both sides, or an argument is out of range.
 
         Example:
             >>> from nbdt.data import load_dataset
@@ -169,21 +183,41 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         return self.select(left), self.select(drawn).with_augmentation(None)
 
     def subset(self, samples: int | float, *, seed: int = 0) -> Self:
-        """Draws samples at random, each class in the same share; see `split`.
+        """Draws samples at random, each class in the same share and at least one of each.
 
         Args:
-            samples: how many, or which share of them, between 0 and 1.
+            samples: how many, or which share of them, above 0 and at most 1; 1.0 are all.
             seed: 0 … 2³² − 1.
 
         Raises:
-            InputError: as in `split`.
+            InputError: so many do not hold one of each class or are not there, or an argument is
+                out of range.
 
         Example:
             >>> from nbdt.data import load_dataset
             >>> np.bincount(load_dataset("digits", "train").subset(100).targets)
             array([10, 10, 10, 10, 10, 10, 10, 10, 10, 10])
         """
-        return self.select(stratified_split(self.targets, samples, seed=seed)[1])
+        return self.select(stratified_draw(self.targets, samples, seed=seed))
+
+    def parts(self, number: int, *, seed: int = 0) -> tuple[Self, ...]:
+        """Shares out the samples at random to parts of one size, each class evenly.
+
+        As to fit a temperature, to calibrate and to judge, each with samples of its own.
+
+        Args:
+            number: how many parts.
+            seed: 0 … 2³² − 1.
+
+        Raises:
+            InputError: there are fewer samples than parts, or an argument is out of range.
+
+        Example:
+            >>> from nbdt.data import load_dataset
+            >>> [len(part) for part in load_dataset("digits").parts(4)]
+            [113, 113, 112, 112]
+        """
+        return tuple(map(self.select, stratified_parts(self.targets, number, seed=seed)))
 
     # ── other classes ─────────────────────────────────────────────────────────────────────────
 

@@ -14,6 +14,7 @@ from nbdt.data.images import list_subfolders
 from nbdt.data.labelled import LabelledImages
 from nbdt.data.readers import IMAGENET, cache_folder
 from nbdt.errors import InputError, NotFoundError
+from nbdt.untrusted import shortened
 
 VARIABLE = "NBDT_DATA"
 """The environment variable with the folder that data sets are looked for in."""
@@ -72,6 +73,38 @@ def load_dataset(
     return dataset.with_augmentation(augmentation if augment else None)
 
 
+def place_of(name: str, split: str = "test") -> str:
+    """Where the images of a split are; two names of the same images have the same place.
+
+    Args:
+        name: a data set's name or a folder, as for `load_dataset`.
+        split: as there.
+
+    Raises:
+        NotFoundError: there is no such data set or split.
+        InputError: the split cannot exist.
+
+    Example:
+        >>> place_of("digits", "train") == place_of("digits", "test")
+        False
+    """
+    if name in DATA_SETS:
+        return f"{name}, {split}"
+    return str(_split_folder(name, split).resolve())
+
+
+def training_split(name: str) -> str:
+    """The split to train on: "train", or "test" for a folder of images that is not divided.
+
+    Example:
+        >>> training_split("digits")
+        'train'
+    """
+    top = Path(name)
+    undivided = name not in DATA_SETS and _is_folder(top) and not _splits(top)
+    return "test" if undivided else "train"
+
+
 def _named(
     name: str,
     known: DataSet,
@@ -115,7 +148,8 @@ def _download(name: str, known: DataSet, target: Path) -> None:
         known.torchvision(target, download=True)
     # Networks and disks fail in many ways, and torchvision hands all of them on.
     except Exception as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        # Line by line they say what was tried and where it failed.
+        reason = shortened(" ".join(str(error).split())) or type(error).__name__
         raise InputError(f"{name} could not be downloaded to {target}: {reason}") from None
 
 
@@ -129,6 +163,12 @@ def _advice(name: str, known: DataSet, split: str) -> str:
 def _folder(
     path: str | os.PathLike[str], split: str, classes: Sequence[str] | None
 ) -> LabelledImages:
+    wnids = () if classes is None else bundled_wnids(classes)
+    return ImageFolder(_split_folder(path, split), IMAGENET, classes=classes, wnids=wnids)
+
+
+def _split_folder(path: str | os.PathLike[str], split: str) -> Path:
+    """The folder, of a folder of images, that holds the split."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"a data set is given by name or path, got {path!r:.80}.")
     top = Path(path)
@@ -143,7 +183,7 @@ def _folder(
         )
     if split not in ("train", "val", "test"):
         raise InputError(f"the split of a folder is train, val or test; got {split!r:.80}.")
-    splits = [name for name in ("train", "val", "test") if _holds_folders(top / name)]
+    splits = _splits(top)
     if split == "test" and "test" not in splits and "val" in splits:
         split = "val"
     if split in splits:
@@ -157,8 +197,7 @@ def _folder(
                 else "load the folder as it is, without a split, and use split() of the data set."
             )
         )
-    wnids = () if classes is None else bundled_wnids(classes)
-    return ImageFolder(top, IMAGENET, classes=classes, wnids=wnids)
+    return top
 
 
 def _is_folder(path: Path) -> bool:
@@ -167,6 +206,11 @@ def _is_folder(path: Path) -> bool:
     except (OSError, ValueError):
         # No file can be called so: it is too long, say.
         return False
+
+
+def _splits(top: Path) -> list[str]:
+    """Which parts a folder of images has. Where images lie in "train" itself, that is a class."""
+    return [name for name in ("train", "val", "test") if _holds_folders(top / name)]
 
 
 def _holds_folders(path: Path) -> bool:

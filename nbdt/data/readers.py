@@ -18,6 +18,7 @@ from nbdt.data.digits import load_digits
 from nbdt.data.folder import ImageFolder
 from nbdt.data.images import list_images
 from nbdt.data.labelled import LabelledImages
+from nbdt.data.reasons import reason_of
 from nbdt.data.sources import ImageFiles, ImageSource, PixelArray
 from nbdt.errors import FormatError, InputError
 from nbdt.files import read_text
@@ -69,7 +70,7 @@ def torchvision_reader(kind: Any, name: str, preprocessing: Preprocessing) -> Re
         # torchvision raises nearly anything on files that are cut short or of another kind.
         except Exception as error:
             raise FormatError(
-                f"{place}: torchvision cannot read {name} there: {_first_line(error)}; remove it "
+                f"{place}: torchvision cannot read {name} there: {reason_of(error)}; remove it "
                 "and load it again with download=True."
             ) from None
         return _labelled(name, PixelArray(np.asarray(found.data)), found.targets, preprocessing)
@@ -144,7 +145,3 @@ def _labelled(
         preprocessing,
         wnids=[row.wnid for row in rows],
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

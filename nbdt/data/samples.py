@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from nbdt.data.reasons import reason_of
 from nbdt.errors import InputError
 
 Inputs = Tensor | Mapping[str, Any]
@@ -89,9 +90,8 @@ def _collated(samples: list[Any]) -> Any:
     try:
         return default_collate(samples)
     except (RuntimeError, TypeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"the samples cannot be made a batch: {reason} Give them one shape, or set "
+            f"the samples cannot be made a batch: {reason_of(error)} Give them one shape, or set "
             "batch_size=1."
         ) from None
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import numbers
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import train_test_split
@@ -19,6 +23,8 @@ def stratified_split(
 ) -> tuple[Indices, Indices]:
     """Splits samples at random in two, each class in the same share.
 
+    Both sides get a sample of every class that has two or more; of a class with a single sample
+    it is left. Where a share is too small or too large for that, it is exceeded or not reached.
     The same arguments give the same split on every machine; numpy's global random numbers are
     left alone.
 
@@ -31,8 +37,8 @@ def stratified_split(
         The indices of the samples left and of those drawn, both ascending.
 
     Raises:
-        InputError: a side would be without a sample of some class, a class has only one sample,
-            or an argument is out of range.
+        InputError: no class has two samples, so many cannot be drawn with every class on both
+            sides, or an argument is out of range.
 
     Example:
         >>> targets = np.array([0, 0, 0, 0, 1, 1, 1, 1])
@@ -40,20 +46,135 @@ def stratified_split(
         >>> targets[drawn].tolist()
         [0, 1]
     """
-    is_share = type(drawn) is float and 0 < drawn < 1
-    if not is_share and not (type(drawn) is int and drawn > 0):
+    counts = _class_sizes(targets)
+    lowest = (counts > 1).astype(np.int64)
+    if not lowest.any():
         raise InputError(
-            f"expected a share between 0 and 1, or a number of samples; got {drawn!r:.80}."
+            f"{len(targets)} samples cannot be split: no class has two of them, one for each side."
         )
-    if type(seed) is not int or not 0 <= seed <= MAX_SEED:
-        raise InputError(f"a seed has to be a whole number from 0 to {MAX_SEED}, got {seed!r:.80}.")
-    try:
+    return _drawn(targets, drawn, lowest, counts - 1, seed)
+
+
+def stratified_draw(targets: Indices, drawn: int | float, *, seed: int = 0) -> Indices:
+    """Draws samples at random, each class in the same share and one of each at least.
+
+    Unlike the second part of `stratified_split`, which it is otherwise, it may be nearly all.
+
+    Args:
+        targets: the class of each sample; shape (samples,).
+        drawn: how many samples are drawn, or which share of them, above 0 and at most 1; 1.0 are
+            all, and 1 is one of them.
+        seed: 0 … 2³² − 1.
+
+    Returns:
+        The indices of the samples drawn, ascending.
+
+    Raises:
+        InputError: so many do not hold one of each class or are not there, or an argument is out
+            of range.
+
+    Example:
+        >>> stratified_draw(np.array([0, 0, 0, 1, 1, 1]), 1.0)
+        array([0, 1, 2, 3, 4, 5])
+    """
+    counts = _class_sizes(targets)
+    return _drawn(targets, drawn, np.minimum(counts, 1), counts, seed)[1]
+
+
+def stratified_parts(targets: Indices, number: int, *, seed: int = 0) -> tuple[Indices, ...]:
+    """Shares out all samples at random to parts of one size, each class evenly.
+
+    The parts differ by one sample at most, and so do the samples of each class in them.
+
+    Args:
+        targets: the class of each sample; shape (samples,).
+        number: how many parts.
+        seed: 0 … 2³² − 1.
+
+    Returns:
+        The indices of the samples of each part, ascending.
+
+    Raises:
+        InputError: there are fewer samples than parts, or an argument is out of range.
+
+    Example:
+        >>> targets = np.array([0, 0, 0, 0, 1, 1])
+        >>> [targets[part].tolist() for part in stratified_parts(targets, 2)]
+        [[0, 0, 1], [0, 0, 1]]
+    """
+    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < 1:
+        raise InputError(f"the number of parts has to be at least 1, got {number!r:.80}.")
+    if number > len(targets):
+        raise InputError(f"{len(targets)} samples cannot be shared out to {number} parts.")
+    order = np.random.RandomState(_checked_seed(seed)).permutation(len(targets))
+    # Dealt out like cards, class after class.
+    order = order[np.argsort(targets[order], kind="stable")]
+    return tuple(np.sort(order[place :: int(number)]) for place in range(int(number)))
+
+
+def _class_sizes(targets: Indices) -> Indices:
+    """How many samples each class has, of those that have any."""
+    return np.unique(targets, return_counts=True)[1].astype(np.int64)
+
+
+def _drawn(
+    targets: Indices, drawn: Any, lowest: Indices, highest: Indices, seed: int
+) -> tuple[Indices, Indices]:
+    """The samples left and those drawn, with bounds of how many each class may give."""
+    seed = _checked_seed(seed)
+    total, samples = _checked_number(drawn, lowest, highest, len(targets)), len(targets)
+    counts = _class_sizes(targets)
+    if counts.min() * min(total, samples - total) >= samples:
         left, right = train_test_split(
-            np.arange(len(targets)), test_size=drawn, random_state=seed, stratify=targets
+            np.arange(samples), test_size=total, random_state=seed, stratify=targets
         )
-    except ValueError as error:
+        return np.sort(left), np.sort(right)
+    # With so few samples a class, scikit-learn leaves classes out or refuses.
+    generator = np.random.RandomState(seed)
+    is_drawn = np.zeros(samples, dtype=bool)
+    numbers_drawn = _allotted(counts, total, lowest, highest)
+    for label, number in zip(np.unique(targets), numbers_drawn, strict=True):
+        is_drawn[generator.permutation(np.flatnonzero(targets == label))[:number]] = True
+    return np.flatnonzero(~is_drawn), np.flatnonzero(is_drawn)
+
+
+def _allotted(counts: Indices, total: int, lowest: Indices, highest: Indices) -> Indices:
+    """How many samples each class gives: its share of the total, rounded within bounds."""
+    shares = counts * (total / counts.sum())
+    given: Indices = np.clip(np.floor(shares).astype(np.int64), lowest, highest)
+    while given.sum() < total:
+        given[np.argmax(np.where(given < highest, shares - given, -np.inf))] += 1
+    while given.sum() > total:
+        given[np.argmin(np.where(given > lowest, shares - given, np.inf))] -= 1
+    return given
+
+
+def _checked_number(drawn: Any, lowest: Indices, highest: Indices, samples: int) -> int:
+    """How many samples are to be drawn."""
+    least, most = int(lowest.sum()), int(highest.sum())
+    is_number = isinstance(drawn, numbers.Integral) and not isinstance(drawn, bool | np.bool_)
+    is_share = isinstance(drawn, float | np.floating) and 0 < drawn <= 1
+    if not is_share and not (is_number and drawn > 0):
         raise InputError(
-            f"{len(targets)} samples cannot be split by {drawn} with each class in the same share: "
-            f"{error}"
-        ) from None
-    return np.sort(left), np.sort(right)
+            f"expected a share above 0 and at most 1, or a number of samples; got {drawn!r:.80}."
+        )
+    if not samples:
+        raise InputError("there is no sample to draw.")
+    if is_share and drawn < 1:
+        return min(max(math.ceil(float(drawn) * samples), least), most)
+    number = int(drawn) if is_number else samples
+    if number > samples:
+        raise InputError(f"there are only {samples} samples, so {number} cannot be drawn.")
+    if not least <= number <= most:
+        raise InputError(
+            f"{number} of {samples} samples cannot be drawn without leaving a class out: with "
+            f"{len(lowest)} classes draw {least} to {most}."
+        )
+    return number
+
+
+def _checked_seed(seed: Any) -> int:
+    is_number = isinstance(seed, numbers.Integral) and not isinstance(seed, bool | np.bool_)
+    if not is_number or not 0 <= seed <= MAX_SEED:
+        raise InputError(f"a seed has to be a whole number from 0 to {MAX_SEED}, got {seed!r:.80}.")
+    return int(seed)

@@ -8,18 +8,24 @@ explanations are what the model does. An `EditSession` tries edits of the tree b
 
 from nbdt.evaluation.accuracy import AccuracyByRule, accuracy_by_rule
 from nbdt.evaluation.answers import labelled_logits
-from nbdt.evaluation.calibration import Calibration, CalibrationCounter, Reliability
+from nbdt.evaluation.calibration import CalibrationCounter, CalibrationErrors, Reliability
 from nbdt.evaluation.decided import Decided, Decider
 from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
 from nbdt.evaluation.evaluation import Evaluation
 from nbdt.evaluation.evaluator import Evaluator, evaluate
 from nbdt.evaluation.faithfulness import Faithfulness, evaluate_faithfulness
-from nbdt.evaluation.fitting import TemperatureFit, fit_temperature
+from nbdt.evaluation.fitting import TemperatureFit, fit_temperature, fit_temperature_to_logits
 from nbdt.evaluation.interval import wilson_interval
 from nbdt.evaluation.mistakes import Confusion, CostlyNode, MistakeCounter, Mistakes
 from nbdt.evaluation.moves import MoveSuggestions, SuggestedMove, suggest_moves
-from nbdt.evaluation.outliers import OutlierRow, OutlierTable, evaluate_outliers, outlier_scores
+from nbdt.evaluation.outliers import (
+    OutlierCounter,
+    OutlierRow,
+    OutlierTable,
+    evaluate_outliers,
+    outlier_scores,
+)
 from nbdt.evaluation.paired import PairedCounts
 from nbdt.evaluation.prototypes import Prototype, PrototypeFinder, Prototypes
 from nbdt.evaluation.shares import NodeShare, ShareCounter
@@ -40,8 +46,8 @@ __all__ = [
     "AccuracyChange",
     "AccuracyRow",
     "AccuracyTable",
-    "Calibration",
     "CalibrationCounter",
+    "CalibrationErrors",
     "Confusion",
     "CostlyNode",
     "Decided",
@@ -56,6 +62,7 @@ __all__ = [
     "MoveSuggestions",
     "NodeChange",
     "NodeShare",
+    "OutlierCounter",
     "OutlierRow",
     "OutlierTable",
     "PairedCounts",
@@ -80,6 +87,7 @@ __all__ = [
     "evaluate_outliers",
     "evaluate_superclasses",
     "fit_temperature",
+    "fit_temperature_to_logits",
     "labelled_logits",
     "nodes_of_unseen",
     "outlier_scores",

@@ -6,7 +6,7 @@ Both scores are always measured, side by side: which of them suits a network is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float, Int
@@ -15,8 +15,9 @@ from torch import Tensor
 from nbdt.errors import InputError
 from nbdt.evaluation.decided import checked_labels
 from nbdt.evaluation.table import AccuracyRow, AccuracyTable
+from nbdt.evaluation.ways import WAYS, Answers, answers_by
 from nbdt.hierarchy import Hierarchy
-from nbdt.rules import Rule, Score, Temperature, TreeLayout
+from nbdt.rules import Temperature, TreeLayout
 
 TOP = 5
 
@@ -52,7 +53,7 @@ class AccuracyByRule:
         self._layout = TreeLayout(hierarchy)
         self._samples = 0
         # A row a way to answer: how many are correct, agree, and have the class among the top.
-        self._counts = torch.zeros(len(_WAYS), 3, dtype=torch.int64)
+        self._counts = torch.zeros(1 + len(WAYS), 3, dtype=torch.int64)
 
     def update(self, logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]) -> None:
         """Counts a batch; an empty one changes nothing.
@@ -72,9 +73,12 @@ class AccuracyByRule:
         logits = logits.detach()
         network = logits.max(dim=-1).indices
         counts = []
-        for answer, values in _answers(logits, self._layout, self.temperature):
+        for answer, ranking in (
+            Answers(network, logits),
+            *(answers_by(*way, logits, self._layout, self.temperature) for way in WAYS),
+        ):
             correct, agreeing = (answer == labels).sum(), (answer == network).sum()
-            top = correct if values is None else _in_top(values, labels).sum()
+            top = correct if ranking is None else _in_top(ranking, labels).sum()
             counts.append(torch.stack([correct, agreeing, top]))
         self._counts += torch.stack(counts).cpu()
         self._samples += len(labels)
@@ -98,7 +102,7 @@ class AccuracyByRule:
                 top5_correct=top if has_top and rule != "hard" else None,
             )
             for (rule, score), (correct, agreeing, top) in zip(
-                _WAYS, self._counts.tolist(), strict=True
+                ((None, None), *WAYS), self._counts.tolist(), strict=True
             )
         )
         return AccuracyTable(tuple(rows), self.hierarchy.num_classes)
@@ -127,29 +131,6 @@ def accuracy_by_rule(
     for logits, labels in batches:
         counted.update(logits, labels)
     return counted.table()
-
-
-_WAYS: tuple[tuple[Rule | None, Score | None], ...] = (
-    (None, None),
-    ("soft", "logsumexp"),
-    ("hard", "logsumexp"),
-    ("soft", "mean"),
-    ("hard", "mean"),
-)
-
-
-def _answers(
-    logits: Tensor, layout: TreeLayout, temperature: Temperature
-) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """For each of `_WAYS`, the classes answered, and what ranks all classes or None."""
-    for rule, score in _WAYS:
-        if score is None:
-            yield logits.max(dim=-1).indices, logits
-        elif rule == "soft":
-            values = temperature.log_probs(logits, layout, score)
-            yield values.max(dim=-1).indices, values
-        else:
-            yield temperature.hard_predict(logits, layout, score), None
 
 
 def _in_top(values: Tensor, labels: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class Reliability:
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class CalibrationErrors:
     """How well the probabilities of answers, of decisions and of classes are calibrated.
 
     Attributes:
@@ -94,7 +94,8 @@ class Calibration:
         >>> from nbdt.evaluation import Decider
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> counted = CalibrationCounter(tree)
-        >>> counted.update(Decider(tree).decide(torch.zeros(2, 3), torch.tensor([0, 1])))
+        >>> decider = Decider(tree, score="logsumexp")
+        >>> counted.update(decider.decide(torch.zeros(2, 3), torch.tensor([0, 1])))
         >>> found = counted.result()
         >>> round(found.nodes[4].error, 3)  # two in three for the pair, and both went there
         0.333
@@ -118,7 +119,7 @@ class Calibration:
         return float(np.mean([one.error for one in self.classes]))
 
     def to_dict(self) -> dict[str, Any]:
-        """The calibration as values that JSON can hold."""
+        """The errors as values that JSON can hold."""
         name = self.hierarchy.name
         return {
             "bins": self.bins,
@@ -153,7 +154,7 @@ class CalibrationCounter:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> counted = CalibrationCounter(tree)
         >>> logits = torch.tensor([[3.0, 0.0, 0.0]] * 2)
-        >>> counted.update(Decider(tree).decide(logits, torch.tensor([0, 1])))
+        >>> counted.update(Decider(tree, score="logsumexp").decide(logits, torch.tensor([0, 1])))
         >>> round(counted.result().answer.error, 3)  # sure at 91 %, right in 1 of 2
         0.409
     """
@@ -193,7 +194,7 @@ class CalibrationCounter:
         self._classes.add(classes, high, is_hit)
         self._classes.add_to_first(rest, np.maximum(sums, 0), hits)
 
-    def result(self) -> Calibration:
+    def result(self) -> CalibrationErrors:
         """What was counted so far.
 
         Raises:
@@ -203,7 +204,7 @@ class CalibrationCounter:
             raise InputError("there is no calibration without a sample; give at least one.")
         first = self.hierarchy.num_classes
         passed = np.flatnonzero(self._nodes.samples.any(axis=1)).tolist()
-        return Calibration(
+        return CalibrationErrors(
             hierarchy=self.hierarchy,
             bins=self.bins,
             answer=self._answer.reliability(0),

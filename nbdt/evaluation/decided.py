@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nbdt.data.labels import checked_ids, told
 from nbdt.errors import InputError
 from nbdt.evaluation.walk import Walker, Ways
 from nbdt.hierarchy import Hierarchy
@@ -21,7 +22,7 @@ class Decider:
 
     Args:
         hierarchy: the tree; leaf i is class i.
-        score: what a node is worth.
+        score: what a node is worth: the model's, `NBDT.score`.
         rule: which answers are judged.
         temperature: what the logits or decisions are divided by first, if anything.
 
@@ -30,8 +31,8 @@ class Decider:
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> decided = Decider(tree).decide(torch.tensor([[2.0, 2.0, 2.2]]), torch.tensor([0]))
-        >>> decided.answers
+        >>> decider = Decider(tree, score="logsumexp")
+        >>> decider.decide(torch.tensor([[2.0, 2.0, 2.2]]), torch.tensor([0])).answers
         array([2])
     """
 
@@ -39,7 +40,7 @@ class Decider:
         self,
         hierarchy: Hierarchy,
         *,
-        score: Score = "logsumexp",
+        score: Score,
         rule: Rule = "soft",
         temperature: Temperature | None = None,
     ) -> None:
@@ -103,7 +104,8 @@ class Decided:
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> decided = Decider(tree).decide(torch.tensor([[3.0, 0, 0]]), torch.tensor([1]))
+        >>> decider = Decider(tree, score="mean")
+        >>> decided = decider.decide(torch.tensor([[3.0, 0, 0]]), torch.tensor([1]))
         >>> decided.answer_ways.right, decided.true_ways.right
         (array([ True,  True]), array([False,  True]))
     """
@@ -173,26 +175,7 @@ def checked_labels(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
             NaN or +inf or masks every class.
     """
     check_logits(logits, num_classes)
-    if (
-        not isinstance(labels, Tensor)
-        or labels.is_floating_point()
-        or labels.is_complex()
-        or labels.dtype == torch.bool
-        or labels.shape != logits.shape[:1]
-    ):
-        raise InputError(
-            f"labels have to be whole numbers of shape ({len(logits)},), a class index a "
-            f"sample; got {_described(labels)}."
-        )
-    labels = labels.to(logits.device, torch.int64)
-    if len(labels):
-        lowest, highest = torch.stack(labels.aminmax()).tolist()
-        if lowest < 0 or highest >= num_classes:
-            raise InputError(
-                f"a label is {lowest if lowest < 0 else highest}; with {num_classes} classes "
-                f"labels go from 0 to {num_classes - 1}."
-            )
-    return labels
+    return checked_ids(labels, len(logits), num_classes).to(logits.device)
 
 
 def check_logits(logits: Tensor, num_classes: int) -> None:
@@ -209,7 +192,7 @@ def check_logits(logits: Tensor, num_classes: int) -> None:
     ):
         raise InputError(
             f"logits have to be floating point numbers of shape (batch, {num_classes}), a row "
-            f"a sample; got {_described(logits)}."
+            f"a sample; got {told(logits)}."
         )
     if len(logits):
         # NaN and +inf show in a row's largest logit, and so does a row of −inf only.
@@ -219,9 +202,3 @@ def check_logits(logits: Tensor, num_classes: int) -> None:
                 f"the logits of {len(wrong)} of {len(logits)} samples hold NaN or +inf, or "
                 f"are all -inf (the first is row {wrong[0]}); look at the input and weights."
             )
-
-
-def _described(value: object) -> str:
-    if not isinstance(value, Tensor):
-        return f"an object of type {type(value).__name__}"
-    return f"{value.dtype} of shape {tuple(value.shape)}"

@@ -13,14 +13,14 @@ from nbdt.errors import InputError
 from nbdt.evaluation.answers import labelled_logits
 from nbdt.evaluation.decided import checked_labels
 from nbdt.evaluation.edits import Edit, EditFunction
-from nbdt.evaluation.judged import WAYS, Judged
+from nbdt.evaluation.judged import Judged
 from nbdt.evaluation.paired import PairedCounts, signed
 from nbdt.evaluation.text import aligned
 from nbdt.evaluation.touched import edited
 from nbdt.evaluation.trial import AccuracyChange, NodeChange, Trial
+from nbdt.evaluation.ways import WAYS
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
-from nbdt.rules import TreeLayout
 
 
 class EditSession:
@@ -110,8 +110,7 @@ class EditSession:
         """What an edit of the tree as it is now would do; nothing changes.
 
         Args:
-            edit: a function of `nbdt.hierarchy.edit`, or `regraft`; or an `Edit`, with all that it
-                needs.
+            edit: a function of `nbdt.hierarchy.edit`; or an `Edit`, with all that it needs.
             *arguments: those of the function, after the tree.
             **named: likewise.
 
@@ -196,8 +195,7 @@ class EditSession:
         Returns:
             The model that the session is of.
         """
-        device = self.model.layout.sizes.device
-        self.model.layout = TreeLayout(self.tree).to(device)
+        self.model.hierarchy = self.tree
         edits = [*self._earlier, *(_record(trial) for trial in self._accepted)]
         if edits or "edits" in self.model.provenance:
             self.model.provenance = {**self.model.provenance, "edits": edits}

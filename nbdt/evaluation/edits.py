@@ -10,7 +10,6 @@ from typing import Any
 
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy import Hierarchy, edit
-from nbdt.hierarchy.regraft import regraft
 from nbdt.hierarchy.validation import is_integer
 
 EditFunction = Callable[..., Hierarchy]
@@ -19,15 +18,15 @@ EditFunction = Callable[..., Hierarchy]
 _FUNCTIONS: dict[str, EditFunction] = {
     function.__name__: function
     for function in (
-        *(edit.rename, edit.move, regraft, edit.group, edit.dissolve, edit.merge, edit.split),
-        edit.collapse,
+        *(edit.rename, edit.move, edit.regraft, edit.group, edit.dissolve, edit.merge),
+        *(edit.split, edit.collapse),
     )
 }
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One of the edits of `nbdt.hierarchy.edit`, or `regraft`, with its arguments.
+    """One of the edits of `nbdt.hierarchy.edit` with its arguments.
 
     Attributes:
         name: what the edit is called there.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbdt.errors import InputError
-from nbdt.evaluation.calibration import Calibration
+from nbdt.evaluation.calibration import CalibrationErrors
 from nbdt.evaluation.mistakes import Mistakes
 from nbdt.evaluation.prototypes import Prototypes
 from nbdt.evaluation.shares import NodeShare
@@ -42,7 +42,8 @@ class Evaluation:
     Example:
         >>> import torch
         >>> from nbdt.evaluation import Evaluator
-        >>> evaluator = Evaluator(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> evaluator = Evaluator(tree, score="logsumexp")
         >>> evaluator.update(torch.tensor([[3.0, 0, 0], [2.0, 1, 0]]), torch.tensor([0, 1]))
         >>> evaluation = evaluator.result()
         >>> evaluation.samples, evaluation.mistakes.confusions[0].taken_child_name
@@ -57,7 +58,7 @@ class Evaluation:
     classes: tuple[NodeShare, ...]
     nodes: tuple[NodeShare, ...]
     mistakes: Mistakes
-    calibration: Calibration
+    calibration: CalibrationErrors
     uncertainty: Uncertainty
     prototypes: Prototypes
 

@@ -80,7 +80,7 @@ class Evaluator:
 
     Args:
         hierarchy: the tree; leaf i is class i.
-        score: what a node is worth.
+        score: what a node is worth: the model's, `NBDT.score`.
         rule: which answers are judged.
         bins: as in `evaluate`.
         examples: as in `evaluate`.
@@ -91,7 +91,8 @@ class Evaluator:
 
     Example:
         >>> import torch
-        >>> evaluator = Evaluator(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> evaluator = Evaluator(tree, score="logsumexp")
         >>> evaluator.update(torch.tensor([[3.0, 2.0, 0.0]]), torch.tensor([1]))
         >>> evaluator.result().mistakes.count
         1
@@ -101,7 +102,7 @@ class Evaluator:
         self,
         hierarchy: Hierarchy,
         *,
-        score: Score = "logsumexp",
+        score: Score,
         rule: Rule = "soft",
         bins: int = BINS,
         examples: int = 5,

@@ -8,18 +8,23 @@ the whole network or for all nodes of a tree at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from nbdt.data.classes import check_own_classes
+from nbdt.data.fingerprint import Fingerprint
+from nbdt.data.samples import Data, labelled_batches
 from nbdt.errors import InputError
+from nbdt.evaluation.answers import logits_of
 from nbdt.evaluation.decided import Decider
 from nbdt.evaluation.walk import Ways
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.hierarchy.validation import FloatArray, IntArray
+from nbdt.model import NBDT
 from nbdt.rules import Score, Temperature
 
 COOLEST, HOTTEST = 0.05, 20.0
@@ -27,6 +32,9 @@ COOLEST, HOTTEST = 0.05, 20.0
 
 # The interval spans a factor of 400; this often halved, it is one of 1e-6.
 HALVINGS = 23
+
+# Of fewer samples a node's temperature would say more of them than of the node.
+MIN_SAMPLES = 50
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class TemperatureFit:
         samples: how many samples it was fitted to.
         loss_before: −log p of the true class, the mean over these samples, in nats.
         loss_after: the same at the temperatures found; never more.
+        fingerprint: of the samples, as `nbdt.data.fingerprint` tells them; None where only their
+            logits were known.
 
     Example:
         >>> print(TemperatureFit(Temperature(1.5), 2000, loss_before=0.61, loss_after=0.58))
@@ -48,6 +58,22 @@ class TemperatureFit:
     samples: int
     loss_before: float
     loss_after: float
+    fingerprint: str | None = None
+
+    def apply_to(self, model: NBDT) -> None:
+        """Gives a model these temperatures, and notes in its provenance what they come from.
+
+        `SelectiveNBDT.calibrate` then refuses the very samples that they were fitted to.
+
+        Example:
+            >>> import torch
+            >>> model = NBDT(torch.nn.Identity(), Hierarchy([2, 2, -1], ["cat", "dog"]))
+            >>> TemperatureFit(Temperature(1.5), 2000, 0.61, 0.58).apply_to(model)
+            >>> model.temperature.value, model.provenance["temperature"]["samples"]
+            (1.5, 2000)
+        """
+        model.temperature = self.temperature
+        model.provenance["temperature"] = self.to_dict()
 
     def to_dict(self) -> dict[str, Any]:
         """The fit as values that JSON can hold, as for a model's provenance."""
@@ -56,6 +82,7 @@ class TemperatureFit:
             "samples": self.samples,
             "loss_before": self.loss_before,
             "loss_after": self.loss_after,
+            "fingerprint": self.fingerprint,
         }
 
     def __str__(self) -> str:
@@ -71,30 +98,80 @@ class TemperatureFit:
 
 
 def fit_temperature(
+    model: NBDT,
+    data: Data,
+    *,
+    per_node: bool = False,
+    min_samples: int = MIN_SAMPLES,
+    batch_size: int = 64,
+) -> TemperatureFit:
+    """The temperature that makes a model's true classes likeliest (Guo et al., ICML 2017).
+
+    Fit it on data that neither trained the network nor is used to calibrate or evaluate it. The
+    model is left as it is; `TemperatureFit.apply_to` gives it the temperature.
+
+    Args:
+        model: the model; its score is used, a temperature that it has is not.
+        data: labelled samples or batches of them, as for `evaluate`.
+        per_node: find a temperature for every inner node instead of one for the network. This
+            changes the probabilities of the classes: see `Temperature`.
+        min_samples: nodes that fewer of the samples pass keep a temperature of 1.
+        batch_size: how many samples given one by one share a batch.
+
+    Returns:
+        The temperature and the loss before and after. A temperature stays between 1/20 and 20,
+        which it reaches where decisions are never, or hardly more often than by chance, right.
+
+    Raises:
+        InputError: as in `evaluate`; there is no sample, or its true class is masked out.
+
+    Example:
+        >>> import torch
+        >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> logits = torch.tensor([[9.0, 0, 0]]).repeat(10, 1)
+        >>> labels = torch.tensor([0] * 8 + [1, 2])  # said to be sure, but right in 8 of 10
+        >>> fitted = fit_temperature(model, [(logits, labels)])
+        >>> fitted.apply_to(model)
+        >>> model.predict_proba(logits[:1])
+        tensor([[0.8000, 0.1000, 0.1000]])
+    """
+    check_own_classes(data, model.classes)
+    fingerprint = Fingerprint()
+
+    def answered() -> Iterator[tuple[Tensor, Tensor]]:
+        for inputs, labels in labelled_batches(data, batch_size):
+            logits = logits_of(model, inputs)
+            fingerprint.add(inputs, labels)
+            yield logits, labels
+
+    fit = fit_temperature_to_logits(
+        answered(),
+        model.hierarchy,
+        score=model.score,
+        per_node=per_node,
+        min_samples=min_samples,
+    )
+    return replace(fit, fingerprint=fingerprint.digest())
+
+
+def fit_temperature_to_logits(
     batches: Iterable[tuple[Tensor, Tensor]],
     hierarchy: Hierarchy,
     *,
-    score: Score = "logsumexp",
+    score: Score,
     per_node: bool = False,
-    min_samples: int = 50,
+    min_samples: int = MIN_SAMPLES,
 ) -> TemperatureFit:
-    """The temperature that makes the true classes likeliest (Guo et al., ICML 2017).
-
-    Fit it on data that neither trained the network nor is used to evaluate it.
+    """The same as `fit_temperature`, for whoever has the logits already.
 
     Args:
         batches: (logits, labels) of each batch, as `labelled_logits` gives them. Kept in memory:
             8 bytes × samples × classes under ``logsumexp``, less otherwise (only the children
             on each sample's way to its class).
         hierarchy: the tree; leaf i is class i.
-        score: what a node is worth.
-        per_node: find a temperature for every inner node instead of one for the network. This
-            changes the probabilities of the classes: see `Temperature`.
-        min_samples: nodes that fewer of the samples pass keep a temperature of 1.
-
-    Returns:
-        The temperature and the loss before and after. A temperature stays between 1/20 and 20,
-        which it reaches where decisions are never, or hardly more often than by chance, right.
+        score: what a node is worth: the model's, `NBDT.score`. Another one's temperature is wrong.
+        per_node: as in `fit_temperature`.
+        min_samples: as in `fit_temperature`.
 
     Raises:
         InputError: as in `Decider.decide`; there is no sample, or its true class is masked out.
@@ -104,11 +181,9 @@ def fit_temperature(
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> logits = torch.tensor([[9.0, 0, 0]]).repeat(10, 1)
         >>> labels = torch.tensor([0] * 8 + [1, 2])  # said to be sure, but right in 8 of 10
-        >>> fitted = fit_temperature([(logits, labels)], tree)
+        >>> fitted = fit_temperature_to_logits([(logits, labels)], tree, score="logsumexp")
         >>> round(fitted.temperature.value, 2)
         4.33
-        >>> Temperature(fitted.temperature.value).divide(logits)[0].softmax(-1)
-        tensor([0.8000, 0.1000, 0.1000])
     """
     whole = score == "logsumexp" and not per_node
     # Under logsumexp the soft answers are the network's own softmax: one decision between all.

@@ -12,19 +12,12 @@ from torch import Tensor
 from nbdt.evaluation.answers import BLOCK
 from nbdt.evaluation.decided import Decider
 from nbdt.evaluation.shares import NodeShare
+from nbdt.evaluation.ways import WAYS, answers_by
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import IntArray
-from nbdt.rules import Rule, Score, TreeLayout, hard_predict, soft_log_probs
+from nbdt.rules import Score, Temperature, TreeLayout
 
 BoolArray = npt.NDArray[np.bool_]
-
-# As in tables of accuracy: logsumexp first.
-WAYS: tuple[tuple[Rule, Score], ...] = (
-    ("soft", "logsumexp"),
-    ("hard", "logsumexp"),
-    ("soft", "mean"),
-    ("hard", "mean"),
-)
 
 
 class Judged:
@@ -57,7 +50,7 @@ class Judged:
         """For each of `WAYS`, which samples are answered rightly."""
         layout = TreeLayout(self.tree)
         blocks = [
-            [_right(logits, labels, layout, *way) for way in WAYS]
+            [answers_by(*way, logits, layout, Temperature()).classes == labels for way in WAYS]
             for logits, labels in self._blocks()
         ]
         return tuple(torch.cat(parts).numpy() for parts in zip(*blocks, strict=True))
@@ -90,9 +83,3 @@ class Judged:
 
     def _blocks(self) -> zip[tuple[Tensor, Tensor]]:
         return zip(torch.split(self._logits, BLOCK), torch.split(self._labels, BLOCK), strict=True)
-
-
-def _right(logits: Tensor, labels: Tensor, layout: TreeLayout, rule: Rule, score: Score) -> Tensor:
-    if rule == "hard":
-        return hard_predict(logits, layout, score) == labels
-    return soft_log_probs(logits, layout, score).max(dim=-1).indices == labels

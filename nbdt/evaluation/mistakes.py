@@ -171,7 +171,7 @@ class MistakeCounter:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> counted = MistakeCounter(tree)
         >>> logits = torch.tensor([[3.0, 2.0, 0.0], [1.0, 0.0, 5.0]])
-        >>> counted.update(Decider(tree).decide(logits, torch.tensor([0, 0])))
+        >>> counted.update(Decider(tree, score="mean").decide(logits, torch.tensor([0, 0])))
         >>> mistakes = counted.result()
         >>> mistakes.count, mistakes.mean_height, mistakes.mean_distance
         (1, 2.0, 3.0)

@@ -19,7 +19,6 @@ from nbdt.evaluation.paired import PairedCounts, signed, signed_range
 from nbdt.evaluation.text import aligned, percent
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.lookup import Node
-from nbdt.hierarchy.regraft import regraft
 from nbdt.hierarchy.validation import is_integer
 from nbdt.rules import Score, TreeLayout, hard_predict
 
@@ -229,7 +228,7 @@ def _edit(tree: Hierarchy, move: _Move) -> Edit:
     kind, node, target = move
     if kind == "move":
         return Edit.of(edit.move, _called(tree, node), _called(tree, target))
-    return Edit.of(regraft, _called(tree, node), _called(tree, target))
+    return Edit.of(edit.regraft, _called(tree, node), _called(tree, target))
 
 
 def _called(tree: Hierarchy, node: int) -> Node:

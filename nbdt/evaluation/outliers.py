@@ -17,11 +17,13 @@ when 95 % of the known ones do (FPR95; lower is better).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.stats import rankdata
 from torch import Tensor
 
@@ -78,6 +80,10 @@ class OutlierTable:
     known: int
     unknown: int
 
+    def row(self, score: str) -> OutlierRow:
+        """The row of one of `SCORES`."""
+        return self.rows[SCORES.index(score)]
+
     def to_dict(self) -> dict[str, Any]:
         """The table as values that JSON can hold."""
         rows = [row.to_dict() for row in self.rows]
@@ -117,14 +123,66 @@ def evaluate_outliers(
         stop depth       1.0000        0.0 %
         2 known samples, 1 unknown
     """
-    inside, outside = (
-        outlier_scores(model, data, batch_size=batch_size) for data in (known, unknown)
-    )
-    rows = tuple(
-        OutlierRow(name, auroc(*columns), fpr_at(*columns))
-        for name, *columns in zip(SCORES, inside.T, outside.T, strict=True)
-    )
-    return OutlierTable(rows, len(inside), len(outside))
+    counted = OutlierCounter(model)
+    for update, data in ((counted.add_known, known), (counted.add_unknown, unknown)):
+        for logits in _answered(model, data, batch_size):
+            update(logits)
+    return counted.table()
+
+
+class OutlierCounter:
+    """Scores known and unknown samples batch by batch; for logits that are at hand.
+
+    Memory: 24 bytes a sample, as the scores are ranked together at the end.
+
+    Args:
+        model: the model that the logits are of.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> counted = OutlierCounter(model)
+        >>> counted.add_known(torch.tensor([[9.0, 1, 0], [0, 1, 8]]))
+        >>> counted.add_unknown(torch.tensor([[1.0, 1, 1]]))
+        >>> counted.table().row("path entropy").auroc
+        1.0
+    """
+
+    def __init__(self, model: NBDT) -> None:
+        self._decider = Decider(
+            model.hierarchy, score=model.score, rule=model.rule, temperature=model.temperature
+        )
+        self._known = [np.empty((0, len(SCORES)))]
+        self._unknown = [np.empty((0, len(SCORES)))]
+
+    def add_known(self, logits: Float[Tensor, "batch classes"]) -> None:
+        """Scores samples of the model's classes.
+
+        Raises:
+            InputError: the logits are none of this model, or hold NaN or +inf.
+        """
+        self._known.append(_scores_of(logits, self._decider))
+
+    def add_unknown(self, logits: Float[Tensor, "batch classes"]) -> None:
+        """Scores samples of none of them.
+
+        Raises:
+            InputError: as in `add_known`.
+        """
+        self._unknown.append(_scores_of(logits, self._decider))
+
+    def table(self) -> OutlierTable:
+        """How well the scores tell them apart.
+
+        Raises:
+            InputError: one side has no sample.
+        """
+        inside, outside = np.concatenate(self._known), np.concatenate(self._unknown)
+        rows = tuple(
+            OutlierRow(name, auroc(*columns), fpr_at(*columns))
+            for name, *columns in zip(SCORES, inside.T, outside.T, strict=True)
+        )
+        return OutlierTable(rows, len(inside), len(outside))
 
 
 def auroc(known: FloatArray, unknown: FloatArray) -> float:
@@ -188,12 +246,16 @@ def outlier_scores(model: NBDT, data: Data, *, batch_size: int = 64) -> FloatArr
     decider = Decider(
         model.hierarchy, score=model.score, rule=model.rule, temperature=model.temperature
     )
-    parts = [np.empty((0, len(SCORES)))]
+    batches = _answered(model, data, batch_size)
+    return np.concatenate(
+        [np.empty((0, len(SCORES))), *(_scores_of(logits, decider) for logits in batches)]
+    )
+
+
+def _answered(model: NBDT, data: Data, batch_size: int) -> Iterator[Tensor]:
+    """The logits of samples that may have no labels."""
     for batch in batches_of(data, batch_size):
-        inputs = batch[0] if isinstance(batch, tuple | list) else batch
-        logits = logits_of(model, inputs)
-        parts.append(_scores_of(logits, decider))
-    return np.concatenate(parts)
+        yield logits_of(model, batch[0] if isinstance(batch, tuple | list) else batch)
 
 
 def _scores_of(logits: Tensor, decider: Decider) -> FloatArray:

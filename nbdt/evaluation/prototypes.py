@@ -12,6 +12,7 @@ from nbdt.errors import InputError
 from nbdt.evaluation.decided import Decided
 from nbdt.evaluation.extremes import Extremes
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.hierarchy.validation import FloatArray, IntArray
 
 Kind = Literal["surest", "barest", "astray"]
@@ -68,21 +69,21 @@ class Prototypes:
     children: dict[Kind, IntArray]
     probabilities: dict[Kind, FloatArray]
 
-    def of(self, node: int, kind: Kind) -> tuple[Prototype, ...]:
+    def of(self, node: Node, kind: Kind) -> tuple[Prototype, ...]:
         """The prototypes of a node.
 
         Args:
-            node: an inner node or a class.
+            node: an inner node or a class, by id or name.
             kind: "surest", "barest" or "astray".
 
         Raises:
             InputError: there is no such kind.
             NotFoundError: there is no such node.
         """
+        (found,) = node_ids(self.hierarchy, [node])
         if kind not in KINDS:
             raise InputError(f"prototypes are {', '.join(KINDS)}; got {kind!r:.80}.")
-        self.hierarchy.parent(node)  # refuses what is no node
-        return tuple(self._row(node, kind))
+        return tuple(self._row(found, kind))
 
     def _row(self, node: int, kind: Kind) -> Iterator[Prototype]:
         for index, child, probability in zip(
@@ -119,7 +120,7 @@ class PrototypeFinder:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> finder = PrototypeFinder(tree, k=1)
         >>> logits = torch.tensor([[9.0, 2.0, 0.0], [4.0, 3.0, 0.0], [1.0, 0.0, 5.0]])
-        >>> finder.update(Decider(tree).decide(logits, torch.tensor([0, 0, 0])))
+        >>> finder.update(Decider(tree, score="mean").decide(logits, torch.tensor([0, 0, 0])))
         >>> found = finder.result()
         >>> [found.of(4, kind)[0].index for kind in KINDS]
         [0, 1, 2]

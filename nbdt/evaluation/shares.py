@@ -81,7 +81,7 @@ class ShareCounter:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> counted = ShareCounter(tree)
         >>> logits = torch.tensor([[3.0, 2.0, 0.0], [1.0, 0.0, 5.0]])
-        >>> counted.update(Decider(tree).decide(logits, torch.tensor([0, 0])))
+        >>> counted.update(Decider(tree, score="mean").decide(logits, torch.tensor([0, 0])))
         >>> [(share.name, share.correct, share.samples) for share in counted.nodes()]
         [('animal', 2, 2), ('thing', 1, 2)]
     """

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nbdt.data.labels import checked_ids
 from nbdt.data.samples import Data, labelled_batches
 from nbdt.errors import InputError
 from nbdt.evaluation.answers import in_blocks, logits_of
@@ -121,7 +122,7 @@ class SuperclassCounter:
         nodes: the node that each unseen class belongs under, by id or name; None for classes to
             leave out. A class that belongs under a leaf is most like the leaf's class.
         classes: the names of the unseen classes; by default their numbers.
-        score: what a node is worth.
+        score: what a node is worth: the model's, `NBDT.score`.
 
     Raises:
         InputError: there is not one node a class, or none is below the root, where nothing is
@@ -131,7 +132,8 @@ class SuperclassCounter:
     Example:
         >>> import torch
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> counted = SuperclassCounter(tree, ["animal", "car"], ["lion", "lorry"])
+        >>> nodes, classes = ["animal", "car"], ["lion", "lorry"]
+        >>> counted = SuperclassCounter(tree, nodes, classes, score="logsumexp")
         >>> logits = torch.tensor([[1.0, 2.0, 0.0], [0.0, 0.0, 3.0], [0.0, 0.0, 3.0]])
         >>> counted.update(logits, torch.tensor([0, 0, 1]))
         >>> print(counted.table())
@@ -147,7 +149,7 @@ class SuperclassCounter:
         nodes: Sequence[Node | None],
         classes: Sequence[str] | None = None,
         *,
-        score: Score = "logsumexp",
+        score: Score,
     ) -> None:
         given = [node for node in nodes if node is not None]
         ids = iter(node_ids(hierarchy, given))
@@ -180,11 +182,8 @@ class SuperclassCounter:
             InputError: the logits are none of this tree, or a label is no unseen class.
         """
         check_logits(logits, self.hierarchy.num_classes)
-        array = labels.cpu().numpy()
-        if array.shape != (len(logits),) or not np.isin(array, np.arange(len(self.classes))).all():
-            raise InputError(
-                f"labels have to be numbers from 0 to {len(self.classes) - 1}, one a sample."
-            )
+        checked = checked_ids(labels, len(logits), len(self.classes), of="unseen classes")
+        array = checked.cpu().numpy()
         targets = self._targets[array]
         kept = np.flatnonzero(targets >= 0)
         self._layout.to(logits.device)

@@ -104,7 +104,7 @@ class UncertaintyCounter:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> counted = UncertaintyCounter(tree, examples=1)
         >>> logits = torch.tensor([[9.0, 2.0, 0.0], [1.0, 0.0, 5.0], [2.0, 1.9, 2.5]])
-        >>> counted.update(Decider(tree).decide(logits, torch.tensor([0, 1, 0])))
+        >>> counted.update(Decider(tree, score="mean").decide(logits, torch.tensor([0, 1, 0])))
         >>> found = counted.result()
         >>> found.highest_entropy[0].index, found.lowest_entropy[0].index
         (2, 0)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nbdt.data import LabelledImages, check_classes
 from nbdt.data.batches import answer_in_batches
+from nbdt.data.fingerprint import Fingerprint
 from nbdt.errors import InputError, NBDTError
 from nbdt.evaluation import Evaluation, Evaluator
 from nbdt.evaluation.answers import BLOCK, logits_of
@@ -18,7 +19,6 @@ from nbdt.model import NBDT
 from nbdt.report.stopping import Stopping, StoppingCounter
 from nbdt.rules import Rule
 from nbdt.selective import Calibration
-from nbdt.selective.fingerprint import Fingerprint
 
 FEW = 30
 """Of fewer samples than these a share says little: its 95 % interval is up to 34 points wide."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nbdt.errors import InputError
 from nbdt.explain import Decision, Explanation
+from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.model import NBDT
 from nbdt.modes import evaluating
 from nbdt.saliency.layers import feature_layer
@@ -21,7 +22,7 @@ from nbdt.saliency.result import Saliency
 def decision_saliency(
     model: NBDT,
     x: Float[Tensor, "1 channels height width"],
-    decision: Decision | int,
+    decision: Decision | Node,
     *,
     method: Method = "integrated_gradients",
     baseline: float | Tensor | None = None,
@@ -51,8 +52,8 @@ def decision_saliency(
     Args:
         model: the model.
         x: one input, as the network takes it; shape (1, C, H, W).
-        decision: one of ``model.explain(x)[0].path``, or a node, of which the likeliest child is
-            taken.
+        decision: one of ``model.explain(x)[0].path``; or a node, by id or name, of which the
+            likeliest child is taken.
         method: how contributions are computed.
         baseline: what stands for "nothing to be seen": a number, or a tensor that broadcasts to
             `x`, in the units of `x`. By default 0: mean grey for most networks.
@@ -89,7 +90,7 @@ def decision_saliency(
 def path_saliency(
     model: NBDT,
     x: Float[Tensor, "1 channels height width"],
-    path: Explanation | Iterable[Decision | int],
+    path: Explanation | Iterable[Decision | Node],
     *,
     method: Method = "grad_cam",
     baseline: float | Tensor | None = None,
@@ -212,9 +213,9 @@ def _log_probs(model: NBDT, x: Tensor) -> Float[Tensor, "batch nodes"]:
     return model.temperature.decisions(model.logits(x), model.layout, model.score)
 
 
-def _choice(model: NBDT, decision: Decision | int, log_probs: Tensor) -> _Choice:
+def _choice(model: NBDT, decision: Decision | Node, log_probs: Tensor) -> _Choice:
     tree = model.hierarchy
-    node = decision.node if isinstance(decision, Decision) else decision
+    node = decision.node if isinstance(decision, Decision) else node_ids(tree, [decision])[0]
     children = tree.children(node)
     if not children:
         raise InputError(

@@ -9,6 +9,7 @@ proof; `is_valid`, `information_kept` and `curve` measure what it is worth, also
 """
 
 from nbdt.selective.calibration import Calibration
+from nbdt.selective.calibrator import Calibrator
 from nbdt.selective.folder import read_calibration
 from nbdt.selective.functional import (
     above_rounding,
@@ -22,6 +23,7 @@ from nbdt.selective.model import SelectiveNBDT
 
 __all__ = [
     "Calibration",
+    "Calibrator",
     "Curve",
     "SelectiveNBDT",
     "above_rounding",

@@ -10,8 +10,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
+from nbdt.data.labels import checked_ids, told
 from nbdt.errors import InputError
+from nbdt.hierarchy import Hierarchy
 from nbdt.rules import TreeLayout
+from nbdt.untrusted import described
 
 # How far from 1 the sum of a row's probabilities may be.
 _TOLERANCE = 0.01
@@ -116,7 +119,7 @@ def checked_labels(labels: Any, batch: int, layout: TreeLayout) -> Int[Tensor, "
     Raises:
         InputError: they are not `batch` whole numbers, each of them a class.
     """
-    return _checked_ids("labels", labels, batch, layout.num_classes, "classes")
+    return checked_ids(labels, batch, layout.num_classes).cpu()
 
 
 def checked_answers(answers: Any, layout: TreeLayout) -> Int[Tensor, " batch"]:
@@ -126,7 +129,18 @@ def checked_answers(answers: Any, layout: TreeLayout) -> Int[Tensor, " batch"]:
         InputError: they are not whole numbers in a row, each of them a node.
     """
     batch = len(answers) if isinstance(answers, Tensor) and answers.ndim else 1
-    return _checked_ids("answers", answers, batch, layout.num_nodes, "nodes")
+    return checked_ids(answers, batch, layout.num_nodes, one="answer", of="nodes").cpu()
+
+
+def check_layout(layout: Any) -> None:
+    """Refuses what is no TreeLayout.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(layout, TreeLayout):
+        hint = ": TreeLayout(tree) makes one of it" if isinstance(layout, Hierarchy) else ""
+        raise InputError(f"layout has to be a TreeLayout, got {described(layout)}{hint}.")
 
 
 def check_log_probs(log_probs: Any, layout: Any) -> None:
@@ -135,31 +149,10 @@ def check_log_probs(log_probs: Any, layout: Any) -> None:
     Raises:
         InputError: it is none, or `layout` no TreeLayout.
     """
-    if not isinstance(layout, TreeLayout):
-        raise InputError(f"layout has to be a TreeLayout, got {type(layout).__name__}.")
+    check_layout(layout)
     rows = isinstance(log_probs, Tensor) and log_probs.is_floating_point() and log_probs.ndim == 2
     if not rows or log_probs.shape[1] != layout.num_classes:
         raise InputError(
             "log_probs have to be a tensor of floating-point numbers of shape (batch, "
-            f"{layout.num_classes}), got {described(log_probs)}."
+            f"{layout.num_classes}), got {told(log_probs)}."
         )
-
-
-def _checked_ids(name: str, ids: Any, count: int, limit: int, called: str) -> Int[Tensor, " batch"]:
-    whole = isinstance(ids, Tensor) and not (ids.is_floating_point() or ids.is_complex())
-    if not whole or ids.dtype == torch.bool or ids.shape != (count,):
-        raise InputError(
-            f"{name} have to be a tensor of {count} whole numbers, got {described(ids)}."
-        )
-    checked: Tensor = ids.cpu().long()
-    wrong = checked[(checked < 0) | (checked >= limit)]
-    if len(wrong):
-        raise InputError(f"{name} have to be {called}, 0 to {limit - 1}; got {int(wrong[0])}.")
-    return checked
-
-
-def described(value: object) -> str:
-    """What an error says of a value it refuses."""
-    if isinstance(value, Tensor):
-        return f"{value.dtype} of shape {tuple(value.shape)}"
-    return f"an object of type {type(value).__name__}"

@@ -16,6 +16,7 @@ from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.rules import TreeLayout
 from nbdt.selective.candidates import (
     Candidates,
+    check_layout,
     check_log_probs,
     checked_answers,
     checked_labels,
@@ -31,7 +32,7 @@ def is_valid(
     """Whether each true class lies under the node answered; the mean is the *validity*.
 
     Raises:
-        InputError: an answer is no node, or a label no class.
+        InputError: an answer is no node, a label no class, or `layout` no TreeLayout.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -39,6 +40,7 @@ def is_valid(
         >>> is_valid(torch.tensor([0, 3, 4]), torch.tensor([1, 1, 1]), layout)  # cat, animal, all
         tensor([False,  True,  True])
     """
+    check_layout(layout)
     nodes = checked_answers(answers, layout)
     place = layout.leaf_start.cpu()[checked_labels(labels, len(nodes), layout)]
     return (layout.leaf_start.cpu()[nodes] <= place) & (place < layout.leaf_stop.cpu()[nodes])
@@ -50,7 +52,7 @@ def information_kept(answers: Int[Tensor, " batch"], layout: TreeLayout) -> Floa
     L(v) are the classes under v (Goren et al., NeurIPS 2024, where this is the coverage).
 
     Raises:
-        InputError: an answer is no node.
+        InputError: an answer is no node, or `layout` is no TreeLayout.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -58,6 +60,7 @@ def information_kept(answers: Int[Tensor, " batch"], layout: TreeLayout) -> Floa
         >>> information_kept(torch.tensor([0, 4, 6]), layout)
         tensor([1.0000, 0.5000, 0.0000], dtype=torch.float64)
     """
+    check_layout(layout)
     sizes = layout.sizes.cpu()[checked_answers(answers, layout)].double()
     return 1 - sizes.log() / math.log(layout.num_classes)
 

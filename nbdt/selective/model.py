@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nbdt.data.batches import moved, weights_device
 from nbdt.data.classes import check_own_classes
+from nbdt.data.fingerprint import Fingerprint, raw_bytes
 from nbdt.data.samples import Data, Inputs, labelled_batches
 from nbdt.errors import InputError
 from nbdt.explain import Explanations, explain_logits
@@ -22,13 +23,12 @@ from nbdt.explain.build import unmasked_rows
 from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
 from nbdt.modes import evaluating
+from nbdt.rules import Temperature
 from nbdt.selective.calibration import Calibration
-from nbdt.selective.candidates import checked_labels
-from nbdt.selective.fingerprint import Fingerprint, raw_bytes
+from nbdt.selective.calibrator import Calibrator
 from nbdt.selective.folder import read_calibration, write_calibration
 from nbdt.selective.functional import (
     above_rounding,
-    calibration_scores,
     checked_guarantee,
     stop,
     superclass,
@@ -99,14 +99,28 @@ class SelectiveNBDT:
         if not isinstance(model, NBDT):
             raise InputError(f"model has to be an NBDT, got {type(model).__name__}.")
         self.model = model
-        self.guarantee = checked_guarantee(guarantee)
-        self.per_superclass = per_superclass
+        self._guarantee = checked_guarantee(guarantee)
+        self._per_superclass = per_superclass
         self.calibration: Calibration | None = None
         self.thresholds: Mapping[int, float] = MappingProxyType({})
         self.sizes: Mapping[int, int] = MappingProxyType({})
         self._check_rule()
         if calibration is not None:
             self._use(calibration)
+
+    @property
+    def guarantee(self) -> float:
+        """The share of answers that hold the true class.
+
+        It stays, as thresholds hang on it. For another one, give this one's calibration to
+        another ``SelectiveNBDT(model, 0.99, calibration=…)``.
+        """
+        return self._guarantee
+
+    @property
+    def per_superclass(self) -> bool:
+        """Whether each child of the root has a threshold of its own; stays likewise."""
+        return self._per_superclass
 
     def calibrate(self, data: Data, *, batch_size: int = 64) -> SelectiveNBDT:
         """Finds the thresholds; what an earlier calibration found is forgotten.
@@ -121,31 +135,18 @@ class SelectiveNBDT:
 
         Raises:
             InputError: there are fewer samples than the guarantee needs, 1/α − 1 (under each
-                child of the root, if it is to hold there); or they are not valid, or say that
-                their classes are not the model's.
+                child of the root, if it is to hold there); they are those that the model's
+                temperature was fitted to, as its provenance says; or they are not valid, or say
+                that their classes are not the model's.
         """
         self._check_rule()
         check_own_classes(data, self.model.classes)
-        layout = self.model.layout
         device = weights_device(self.model)
-        fingerprint = Fingerprint()
-        scores, predicted = [torch.empty(0)], [torch.empty(0, dtype=torch.long)]
+        calibrator, fingerprint = Calibrator(self.model), Fingerprint()
         for inputs, labels in labelled_batches(data, batch_size):
-            log_probs = self._log_probs(self._logits(moved(inputs, device)))
-            labels = checked_labels(labels, len(log_probs), layout)
-            scores.append(calibration_scores(log_probs, labels, layout).cpu())
-            predicted.append(superclass(log_probs, layout).cpu())
+            calibrator.update(self._logits(moved(inputs, device)), labels)
             fingerprint.add(inputs, labels)
-        tree = self.model.hierarchy
-        self._use(
-            Calibration.of(
-                torch.cat(scores),
-                torch.cat(predicted),
-                tree.children(tree.root),
-                self.model.score,
-                fingerprint.digest(),
-            )
-        )
+        self._use(calibrator.result(fingerprint.digest()))
         return self
 
     def predict(self, x: Inputs) -> Int[Tensor, " batch"]:
@@ -271,6 +272,8 @@ class SelectiveNBDT:
             f"if samples are drawn like the {self.calibration.samples:,} of calibration, and those "
             "had no part in training."
         ]
+        if self._temperature != Temperature():
+            lines.append(f"Probabilities are those at {self._temperature}.")
         for node, t in self.thresholds.items():
             under = f" under {self._name(node)}" if self.per_superclass else ""
             lines.append(f"Answers{under} are {_told(t)}.")

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from nbdt.builders import build
 from nbdt.cli import app
+from nbdt.data import ImageFolder
 from nbdt.hierarchy.library import load_hierarchy
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
@@ -54,6 +55,18 @@ def make_model(folder: Path, preprocessing: Preprocessing | None) -> NBDT:
     torch.manual_seed(0)
     network = build("nbdt:digits-cnn")
     model = NBDT(network, load_hierarchy("digits/shape"), preprocessing=preprocessing).eval()
+    model.save_pretrained(folder)
+    return model
+
+
+def even_out(folder: Path, images: Path) -> NBDT:
+    """Shifts a saved model's biases, so that it answers various classes of these images."""
+    model = NBDT.from_pretrained(folder)
+    assert model.preprocessing is not None
+    data = ImageFolder(images, model.preprocessing, classes=model.classes)
+    with torch.no_grad():
+        mean = model.logits(torch.stack([x for x, _ in data])).mean(0)
+        model.network.get_submodule(model.head or "").bias -= mean
     model.save_pretrained(folder)
     return model
 

@@ -4,16 +4,29 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from nbdt.builders import build
-from nbdt.data import ImageFolder
-from nbdt.evaluation import evaluate, evaluate_faithfulness, fit_temperature, labelled_logits
-from nbdt.hierarchy.library import load_classes, load_hierarchy
+from nbdt.data import ImageFolder, LabelledImages, load_dataset
+from nbdt.evaluation import (
+    evaluate,
+    evaluate_faithfulness,
+    evaluate_outliers,
+    evaluate_superclasses,
+    fit_temperature,
+    fit_temperature_to_logits,
+    nodes_of_unseen,
+)
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.edit import restrict
+from nbdt.hierarchy.library import load_classes, load_hierarchy, save_hierarchy
 from nbdt.model import NBDT
 from nbdt.preprocessing import Preprocessing
 from nbdt.rules import Temperature
 from tests.cli.conftest import Run, is_one_sentence
+
+DIGITS = load_hierarchy("digits/shape").classes
 
 
 @pytest.fixture
@@ -125,7 +138,13 @@ def test_a_data_set_can_be_named(command: str, run: Run, own: Path) -> None:
 def test_images_of_a_data_set_are_called_by_their_place(run: Run, model: Path) -> None:
     document = json.loads(run("evaluate", model, "digits", "--json").stdout)
     assert document["images"]
-    assert all(name == f"sample {place}" for place, name in document["images"].items())
+    places = load_dataset("digits").indices
+    for place, name in document["images"].items():
+        assert name == f"sample {places[int(place)]}"
+    half = json.loads(run("evaluate", model, "digits", "--part", "2/2", "--json").stdout)
+    places = load_dataset("digits").parts(2)[1].indices
+    assert half["samples"] == len(places) == 225
+    assert all(name == f"sample {places[int(i)]}" for i, name in half["images"].items())
 
 
 def test_a_folder_may_have_parts(run: Run, model: Path, copied: Path, tmp_path: Path) -> None:
@@ -199,10 +218,8 @@ def test_a_temperature_is_fitted_and_saved(
     samples = ImageFolder(images, loaded.preprocessing, classes=loaded.classes)  # type: ignore[arg-type]
     before = evaluate(loaded, samples)
     # So few images would leave the nodes alone.
-    monkeypatch.setitem(fit_temperature.__kwdefaults__, "min_samples", 5)
-    fitted = fit_temperature(
-        labelled_logits(loaded, samples), loaded.hierarchy, per_node=bool(options)
-    )
+    monkeypatch.setitem(fit_temperature_to_logits.__kwdefaults__, "min_samples", 5)
+    fitted = fit_temperature(loaded, samples, per_node=bool(options), min_samples=5)
     assert bool(fitted.temperature.nodes) == bool(options)
 
     result = run("evaluate", own, images, "--fit-temperature", *options, "--json")
@@ -215,6 +232,8 @@ def test_a_temperature_is_fitted_and_saved(
     assert again.provenance["data"] == "noise"
     assert again.provenance["temperature"]["data"] == str(images)
     assert again.provenance["temperature"]["samples"] == 20
+    assert again.provenance["temperature"]["fingerprint"] == fitted.fingerprint
+    assert again.provenance["temperature"]["part"] is None
     errors = document["fitted"]["calibration_errors"]
     assert errors["before"]["answer"] == pytest.approx(before.calibration.answer.error, rel=1e-3)
     assert errors["after"]["answer"] == document["calibration"]["answer"]["error"]
@@ -254,3 +273,105 @@ def test_explanations_are_checked_where_asked(run: Run, model: Path, copied: Pat
     found = evaluate_faithfulness(loaded, samples)
     assert document == json.loads(json.dumps(found.to_dict()))
     assert str(found) in run("evaluate", model, copied, "--faithfulness").stdout
+
+
+# ── images of other classes ───────────────────────────────────────────────────────────────────
+
+
+def test_images_of_no_class_are_told_from_others(
+    run: Run, own: Path, copied: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "noise").mkdir()
+    for shade in (0, 60, 255):
+        Image.new("L", (9, 9), shade).save(tmp_path / "noise" / f"{shade}.png")
+    (tmp_path / "noise" / "none.png").write_bytes(b"no image")
+    result = run("evaluate", own, copied, "--unknown", "noise", "--json")
+    document = json.loads(result.stdout)
+    loaded = NBDT.from_pretrained(own)
+    known = ImageFolder(copied, loaded.preprocessing, classes=loaded.classes)  # type: ignore[arg-type]
+    pictures = [Image.new("L", (9, 9), shade) for shade in (0, 255, 60)]
+    unknown = LabelledImages(pictures, [0] * 3, ["none"], loaded.preprocessing)  # type: ignore[arg-type]
+    expected = evaluate_outliers(loaded, known, unknown)
+    assert document["outliers"] == {"data": "noise", **expected.to_dict()}
+    assert (result.exit_code, list(document["failed"])) == (1, ["noise/none.png"])
+    assert str(expected) in run("evaluate", own, copied, "--unknown", "noise").stdout
+
+    # At a new temperature paths are less sure.
+    fitted = json.loads(
+        run("evaluate", own, copied, "--unknown", "digits", "--fit-temperature", "--json").stdout
+    )
+    again = json.loads(run("evaluate", own, copied, "--unknown", "digits", "--json").stdout)
+    assert fitted["outliers"] == again["outliers"]
+    assert (again["outliers"]["known"], again["outliers"]["unknown"]) == (20, 450)
+
+
+@pytest.fixture
+def eight(tmp_path: Path, copied: Path) -> Path:
+    """The folder of a model that knows eight of the ten digits, which "data" has images of."""
+    tree = restrict(load_hierarchy("digits/shape"), [n for n in DIGITS if n not in ("six", "two")])
+    torch.manual_seed(0)
+    network = build("nbdt:digits-cnn", num_classes=8)
+    steps = Preprocessing(mode="L", resize=(8, 8))
+    model = NBDT(network, tree, "mean", preprocessing=steps, temperature=Temperature(2.0))
+    model.save_pretrained(tmp_path / "eight")
+    for name in ("six", "two"):
+        shutil.rmtree(copied / name)
+    return tmp_path / "eight"
+
+
+def test_nodes_are_judged_on_classes_that_the_network_never_saw(run: Run, eight: Path) -> None:
+    options = ("--unseen", "digits", "--taxonomy", "digits/shape")
+    result = run("evaluate", eight, "data", *options, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    document = json.loads(result.stdout)["superclasses"]
+    loaded = NBDT.from_pretrained(eight)
+    images = load_dataset("digits").filter_classes(["six", "two"])
+    images = images.with_preprocessing(loaded.preprocessing)  # type: ignore[arg-type]
+    nodes = nodes_of_unseen(loaded.hierarchy, load_hierarchy("digits/shape"), images.classes)
+    expected = evaluate_superclasses(loaded, images, nodes)
+    assert {row.name for row in expected.rows} == {"six", "two"}
+    assert document == {"data": "digits", "taxonomy": "digits/shape", **expected.to_dict()}
+    told = run("evaluate", eight, "data", *options).stdout
+    assert f"Classes that the network never saw\n{expected}" in told
+
+
+def test_unseen_classes_may_be_folders_called_by_wnid_or_without_a_slash(
+    run: Run, eight: Path, images: Path, tmp_path: Path
+) -> None:
+    digits = load_hierarchy("digits/shape")
+    new = {"six": "six/6", "two": "deux"}
+    names = [new.get(name, name) for name in digits.names]
+    attributes = {DIGITS.index("two"): {"wnid": "n12345678"}}
+    tree = Hierarchy(digits.parents, names, attributes=attributes)
+    save_hierarchy(tree, tmp_path / "tree.json")
+    for old, called in (("six", "six_6"), ("two", "n12345678")):
+        shutil.copytree(images / old, tmp_path / "more" / called)
+    (tmp_path / "more" / "six_6" / "0.png").write_bytes(b"no image")
+    options = ("--unseen", "more", "--taxonomy", "tree.json", "--json")
+    result = run("evaluate", eight, "data", *options)
+    document = json.loads(result.stdout)
+    assert {row["name"] for row in document["superclasses"]["rows"]} == {"six/6", "deux"}
+    assert (result.exit_code, list(document["failed"])) == (1, ["more/six_6/0.png"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--unseen", "digits"), "--unseen and --taxonomy go together"),
+        (("--taxonomy", "digits/shape"), "--unseen and --taxonomy go together"),
+        (("--unseen", "data", "--taxonomy", "digits/shape"),
+         "data: the model has all of these classes; none of them is unseen"),
+        (("--unseen", "digits", "--taxonomy", "cifar10/wordnet"),
+         "the taxonomy has none of the tree's classes"),
+        (("--unseen", "gone", "--taxonomy", "digits/shape"), "gone: there is no folder"),
+        (("--unknown", "gone"), "gone: there is no folder"),
+    ],
+)  # fmt: skip
+def test_what_is_of_no_use_is_refused_at_once(
+    options: tuple[str, ...], said: str, run: Run, eight: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NBDT, "logits", None)  # nothing is answered before
+    result = run("evaluate", eight, "data", *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert is_one_sentence(result.stderr)

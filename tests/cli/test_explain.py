@@ -13,7 +13,7 @@ from nbdt.preprocessing import Preprocessing
 from nbdt.rules import Temperature
 from nbdt.selective import SelectiveNBDT
 from nbdt.selective.folder import write_calibration
-from tests.cli.conftest import Run, is_one_sentence, make_model
+from tests.cli.conftest import Run, even_out, is_one_sentence, make_model
 
 
 def explained(model: Path, image: Path, **options: str) -> Explanation:
@@ -299,3 +299,34 @@ def test_paths_are_drawn_where_that_is_asked_for(run: Run, model: Path, images: 
     drawn = run("explain", model, image, "--draw").stdout
     assert drawn.startswith(told.rstrip("\n"))
     assert "└▶" in drawn.removeprefix(told.rstrip("\n"))
+
+
+def test_a_guarantee_may_hold_under_each_superclass(
+    run: Run, calibrated: Path, images: Path
+) -> None:
+    image = images / "one" / "0.png"
+    even_out(calibrated, images)
+    assert run("calibrate", calibrated, images, "--guarantee", "0.5").exit_code == 0
+    options = ("--guarantee", "0.5", "--per-superclass")
+    result = run("explain", calibrated, image, *options, "--json")
+    selective = SelectiveNBDT.from_pretrained(calibrated, 0.5, per_superclass=True)
+    assert result.stderr == f"note: {' '.join(str(selective).split())}\n"
+    assert result.stderr.count("Answers under ") == len(selective.thresholds) > 1
+    batch = selective.model.preprocessing.batch([open_image(image, "L")])  # type: ignore[union-attr]
+    assert (
+        Explanation.from_dict(json.loads(result.stdout)["explanation"])
+        == (selective.explain(batch)[0])
+    )
+    alone = run("explain", calibrated, image, "--per-superclass")
+    assert (alone.exit_code, alone.stdout) == (2, "")
+    assert "--per-superclass says what a guarantee holds for; add --guarantee" in alone.stderr
+
+
+def test_the_device_can_be_chosen(run: Run, model: Path, images: Path) -> None:
+    image = images / "one" / "0.png"
+    told = run("explain", model, image, "--device", "cpu")
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert told.stdout == run("explain", model, image).stdout
+    result = run("explain", model, image, "--device", "cuda:99")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--device cuda:99: there is no such device here" in result.stderr

@@ -55,6 +55,9 @@ def test_it_is_a_sequence(images: LabelledImages) -> None:
     for wrong in (12, -13, 10**9):
         with pytest.raises(IndexError, match=f"there is no sample {wrong}; they go from 0 to 11"):
             images[wrong]
+    for no_index in ("0", 1.0, None, [0, 1], np.array([0, 1]), (0, 1)):
+        with pytest.raises(InputError, match=r"one whole number or a slice, got .* select\(\)"):
+            images[no_index]  # type: ignore[call-overload]
 
 
 def test_a_list_of_pictures_is_a_source() -> None:
@@ -164,8 +167,25 @@ class TestSplit:
         assert view.augmentation is not None
         assert images.subset(1 / 3, seed=1).indices.tolist() == view.indices.tolist()
         assert images.subset(4, seed=2).indices.tolist() != view.indices.tolist()
-        with pytest.raises(InputError, match="12 samples cannot be split"):
-            images.subset(12)
+        assert images.subset(12).indices.tolist() == list(range(12))
+        assert images.subset(1.0).indices.tolist() == list(range(12))
+
+    def test_parts_share_out_the_samples(self, images: LabelledImages) -> None:
+        view = images.with_augmentation(Augmentation(flip=True))
+        parts = view.parts(3, seed=1)
+        assert sorted(np.concatenate([part.indices for part in parts])) == list(range(12))
+        for part in parts:
+            assert np.bincount(part.targets).tolist() == [1, 1, 1, 1]
+            assert part.augmentation is not None
+            assert part.targets.tolist() == [TARGETS[place] for place in part.indices]
+
+    def test_a_slice_is_a_view(self, images: LabelledImages) -> None:
+        for cut in (slice(0, 3), slice(None, None, -2), slice(-2, 99), slice(3, 3)):
+            view = images[cut]
+            assert view.indices.tolist() == list(range(12))[cut]
+            assert view.targets.tolist() == TARGETS[cut]
+        assert torch.equal(images[4:][1][0], images[5][0])
+        assert images.select([7, 3, 5])[1:].indices.tolist() == [3, 5]
 
 
 class TestFilterClasses:

@@ -23,7 +23,7 @@ from nbdt.data import (
     describe_datasets,
     load_dataset,
 )
-from nbdt.data.loading import VARIABLE
+from nbdt.data.loading import VARIABLE, place_of, training_split
 from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.hierarchy.library import load_classes
 from nbdt.preprocessing import Preprocessing
@@ -320,3 +320,22 @@ def test_the_real_data_sets_are_found(nbdt_data: Path) -> None:
     assert len(load_dataset("imagenet_samples", root=nbdt_data)) == 500
     train = load_dataset("fashion_mnist", "train", root=nbdt_data, augment=True)
     assert np.bincount(train.subset(1000).targets).tolist() == [100] * 10
+
+
+def test_a_place_is_that_of_the_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("photos/train/cat", "photos/val/cat", "plain/cat"):
+        Path(folder).mkdir(parents=True)
+    Path("link").symlink_to("photos")
+    assert place_of("photos") == place_of("link/val") == place_of(str(tmp_path / "photos" / "val"))
+    assert place_of("photos", "train") == place_of("link/train") != place_of("photos")
+    assert place_of("plain") == str((tmp_path / "plain").resolve())
+    assert place_of("digits") != place_of("digits", "train")
+    assert place_of("digits") != place_of("cifar10")
+    for gone in ("gone", "\0", "x" * 9999):
+        with pytest.raises(NotFoundError, match="there is no folder of that name"):
+            place_of(gone)
+    with pytest.raises(NotFoundError, match="no subfolder train"):
+        place_of("plain", "train")
+    splits = {name: training_split(name) for name in ("photos", "plain", "digits", "gone")}
+    assert splits == {"photos": "train", "plain": "test", "digits": "train", "gone": "train"}

@@ -60,7 +60,7 @@ def test_errors_are_those_of_naive_bins(case, bins: int) -> None:  # type: ignor
 def test_a_class_is_as_reliable_as_scikit_learn_says() -> None:
     tree = shapes.balanced(5)
     logits, labels = samples(tree, 2000)
-    decided = Decider(tree).decide(logits, labels)
+    decided = Decider(tree, score="logsumexp").decide(logits, labels)
     counted = CalibrationCounter(tree, bins=10)
     counted.update(decided)
     for leaf, found in enumerate(counted.result().classes):
@@ -75,7 +75,7 @@ def test_certain_answers_are_in_the_last_bin() -> None:
     tree = shapes.flat(3)
     counted = CalibrationCounter(tree, bins=4)
     logits = torch.tensor([[200.0, 0, 0], [0, 200.0, 0]])
-    counted.update(Decider(tree).decide(logits, torch.tensor([0, 0])))
+    counted.update(Decider(tree, score="logsumexp").decide(logits, torch.tensor([0, 0])))
     found = counted.result()
     assert found.answer.samples.tolist() == [0, 0, 0, 2]
     assert found.answer.error == 0.5
@@ -89,14 +89,14 @@ def test_a_bin_has_its_upper_edge() -> None:
     assert reliability.error == 0.125
     tree = shapes.flat(2)
     counted = CalibrationCounter(tree, bins=2)
-    counted.update(Decider(tree).decide(torch.zeros(1, 2), torch.tensor([0])))
+    counted.update(Decider(tree, score="logsumexp").decide(torch.zeros(1, 2), torch.tensor([0])))
     assert counted.result().answer.samples.tolist() == [1, 0]
 
 
 def test_it_can_be_stored_as_json() -> None:
     tree = shapes.balanced(6)
     counted = CalibrationCounter(tree)
-    counted.update(Decider(tree).decide(*samples(tree, 5)))
+    counted.update(Decider(tree, score="logsumexp").decide(*samples(tree, 5)))
     document = json.loads(json.dumps(counted.result().to_dict(), allow_nan=False))
     assert document["bins"] == 15
     assert document["answer"]["samples"] == 5

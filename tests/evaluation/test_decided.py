@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 
 from nbdt.errors import InputError
-from nbdt.evaluation import Decider, Temperature
+from nbdt.evaluation import Decider, Evaluator, SuperclassCounter, Temperature
 from nbdt.hierarchy import Hierarchy
 from tests.evaluation.oracle import cases, samples, walks
 
@@ -29,7 +29,11 @@ def test_answers_are_those_of_naive_walks(case) -> None:  # type: ignore[no-unty
 
 
 def test_indices_count_on_unless_they_are_given() -> None:
-    decider, logits, labels = Decider(TREE), torch.zeros(2, 3), torch.tensor([0, 1])
+    decider, logits, labels = (
+        Decider(TREE, score="logsumexp"),
+        torch.zeros(2, 3),
+        torch.tensor([0, 1]),
+    )
     assert decider.decide(logits, labels).indices.tolist() == [0, 1]
     assert decider.decide(logits, labels, torch.tensor([7, 5])).indices.tolist() == [7, 5]
     assert decider.decide(logits, labels).indices.tolist() == [4, 5]
@@ -39,8 +43,8 @@ def test_indices_count_on_unless_they_are_given() -> None:
 
 def test_a_temperature_divides_what_decides() -> None:
     logits, labels = samples(TREE, 5)
-    hot = Decider(TREE, temperature=Temperature(2.0)).decide(logits, labels)
-    half = Decider(TREE).decide(logits / 2, labels)
+    hot = Decider(TREE, score="logsumexp", temperature=Temperature(2.0)).decide(logits, labels)
+    half = Decider(TREE, score="logsumexp").decide(logits / 2, labels)
     torch.testing.assert_close(hot.decisions, half.decisions)
     torch.testing.assert_close(hot.log_probs, half.log_probs)
 
@@ -49,7 +53,9 @@ def test_the_hard_rule_sees_the_temperature_too() -> None:
     # Hotter, two fair classes together are worth more than a good one.
     logits, labels = torch.tensor([[1.0, 1.0, 2.0]]), torch.tensor([0])
     answers = [
-        Decider(TREE, rule="hard", temperature=Temperature(t)).decide(logits, labels).answers[0]
+        Decider(TREE, score="logsumexp", rule="hard", temperature=Temperature(t))
+        .decide(logits, labels)
+        .answers[0]
         for t in (1.0, 3.0)
     ]
     assert answers == [2, 0]
@@ -62,7 +68,13 @@ def test_unknown_rules_and_scores_are_refused(score, rule) -> None:  # type: ign
 
 
 def test_bad_logits_are_refused_before_anything_is_counted() -> None:
-    decider = Decider(TREE)
+    decider = Decider(TREE, score="logsumexp")
     with pytest.raises(InputError, match="hold NaN"):
         decider.decide(torch.tensor([[0.0, torch.nan, 0]]), torch.tensor([0]))
     assert decider.decide(torch.zeros(1, 3), torch.tensor([0])).indices.tolist() == [0]
+
+
+def test_a_score_has_to_be_named() -> None:
+    for needs_one in (Decider, Evaluator, lambda tree: SuperclassCounter(tree, [3])):
+        with pytest.raises(TypeError, match="score"):
+            needs_one(TREE)  # type: ignore[operator]

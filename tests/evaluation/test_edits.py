@@ -7,7 +7,6 @@ import pytest
 from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.evaluation.edits import Edit
 from nbdt.hierarchy import Hierarchy, edit, induce
-from nbdt.hierarchy.regraft import regraft
 
 TREE = Hierarchy(
     [6, 6, 7, 7, 8, 9, 8, 9, 9, -1],
@@ -17,7 +16,7 @@ CALLS = [
     (edit.rename, ({"pet": "furry", 7: "wheels"},), {}),
     (edit.move, ("owl", "pet"), {}),
     (edit.move, (), {"node": "owl", "parent": 6}),
-    (regraft, ("owl", "cat"), {"name": "night"}),
+    (edit.regraft, ("owl", "cat"), {"name": "night"}),
     (edit.group, (["vehicle", "box"], "dead"), {}),
     (edit.dissolve, (8,), {}),
     (edit.merge, (("vehicle", "animal"),), {}),

@@ -13,7 +13,7 @@ LABELS = torch.tensor([0, 0, 1, 2, 0])
 
 
 def evaluation(logits=LOGITS, labels=LABELS, **options) -> Evaluation:  # type: ignore[no-untyped-def]
-    evaluator = Evaluator(TREE, **options)
+    evaluator = Evaluator(TREE, **{"score": "logsumexp", **options})
     evaluator.update(logits, labels)
     return evaluator.result()
 

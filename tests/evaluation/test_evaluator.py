@@ -19,7 +19,7 @@ from nbdt.evaluation import (
     UncertaintyCounter,
     accuracy_by_rule,
     evaluate,
-    fit_temperature,
+    fit_temperature_to_logits,
 )
 from nbdt.evaluation.answers import BLOCK
 from nbdt.hierarchy import load_hierarchy, shapes
@@ -76,14 +76,16 @@ def test_the_rule_can_be_another_than_the_models() -> None:
 def test_a_fitted_temperature_calibrates() -> None:
     logits, labels = samples(TREE, 4000)
     logits *= 4  # far too sure
-    fitted = fit_temperature([(logits[:2000], labels[:2000])], TREE)
+    fitted = fit_temperature_to_logits([(logits[:2000], labels[:2000])], TREE, score="logsumexp")
     model, held_out = NBDT(torch.nn.Identity(), TREE), [(logits[2000:], labels[2000:])]
     before = evaluate(model, held_out)
     after = evaluate(model, held_out, temperature=fitted.temperature)
     assert after.calibration.answer.error < before.calibration.answer.error / 3
     assert after.accuracy.network == before.accuracy.network
     assert after.to_dict()["temperature"] == fitted.temperature.to_dict()
-    per_node = fit_temperature([(logits[:2000], labels[:2000])], TREE, per_node=True).temperature
+    per_node = fit_temperature_to_logits(
+        [(logits[:2000], labels[:2000])], TREE, score="logsumexp", per_node=True
+    ).temperature
     tempered = evaluate(model, held_out, temperature=per_node)
     assert tempered.calibration.node_error < before.calibration.node_error / 2
     assert f"and {len(per_node.nodes)} of nodes" in str(tempered)
@@ -109,7 +111,7 @@ def test_the_models_own_temperature_is_used(score, rule) -> None:  # type: ignor
 
 
 def test_indices_name_the_examples() -> None:
-    evaluator = Evaluator(TREE, examples=2)
+    evaluator = Evaluator(TREE, score="logsumexp", examples=2)
     logits, labels = samples(TREE, 40)
     evaluator.update(logits[:20], labels[:20], torch.arange(100, 120))
     evaluator.update(logits[:0], labels[:0])
@@ -126,7 +128,7 @@ def test_indices_name_the_examples() -> None:
 
 
 def test_a_bad_batch_is_not_counted() -> None:
-    evaluator = Evaluator(TREE)
+    evaluator = Evaluator(TREE, score="logsumexp")
     logits, labels = samples(TREE, 10)
     evaluator.update(logits, labels)
     before = evaluator.result().to_dict()
@@ -138,7 +140,7 @@ def test_a_bad_batch_is_not_counted() -> None:
 
 
 def test_temperatures_of_what_are_no_nodes_are_refused() -> None:
-    evaluator = Evaluator(TREE, temperature=Temperature(nodes={0: 2.0}))
+    evaluator = Evaluator(TREE, score="logsumexp", temperature=Temperature(nodes={0: 2.0}))
     with pytest.raises(InputError, match="node 0 has a temperature"):
         evaluator.update(*samples(TREE, 3))
 
@@ -153,7 +155,7 @@ def test_a_thousand_classes_are_practical() -> None:
     tree = load_hierarchy("imagenet1k/mobilenet_v2")
     logits, labels = (part.repeat(4, *[1] * (part.ndim - 1)) for part in samples(tree, BLOCK))
     logits = logits.float()
-    evaluator, layout = Evaluator(tree), TreeLayout(tree)
+    evaluator, layout = Evaluator(tree, score="logsumexp"), TreeLayout(tree)
     parts = list(zip(logits.split(BLOCK), labels.split(BLOCK), strict=True))
 
     def seconds(function) -> float:  # type: ignore[no-untyped-def]

@@ -88,7 +88,7 @@ def test_every_number_is_that_of_naive_walks(case) -> None:  # type: ignore[no-u
 def test_it_can_be_stored_as_json() -> None:
     tree = shapes.balanced(6)
     counted = MistakeCounter(tree)
-    counted.update(Decider(tree).decide(*samples(tree, 50)))
+    counted.update(Decider(tree, score="logsumexp").decide(*samples(tree, 50)))
     found = counted.result()
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert document["mean_height"] == found.mean_height
@@ -100,6 +100,10 @@ def test_it_can_be_stored_as_json() -> None:
 def test_without_a_sample_there_is_nothing_to_say() -> None:
     tree = shapes.flat(3)
     counted = MistakeCounter(tree)
-    counted.update(Decider(tree).decide(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64)))
+    counted.update(
+        Decider(tree, score="logsumexp").decide(
+            torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64)
+        )
+    )
     with pytest.raises(InputError, match="without a sample"):
         counted.result()

@@ -11,7 +11,13 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from torch.utils.data import TensorDataset
 
 from nbdt.errors import InputError
-from nbdt.evaluation.outliers import auroc, evaluate_outliers, fpr_at, outlier_scores
+from nbdt.evaluation.outliers import (
+    OutlierCounter,
+    auroc,
+    evaluate_outliers,
+    fpr_at,
+    outlier_scores,
+)
 from nbdt.hierarchy import shapes
 from nbdt.model import NBDT
 from tests.evaluation.oracle import cases, samples, walks
@@ -69,3 +75,17 @@ def test_both_sides_are_needed() -> None:
         fpr_at(np.zeros(1), np.zeros(1), 1.5)
     with pytest.raises(InputError, match="hold NaN"):
         evaluate_outliers(model, [torch.full((1, 3), torch.nan)], [torch.zeros(1, 3)])
+
+
+def test_scores_are_counted_batch_by_batch() -> None:
+    tree = shapes.balanced(6)
+    logits, _ = samples(tree, 40)
+    model = NBDT(torch.nn.Identity(), tree, "mean", "hard")
+    counted = OutlierCounter(model)
+    for part in logits[:25].split(10):
+        counted.add_known(part)
+    for part in logits[25:].split(10):
+        counted.add_unknown(part)
+    assert counted.table() == evaluate_outliers(model, [logits[:25]], [logits[25:]])
+    with pytest.raises(InputError, match="known and unknown samples are needed; got 0 and 0"):
+        OutlierCounter(model).table()

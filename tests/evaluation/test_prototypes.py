@@ -51,7 +51,7 @@ def test_arrays_are_filled_up() -> None:
     tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
     finder = PrototypeFinder(tree, k=3)
     logits, labels = samples(tree, 1)
-    finder.update(Decider(tree).decide(logits, labels))
+    finder.update(Decider(tree, score="logsumexp").decide(logits, labels))
     found = finder.result()
     for kind in KINDS:
         assert found.samples[kind].shape == found.probabilities[kind].shape == (5, 3)
@@ -63,7 +63,7 @@ def test_arrays_are_filled_up() -> None:
 
 def test_what_is_found_does_not_change_afterwards() -> None:
     tree = shapes.flat(3)
-    finder, decider = PrototypeFinder(tree), Decider(tree)
+    finder, decider = PrototypeFinder(tree), Decider(tree, score="logsumexp")
     logits, labels = samples(tree, 40)
     finder.update(decider.decide(logits[:20], labels[:20]))
     before = finder.result().to_dict()

@@ -52,7 +52,7 @@ def test_shares_follow_from_counts() -> None:
 def test_what_was_never_met_has_no_accuracy() -> None:
     tree = shapes.balanced(4)
     counted = ShareCounter(tree)
-    counted.update(Decider(tree).decide(torch.eye(4)[:1], torch.tensor([0])))
+    counted.update(Decider(tree, score="logsumexp").decide(torch.eye(4)[:1], torch.tensor([0])))
     unseen = counted.classes()[3]
     assert (unseen.samples, unseen.accuracy, unseen.interval, unseen.precision) == (0, *[None] * 3)
     assert unseen.to_dict()["interval"] is None

@@ -93,14 +93,16 @@ def test_a_taxonomy_says_where_classes_belong() -> None:
 )
 def test_nodes_that_judge_nothing_are_refused(nodes, classes, said) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match=said):
-        SuperclassCounter(TREE, nodes, classes)
+        SuperclassCounter(TREE, nodes, classes, score="mean")
 
 
 def test_unknown_nodes_labels_and_empty_data_are_refused() -> None:
     with pytest.raises(NotFoundError, match="no node is called 'plant'"):
-        SuperclassCounter(TREE, ["plant"])
-    counted = SuperclassCounter(TREE, ["animal"])
-    with pytest.raises(InputError, match="numbers from 0 to 0, one a sample"):
+        SuperclassCounter(TREE, ["plant"], score="mean")
+    counted = SuperclassCounter(TREE, ["animal"], score="mean")
+    with pytest.raises(
+        InputError, match="a label is 1; with 1 unseen classes labels go from 0 to 0"
+    ):
         counted.update(torch.zeros(1, 3), torch.tensor([1]))
     with pytest.raises(InputError, match=r"shape \(batch, 3\)"):
         counted.update(torch.zeros(1, 4), torch.tensor([0]))

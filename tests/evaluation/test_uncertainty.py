@@ -51,7 +51,7 @@ def test_for_a_flat_tree_it_is_the_entropy_of_the_classes() -> None:
     tree = shapes.flat(6)
     logits, labels = samples(tree, 1)
     counted = UncertaintyCounter(tree)
-    counted.update(Decider(tree).decide(logits, labels))
+    counted.update(Decider(tree, score="logsumexp").decide(logits, labels))
     assert counted.result().mean_entropy == pytest.approx(entropy(logits.softmax(1)[0]))
 
 
@@ -69,7 +69,7 @@ def test_it_can_be_stored_as_json_even_where_all_else_is_masked() -> None:
     tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
     counted = UncertaintyCounter(tree)
     logits = torch.tensor([[1.0, -torch.inf, -torch.inf]])
-    counted.update(Decider(tree).decide(logits, torch.tensor([0])))
+    counted.update(Decider(tree, score="logsumexp").decide(logits, torch.tensor([0])))
     found = counted.result()
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert document["smallest_margin"] == [

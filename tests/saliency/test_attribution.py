@@ -254,6 +254,8 @@ def test_a_node_is_explained_by_its_likeliest_children(digits):
         assert by_node.probability == pytest.approx(decision.probability, abs=1e-6)
         assert by_node.difference == pytest.approx(decision.margin, abs=1e-4)
         assert by_node.node_name == decision.node_name
+        by_name = decision_saliency(digits.model, x, decision.node_name)
+        assert torch.equal(by_name.attribution, by_node.attribution)
         assert by_node.rival_name == decision.name_of(decision.nearest_sibling)
         assert by_node.preprocessing == digits.model.preprocessing
 

@@ -255,7 +255,7 @@ def test_the_guarantee_holds_where_scores_tie():
         (torch.zeros(1, 4), r"of shape \(batch, 3\), got torch.float32 of shape \(1, 4\)"),
         (torch.zeros(3), r"got torch.float32 of shape \(3,\)"),
         (torch.zeros(1, 3).long(), "got torch.int64"),
-        ([[0.0, 0.0, 0.0]], "got an object of type list"),
+        ([[0.0, 0.0, 0.0]], "got a list"),
     ],
 )
 def test_what_are_no_log_probabilities_is_refused(rows, said):
@@ -266,12 +266,12 @@ def test_what_are_no_log_probabilities_is_refused(rows, said):
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        (torch.tensor([3]), "0 to 2; got 3"),
-        (torch.tensor([-1]), "0 to 2; got -1"),
+        (torch.tensor([3]), "a label is 3; with 3 classes labels go from 0 to 2"),
+        (torch.tensor([-1]), "a label is -1; with 3 classes"),
         (torch.tensor([0.0]), "got torch.float32"),
         (torch.tensor([True]), "got torch.bool"),
-        (torch.tensor([0, 1]), r"1 whole numbers, got torch.int64 of shape \(2,\)"),
-        (0, "got an object of type int"),
+        (torch.tensor([0, 1]), r"of shape \(1,\), one a sample; got torch.int64 of shape \(2,\)"),
+        (0, "got 0"),
     ],
 )
 def test_what_are_no_labels_is_refused(labels, said):
@@ -280,7 +280,7 @@ def test_what_are_no_labels_is_refused(labels, said):
 
 
 def test_a_tree_is_no_layout():
-    with pytest.raises(InputError, match="layout has to be a TreeLayout, got Hierarchy"):
+    with pytest.raises(InputError, match=r"got a Hierarchy: TreeLayout\(tree\) makes one of it"):
         stop(torch.tensor([[0.5, 0.25, 0.25]]).log(), THING, 0.5)
 
 

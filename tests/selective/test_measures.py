@@ -103,11 +103,14 @@ def test_a_curve_needs_samples():
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        (torch.tensor([7]), "answers have to be nodes, 0 to 6; got 7"),
-        (torch.tensor([-1]), "0 to 6; got -1"),
-        (torch.tensor([0.5]), "answers have to be a tensor of 1 whole numbers, got torch.float32"),
+        (torch.tensor([7]), "an answer is 7; with 7 nodes answers go from 0 to 6"),
+        (torch.tensor([-1]), "an answer is -1; with 7 nodes"),
+        (
+            torch.tensor([0.5]),
+            "answers have to be a tensor of whole numbers of .*; got torch.float32",
+        ),
         (torch.tensor(3), r"got torch.int64 of shape \(\)"),
-        ([3], "got an object of type list"),
+        ([3], "got a list"),
     ],
 )
 def test_what_are_no_answers_is_refused(answers, said):
@@ -116,3 +119,14 @@ def test_what_are_no_answers_is_refused(answers, said):
         information_kept(answers, layout)
     with pytest.raises(InputError, match=said):
         is_valid(answers, torch.tensor([0]), layout)
+
+
+def test_a_tree_is_no_layout():
+    for refused in (
+        lambda: is_valid(torch.tensor([0]), torch.tensor([0]), PETS),
+        lambda: information_kept(torch.tensor([0]), PETS),
+    ):
+        with pytest.raises(
+            InputError, match=r"got a Hierarchy: TreeLayout\(tree\) makes one of it"
+        ):
+            refused()

@@ -11,12 +11,12 @@ from torch.utils.data import DataLoader, Subset, TensorDataset
 from nbdt.builders import build
 from nbdt.data import load_dataset
 from nbdt.errors import FormatError, InputError, NotFoundError
-from nbdt.evaluation import evaluate
+from nbdt.evaluation import evaluate, fit_temperature
 from nbdt.explain import Explanation, Explanations
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.shapes import balanced
 from nbdt.model import NBDT
-from nbdt.rules import TreeLayout
+from nbdt.rules import Temperature, TreeLayout
 from nbdt.selective import SelectiveNBDT, above_rounding, is_valid, superclass
 from tests.selective import oracle
 from tests.selective.test_functional import drawn_samples
@@ -297,7 +297,7 @@ def test_another_tree_or_score_needs_another_calibration():
     [
         ([], "needs at least 19 calibration samples, got 0"),
         (TensorDataset(ROWS[:18], LABELS[:18]), "needs at least 19 calibration samples, got 18"),
-        (TensorDataset(ROWS[:30], LABELS[:30] + 8), "labels have to be classes, 0 to 7"),
+        (TensorDataset(ROWS[:30], LABELS[:30] + 8), "labels go from 0 to 7"),
         (TensorDataset(torch.full((30, 8), math.nan), LABELS[:30]), "hold NaN"),
         (TensorDataset(ROWS[:30]), "pairs"),
     ],
@@ -360,3 +360,23 @@ def test_the_callers_random_numbers_stay_as_they_were():
     SelectiveNBDT(model, guarantee=0.5).calibrate(data)
     evaluate(model, data)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_samples_that_the_temperature_was_fitted_to_are_refused():
+    model = on_logits()
+    fitted = fit_temperature(model, HELD_OUT)
+    fitted.apply_to(model)
+    selective = SelectiveNBDT(model)
+    with pytest.raises(InputError, match="temperature was fitted to these very samples"):
+        selective.calibrate(DataLoader(HELD_OUT, batch_size=7))
+    assert selective.calibration is None
+    selective.calibrate(TensorDataset(NEW, TRUE))
+    model.temperature = Temperature(2.0)  # which is not what they gave
+    selective.calibrate(HELD_OUT)
+
+
+def test_a_temperature_is_told_where_there_is_one():
+    assert "temperature" not in str(SelectiveNBDT(on_logits()).calibrate(HELD_OUT))
+    warm = SelectiveNBDT(on_logits(temperature=Temperature(1.5))).calibrate(HELD_OUT)
+    assert str(warm).splitlines()[1] == "Probabilities are those at temperature 1.5."
+    assert warm.thresholds != SelectiveNBDT(on_logits()).calibrate(HELD_OUT).thresholds

@@ -1,4 +1,4 @@
-"""Which samples a calibration saw, told by their bytes."""
+"""Which samples something was found with, told by their bytes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Fingerprint:
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
-        self._labels: list[Tensor] = []
+        self._labels = bytearray()
 
     def add(self, inputs: Inputs, labels: Tensor) -> None:
         """Takes a batch in; the tensors of a mapping by sample, in the order of their names."""
@@ -36,13 +36,12 @@ class Fingerprint:
         for sample in zip(*columns, strict=True):
             for tensor in sample:
                 self._hash.update(raw_bytes(tensor))
-        self._labels.append(labels.cpu().long())
+        self._labels += labels.cpu().numpy().astype("<i8").tobytes()
 
     def digest(self) -> str:
         """The fingerprint in hexadecimal."""
         whole = self._hash.copy()
-        for labels in self._labels:
-            whole.update(labels.numpy().astype("<i8").tobytes())
+        whole.update(self._labels)
         return whole.hexdigest()
 
 

@@ -2,7 +2,7 @@ import hashlib
 
 import torch
 
-from nbdt.selective.fingerprint import Fingerprint
+from nbdt.data.fingerprint import Fingerprint
 
 INPUTS, LABELS = torch.arange(12.0).view(6, 2), torch.tensor([0, 1, 2, 0, 1, 2])
 
