@@ -34,7 +34,7 @@ from nbdt.files import write_json
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.modes import evaluating
 from nbdt.preprocessing import Preprocessing
-from nbdt.rules import TreeLayout, hard_predict, soft_log_probs
+from nbdt.rules import hard_predict, soft_log_probs
 from nbdt.training import TrainingConfig, fit
 
 SEEDS = (0, 1, 2)
@@ -223,7 +223,7 @@ def run(
     model = task.begin(train, folder / task.data / table / f"seed_{seed}", seed)
     settings = dict(settings)
     induction = settings.pop("tree", {})
-    model.layout = TreeLayout(tree or nbdt.induce(model.network, model.classes, **induction))
+    model.hierarchy = tree or nbdt.induce(model.network, model.classes, **induction)
     config = changed(task.tuning, seed=seed, **settings)
     records = fit(model, train, config=config, folder=place, resume=True)
     seconds = statistics.mean(record.seconds for record in records)

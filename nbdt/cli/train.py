@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
-from torch.utils.data import DataLoader
 
 from nbdt.builders import Builder
 from nbdt.cli.device import DeviceOption, device_of
@@ -15,18 +15,16 @@ from nbdt.cli.inputs import is_model, read_tree
 from nbdt.cli.models import NetworkOption, restored
 from nbdt.cli.options import JsonOption, given
 from nbdt.cli.output import note, say, say_json, working
-from nbdt.data import LabelledImages, check_classes, describe_datasets, load_dataset
-from nbdt.data.batches import moved
+from nbdt.data import LabelledImages, check_classes, load_dataset
+from nbdt.data.loading import training_split
 from nbdt.errors import InputError, NotFoundError
-from nbdt.evaluation import AccuracyTable, accuracy_by_rule
+from nbdt.evaluation import AccuracyTable, accuracy_by_rule, labelled_logits
 from nbdt.heads import induce
 from nbdt.losses import Ramp
 from nbdt.model import NBDT
-from nbdt.modes import evaluating
 from nbdt.training import EpochRecord, TrainingConfig, fit, started_by_torchrun
-from nbdt.training.folder import BEST, LAST
+from nbdt.training.folder import LAST
 from nbdt.training.processes import Processes
-from nbdt.training.retree import retree, set_tree
 from nbdt.untrusted import parsed_json
 
 # Those that have an option of their own; all others are set by --set.
@@ -104,7 +102,8 @@ def train(
         typer.Option(
             "--tree-weight",
             metavar="W",
-            help="The weight of the tree's loss, or START:END for one that grows.",
+            help="The weight of the tree's loss; or START:END for one that changes evenly, or "
+            "START:END:POWER.",
             show_default="3",
         ),
     ] = None,
@@ -140,7 +139,8 @@ def train(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help=f"Any other setting, as optimizer=adamw; may be given again: {', '.join(OTHERS)}.",
+            help="Any other setting, as optimizer=adamw or network_weight=1:0.5; may be given "
+            f"again: {', '.join(OTHERS)}.",
         ),
     ] = None,
     hold_out: Annotated[
@@ -190,7 +190,7 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         loss=None if loss is None else loss.replace("-", "_"),
-        tree_weight=None if tree_weight is None else _weight(tree_weight),
+        tree_weight=None if tree_weight is None else _weight(tree_weight, "--tree-weight"),
         learning_rate=learning_rate,
         head_multiplier=head_multiplier,
         head_only=head_only or None,
@@ -202,21 +202,22 @@ def train(
         quiet = not Processes.current().first
         with working("Loading the model and the images …"):
             tuned = restored(model, network_from) if is_model(model) else None
+            if tuned is None and tree is None:
+                config = _following(config)
             images = load_dataset(
                 data,
-                "test" if _is_undivided(data) else "train",
-                augment=not no_augment,
+                training_split(data),
+                augment=not (no_augment or config.head_only),
                 download=download,
                 classes=None if tuned is None else tuned.classes,
             )
-            fresh = tuned is None
             if tuned is None:
                 tuned = _from_scratch(model, images, tree, config)
             elif tree is not None:
                 _give_tree(tuned, tree)
             tuned.preprocessing = tuned.preprocessing or images.preprocessing
             images = images.with_preprocessing(tuned.preprocessing)
-        train_images, val = images.split(hold_out, seed=config.seed) if hold_out else (images, None)
+        train_images, val = _split(images, hold_out, config.seed)
         place = own_gpu if own_gpu and not device else device_of(device)
         tuned.to(place)
         tuned.provenance |= {"data": data, "hold_out": hold_out}
@@ -233,14 +234,7 @@ def train(
         )
         if quiet:
             return
-        if fresh and tree is None and config.retree_every is None:
-            # Only now do the weights say which classes are alike.
-            for name in (BEST, LAST):
-                if (Path(output) / name).exists():
-                    kept = tuned if name == LAST else NBDT.from_pretrained(Path(output) / name)
-                    retree(kept, config)
-                    kept.save_pretrained(Path(output) / name)
-        table = _on_test_images(data, tuned, place)
+        table = _on_test_images(data, tuned)
     _report(output, records, table, json=json)
 
 
@@ -252,26 +246,48 @@ def _config(settings: list[str], **options: Any) -> TrainingConfig:
             raise InputError(
                 f"--set takes NAME=VALUE with one of {', '.join(OTHERS)}; got {text!r}."
             )
-        values[name] = _value(value)
-    return TrainingConfig(**values, **given(**options))
+        values[name] = _value(name, value)
+    return TrainingConfig.from_dict(values | given(**options))
 
 
-def _value(text: str) -> Any:
+def _value(name: str, text: str) -> Any:
     """What JSON says, or the text itself: ``adamw`` needs no quotes."""
     try:
         return parsed_json(text)
     except ValueError:
-        return text
+        return _weight(text, f"--set {name}") if name == "network_weight" else text
 
 
-def _weight(text: str) -> float | Ramp:
+def _weight(text: str, option: str) -> float | Ramp:
     try:
         numbers = [float(part) for part in text.split(":")]
     except ValueError:
         numbers = []
-    if len(numbers) not in (1, 2):
-        raise InputError(f"--tree-weight is a number, or START:END; got {text!r}.")
+    if len(numbers) not in (1, 2, 3):
+        raise InputError(f"{option} is a number, START:END or START:END:POWER; got {text!r:.80}.")
     return numbers[0] if len(numbers) == 1 else Ramp(*numbers)
+
+
+def _following(config: TrainingConfig) -> TrainingConfig:
+    """The config for a network whose tree is to be that of its weights.
+
+    Its first ones are random and so would be a tree of them, whatever is measured of it.
+    """
+    if config.supervises_tree or config.retree_every is not None:
+        return config
+    return replace(config, retree_every=1)
+
+
+def _split(
+    images: LabelledImages, share: float, seed: int
+) -> tuple[LabelledImages, LabelledImages | None]:
+    """The images to train on, and those that are held out."""
+    if not share:
+        return images, None
+    try:
+        return images.split(share, seed=seed)
+    except InputError as error:
+        raise InputError(f"{error} With --hold-out 0 all of them are trained on.") from None
 
 
 def _from_scratch(
@@ -301,19 +317,10 @@ def _from_scratch(
     return NBDT(network, induce(network, images.classes), builder=builder)
 
 
-def _is_undivided(data: str) -> bool:
-    """Whether this is a folder of images to train on as a whole, without parts to train and test.
-
-    `load_dataset` calls such a folder's images "test".
-    """
-    top = Path(data)
-    return data not in describe_datasets() and top.is_dir() and not (top / "train").is_dir()
-
-
 def _give_tree(model: NBDT, tree: str) -> None:
     hierarchy = read_tree(tree)
     check_classes(model, hierarchy.classes, owner="the tree")
-    set_tree(model, hierarchy)
+    model.hierarchy = hierarchy
     model.provenance |= {"tree": tree}
 
 
@@ -321,21 +328,18 @@ def _say_epoch(record: EpochRecord) -> None:
     say(str(record))
 
 
-def _on_test_images(data: str, model: NBDT, device: torch.device) -> AccuracyTable | None:
+def _on_test_images(data: str, model: NBDT) -> AccuracyTable | None:
     """How the model answers the data set's test images; None where it has none of its own."""
     assert model.preprocessing is not None
-    if _is_undivided(data):
+    if training_split(data) == "test":
         return None
     try:
         images = load_dataset(data, "test", classes=model.classes)
     except NotFoundError:
         return None
     images = images.with_preprocessing(model.preprocessing)
-    with working("Answering the test images …"), evaluating(model):
-        batches = (
-            (model.logits(moved(x, device)), y) for x, y in DataLoader(images, batch_size=256)
-        )
-        return accuracy_by_rule(batches, model.hierarchy)
+    with working("Answering the test images …"):
+        return accuracy_by_rule(labelled_logits(model, images, batch_size=256), model.hierarchy)
 
 
 def _report(

@@ -11,19 +11,25 @@ however deep it stands. Under the score ``logsumexp`` the first is cross-entropy
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.losses.paths import PathTable, path_losses
-from nbdt.rules import Rule, Score, TreeLayout, soft_log_probs
+from nbdt.rules import RULES, SCORES, Rule, Score, TreeLayout, soft_log_probs
 from nbdt.rules.functional import values_are_known
 
 Compat = Literal["2020"]
+_CHOICES: tuple[tuple[str, tuple[str | None, ...]], ...] = (
+    ("rule", RULES),
+    ("score", SCORES),
+    ("compat", (None, *get_args(Compat))),
+)
 
 
 class LossLayout(nn.Module):
@@ -37,6 +43,10 @@ class LossLayout(nn.Module):
         paths: those of the single paths, or None where the tree has no such table; see
             `nbdt.losses.paths`.
         depths: how many decisions lead to each class; shape (C,).
+
+    Example:
+        >>> LossLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])).depths
+        tensor([2, 2, 1])
     """
 
     depths: Tensor
@@ -73,7 +83,7 @@ def class_losses(
             the path by half the number of inner nodes.
 
     Raises:
-        InputError: as `nbdt.rules.soft_log_probs`.
+        InputError: as `nbdt.rules.soft_log_probs`, or rule, score or compat is none of the above.
 
     Example:
         >>> layout = LossLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
@@ -82,6 +92,7 @@ def class_losses(
         >>> class_losses(torch.tensor([1.0, 1.0, 1.0]), layout, rule="hard")
         tensor([0.6931, 0.6931, 0.6931])
     """
+    check_kind(rule, score, compat)
     log_probs = soft_log_probs(logits, layout.rules, score)
     if rule == "soft":
         return -(log_probs.exp().log_softmax(dim=-1) if compat else log_probs)
@@ -107,13 +118,14 @@ def tree_losses(
         compat: as for `class_losses`.
 
     Raises:
-        InputError: as `nbdt.rules.soft_log_probs`.
+        InputError: as `class_losses`.
 
     Example:
         >>> layout = LossLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> tree_losses(torch.tensor([[1.0, 1.0, 1.0]]), torch.tensor([2]), layout)
         tensor([0.6931])
     """
+    check_kind(rule, score, compat)
     if logits.dtype not in (torch.float32, torch.float64):
         logits = logits.float()
     return sample_losses(logits, target, layout, (rule, score, compat))
@@ -133,7 +145,7 @@ def sample_losses(
         logits: float32 or float64; shape (batch, C).
         target: class indices; shape (batch,). They are not checked.
         layout: of the tree, on the logits' device.
-        kind: rule, score and compat, as for `tree_losses`.
+        kind: rule, score and compat, as for `tree_losses`; they are not checked.
         tree_weight: ω.
         network_weight: β.
 
@@ -168,6 +180,24 @@ def sample_losses(
             if together is not None:
                 return together
     return by_rules(logits)
+
+
+def check_kind(rule: Rule, score: Score, compat: Compat | None) -> None:
+    """Checks that there is such a loss.
+
+    Raises:
+        InputError: one of them is none of its choices.
+
+    Example:
+        >>> check_kind("sotf", "mean", None)
+        Traceback (most recent call last):
+        nbdt.errors.InputError: rule is one of 'soft', 'hard'; got 'sotf'.
+    """
+    for (name, allowed), value in zip(_CHOICES, (rule, score, compat), strict=True):
+        if value not in allowed:
+            raise InputError(
+                f"{name} is one of {', '.join(map(repr, allowed))}; got {value!r:.80}."
+            )
 
 
 def _may_walk(logits: Tensor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Integral
 from typing import Literal, get_args
 
 import torch
@@ -12,10 +13,16 @@ from torch.nn import functional as F
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
-from nbdt.losses.functional import Compat, LossLayout, class_losses, sample_losses
+from nbdt.losses.functional import (
+    Compat,
+    LossLayout,
+    check_kind,
+    class_losses,
+    sample_losses,
+)
 from nbdt.losses.schedules import Constant, Schedule, checked_progress, checked_weight
 from nbdt.losses.targets import Samples, as_torch_has_them
-from nbdt.rules import RULES, SCORES, Rule, Score
+from nbdt.rules import Rule, Score
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -99,48 +106,22 @@ class TreeSupervisionLoss(nn.Module):
         compat: Compat | None = None,
     ) -> None:
         super().__init__()
-        _check_choice("rule", rule, RULES)
-        _check_choice("score", score, SCORES)
-        _check_choice("reduction", reduction, get_args(Reduction))
-        _check_choice("compat", compat, (None, *get_args(Compat)))
+        check_kind(rule, score, compat)
+        if reduction not in get_args(Reduction):
+            allowed = ", ".join(map(repr, get_args(Reduction)))
+            raise InputError(f"reduction is one of {allowed}; got {reduction!r:.80}.")
         self.rule, self.score, self.compat = rule, score, compat
         self.tree_weight = _schedule(tree_weight, "tree_weight")
         self.network_weight = _schedule(network_weight, "network_weight")
         self.label_smoothing = checked_weight(label_smoothing, "label_smoothing")
         if self.label_smoothing > 1:
             raise InputError(f"label_smoothing is a number from 0 to 1; got {label_smoothing!r}.")
-        self.ignore_index, self.reduction = ignore_index, reduction
-        self._check_score()
-
+        self.ignore_index, self.reduction = _checked_ignore_index(ignore_index), reduction
+        if said := checked_score(rule, score, compat, (self.tree_weight, self.network_weight)):
+            warnings.warn(said, UserWarning, stacklevel=2)
         self.layout = LossLayout(hierarchy)
-        if weight is not None and weight.shape != (hierarchy.num_classes,):
-            raise InputError(
-                f"the tree has {hierarchy.num_classes} classes, so weight has to be of shape "
-                f"({hierarchy.num_classes},); got {tuple(weight.shape)}."
-            )
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", _checked_class_weight(weight, hierarchy.num_classes))
         self.progress = None
-
-    def _check_score(self) -> None:
-        if self.score != "logsumexp":
-            return
-        if self.compat:
-            raise InputError(
-                "the 2020 release knew the score 'mean' only; drop score='logsumexp', or compat."
-            )
-        if self.rule == "soft" and Constant(0) not in (self.tree_weight, self.network_weight):
-            raise InputError(
-                "under score='logsumexp' the soft loss of a tree is the network's own "
-                "cross-entropy, whatever the tree, and adding the two would train on it twice. "
-                "Use score='mean' to train the tree, or set one of the two weights to 0."
-            )
-        what = "cross-entropy" if self.rule == "soft" else "cross-entropy over the class's depth"
-        warnings.warn(
-            f"under score='logsumexp' the {self.rule} loss of a tree is the network's own {what}; "
-            "score='mean' trains the tree's decisions.",
-            UserWarning,
-            stacklevel=3,
-        )
 
     @property
     def hierarchy(self) -> Hierarchy:
@@ -274,9 +255,64 @@ class TreeSupervisionLoss(nn.Module):
         return f"rule={self.rule!r}, score={self.score!r}, {weights}{compat}"
 
 
-def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} is one of {', '.join(map(repr, choices))}; got {value!r}.")
+def checked_score(
+    rule: Rule,
+    score: Score,
+    compat: Compat | None,
+    weights: tuple[float | Schedule, float | Schedule],
+) -> str | None:
+    """What is to be said of a loss under this score; None under ``"mean"``.
+
+    Args:
+        rule: as for `TreeSupervisionLoss`.
+        score: likewise.
+        compat: likewise.
+        weights: that of the tree, and that of the network.
+
+    Raises:
+        InputError: the score does not go with the rest.
+
+    Example:
+        >>> checked_score("hard", "logsumexp", None, (1.0, 1.0))[:40]
+        "under score='logsumexp' the hard loss of"
+    """
+    if score != "logsumexp":
+        return None
+    if compat:
+        raise InputError(
+            "the 2020 release knew the score 'mean' only; drop score='logsumexp', or compat."
+        )
+    if rule == "soft" and not any(weight in (0, Constant(0)) for weight in weights):
+        raise InputError(
+            "under score='logsumexp' the soft loss of a tree is the network's own cross-entropy, "
+            "whatever the tree, and adding the two would train on it twice. Use score='mean' to "
+            "train the tree, or set one of the two weights to 0."
+        )
+    what = "cross-entropy" if rule == "soft" else "cross-entropy over the class's depth"
+    return (
+        f"under score='logsumexp' the {rule} loss of a tree is the network's own {what}; "
+        "score='mean' trains the tree's decisions."
+    )
+
+
+def _checked_ignore_index(value: object) -> int:
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    raise InputError(
+        f"ignore_index is a whole number; got {value!r:.80}. Leave it out to ignore none but -100."
+    )
+
+
+def _checked_class_weight(weight: object, num_classes: int) -> Tensor | None:
+    if weight is None:
+        return None
+    got = tuple(weight.shape) if isinstance(weight, Tensor) else type(weight).__name__
+    if not isinstance(weight, Tensor) or got != (num_classes,):
+        raise InputError(
+            f"the tree has {num_classes} classes, so weight has to be a tensor of shape "
+            f"({num_classes},); got {got}."
+        )
+    return weight
 
 
 def _schedule(weight: float | Schedule, name: str) -> Schedule:

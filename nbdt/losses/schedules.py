@@ -73,8 +73,12 @@ class Ramp:
             )
 
     def __call__(self, progress: float) -> float:
-        """The weight at this progress in [0, 1]."""
-        done: float = progress**self.power
+        """The weight at this progress in [0, 1].
+
+        Raises:
+            InputError: the progress is outside of that.
+        """
+        done: float = checked_progress(progress) ** self.power
         return (1 - done) * self.start + done * self.end
 
 

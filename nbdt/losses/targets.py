@@ -42,6 +42,9 @@ def as_torch_has_them(
         >>> samples.logits.shape, samples.target.shape, samples.shape
         (torch.Size([14, 3]), torch.Size([14]), (2, 7))
     """
+    for name, value in (("logits", logits), ("targets", target)):
+        if not isinstance(value, Tensor):
+            raise InputError(f"{name} have to be a tensor; got {type(value).__name__}.")
     if not logits.is_floating_point():
         raise InputError(f"logits have to be floating point numbers; got {logits.dtype}.")
     if target.dtype == torch.bool or target.is_complex():

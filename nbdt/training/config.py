@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy.induce import induce
 from nbdt.losses import Constant, Ramp
+from nbdt.losses.module import checked_score
 from nbdt.losses.schedules import checked_weight
 from nbdt.rules import SCORES, Score
 
@@ -26,7 +28,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "compat": (None, "2020"),
 }
 _COUNTS = ("epochs", "batch_size", "accumulate")
-_OPTIONAL_COUNTS = ("patience", "retree_every", "checkpoint_every")
+_OPTIONAL_COUNTS = ("patience", "retree_every", "checkpoint_every", "branching")
 _NUMBERS = (
     "learning_rate",
     "head_multiplier",
@@ -42,8 +44,9 @@ _SWITCHES = ("head_only", "frozen_norms", "channels_last", "deterministic", "nor
 class TrainingConfig:
     """Everything that decides how a training goes, but for the model and the data.
 
-    Equal configs, models and data give equal weights, to the bit on one machine with the same
-    versions and number of threads, whether or not training was interrupted.
+    Equal configs, models and data give equal weights, whether or not training was interrupted:
+    to the bit on one machine with the same versions and number of threads. On NVIDIA's devices
+    that needs `deterministic`, as they may add up numbers in another order each time.
 
     Args:
         epochs: how often each sample is seen.
@@ -62,8 +65,9 @@ class TrainingConfig:
         head_multiplier: how many times as large it is for the last linear layer, at every step.
             Above 1, such as 10, that layer learns faster than the pretrained rest.
         momentum: of SGD; β₁ of AdamW.
-        weight_decay: of the weights of linear layers and convolutions; biases and the parameters
-            of norms have none.
+        weight_decay: of the weight matrices and kernels of linear, convolution, attention and
+            recurrent layers. All else has none: biases, norms, embeddings, and what a network
+            adds of its own, such as a vision transformer's class token or a scale of a layer.
         schedule: how the learning rate falls, step by step: "cosine" to 0, "one_cycle" (up over
             the first 30 % of the steps, then down to nearly 0; Smith and Topin 2017), "step" (a
             tenth after half of the steps, and again after three quarters), or "constant".
@@ -72,15 +76,22 @@ class TrainingConfig:
         clip_norm: the largest norm of the gradient; it is scaled down to it. None: any.
         accumulate: into how many parts a batch is split, to need less memory.
         average: the decay of an exponential moving average of the weights, such as 0.999; the
-            average is what is measured and kept. None: the weights as they are.
-        head_only: train the last linear layer alone, on features computed once, without random
-            changes of the images. Minutes become seconds.
+            average is what is measured and kept. After t steps the decay is (1 + t) / (10 + t) at
+            most, so that a short training's average is not that of its first weights. None: the
+            weights as they are.
+        head_only: train the last linear layer alone, on features computed once. Minutes become
+            seconds. The random changes of `nbdt.data`'s images are left out; those that a data
+            set of your own makes are made once.
         frozen_norms: keep batch norms in eval mode, as networks need whose statistics were folded
             into their weights.
-        retree_every: after so many epochs rebuild the tree from the weights as they then are.
+        retree_every: after so many epochs rebuild the tree from the weights as they then are:
+            for the epochs that follow or, where the loss is that of the network alone and no
+            epoch needs it, before the epoch is measured.
         linkage: of the trees so built; see `nbdt.induce`.
         normalize: likewise.
-        branching: likewise.
+        branching: how many children a node of them may have. None: as many as the widest node
+            has of the tree that training begins with, if that was induced too (it has merge
+            heights); otherwise 2.
         patience: end after so many epochs without a better validation accuracy. None: never.
         checkpoint_every: steps between checkpoints within an epoch. None: at its end only.
         precision: what layers compute in: "float32"; "bfloat16" or "float16" by torch's
@@ -121,7 +132,7 @@ class TrainingConfig:
     retree_every: int | None = None
     linkage: str = "ward"
     normalize: bool = True
-    branching: int = 2
+    branching: int | None = None
     patience: int | None = None
     checkpoint_every: int | None = None
     precision: Precision = "auto"
@@ -134,7 +145,8 @@ class TrainingConfig:
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is one of {_listed(allowed)}, got {self._shown(name)}.")
         for name in (*_COUNTS, *_OPTIONAL_COUNTS):
-            self._check_count(name, optional=name in _OPTIONAL_COUNTS)
+            if name in _COUNTS or getattr(self, name) is not None:
+                self._check_count(name, least=2 if name == "branching" else 1)
         for name in _NUMBERS:
             object.__setattr__(self, name, checked_weight(getattr(self, name), name))
         for name in ("tree_weight", "network_weight"):
@@ -158,14 +170,30 @@ class TrainingConfig:
                 )
         if self.clip_norm == 0:
             raise InputError("clip_norm has to be positive, got 0.")
-        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
-            raise InputError(f"seed is a whole number of at least 0, got {self._shown('seed')}.")
+        self._check_count("seed", least=0)
+        if self.seed >= 2**63:
+            raise InputError(f"seed has to be below 2⁶³, got {self._shown('seed')}.")
         self._check_together()
 
     @property
     def supervises_tree(self) -> bool:
         """Whether the loss is that of the tree, not of the network alone."""
         return self.loss != "cross_entropy"
+
+    def caveat(self) -> str | None:
+        """What to know of the loss before it is used; None where there is nothing.
+
+        Raises:
+            InputError: there is no such loss.
+
+        Example:
+            >>> TrainingConfig(loss="hard", score="logsumexp").caveat()[:40]
+            "under score='logsumexp' the hard loss of"
+        """
+        if self.loss == "cross_entropy":
+            return None
+        weights = (self.tree_weight, self.network_weight)
+        return checked_score(self.loss, self.score, self.compat, weights)
 
     def to_dict(self) -> dict[str, Any]:
         """The config as values that JSON can hold."""
@@ -204,7 +232,9 @@ class TrainingConfig:
                 f"a warm-up of {self.warmup:g} epochs leaves nothing of {self.epochs}; shorten it."
             )
         # Tried on two classes: a wrong option is to be told now, not after hours.
-        induce([[0.0], [1.0]], linkage=self.linkage, normalize=False, branching=self.branching)
+        branching = self.branching or 2
+        induce([[0.0], [1.0]], linkage=self.linkage, normalize=False, branching=branching)
+        self.caveat()
         if not self.supervises_tree and self.compat:
             raise InputError("compat is about the tree's loss, and there is none; leave it out.")
         if not self.supervises_tree and self.network_weight != 1:
@@ -217,12 +247,13 @@ class TrainingConfig:
         if self.head_only and self.head_multiplier != 1:
             raise InputError("head_only trains the head alone; set learning_rate itself.")
 
-    def _check_count(self, name: str, *, optional: bool) -> None:
+    def _check_count(self, name: str, *, least: int) -> None:
         value = getattr(self, name)
-        if optional and value is None:
-            return
-        if type(value) is not int or value < 1:
-            raise InputError(f"{name} is a whole number of at least 1, got {self._shown(name)}.")
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+            raise InputError(
+                f"{name} is a whole number of at least {least}, got {self._shown(name)}."
+            )
+        object.__setattr__(self, name, int(value))
 
     def _shown(self, name: str) -> str:
         return f"{getattr(self, name)!r:.80}"

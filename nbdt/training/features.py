@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
+from nbdt.data import LabelledImages
 from nbdt.data.batches import moved
 from nbdt.data.samples import labelled_batches
 from nbdt.errors import InputError
@@ -57,7 +58,8 @@ def cached_features(
     """What the head is given for every sample, with the labels; in memory, on the CPU.
 
     A data set of n samples takes n × features numbers: 50,000 × 512 are 100 MB. If it changes its
-    samples at random, it does so once, as in epoch 0 of a training with this seed.
+    samples at random, which `unaugmented` keeps images of nbdt from, it does so once, as in epoch
+    0 of a training with this seed.
 
     Raises:
         InputError: the network's answer is not that of its head on these features alone, as
@@ -79,7 +81,7 @@ def cached_features(
     features: list[Tensor] = []
     labels: list[Tensor] = []
     loader = DataLoader(
-        SeededSamples(dataset, seed),
+        SeededSamples(unaugmented(dataset), seed),
         batch_size,
         sampler=[(0, index) for index in range(len(dataset))],  # type: ignore[arg-type]
         num_workers=workers,
@@ -100,6 +102,22 @@ def cached_features(
     finally:
         hook.remove()
     return TensorDataset(torch.cat(features), torch.cat(labels))
+
+
+def unaugmented(dataset: Dataset[Any]) -> Dataset[Any]:
+    """The same images without random changes; another data set, which has no such view, as it is.
+
+    Example:
+        >>> from nbdt.data import load_dataset
+        >>> flipped = load_dataset("digits", "train", augment=True)
+        >>> unaugmented(Subset(flipped, [0, 7])).dataset.augmentation is None
+        True
+    """
+    if isinstance(dataset, LabelledImages):
+        return dataset.with_augmentation(None)
+    if isinstance(dataset, Subset):
+        return Subset(unaugmented(dataset.dataset), dataset.indices)
+    return dataset
 
 
 def _is_answer(logits: Tensor, head: LinearLayer, features: Tensor) -> bool:

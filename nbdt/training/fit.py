@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from nbdt.data.classes import check_own_classes
 from nbdt.errors import InputError
 from nbdt.files import blaming
 from nbdt.model import NBDT
 from nbdt.training.config import TrainingConfig
-from nbdt.training.features import cached_features, head_of
+from nbdt.training.features import cached_features, head_of, unaugmented
 from nbdt.training.folder import TrainingFolder, summary_writer
+from nbdt.training.identity import data_identity
 from nbdt.training.processes import Processes
 from nbdt.training.records import EpochRecord
 from nbdt.training.run import Run, Sources
@@ -50,15 +52,17 @@ def fit(
     batch norms, whose statistics are those of a share.
 
     With a `folder`, every epoch ends with a checkpoint. A training that was ended at any moment,
-    be it by the power cut, goes on from the last one with ``resume=True`` to the same weights, to
-    the bit, that it would have ended with. The folder then holds ``checkpoint.safetensors``,
-    ``log.csv``, ``best`` (the model after the best epoch, where there is `val`) and, at the end,
-    ``last`` (the model as it ended); the last two can be loaded by `NBDT.from_pretrained`.
+    be it by the power cut, goes on from the last one with ``resume=True`` to the weights that it
+    would have ended with: the same to the bit, as `TrainingConfig` says of equal trainings. The
+    folder then holds ``checkpoint.safetensors``, ``log.csv``, ``best`` (the model after the best
+    epoch, where there is `val`) and, at the end, ``last`` (the model as it ended); the last two
+    can be loaded by `NBDT.from_pretrained`.
 
     Args:
         model: the network and its tree.
         train: gives (x, class index) for every index below its length; x is what the network
-            takes. Random changes may use the random numbers of torch, numpy and Python.
+            takes. Random changes may use the random numbers of torch, numpy and Python. Labels
+            outside of 0 … C − 1 are refused, also those that torch's losses ignore.
         val: likewise, without random changes. Weights are chosen by it only with
             `config.patience`, so without that it may be the test data.
         config: how to train; by default three epochs of the soft tree supervision loss.
@@ -73,9 +77,9 @@ def fit(
         What each epoch came to, those before an interruption included.
 
     Raises:
-        InputError: the data do not fit the model, the model cannot be saved in the folder, the
-            loss, a gradient or a weight became NaN or infinite, or the folder holds another
-            training.
+        InputError: the data do not fit the model, a label is no class, the model cannot be saved
+            in the folder, the loss, a gradient or a weight became NaN or infinite, or the folder
+            holds another training.
         FormatError: the checkpoint is damaged, or that of another training.
         MissingDependencyError: `tensorboard` needs the package of that name.
 
@@ -107,8 +111,11 @@ def fit(
     for name, data in (("train", train), ("val", val)):
         if data is not None:
             _check_data(name, data, model)
+    if said := config.caveat():
+        warnings.warn(said, UserWarning, stacklevel=2)
     place = None if folder is None else TrainingFolder(Path(folder))
     checkpoint = place.checkpoint(resume=resume) if place else None
+    identity = {} if place is None else _identity(train, val, config)
     trained = model
     if config.head_only:
         # Each process computes features of its own, and what is frozen is in no gradient.
@@ -117,7 +124,7 @@ def fit(
     run = Run(
         trained,
         model,
-        Sources(train, val, workers),
+        Sources(train, val, workers, identity),
         config,
         folder=place if processes.first else None,
         device=device,
@@ -159,6 +166,16 @@ def _head_alone(
     return NBDT(head, model.hierarchy, model.score, model.rule), cached[0], cached[1]
 
 
+def _identity(
+    train: Dataset[Any], val: Dataset[Any] | None, config: TrainingConfig
+) -> dict[str, Any]:
+    """What a checkpoint tells the data by: those to train on, and those that choose its weights."""
+    found = data_identity(unaugmented(train) if config.head_only else train)
+    if config.patience and val is not None:
+        found |= {f"validation {name}": value for name, value in data_identity(val).items()}
+    return found
+
+
 def _device(network: nn.Module) -> torch.device:
     parameter = next(network.parameters(), None)
     if parameter is None:
@@ -167,6 +184,11 @@ def _device(network: nn.Module) -> torch.device:
 
 
 def _check_data(name: str, data: Dataset[Any], model: NBDT) -> None:
+    if isinstance(data, DataLoader):
+        raise InputError(
+            f"{name} is a DataLoader, but fit makes the batches itself, of config.batch_size; give "
+            f"its data set, which is its attribute dataset, and workers."
+        )
     if not hasattr(data, "__len__") or not len(data):
         raise InputError(f"{name} has to be a data set with a length of at least 1.")
     check_own_classes(data, model.classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -39,7 +40,7 @@ class Learner:
         >>> learner = Learner(model, TrainingConfig(), torch.device("cpu"), Processes())
         >>> batch = (torch.zeros(4, 2), torch.tensor([0, 1, 0, 1]))
         >>> round(learner.step([(*batch, 1.0)], rate=0.1, progress=0.0), 3)
-        7.625
+        2.773
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class Learner:
         self.scaler = make_scaler(self.dtype, device)
         self.average: AveragedModel | None = None
         if config.average is not None:
-            decay = get_ema_multi_avg_fn(config.average)  # type: ignore[no-untyped-call]
-            self.average = AveragedModel(self.network, multi_avg_fn=decay, use_buffers=True)
+            self.average = AveragedModel(
+                self.network, multi_avg_fn=self._add_to_average, use_buffers=True
+            )
         self.forward = processes.joined(_Logits(model))
         self.set_tree()
 
@@ -72,9 +74,21 @@ class Learner:
                 "network_weight": config.network_weight,
                 "compat": config.compat,
             }
-        self.loss = TreeSupervisionLoss(
-            self.model.hierarchy, label_smoothing=config.label_smoothing, **settings
-        ).to(self.device)
+        with warnings.catch_warnings():
+            # `fit` has told it already, once.
+            warnings.simplefilter("ignore", UserWarning)
+            self.loss = TreeSupervisionLoss(
+                self.model.hierarchy, label_smoothing=config.label_smoothing, **settings
+            ).to(self.device)
+
+    def _add_to_average(self, averages: Any, weights: Any, _: object) -> None:
+        """Takes the weights after a step into their average."""
+        assert self.average is not None
+        assert self.config.average is not None
+        taken = int(self.average.n_averaged)
+        # Else the first weights, which know nothing, would outweigh all of a short training.
+        decay = min(self.config.average, (1 + taken) / (10 + taken))
+        get_ema_multi_avg_fn(decay)(averages, weights, taken)  # type: ignore[no-untyped-call]
 
     def train_mode(self) -> None:
         """Puts the network into train mode, but for norms that are to stay as they are."""
@@ -98,13 +112,14 @@ class Learner:
             The mean loss over the batch of all processes, in nats.
 
         Raises:
-            InputError: the loss or a gradient is NaN or infinite; the weights are then as they
-                were.
+            InputError: a label is no class, or the loss or a gradient is NaN or infinite; the
+                weights are then as they were.
         """
         set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         own = 0.0
         for x, y, share in parts:
+            _check_labels(y, self.model.hierarchy.num_classes)
             inputs = moved(x, self.device, channels_last=self.config.channels_last)
             with autocast(self.dtype, self.device):
                 loss = self.loss(self.forward(inputs), moved(y, self.device), progress)
@@ -112,7 +127,7 @@ class Learner:
             self.scaler.scale(loss * (share * self.processes.world)).backward()
             # A share of 0 stands in for no sample at all.
             own += loss.item() * share if share else 0.0
-        total = self.processes.total(own, self.device)
+        (total,) = self.processes.totals([own], self.device)
         if not math.isfinite(total):
             raise InputError(
                 f"the loss became {total}; lower the learning rate (now {rate:.3g}) or the "
@@ -199,6 +214,22 @@ def of_group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
         for name, value in tensors.items()
         if name.startswith(prefix)
     }
+
+
+def _check_labels(labels: Tensor, num_classes: int) -> None:
+    """Refuses those that cross-entropy would ignore, as parts are weighed by all their samples.
+
+    Whatever is no list of whole numbers, such as probabilities, is left to the loss.
+    """
+    numbers = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+    if not numbers or not labels.numel():
+        return
+    lowest, highest = (int(bound) for bound in labels.aminmax())
+    if lowest < 0 or highest >= num_classes:
+        raise InputError(
+            f"a label is {lowest if lowest < 0 else highest}; with {num_classes} classes labels "
+            f"go from 0 to {num_classes - 1}. Samples that are not to count have to be left out."
+        )
 
 
 def _check_fit(stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:

@@ -12,7 +12,10 @@ from torch.optim import SGD, AdamW, Optimizer
 from nbdt.errors import InputError
 from nbdt.training.config import TrainingConfig
 
-_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+_WEIGHTED = (
+    *(nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd),
+    *(nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase),
+)
 _CYCLE_RISE = 0.3
 _CYCLE_START, _CYCLE_END = 1 / 25, 1e-4 / 25
 _STEPS_AT, _STEP_FACTOR = (0.5, 0.75), 0.1
@@ -23,8 +26,9 @@ def make_optimizer(
 ) -> Optimizer:
     """The config's optimizer over what of the network can be trained.
 
-    Biases and the parameters of norms have no weight decay (as in He et al. 2018, "Bag of Tricks
-    for Image Classification", section 3.1).
+    Only weight matrices and kernels of layers decay, and nothing else does, such as biases and
+    the parameters of norms (as in He et al. 2018, "Bag of Tricks for Image Classification",
+    section 3.1).
 
     Args:
         network: what is trained.
@@ -58,17 +62,18 @@ def make_optimizer(
 
 
 def _decaying(network: nn.Module) -> set[nn.Parameter]:
-    """The weights of linear layers, convolutions and the like.
+    """The weights of linear, convolution, attention and recurrent layers.
 
-    Neither vectors nor biases, nor what a norm holds, which may have several dimensions, such as
-    the scales of ``LayerNorm((C, H, W))``.
+    The kind of layer decides, as shapes do not tell: scales, tokens, tables of positions and
+    biases may have several dimensions too. Attention calls one ``in_proj_weight``, recurrent
+    layers ``weight_ih_l0``.
     """
     return {
         parameter
         for module in network.modules()
-        if not isinstance(module, _NORMS)
+        if isinstance(module, _WEIGHTED)
         for name, parameter in module.named_parameters(recurse=False)
-        if parameter.ndim > 1 and name != "bias"
+        if parameter.ndim > 1 and "weight" in name
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -37,7 +37,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that measures, prints and saves."""
+        """Whether this is the process that prints and saves."""
         return self.rank == 0
 
     def joined(self, module: nn.Module) -> nn.Module:
@@ -62,13 +62,14 @@ class Processes:
         distributed.broadcast_object_list(box, src=0)
         return box[0]
 
-    def total(self, number: float, device: torch.device) -> float:
-        """The sum over all processes."""
+    def totals(self, numbers: Sequence[float], device: torch.device) -> list[float]:
+        """The sum of each number over all processes."""
         if self.world == 1:
-            return number
-        tensor = torch.tensor(number, dtype=torch.float64, device=device)
+            return list(numbers)
+        tensor = torch.tensor(numbers, dtype=torch.float64, device=device)
         distributed.all_reduce(tensor)
-        return tensor.item()
+        found: list[float] = tensor.tolist()
+        return found
 
 
 @contextmanager

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbdt.evaluation import AccuracyTable
-
+# In the order of the rows of an `AccuracyTable`.
 WAYS = (
     "network",
     "soft logsumexp",
@@ -31,8 +30,9 @@ class EpochRecord:
         images_per_second: samples over seconds.
         accuracy: the share of right answers on the validation data for each way to answer:
             "network", "soft mean", "hard logsumexp", …; empty where there is no such data.
-        moved: where the tree was rebuilt before this epoch, the share of the old tree's groups
-            of classes that the new one does not have; else None.
+        moved: where the tree was rebuilt for this epoch, the share of the groups of classes in
+            the old tree and the new that only one of them has: 0 where they are the same, 1 where
+            they have none in common; else None.
 
     Example:
         >>> record = EpochRecord(1, 0.5, 0.01, 2.0, 500.0, {"network": 0.9, "soft mean": 0.8})
@@ -52,7 +52,7 @@ class EpochRecord:
 
     def __str__(self) -> str:
         accuracy = "".join(f", {way} {100 * share:.2f} %" for way, share in self.accuracy.items())
-        moved = "" if self.moved is None else f", {100 * self.moved:.0f} % of the groups are new"
+        moved = "" if self.moved is None else f", tree moved by {100 * self.moved:.0f} %"
         return (
             f"epoch {self.epoch}: loss {self.loss:.4f}{accuracy}, "
             f"{self.images_per_second:.0f} images/s{moved}"
@@ -66,11 +66,6 @@ class EpochRecord:
     def from_dict(cls, document: Mapping[str, Any]) -> EpochRecord:
         """The record that `to_dict` gave."""
         return cls(**document)
-
-
-def accuracy_of(table: AccuracyTable) -> dict[str, float]:
-    """The accuracies of a table under the names of `WAYS`."""
-    return dict(zip(WAYS, (row.accuracy for row in table.rows), strict=True))
 
 
 def as_csv(records: Sequence[EpochRecord]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nbdt.heads import induce
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.compare import shared_clades
 from nbdt.model import NBDT
-from nbdt.rules import TreeLayout
 from nbdt.training.config import TrainingConfig
 
 
@@ -15,8 +17,9 @@ def retree(model: NBDT, config: TrainingConfig) -> float:
     The 2020 release called this updating the tree.
 
     Returns:
-        The share of the old tree's groups of classes (its inner nodes but for the root) that the
-        new one does not have: 0 where nothing changed, 1 where nothing is left.
+        The share of the groups of classes in both trees (their inner nodes but for the roots)
+        that only one of them has, which is the normalized Robinson–Foulds distance: 0 where
+        nothing changed, 1 where nothing is left.
 
     Example:
         >>> import torch
@@ -36,21 +39,22 @@ def retree(model: NBDT, config: TrainingConfig) -> float:
         head=model.head,
         linkage=config.linkage,
         normalize=config.normalize,
-        branching=config.branching,
+        branching=branching_of(config, old),
     )
-    set_tree(model, new)
-    before = _groups(old)
-    return len(before - _groups(new)) / len(before) if before else 0.0
+    model.hierarchy = new
+    groups = len(old.inner) + len(new.inner) - 2
+    return (groups - 2 * len(shared_clades(old, new))) / groups if groups else 0.0
 
 
-def set_tree(model: NBDT, tree: Hierarchy) -> None:
-    """Puts another tree into a model, in place."""
-    model.layout = TreeLayout(tree)
-    parameter = next(model.network.parameters(), None)
-    if parameter is not None:
-        model.layout.to(parameter.device)
+def branching_of(config: TrainingConfig, tree: Hierarchy) -> int:
+    """How many children a node of the tree that follows this one may have.
 
-
-def _groups(tree: Hierarchy) -> set[frozenset[int]]:
-    inner = range(tree.num_classes, tree.root)
-    return {frozenset(map(int, tree.leaves(node))) for node in inner}
+    Example:
+        >>> tree = Hierarchy([3, 3, 3, -1], ["a", "b", "c"], merge_heights=[0, 0, 0, 1])
+        >>> branching_of(TrainingConfig(), tree), branching_of(TrainingConfig(branching=2), tree)
+        (3, 2)
+    """
+    if config.branching is not None:
+        return config.branching
+    # Of a tree that people made, the widest node says nothing of how wide others should be.
+    return 2 if tree.merge_heights is None else int(np.bincount(tree.parents[:-1]).max())

@@ -6,13 +6,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from nbdt.data.batches import moved
 from nbdt.data.samples import labelled_batches
@@ -27,23 +27,32 @@ from nbdt.training.checkpoint import Checkpoint, digest
 from nbdt.training.config import TrainingConfig
 from nbdt.training.features import frozen_state
 from nbdt.training.folder import BEST, LAST, TrainingFolder
+from nbdt.training.identity import check_same
 from nbdt.training.learner import Learner, of_group
 from nbdt.training.optimization import learning_rate
 from nbdt.training.order import Batches, SeededSamples, derived_seed
 from nbdt.training.precision import autocast
 from nbdt.training.processes import Processes
 from nbdt.training.progress import OnStep, progress_bar
-from nbdt.training.records import EpochRecord, accuracy_of
-from nbdt.training.retree import retree, set_tree
+from nbdt.training.records import WAYS, EpochRecord
+from nbdt.training.retree import branching_of, retree
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where samples come from: what to train on, what to measure on, and how many load them."""
+    """Where samples come from.
+
+    Attributes:
+        train: what to train on.
+        val: what to measure on.
+        workers: how many processes load them.
+        identity: by which a checkpoint tells the data that it was made with.
+    """
 
     train: Dataset[Any]
     val: Dataset[Any] | None
     workers: int
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -86,13 +95,17 @@ class Run:
         processes: Processes,
         tensorboard: bool,
     ) -> None:
-        self.trained, self.kept, self.sources, self.config = trained, kept, sources, config
+        self.trained, self.kept, self.sources = trained, kept, sources
         self.output = folder
         if processes.world > 1:
             # The others may have induced theirs from other random weights.
             first = from_dict(processes.from_first(to_dict(kept.hierarchy)))
             for model in (trained, kept):
-                set_tree(model, first)
+                model.hierarchy = first
+        if config.retree_every:
+            # Once, or trees could become narrower one after the other.
+            config = replace(config, branching=branching_of(config, kept.hierarchy))
+        self.config = config
         self.device, self.processes, self.tensorboard = device, processes, tensorboard
         self.learner = Learner(trained, config, device, processes)
         self.frozen = digest(frozen_state(kept)) if config.head_only else None
@@ -168,7 +181,8 @@ class Run:
 
     def _train_epoch(self, loader: DataLoader[Any], on_step: OnStep) -> None:
         at, config, steps = self.position, self.config, len(self.batches)
-        self._retree_if_due()
+        if config.supervises_tree and at.step == 0 and at.epoch > 0:
+            self._retree_if_due(at.epoch)
         self.learner.train_mode()
         self.batches.epoch, self.batches.start = at.epoch, at.step
         samples, start, before = labelled_batches(loader), time.perf_counter(), at.seconds
@@ -205,15 +219,15 @@ class Run:
                 "learning rate or the tree's weight, or set clip_norm."
             )
 
-    def _retree_if_due(self) -> None:
-        at, every = self.position, self.config.retree_every
-        if every and at.step == 0 and at.epoch > 0 and at.epoch % every == 0:
-            at.moved = retree(self.kept, self.config)
+    def _retree_if_due(self, epochs: int) -> None:
+        """Rebuilds the tree after so many epochs, if it is to be."""
+        if self.config.retree_every and epochs % self.config.retree_every == 0:
+            self.position.moved = retree(self.kept, self.config)
             self._set_tree(self.kept.hierarchy)
 
     def _set_tree(self, tree: Hierarchy) -> None:
         for model in (self.trained, self.kept):
-            set_tree(model, tree)
+            model.hierarchy = tree
         self.learner.set_tree()
 
     # ── after an epoch ────────────────────────────────────────────────────────────────────────
@@ -221,7 +235,10 @@ class Run:
     def _end_epoch(self) -> None:
         at, steps = self.position, len(self.batches)
         with self.learner.measured_weights():
-            accuracy = self.processes.from_first(self._accuracy() if self.processes.first else {})
+            if not self.config.supervises_tree:
+                # No epoch is trained with it, so it can be that of the weights that are measured.
+                self._retree_if_due(at.epoch + 1)
+            accuracy = self._accuracy()
             record = EpochRecord(
                 epoch=at.epoch + 1,
                 loss=at.loss_sum / at.samples,
@@ -267,15 +284,22 @@ class Run:
         return f"{config.loss} {config.score}" if config.supervises_tree else "network"
 
     def _accuracy(self) -> dict[str, float]:
-        if self.sources.val is None:
+        """The share of right answers; each process measures its part of the samples."""
+        val, processes = self.sources.val, self.processes
+        if val is None:
             return {}
+        # The statistics of batch norms are those of what each process has seen.
+        processes.share(self.trained.network)
+        own = Subset(val, range(processes.rank, len(val), processes.world))  # type: ignore[arg-type]
         counted = AccuracyByRule(self.trained.hierarchy)
         batch_size = max(1, self.config.batch_size // self.config.accumulate)
-        loader = DataLoader(self.sources.val, batch_size, num_workers=self.sources.workers)
+        loader = DataLoader(own, batch_size, num_workers=self.sources.workers)
         with evaluating(self.trained), autocast(self.learner.dtype, self.device):
             for x, y in labelled_batches(loader):
                 counted.update(self.trained.logits(moved(x, self.device)).float(), y)
-        return accuracy_of(counted.table())
+        right = [row.correct for row in counted.table().rows] if len(own) else [0] * len(WAYS)
+        *counts, samples = processes.totals([*right, len(own)], self.device)
+        return {way: count / samples for way, count in zip(WAYS, counts, strict=True)}
 
     # ── checkpoints ───────────────────────────────────────────────────────────────────────────
 
@@ -310,7 +334,7 @@ class Run:
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         document = checkpoint.document
-        _check_same(document, self._identity())
+        check_same(document, self._identity())
         # All of it is read before any of it is used.
         tree, best = from_dict(document["tree"]), document["best_tree"]
         best_tree = None if best is None else from_dict(best)
@@ -347,8 +371,12 @@ class Run:
 
     def _identity(self) -> dict[str, Any]:
         """What has to be the same for a training to be the same."""
-        classes, samples = list(self.trained.classes), self.batches.samples
-        own = {"config": self.config.to_dict(), "classes": classes, "samples": samples}
+        own = {
+            "config": self.config.to_dict(),
+            "classes": list(self.trained.classes),
+            "samples": self.batches.samples,
+            "data": dict(self.sources.identity),
+        }
         return own if self.frozen is None else {**own, "backbone": self.frozen}
 
     def _environment(self) -> dict[str, Any]:
@@ -359,20 +387,6 @@ class Run:
             "processes": self.processes.world,
             "device": self.device.type,
         }
-
-
-def _check_same(document: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    # A setting that an older version did not have was what it is by default.
-    defaults = TrainingConfig().to_dict()
-    there, here = (
-        {**side, **defaults, **side["config"], "config": None} for side in (document, own)
-    )
-    changed = [name for name in here if there.get(name) != here[name]]
-    if changed:
-        told = "; ".join(
-            f"{name} is {there.get(name)!r:.60} there, {here[name]!r:.60} here" for name in changed
-        )
-        raise FormatError(f"it is the checkpoint of another training: {told}.")
 
 
 @contextmanager

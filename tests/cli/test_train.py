@@ -60,12 +60,26 @@ def test_the_tree_of_a_network_from_scratch_is_that_of_its_last_weights(run: Run
     assert not Path("start/best").exists()
 
 
-def test_the_tree_of_the_best_epoch_is_that_of_its_own_weights(run: Run) -> None:
+def test_every_accuracy_is_that_of_the_tree_of_those_weights(run: Run) -> None:
+    """And not that of a tree of random weights, which nobody gets."""
     import nbdt
+    from nbdt.evaluation import accuracy_by_rule, labelled_logits
 
-    assert run(*SCRATCH, "--hold-out", 0.3, "-o", "start").exit_code == 0
-    model = NBDT.from_pretrained("start/best")
-    assert model.hierarchy == nbdt.induce(model.network, model.classes)
+    options = ("--epochs", 2, "--learning-rate", 0.05, "--hold-out", 0.3, "--no-augment", "--json")
+    result = run(*SCRATCH, *options, "-o", "start")
+    assert result.exit_code == 0, result.stderr
+    told = {epoch["epoch"]: epoch["accuracy"] for epoch in json.loads(result.stdout)["epochs"]}
+    held_out = load_dataset("digits", "train").split(0.3, seed=0)[1]
+    for name in ("best", "last"):
+        model = NBDT.from_pretrained(f"start/{name}")
+        assert model.hierarchy == nbdt.induce(model.network, model.classes)
+        training = model.provenance["training"]
+        images = held_out.with_preprocessing(model.preprocessing)
+        table = accuracy_by_rule(labelled_logits(model, images), model.hierarchy)
+        for rule in ("soft", "hard"):
+            found = table.row(rule, "mean").accuracy
+            assert training["accuracy"][f"{rule} mean"] == pytest.approx(found, abs=2 / 404)
+        assert told[training["epoch"]] == training["accuracy"]
 
 
 def test_settings_without_an_option(run: Run) -> None:
@@ -76,6 +90,28 @@ def test_settings_without_an_option(run: Run) -> None:
     assert config["head_multiplier"] == 3.0
 
 
+RAMP = {"start": 1.0, "end": 0.5, "power": 1.0}
+
+
+@pytest.mark.parametrize(("options", "expected"), [
+    (("--tree-weight", "2"), {"tree_weight": 2.0, "network_weight": 1.0}),
+    (("--tree-weight", "1:0.5"), {"tree_weight": RAMP}),
+    (("--tree-weight", "1:0.5:2"), {"tree_weight": RAMP | {"power": 2.0}}),
+    (("--set", "network_weight=1:0.5"), {"network_weight": RAMP}),
+    (("--set", "network_weight=1:0.5:3"), {"network_weight": RAMP | {"power": 3.0}}),
+    (("--set", 'network_weight={"start": 1, "end": 0.5}'), {"network_weight": RAMP}),
+    (("--set", "network_weight=0.25"), {"network_weight": 0.25}),
+    (("--set", "patience=null"), {"patience": None}),
+], ids=str)  # fmt: skip
+def test_weights_that_change(
+    options: tuple[str, str], expected: dict[str, object], run: Run, model: Path
+) -> None:
+    result = run("train", model, "digits", "--epochs", 1, *options, "--head-only", "-o", "run")
+    assert result.exit_code == 0, result.stderr
+    config = NBDT.from_pretrained("run/last").provenance["training"]["config"]
+    assert {name: config[name] for name in expected} == expected
+
+
 def test_a_training_is_resumed_to_the_same_weights(run: Run, tmp_path: Path) -> None:
     options = (*SCRATCH, "--epochs", 2, "--set", "checkpoint_every=4")
     assert run(*options, "-o", "whole").exit_code == 0
@@ -84,6 +120,34 @@ def test_a_training_is_resumed_to_the_same_weights(run: Run, tmp_path: Path) -> 
     shutil.copytree(tmp_path / "whole", tmp_path / "other")
     changed = run(*options, "--seed", 1, "-o", "other", "--resume")
     assert "seed is 0 there, 1 here" in changed.stderr
+
+
+def test_a_training_does_not_go_on_with_other_images(
+    run: Run, model: Path, photographs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(photographs, tmp_path / "images")
+    options = ("train", model, "images", "--epochs", 1, "--hold-out", 0.2, "-o", "run")
+    assert run(*options).exit_code == 0
+    assert run(*options, "--resume").exit_code == 0
+    unchanged = run(*options, "--resume", "--no-augment")
+    assert (unchanged.exit_code, is_one_sentence(unchanged.stderr)) == (2, True)
+    assert "augmentation.flip is True there, False here" in unchanged.stderr
+    other_picture = next((photographs / "two").iterdir()).read_bytes()
+    for path in (tmp_path / "images" / "one").iterdir():
+        path.write_bytes(other_picture)
+    other = run(*options, "--resume")
+    assert (other.exit_code, is_one_sentence(other.stderr)) == (2, True)
+    assert "images is '" in other.stderr
+
+
+def test_the_head_alone_is_trained_on_unchanged_images(
+    run: Run, model: Path, photographs: Path
+) -> None:
+    options = ("train", model, photographs, "--epochs", 1, "--hold-out", 0.2, "--head-only")
+    assert run(*options, "-o", "one").exit_code == 0
+    assert run(*options, "--no-augment", "-o", "other").exit_code == 0
+    one, other = (NBDT.from_pretrained(f"{name}/last").network for name in ("one", "other"))
+    assert torch.equal(one.linear.weight, other.linear.weight)
 
 
 def test_a_given_tree_takes_the_place_of_the_models(run: Run, model: Path) -> None:
@@ -115,6 +179,26 @@ def test_a_folder_with_parts_is_trained_on_one_and_tested_on_the_other(
     assert "80 samples, 10 classes" in result.stdout
 
 
+def test_a_class_may_be_called_train(run: Run, photographs: Path, tmp_path: Path) -> None:
+    """And six images a class leave one of each for the tenth that is held out."""
+    for name, own in (("zero", "car"), ("one", "plane"), ("two", "train")):
+        (tmp_path / "vehicles" / own).mkdir(parents=True)
+        for path in sorted((photographs / name).iterdir())[:6]:
+            shutil.copy(path, tmp_path / "vehicles" / own)
+    scratch = ("train", "torchvision:shufflenet_v2_x0_5", "vehicles", "--loss", "cross-entropy")
+    result = run(*scratch, "--epochs", 1, "-o", "run")
+    assert result.exit_code == 0, result.stderr
+    best = NBDT.from_pretrained("run/best")
+    assert best.classes == ("car", "plane", "train")
+    for name in ("car", "plane", "train"):
+        for path in sorted((tmp_path / "vehicles" / name).iterdir())[1:]:
+            path.unlink()
+    single = run(*scratch, "--epochs", 1, "-o", "other")
+    assert (single.exit_code, is_one_sentence(single.stderr)) == (2, True)
+    assert "With --hold-out 0 all of them are trained on." in single.stderr
+    assert run(*scratch, "--epochs", 1, "--hold-out", 0, "-o", "other").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -126,6 +210,9 @@ def test_a_folder_with_parts_is_trained_on_one_and_tested_on_the_other(
         (("nbdt:digits-cnn", "digits", "--set", "optimizer"), "--set takes NAME=VALUE"),
         (("nbdt:digits-cnn", "digits", "--set", "optimizer=lion"), "optimizer is one of"),
         (("nbdt:digits-cnn", "digits", "--tree-weight", "much"), "--tree-weight is a number"),
+        (("nbdt:digits-cnn", "digits", "--tree-weight", "1:2:3:4"), "START:END:POWER"),
+        (("nbdt:digits-cnn", "digits", "--set", "network_weight=a:b"), "--set network_weight is a"),
+        (("nbdt:digits-cnn", "digits", "--set", "score=logsumexp"), "train on it twice"),
         (("nbdt:digits-cnn", "digits", "--tree", "cifar10/wordnet"), "the tree"),
         (("nbdt:digits-cnn", "digits", "--tree", "digits/shape", "--device", "abacus"), "--device"),
     ],

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.functional import cross_entropy
 
+from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy, shapes
-from nbdt.losses import class_losses, functional, paths, tree_losses
-from nbdt.losses.functional import LossLayout, sample_losses
+from nbdt.losses import LossLayout, class_losses, functional, paths, tree_losses
+from nbdt.losses.functional import sample_losses
 from nbdt.losses.paths import PathTable, path_losses
 from tests.losses.oracle import class_loss
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
@@ -191,3 +192,18 @@ def test_ordinary_trees_take_the_fast_way(monkeypatch):
     assert len(called) == 3
     tree_losses(logits, target, LossLayout(tree), "soft", "mean", "2020")
     assert len(called) == 3
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(("settings", "said"), [
+    (("sotf",), "rule is one of 'soft', 'hard'; got 'sotf'"),
+    (("soft", "max"), "score is one of 'mean', 'logsumexp'; got 'max'"),
+    (("hard", "mean", "2021"), "compat is one of None, '2020'; got '2021'"),
+    (("soft", "mean", ""), "compat is one of None, '2020'; got ''"),
+], ids=str)  # fmt: skip
+def test_losses_that_do_not_exist_are_refused(settings, said):
+    layout, logits = LossLayout(random_hierarchy(9, 3)), sample(1, 2, 9)
+    with pytest.raises(InputError, match=said):
+        class_losses(logits, layout, *settings)
+    with pytest.raises(InputError, match=said):
+        tree_losses(logits, torch.tensor([3, 4]), layout, *settings)

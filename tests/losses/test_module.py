@@ -346,11 +346,32 @@ def test_hard_cross_entropy_comes_with_a_warning_that_names_the_caller():
         ({"label_smoothing": 1.5}, "label_smoothing is a number from 0 to 1; got 1.5"),
         ({"label_smoothing": -0.1}, "label_smoothing has to be"),
         ({"weight": torch.ones(6)}, r"shape \(7,\); got \(6,\)"),
+        ({"weight": [1.0] * 7}, r"a tensor of shape \(7,\); got list"),
+        ({"ignore_index": None}, "ignore_index is a whole number; got None"),
+        ({"ignore_index": 2.5}, "ignore_index is a whole number; got 2.5"),
+        ({"ignore_index": True}, "ignore_index is a whole number; got True"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_arguments_are_refused(settings, said):
     with pytest.raises(InputError, match=said):
         TreeSupervisionLoss(TREE, **settings)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_lists_are_no_logits_and_no_targets():
+    loss = TreeSupervisionLoss(TREE)
+    logits, target = sample(0, 5, 7), indices(0, 5)
+    with pytest.raises(InputError, match="logits have to be a tensor; got list"):
+        loss(logits.tolist(), target)
+    with pytest.raises(InputError, match="targets have to be a tensor; got list"):
+        loss(logits, target.tolist())
+
+
+def test_an_ignored_class_may_be_a_number_of_numpys():
+    logits, target = sample(0, 5, 7), indices(0, 5, ignored=3)
+    found = TreeSupervisionLoss(TREE, ignore_index=np.int64(3))(logits, target)
+    assert torch.equal(found, TreeSupervisionLoss(TREE, ignore_index=3)(logits, target))
 
 
 def test_it_is_a_module_as_torchs_own():

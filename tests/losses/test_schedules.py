@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from nbdt.errors import InputError
@@ -45,3 +46,15 @@ def test_weights_that_are_none_are_refused(value):
 def test_a_ramp_of_power_0_is_refused():
     with pytest.raises(InputError, match="constant"):
         Ramp(0, 1, power=0)
+
+
+@pytest.mark.parametrize("progress", [-1, -1e-9, 1.1, 2.0, math.nan, math.inf, "half", None])
+@pytest.mark.parametrize("ramp", [Ramp(0, 1), Ramp(0, 1, power=0.5)])
+@pytest.mark.usefixtures("unchecked")
+def test_a_ramp_knows_no_weight_beyond_training(ramp, progress):
+    with pytest.raises(InputError, match="a number from 0 to 1"):
+        ramp(progress)
+
+
+def test_progress_may_be_any_real_number():
+    assert Ramp(0, 2)(np.float32(0.5)) == Ramp(0, 2)(0.5) == 1.0

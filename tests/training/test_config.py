@@ -32,8 +32,10 @@ def through_json(config):
 
 @pytest.mark.parametrize("name", [field.name for field in fields(TrainingConfig)])
 def test_every_field_survives_json(name):
-    config = TrainingConfig(**{name: OTHERS[name]})
-    assert config != TrainingConfig()
+    # The score of the default loss cannot be another.
+    needed = {"loss": "hard"} if name == "score" else {}
+    config = TrainingConfig(**{name: OTHERS[name]}, **needed)
+    assert config != TrainingConfig(**needed)
     assert through_json(config) == config
 
 
@@ -61,6 +63,19 @@ def test_equal_numbers_make_equal_configs_whatever_their_type(name, number):
     config = TrainingConfig(**{name: number})
     assert config == TrainingConfig(**{name: 5.0})
     assert through_json(config) == config
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.int16])
+@pytest.mark.parametrize("name", [
+    "epochs", "batch_size", "accumulate", "patience", "retree_every", "checkpoint_every",
+    "branching", "seed",
+])  # fmt: skip
+def test_whole_numbers_may_be_numpys(name, kind):
+    config = TrainingConfig(**{name: kind(3)})
+    assert config == TrainingConfig(**{name: 3})
+    assert through_json(config) == config
+    with pytest.raises(InputError, match=name):
+        TrainingConfig(**{name: np.bool_(True)})
 
 
 BAD = {
@@ -92,7 +107,7 @@ BAD = {
     "deterministic": ["no"],
     "normalize": [1],
     "linkage": ["nope", None, 3],
-    "branching": [1, 2.0, None, "2"],
+    "branching": [1, 2.0, True, "2"],
     "seed": [-1, 2**63, 0.0, True, None],
 }
 
@@ -113,6 +128,9 @@ def test_bad_values_are_refused_with_the_name_of_the_field(name, value):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
+        ({"score": "logsumexp"}, "train on it twice. Use score='mean'"),
+        ({"score": "logsumexp", "network_weight": Ramp(0, 1)}, "train on it twice"),
+        ({"score": "logsumexp", "loss": "hard", "compat": "2020"}, "knew the score 'mean' only"),
         ({"schedule": "one_cycle", "warmup": 0.5}, "warm-up of its own"),
         ({"loss": "cross_entropy", "compat": "2020"}, "compat"),
         ({"loss": "cross_entropy", "network_weight": 0.5}, "network_weight weighs"),
@@ -163,3 +181,13 @@ def test_the_loss_of_the_network_alone_is_no_supervision_of_the_tree():
     assert TrainingConfig().supervises_tree
     assert TrainingConfig(loss="hard").supervises_tree
     assert not TrainingConfig(loss="cross_entropy").supervises_tree
+
+
+@pytest.mark.parametrize("settings", [
+    {"loss": "hard"}, {"network_weight": 0}, {"tree_weight": 0}, {"loss": "cross_entropy"},
+    {"network_weight": Constant(0)},
+], ids=str)  # fmt: skip
+def test_losses_of_the_score_logsumexp_that_exist_are_accepted_in_silence(settings):
+    caveat = TrainingConfig(score="logsumexp", **settings).caveat()
+    assert (caveat is None) == (settings.get("loss") == "cross_entropy")
+    assert TrainingConfig(**settings).caveat() is None

@@ -3,6 +3,7 @@
 import csv
 import random
 import sys
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.optim import SGD
-from torch.utils.data import Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from nbdt.builders import build
+from nbdt.data import Augmentation, load_dataset
 from nbdt.data.digits import load_digits
 from nbdt.errors import FormatError, HeadError, InputError, MissingDependencyError
 from nbdt.evaluation import accuracy_by_rule
@@ -23,8 +25,10 @@ from nbdt.losses import Ramp, TreeSupervisionLoss
 from nbdt.model import NBDT
 from nbdt.rules import Temperature
 from nbdt.training import TrainingConfig, fit
+from nbdt.training import retree as retree_module
 from nbdt.training import run as run_module
 from nbdt.training.checkpoint import Checkpoint
+from nbdt.training.features import cached_features
 from nbdt.training.folder import CHECKPOINT
 from nbdt.training.learner import Learner
 from nbdt.training.optimization import learning_rate
@@ -105,12 +109,26 @@ def test_the_average_is_the_plain_recursion():
         lambda of: steps.append({n: v.clone() for n, v in of.state_dict().items()}),
     )  # fmt: skip
     mean = steps[0]
-    for state in steps[1:]:
-        mean = {name: 0.7 * mean[name] + 0.3 * state[name] for name in mean}
-    found = trained(replace(CONFIG, loss="cross_entropy", average=0.7))
+    decays = []
+    for taken, state in enumerate(steps[1:], start=1):
+        decays.append(min(0.3, (1 + taken) / (10 + taken)))
+        mean = {n: decays[-1] * mean[n] + (1 - decays[-1]) * state[n] for n in mean}
+    assert decays[:4] == [2 / 11, 3 / 12, 0.3, 0.3]
+    found = trained(replace(CONFIG, loss="cross_entropy", average=0.3))
     for name, value in weights(found).items():
         torch.testing.assert_close(value, mean[name], rtol=1e-5, atol=1e-6)
     assert digest(found) != digest(trained(replace(CONFIG, loss="cross_entropy")))
+
+
+def test_a_short_trainings_average_is_not_that_of_its_first_weights():
+    """Nine steps with a decay of 0.999 would leave 99 % of the random start."""
+    plain, average = (
+        fit(model(), points(), points(), replace(CONFIG, average=average), progress=False)[-1]
+        for average in (None, 0.999)
+    )
+    assert average.accuracy["network"] >= plain.accuracy["network"] - 0.1
+    start = fit(model(), points(), points(), replace(CONFIG, learning_rate=1e-9), progress=False)
+    assert average.accuracy["network"] > start[-1].accuracy["network"] + 0.2
 
 
 @pytest.mark.parametrize("parts", [2, 3, 8])
@@ -413,6 +431,42 @@ def test_the_best_weights_come_with_the_tree_they_had(monkeypatch):
     assert of.hierarchy == WRONG
 
 
+def test_a_tree_that_no_epoch_is_trained_with_is_that_of_the_measured_weights():
+    of, val, seen = crossed(), points(40, seed=1), []
+    config = replace(CONFIG, loss="cross_entropy", retree_every=2, epochs=4, average=0.5)
+    unmoved = trained(replace(config, retree_every=None), crossed())
+
+    def check(record):
+        if record.epoch % 2:
+            return
+        # Within fit the network holds the weights that are trained, not those that are measured.
+        seen.append((of.hierarchy, record))
+
+    fit(of, points(), val, config, progress=False, on_epoch=check)
+    (_, second), (tree, last) = seen
+    assert (second.moved, last.epoch) == (1.0, 4)
+    assert of.hierarchy == tree == induce(of.network, CLASSES)
+    logits = of.logits(val.tensors[0]).detach()
+    table = accuracy_by_rule([(logits, val.tensors[1])], tree)
+    assert last.accuracy["hard mean"] == table.row("hard", "mean").accuracy
+    assert of.provenance["training"]["accuracy"] == last.accuracy
+    # It has no part in the loss.
+    assert_same_weights(of, unmoved)
+
+
+def test_the_trees_of_a_training_are_as_wide_as_the_first_may_be(monkeypatch):
+    """Widths are not handed on, or after a tree that happens to be narrow all would be so."""
+    wide, narrow = (induce(network()[3], CLASSES, branching=width) for width in (4, 2))
+    given = []
+    monkeypatch.setattr(
+        retree_module, "induce", lambda *_, **options: given.append(options["branching"]) or narrow
+    )
+    of = trained(replace(CONFIG, retree_every=1), NBDT(network(), wide))
+    assert given == [4, 4]
+    assert of.hierarchy == narrow
+    assert of.provenance["training"]["config"]["branching"] == 4
+
+
 # ── ways to compute ───────────────────────────────────────────────────────────────────────────
 
 
@@ -523,7 +577,12 @@ X, Y = points().tensors
     (Reordered(), "another order than those of the model: class 0 is 'dog' in the data set"),
     (Triples(), r"data has to give pairs \(inputs, labels\); got list of 3"),
     (Dicts(), r"data has to give pairs \(inputs, labels\); got dict"),
-    (TensorDataset(X, Y + 1), r"epoch 1, step \d: class indices go from 0 to 3"),
+    (TensorDataset(X, Y + 1), r"epoch 1, step \d: a label is 4; with 4 classes .* from 0 to 3"),
+    (TensorDataset(X, Y - 1), r"epoch 1, step \d: a label is -1; with 4 classes"),
+    # torch's cross-entropy ignores it, but each part of a batch counts with all of its samples.
+    (TensorDataset(X, Y.where(Y > 0, -100)), r"a label is -100; .* have to be left out"),
+    (TensorDataset(X, Y == 1), "got torch.bool"),
+    (DataLoader(points()), "train is a DataLoader, .* give its data set"),
     (TensorDataset(X, Y.float()), "epoch 1, step 1: .*probabilities of shape"),
     (TensorDataset(*nan_points()), r"epoch 1, step \d: the loss became nan; lower the learning "
                                    r"rate \(now 0\.\d+\) or the tree's weight, or set clip_norm"),
@@ -540,6 +599,16 @@ def test_validation_data_are_checked_before_training():
     assert_same_weights(of, model())
     with pytest.raises(InputError, match="length of at least 1"):
         trained(val=Empty())
+    with pytest.raises(InputError, match="val is a DataLoader"):
+        trained(val=DataLoader(points()))
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_probabilities_are_targets_too(parts):
+    x, y = points().tensors
+    soft = TensorDataset(x, F.one_hot(y, 4).float())
+    config = replace(CONFIG, accumulate=parts)
+    assert_same_weights(trained(config, train=soft), trained(), atol=2e-6)
 
 
 def test_a_single_sample_that_is_left_over_is_no_batch_of_its_own():
@@ -620,11 +689,20 @@ def test_weights_beyond_all_bounds_are_not_kept(every, tmp_path, monkeypatch):
     ({"tensorboard": True}, "logs for TensorBoard are kept in the folder; give one"),
     ({"resume": True}, "a checkpoint to resume from is kept in the folder; give one"),
     ({"config": {"epochs": 3}}, "an NBDT, .* got NBDT and dict"),
-    ({"config": replace(CONFIG, score="logsumexp")}, "Use score='mean'"),
 ], ids=str)  # fmt: skip
 def test_settings_that_cannot_work_are_refused(settings, said):
     with pytest.raises(InputError, match=said):
         fit(model(), points(), progress=False, **settings)
+
+
+@pytest.mark.parametrize("retree_every", [None, 1])
+def test_a_loss_that_teaches_the_tree_nothing_is_told_once_to_who_trains(retree_every):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        config = replace(CONFIG, loss="hard", score="logsumexp", retree_every=retree_every)
+    with pytest.warns(UserWarning, match="cross-entropy over the class's depth") as told:
+        fit(model(), points(), config=config, progress=False)
+    assert [warning.filename for warning in told] == [__file__]
 
 
 def test_only_trees_with_a_network_that_can_learn_are_trained():
@@ -662,6 +740,39 @@ def test_random_changes_of_images_are_made_once_and_by_the_seed():
     first, second = (trained(config, train=Noisy()) for _ in range(2))
     assert digest(first) == digest(second)
     assert digest(trained(replace(config, seed=1), train=Noisy())) != digest(first)
+
+
+def test_the_head_alone_sees_images_without_their_random_changes():
+    digits = load_dataset("digits", "train").select(range(200))
+    changed = digits.with_augmentation(Augmentation(shift=3))
+
+    def features(data):
+        found = cached_features(
+            convolutional(), data, batch_size=50, workers=0, seed=0, device=torch.device("cpu")
+        )
+        return found.tensors[0]
+
+    four = digits.select(digits.targets < 4)
+    assert torch.equal(features(changed), features(digits))
+    assert torch.equal(features(Subset(changed, [3, 5])), features(digits)[[3, 5]])
+    # Only there: whoever trains all of the network trains it on changed images.
+    config, plain = replace(CONFIG, epochs=1), four.filter_classes(four.classes[:4])
+    moving = plain.with_augmentation(Augmentation(shift=3))
+    tree = Hierarchy(TREE.parents, plain.classes)
+    for head_only in (True, False):
+        ends = [
+            digest(
+                trained(replace(config, head_only=head_only), NBDT(digits_net(), tree), train=of)
+            )
+            for of in (plain, moving)
+        ]
+        assert (ends[0] == ends[1]) == head_only
+
+
+def digits_net():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build("nbdt:digits-cnn", num_classes=4, in_channels=1)
 
 
 class Scaled(nn.Module):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -107,13 +108,44 @@ def test_norms_and_biases_do_not_decay():
     assert decayed(several) == {"0.weight", "6.weight"}
 
 
-def test_a_bias_of_several_dimensions_does_not_decay():
+def test_what_a_network_adds_of_its_own_does_not_decay():
     class Shift(nn.Module):
         def __init__(self):
             super().__init__()
             self.weight, self.bias = (nn.Parameter(torch.ones(3, 1, 1)) for _ in range(2))
 
-    assert decayed(Shift()) == {"weight"}
+    assert not any(decayed(nn.Sequential(Shift(), nn.BatchNorm1d(2), nn.Embedding(3, 2))))
+
+
+@pytest.mark.parametrize(("make", "expected"), [
+    (lambda: nn.MultiheadAttention(4, 2, add_bias_kv=True), {"in_proj_weight", "out_proj.weight"}),
+    (lambda: nn.MultiheadAttention(4, 2, kdim=2), {
+        "q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj.weight",
+    }),
+    (lambda: nn.LSTM(2, 3, proj_size=1), {"weight_ih_l0", "weight_hh_l0", "weight_hr_l0"}),
+    (lambda: nn.GRUCell(2, 3), {"weight_ih", "weight_hh"}),
+    (lambda: nn.ConvTranspose3d(2, 3, 1), {"weight"}),
+])  # fmt: skip
+def test_matrices_of_layers_decay(make, expected):
+    assert decayed(make()) == expected
+
+
+@pytest.mark.parametrize(("name", "left"), [
+    ("convnext_tiny", ["layer_scale"]),
+    ("vit_b_16", ["class_token", "pos_embedding"]),
+    ("swin_t", ["relative_position_bias_table"]),
+])  # fmt: skip
+def test_parameters_of_torchvisions_networks_that_do_not_decay(name, left):
+    with torch.device("meta"):
+        of = getattr(torchvision.models, name)()
+    found = decayed(of)
+    several = {name for name, value in of.named_parameters() if value.ndim > 1}
+    assert found
+    assert found <= several
+    for name in several - found:
+        assert name.rpartition(".")[-1] in left, name
+    # None of them is just missing.
+    assert {name.rpartition(".")[-1] for name in several - found} == set(left)
 
 
 def test_the_head_is_a_group_of_its_own_with_and_without_decay():

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import distributed
+from torch.utils.data import Dataset
 
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.training import fit, started_by_torchrun
 from nbdt.training.processes import Processes
-from nbdt.training.retree import set_tree
 from tests.training.subjects import (
     CONFIG,
     assert_same_weights,
@@ -31,7 +31,36 @@ CASES = {
     "parts": (replace(CONFIG, accumulate=3, average=0.6, checkpoint_every=1), 17),
     "new trees": (replace(CONFIG, retree_every=1, patience=2), 21),
     "head": (replace(CONFIG, head_only=True), 17),
+    "control": (replace(CONFIG, loss="cross_entropy", retree_every=1), 17),
 }
+
+
+class Asked(Dataset):
+    """Samples to measure on that know which of them were asked for here."""
+
+    def __init__(self, count: int) -> None:
+        self.points, self.seen = points(count, seed=1), set()
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, index: int):
+        self.seen.add(index)
+        return self.points[index]
+
+
+def check_shares(here: Processes) -> None:
+    """Each process measures its part of the samples, on the first's batch norms."""
+    for count in (301, 1):  # of one, a process has none
+        val, of = Asked(count), model(norm=True)
+        of.network[1].momentum = 1.0  # all that its norm knows is its share of the last batch
+        records = fit(of, points(16), val, replace(CONFIG, average=0.5), progress=False)
+        assert val.seen == set(range(here.rank, count, here.world))
+        assert here.from_first(records)[-1].accuracy == records[-1].accuracy
+        kept = here.from_first({name: v.clone() for name, v in of.network.state_dict().items()})
+        of.network.load_state_dict(kept)
+        right = of.logits(val.points.tensors[0]).argmax(1) == val.points.tensors[1]
+        assert records[-1].accuracy["network"] == right.double().mean()
 
 
 def train(name: str, folder: Path, rank: int):
@@ -41,7 +70,7 @@ def train(name: str, folder: Path, rank: int):
     if rank and config.head_only:
         of.network[1].running_mean += 1
     if rank:
-        set_tree(of, Hierarchy([4, 5, 4, 5, 6, 6, -1], of.classes))
+        of.hierarchy = Hierarchy([4, 5, 4, 5, 6, 6, -1], of.classes)
     return of, fit(
         of, points(count), points(9, seed=1), config, folder=folder / name, progress=False,
         on_epoch=lambda record: (folder / f"{name}-{rank}").touch(),
@@ -55,8 +84,9 @@ def main(folder: Path) -> None:
         assert device is None
         here = Processes.current()
         assert here == Processes(int(os.environ["RANK"]), 2)
-        assert here.total(here.rank + 1.0, torch.device("cpu")) == 3.0
+        assert here.totals([here.rank + 1.0, 2.0], torch.device("cpu")) == [3.0, 4.0]
         assert here.from_first(f"rank {here.rank}") == "rank 0"
+        check_shares(here)
         for name in CASES:
             of, records = train(name, folder, here.rank)
             assert here.from_first(digest(of)) == digest(of)
@@ -113,7 +143,7 @@ def test_alone_there_is_nothing_to_share(monkeypatch):
     assert alone.first
     assert not Processes(1, 2).first
     assert alone.from_first("value") == "value"
-    assert alone.total(0.5, torch.device("cpu")) == 0.5
+    assert alone.totals([0.5, 2], torch.device("cpu")) == [0.5, 2]
     net = network()
     assert alone.joined(net) is net
     alone.share(net)

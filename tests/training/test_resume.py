@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy import Hierarchy
@@ -205,6 +206,12 @@ def test_the_checkpoint_of_another_config_is_refused(folder, change):
     refused(folder, said, config=replace(CONFIG, **change))
 
 
+def test_of_many_differences_some_are_told(folder):
+    changes = {"epochs": 4, "batch_size": 4, "loss": "hard", "momentum": 0.5, "seed": 1}
+    said = "momentum is 0.9 there, 0.5 here; and 1 more.$"
+    refused(folder, said, config=replace(CONFIG, **changes))
+
+
 def test_a_setting_that_the_checkpoint_does_not_know_was_what_it_is_by_default(folder):
     loaded = Checkpoint.load(folder / CHECKPOINT)
     config = {k: v for k, v in loaded.document["config"].items() if k != "head_multiplier"}
@@ -215,7 +222,44 @@ def test_a_setting_that_the_checkpoint_does_not_know_was_what_it_is_by_default(f
 
 
 def test_the_checkpoint_of_other_data_is_refused(folder):
-    refused(folder, "another training: samples is 21 there, 20 here", train=points(20))
+    refused(folder, "samples is 21 there, 20 here", train=points(20))
+    refused(folder, "another training: tensors is '[0-9a-f]", train=points(21, seed=1))
+    noise = TensorDataset(torch.randn(21, 6), points(21).tensors[1])
+    refused(folder, "another training: tensors is '[0-9a-f]", train=noise)
+    # They say nothing of themselves.
+    refused(folder, "tensors is '[0-9a-f]+.* there, None here", train=Noisy())
+
+
+def test_what_validates_has_to_be_the_same_only_where_it_decides(tmp_path):
+    others = points(9, seed=2)
+    trained(folder=tmp_path / "all", val=points(9, seed=1))
+    trained(folder=tmp_path / "all", val=others, resume=True)
+    patient = replace(CONFIG, patience=2)
+    trained(patient, folder=tmp_path / "best", val=points(9, seed=1))
+    refused(tmp_path / "best", "validation tensors is '", config=patient, val=others)
+
+
+def test_a_checkpoint_of_a_version_that_did_not_tell_its_data_is_accepted(folder):
+    loaded = Checkpoint.load(folder / CHECKPOINT)
+    document = {name: value for name, value in loaded.document.items() if name != "data"}
+    Checkpoint(loaded.tensors, document).save(folder / CHECKPOINT)
+    assert_same_weights(trained(folder=folder, resume=True), trained())
+    refused(folder, "samples is 21 there, 20 here", train=points(20))
+
+
+def test_settings_of_trees_that_are_never_rebuilt_are_of_no_account(folder):
+    loaded = Checkpoint.load(folder / CHECKPOINT)
+    config = {**loaded.document["config"], "branching": 2}  # as it was by default, once
+    Checkpoint(loaded.tensors, {**loaded.document, "config": config}).save(folder / CHECKPOINT)
+    assert_same_weights(trained(folder=folder, resume=True), trained())
+
+
+def test_trees_that_are_rebuilt_otherwise_are_another_training(tmp_path):
+    config = replace(CONFIG, retree_every=1)
+    trained(config, folder=tmp_path)
+    refused(tmp_path, "branching is 2 there, 3 here", config=replace(config, branching=3))
+    # A tree without merge heights is followed by a binary one.
+    trained(replace(config, branching=2), folder=tmp_path, resume=True)
 
 
 def test_the_checkpoint_of_other_classes_is_refused(folder):
@@ -285,13 +329,14 @@ def test_a_damaged_checkpoint_is_refused(folder):
 
 @pytest.mark.parametrize("key", [
     "config", "classes", "samples", "environment", "position", "records", "tree", "best_tree",
-    "scaler", "provenance",
+    "scaler", "provenance", "data",
 ])  # fmt: skip
 def test_documents_of_other_makers_are_refused(folder, key):
     loaded = Checkpoint.load(folder / CHECKPOINT)
     document = {name: value for name, value in loaded.document.items() if name != key}
     Checkpoint(loaded.tensors, document).save(folder / CHECKPOINT)
-    refused(folder, "another training|does not fit")
+    if key != "data":  # older versions did not tell them
+        refused(folder, "another training|does not fit")
     for value in (3, "text", [3]):
         Checkpoint(loaded.tensors, {**document, key: value}).save(folder / CHECKPOINT)
         refused(folder, "another training|does not fit|hierarchy")

@@ -7,9 +7,10 @@ from torch import nn
 
 from nbdt.heads import induce
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.compare import compare
 from nbdt.model import NBDT
 from nbdt.training import TrainingConfig
-from nbdt.training.retree import retree, set_tree
+from nbdt.training.retree import retree
 from tests.strategies import hierarchies
 
 
@@ -32,14 +33,42 @@ def groups(tree):
 
 @settings(max_examples=20)
 @given(hierarchies(min_classes=2, max_classes=8))
-def test_it_is_the_share_of_groups_that_are_gone(tree):
+def test_it_is_the_share_of_groups_that_only_one_tree_has(tree):
     rows = torch.randn(tree.num_classes, 3, generator=torch.Generator().manual_seed(len(tree)))
     model = NBDT(layer(rows), tree)
-    moved = retree(model, TrainingConfig())
+    moved = retree(model, TrainingConfig(branching=2))
     assert model.hierarchy == induce(model.network, tree.classes)
     before, after = groups(tree), groups(model.hierarchy)
-    assert moved == (len(before - after) / len(before) if before else 0.0)
+    assert moved == (len(before ^ after) / (len(before) + len(after)) if before else bool(after))
+    assert moved == compare(tree, model.hierarchy).normalized_robinson_foulds
     assert retree(model, TrainingConfig()) == 0.0
+
+
+def test_a_tree_with_more_groups_has_moved():
+    """All groups of the wider tree are in the narrower one, which has another besides."""
+    model = NBDT(layer(ROWS), induce(layer(ROWS), FLAT.classes, branching=3))
+    wide = groups(model.hierarchy)
+    moved = retree(model, TrainingConfig(branching=2))
+    narrow = groups(model.hierarchy)
+    assert wide < narrow
+    assert moved == (len(narrow) - len(wide)) / (len(narrow) + len(wide))
+
+
+@pytest.mark.parametrize("width", [2, 3, 4])
+def test_a_new_tree_is_as_wide_as_the_induced_one_before_it(width):
+    rows = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
+    model = NBDT(layer(rows), induce(layer(rows), branching=width))
+    model.network.weight.data = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
+    retree(model, TrainingConfig())
+    assert model.hierarchy == induce(model.network, branching=width)
+    retree(model, TrainingConfig(branching=2))
+    assert model.hierarchy == induce(model.network, branching=2)
+
+
+def test_the_width_of_a_tree_that_was_not_induced_does_not_count():
+    model = NBDT(layer(ROWS), FLAT)
+    retree(model, TrainingConfig())
+    assert model.hierarchy == induce(model.network, FLAT.classes)
 
 
 ROWS = torch.tensor([[1, 0], [9, 1], [0, 1], [0, 8], [1, 1.1], [7, 7]])
@@ -57,13 +86,3 @@ def test_the_settings_are_those_of_induce(options):
     for other in others:
         if other != options:
             assert model.hierarchy != induce(model.network, FLAT.classes, **other)
-
-
-def test_the_tree_lies_where_the_network_does():
-    model = NBDT(nn.Linear(2, 6, device="meta"), FLAT)
-    set_tree(model, FLAT)
-    assert {buffer.device.type for buffer in model.layout.buffers()} == {"meta"}
-    identity = NBDT(nn.Identity(), FLAT)
-    tree = Hierarchy([6, 6, 7, 7, 7, 7, 7, -1], list("abcdef"))
-    set_tree(identity, tree)
-    assert identity.hierarchy == tree
