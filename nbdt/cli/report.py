@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nbdt.cli.labelled import DataArgument, PartialOption, image_names, load_images
+from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, image_names, load_images
 from nbdt.cli.models import ModelArgument, NetworkOption, load_model
 from nbdt.cli.options import JsonOption, Rule, given, rule_option
 from nbdt.cli.output import complain, progress, say, say_json, working
@@ -36,6 +36,7 @@ def report(
         typer.Option("--output", "-o", metavar="FILE", help="The page to write."),
     ] = "report.html",
     partial: PartialOption = False,
+    part: PartOption = None,
     rule: Annotated[Rule | None, rule_option("the model's")] = None,
     guarantee: Annotated[
         float | None,
@@ -72,6 +73,7 @@ def report(
     # Where the page is written to makes no difference to what is in it.
     options = [
         *(["--partial"] if partial else []),
+        *([f"--part={part}"] if part else []),
         *([f"--rule={rule.value}"] if rule else []),
         *([f"--guarantee={guarantee:g}"] if guarantee is not None else []),
         *([f"--pictures={pictures}"] if pictures != PICTURES else []),
@@ -88,7 +90,7 @@ def report(
             )
         if (rule or network.rule) == Rule.hard:
             raise InputError("--guarantee goes with the soft rule; say --rule soft.")
-    images = load_images(data, network.classes, preprocessing, partial=partial)
+    images = load_images(data, network.classes, preprocessing, partial=partial, part=part)
     with progress("Measuring", len(images)) as advance:
         found = measure(
             network,

@@ -12,7 +12,7 @@ import torch
 from nbdt.evaluation.text import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.report.album import file_of
-from nbdt.report.markup import Content, Markup, element, facts, join, more, name, section
+from nbdt.report.markup import Content, Markup, counted, element, facts, join, more, name, section
 from nbdt.report.measure import Measurement
 from nbdt.report.origin import Origin
 
@@ -146,7 +146,7 @@ def _left_out(found: Measurement) -> Markup | None:
     ]
     rest = len(found.left_out) - len(rows)
     return more(
-        f"{len(found.left_out):,} images left out",
+        f"{counted(len(found.left_out), 'image')} left out",
         element("ul", rows, element("li", f"and {rest:,} more") if rest else None),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from nbdt.evaluation import Evaluation, NodeShare
 from nbdt.evaluation.text import percent, percent_range
 from nbdt.report.figures import Axis
-from nbdt.report.markup import Content, Markup, element, join, name, section, table
+from nbdt.report.markup import Content, Markup, element, join, node_name, section, table
 from nbdt.report.measure import FEW
 
 MOST = 10
@@ -95,7 +95,7 @@ def _shares(
     axis = Axis.around([share.interval for share in listed if share.interval])
     rows: list[list[Content]] = [
         [
-            name(share.name),
+            node_name(share.node, share.name),
             f"{share.correct:,} of {share.samples:,}",
             percent(share.accuracy),
             percent_range(share.interval),
@@ -107,18 +107,23 @@ def _shares(
     ]
     headings = ["name", "right", "accuracy", "95 % interval", axis.heading(), last]
     rest = _unranked(shares)
-    note = f"{len(listed)} of {len(found):,} that are ever wrong{rest and f'; {rest}'}."
+    ever = "is" if len(found) == 1 else "are"
+    note = f"{len(listed)} of {len(found):,} that {ever} ever wrong{rest and f'; {rest}'}."
     return join(table(caption, headings, rows), element("p", note, class_="hint"))
 
 
 def _unranked(shares: Sequence[NodeShare]) -> str:
     """Which are not in the ranking; empty where all are."""
     counts = {
-        "are always right": sum(
+        ("is", "are", "always right"): sum(
             one.samples >= FEW and one.correct == one.samples for one in shares
         ),
-        f"have fewer than {FEW} samples": sum(0 < one.samples < FEW for one in shares),
-        "have no sample": sum(one.samples == 0 for one in shares),
+        ("has", "have", f"fewer than {FEW} samples"): sum(0 < one.samples < FEW for one in shares),
+        ("has", "have", "no sample"): sum(one.samples == 0 for one in shares),
     }
-    told = [f"{count:,} {what}" for what, count in counts.items() if count]
+    told = [
+        f"{count:,} {one if count == 1 else several} {what}"
+        for (one, several, what), count in counts.items()
+        if count
+    ]
     return f"of all {len(shares):,}, {', '.join(told)}" if told else ""

@@ -1,7 +1,7 @@
 """HTML made of elements, in which every text is escaped unless it is `Markup` already.
 
 Names come out of files and may be anything. They enter the report as text or as attributes of
-elements made here, never as markup.
+elements made here, never as markup; what commands a terminal or turns a line around is written out.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def join(*children: Content) -> Markup:
         if isinstance(child, Markup):
             parts.append(child)
         elif isinstance(child, str):
-            parts.append(escape(child, quote=False))
+            parts.append(escape(_readable(child), quote=False))
         elif child is not None:
             parts.append(join(*child))
     return Markup("".join(parts))
@@ -73,6 +73,31 @@ def name(text: str) -> Markup:
         '<bdi>cat</bdi>'
     """
     return element("bdi", one_line(text))
+
+
+def node_name(node: int, text: str) -> Markup:
+    """The name of a node that shows the node in the tree to look around in; see `page`.
+
+    Example:
+        >>> node_name(7, "cat")
+        '<a href="#view" data-node="7"><bdi>cat</bdi></a>'
+    """
+    return element("a", name(text), href="#view", data_node=str(node))
+
+
+def counted(number: int, noun: str, several: str | None = None) -> str:
+    """How many there are of something.
+
+    Args:
+        number: how many.
+        noun: what one is called.
+        several: what several are called; by default the noun with an s.
+
+    Example:
+        >>> counted(1, "class", "classes"), counted(1200, "sample")
+        ('1 class', '1,200 samples')
+    """
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
 def section(key: str, title: str, *children: Content) -> Markup:
@@ -150,4 +175,11 @@ def more(title: Content, *children: Content) -> Markup:
 
 
 def _text(value: str | float | None) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return _readable(str(value))
+
+
+def _readable(text: str) -> str:
+    """The text, each of its lines as `one_line` gives it."""
+    return "\n".join(map(one_line, text.split("\n")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbdt.evaluation import Confusion, Evaluation
 from nbdt.evaluation.text import percent
 from nbdt.report.album import Album
-from nbdt.report.markup import Content, Markup, element, join, name, section, table
+from nbdt.report.markup import Content, Markup, counted, element, join, node_name, section, table
 
 _DRAWN = element("span", "the share of all, drawn", class_="unseen")
 
@@ -18,16 +18,20 @@ def mistakes(evaluation: Evaluation, album: Album) -> Markup:
     """The costliest nodes with their confusions, and how far apart confused classes are."""
     found = evaluation.mistakes
     if not found.count:
-        said = element("p", f"All {found.samples:,} answers are right: there is nothing to show.")
-        return section("mistakes", "Where the paths part", said)
+        said = (
+            "The one answer is right: there is nothing to show."
+            if found.samples == 1
+            else f"All {found.samples:,} answers are right: there is nothing to show."
+        )
+        return section("mistakes", "Where the paths part", element("p", said))
     nodes = found.nodes[:MOST_NODES]
     shown = sum(node.mistakes for node in nodes)
     intro = element(
         "p",
         "A mistake is made at the node where the path to the true class and the path to the answer "
-        f"part. The {len(nodes)} costliest of {len(found.nodes):,} such nodes hold {shown:,} of "
-        f"{found.count:,} mistakes ({percent(shown / found.count)}). The pictures are the first of "
-        "their kind in the data.",
+        f"part. {_held(len(nodes), len(found.nodes))} {shown:,} of "
+        f"{counted(found.count, 'mistake')} ({percent(shown / found.count)}). The pictures are the "
+        "first of their kind in the data.",
     )
     cards = [
         element(
@@ -35,8 +39,10 @@ def mistakes(evaluation: Evaluation, album: Album) -> Markup:
             element(
                 "h3",
                 "At ",
-                name(node.name),
-                element("small", f"{node.mistakes:,} mistakes, {percent(node.share)} of all"),
+                node_name(node.node, node.name),
+                element(
+                    "small", f"{counted(node.mistakes, 'mistake')}, {percent(node.share)} of all"
+                ),
             ),
             element("ul", _confusions(evaluation, node.node, album), class_="confusions"),
         )
@@ -51,12 +57,22 @@ def mistakes(evaluation: Evaluation, album: Album) -> Markup:
     )
 
 
+def _held(listed: int, nodes: int) -> str:
+    if nodes == 1:
+        return "One such node holds"
+    return f"The {listed} costliest of {nodes:,} such nodes hold"
+
+
 def _confusions(evaluation: Evaluation, node: int, album: Album) -> list[Markup]:
     own = [one for one in evaluation.mistakes.confusions if one.node == node]
     rest = sum(one.count for one in own[MOST_CONFUSIONS:])
     rows = [_confusion(one, album) for one in own[:MOST_CONFUSIONS]]
     if rest:
-        rows.append(element("li", f"{rest:,} in other ways", class_="hint"))
+        rows.append(
+            element(
+                "li", f"{rest:,} in other ways" if rest > 1 else "1 in another way", class_="hint"
+            )
+        )
     return rows
 
 
@@ -68,9 +84,9 @@ def _confusion(confusion: Confusion, album: Album) -> Markup:
             "p",
             element("strong", f"{confusion.count:,} ×", class_="times"),
             " ",
-            name(confusion.true_child_name),
+            node_name(confusion.true_child, confusion.true_child_name),
             " taken for ",
-            name(confusion.taken_child_name),
+            node_name(confusion.taken_child, confusion.taken_child_name),
         ),
         element("div", pictures, class_="pictures") if any(pictures) else None,
     )

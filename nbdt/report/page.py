@@ -16,7 +16,7 @@ from nbdt.report.about import about
 from nbdt.report.accuracy import by_rule, weakest
 from nbdt.report.album import SIZE, Album
 from nbdt.report.choose import choose
-from nbdt.report.markup import Content, Markup, element, join, name, section
+from nbdt.report.markup import Content, Markup, counted, element, join, name, section
 from nbdt.report.measure import Measurement, measure
 from nbdt.report.mistakes import mistakes
 from nbdt.report.nodes import node_details
@@ -154,8 +154,8 @@ def _header(found: Measurement, origin: Origin, title: str) -> Markup:
     tree = found.model.hierarchy
     subtitle = join(
         name(origin.data),
-        f" · {found.evaluation.samples:,} images · {tree.num_classes:,} classes · a tree of "
-        f"{len(tree):,} nodes",
+        f" · {counted(found.evaluation.samples, 'image')} · {tree.num_classes:,} classes · a tree "
+        f"of {len(tree):,} nodes",
     )
     links = [element("li", element("a", told, href=f"#{key}")) for key, told in _CONTENTS]
     contents = element("nav", element("ul", links), aria_label="Contents", class_="contents")
@@ -167,7 +167,8 @@ def _tree(found: Measurement) -> Markup:
     intro = element(
         "p",
         "Select a node to see its classes, how it got its name, how often it is right, and its "
-        "typical samples: surest, barest, and led astray (→ is the child it took).",
+        "typical samples: surest, barest, and led astray (→ is the child it took). Wherever the "
+        "report names a node, the name leads here.",
     )
     static: Content = element("pre", text, class_="static")
     return section("nodes", "The tree, node by node", intro, element("div", static, id="view"))
@@ -185,8 +186,8 @@ def _footer(origin: Origin, album: Album) -> Markup:
         command,
         element(
             "p",
-            f"{versions} · {album.used:,} of at most {album.most:,} pictures, of {SIZE} pixels a "
-            f"side and {album.characters / 1000:,.0f} kB together · one file that loads nothing "
-            "and sends nothing",
+            f"{versions} · {album.used:,} of at most {counted(album.most, 'picture')}, of {SIZE} "
+            f"pixels a side and {album.characters / 1000:,.0f} kB together · one file that loads "
+            "nothing and sends nothing",
         ),
     )

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import math
 
-import torch
+from torch import Tensor
 
-from nbdt.data.batches import moved, weights_device
+from nbdt.data.batches import answer_in_batches, moved, weights_device
+from nbdt.errors import NBDTError
 from nbdt.explain import Decision, Explanation
 from nbdt.explain.percent import percent
 from nbdt.report.album import Album
 from nbdt.report.choose import Group
-from nbdt.report.markup import Content, Markup, element, join, more, name, section, table
+from nbdt.report.markup import (
+    Content,
+    Markup,
+    counted,
+    element,
+    join,
+    more,
+    name,
+    node_name,
+    section,
+    table,
+)
 from nbdt.report.measure import Measurement
 
 
@@ -36,17 +48,24 @@ def samples(found: Measurement, groups: list[Group], album: Album) -> Markup:
 
 
 def _explained(found: Measurement, group: Group) -> list[Explanation]:
-    inputs = torch.stack([found.data[index][0] for index in group.indices])
-    inputs = moved(inputs, weights_device(found.model))
-    return list(found.model.explain(inputs, rule=found.evaluation.rule))
+    def explained(inputs: Tensor) -> list[Explanation]:
+        inputs = moved(inputs, weights_device(found.model))
+        return list(found.model.explain(inputs, rule=found.evaluation.rule))
+
+    explanations = []
+    for _, answer in answer_in_batches(group.indices, lambda i: found.data[i][0], explained):
+        if isinstance(answer, NBDTError):
+            raise answer
+        explanations.append(answer)
+    return explanations
 
 
 def _card(found: Measurement, index: int, explanation: Explanation, album: Album) -> Markup:
-    right = explanation.prediction == int(found.data.targets[index])
+    label = int(found.data.targets[index])
+    right = explanation.prediction == label
+    truth = node_name(label, album.class_name(index))
     verdict = "right" if right else "wrong"
     picture = album.thumbnail(index)
-    closest = explanation.closest
-    sibling = closest.nearest_sibling
     return element(
         "article",
         picture,
@@ -55,56 +74,84 @@ def _card(found: Measurement, index: int, explanation: Explanation, album: Album
             element("p", name(album.sample_name(index)), class_="hint"),
             element(
                 "p",
-                element("strong", name(explanation.prediction_name)),
-                f" ({percent(explanation.probability)}) ",
+                element("strong", node_name(explanation.prediction, explanation.prediction_name)),
+                f" ({_share(explanation.probability)}) ",
                 element("span", verdict, class_=f"tag {verdict}"),
             ),
-            None if right else element("p", "True class: ", name(album.class_name(index)), "."),
-            element(
-                "p",
-                "Against the odds: " if closest.contrary else "Closest decision: ",
-                name(closest.child_name),
-                f" ({percent(closest.probability)}) over ",
-                name(closest.name_of(sibling)),
-                f" ({percent(closest.probability_of(sibling))}).",
-            ),
+            None if right else element("p", "True class: ", truth, "."),
             None if explanation.agrees else _disagreement(explanation),
-            more(f"The path: {_count(len(explanation.path))}", _path(explanation, index)),
+            element("p", _closest(explanation)),
+            more(
+                f"The path: {counted(len(explanation.path), 'decision')}",
+                _path(explanation, index),
+            ),
         ),
     )
 
 
+# What follows says it in the sentences of Explanation.to_text, with the names as links.
+
+
 def _disagreement(explanation: Explanation) -> Markup:
-    return element(
-        "p", "The network by itself says ", name(explanation.network_prediction_name), "."
-    )
+    network = node_name(explanation.network_prediction, explanation.network_prediction_name)
+    return element("p", "The network says ", network, ".")
+
+
+def _closest(explanation: Explanation) -> Markup:
+    closest = explanation.closest
+    taken, other = _child(closest, closest.child), _child(closest, closest.nearest_sibling)
+    where = node_name(closest.node, closest.node_name)
+    if len(explanation.path) > 1:
+        if closest.contrary:
+            end = ", as the whole path is likelier."
+            return join("At ", where, " it takes ", taken, " against ", other, end)
+        return join("Closest decision: ", taken, " over ", other, " at ", where, ".")
+    others = len(closest.children) - 2
+    more = f" and {others} more" if others else ""
+    if closest.contrary:
+        end = ", as no class there is as likely."
+        return join("One decision: ", taken, " against ", other, more, end)
+    return join("One decision: ", taken, " over ", other, more, ".")
 
 
 def _path(explanation: Explanation, index: int) -> Markup:
     rows = [_step(decision) for decision in explanation.path]
-    runner_up = join(
-        "Runner-up: ",
-        name(explanation.runner_up_name),
-        f" ({percent(explanation.runner_up_probability)}); the two part at ",
-        name(explanation.parts_at_name),
-        ".",
-    )
-    taken = join("taken, from ", name(explanation.path[0].node_name), " on")
+    start = explanation.path[0]
+    taken = join("taken, from ", node_name(start.node, start.node_name), " on")
     headings: list[Content] = [taken, "rather than", "lead"]
     return join(
-        table(f"The path of sample {index}", headings, rows, words=2), element("p", runner_up)
+        table(f"The path of sample {index}", headings, rows, words=2),
+        element(
+            "p",
+            "Runner-up: ",
+            _sure(
+                explanation.runner_up,
+                explanation.runner_up_name,
+                explanation.runner_up_probability,
+            ),
+            "; the two part at ",
+            node_name(explanation.parts_at, explanation.parts_at_name),
+            ".",
+        ),
     )
 
 
 def _step(decision: Decision) -> list[Content]:
-    sibling = decision.nearest_sibling
     lead = f"{decision.margin:.2f}" if math.isfinite(decision.margin) else "∞"
     return [
-        join(element("strong", name(decision.child_name)), f" ({percent(decision.probability)})"),
-        join(name(decision.name_of(sibling)), f" ({percent(decision.probability_of(sibling))})"),
+        element("strong", _child(decision, decision.child)),
+        _child(decision, decision.nearest_sibling),
         lead.replace("-", "−"),
     ]
 
 
-def _count(decisions: int) -> str:
-    return f"{decisions} decision{'s' * (decisions != 1)}"
+def _child(decision: Decision, child: int) -> Markup:
+    return _sure(child, decision.name_of(child), decision.probability_of(child))
+
+
+def _sure(node: int, called: str, probability: float) -> Markup:
+    return join(node_name(node, called), f" ({_share(probability)})")
+
+
+def _share(probability: float) -> str:
+    return percent(probability).replace(" ", "\N{NO-BREAK SPACE}")

@@ -6,7 +6,18 @@ from nbdt.evaluation import Evaluation, Reliability
 from nbdt.evaluation.text import percent, percent_range
 from nbdt.hierarchy.text import one_line
 from nbdt.report.figures import reliability_cells, reliability_diagram
-from nbdt.report.markup import Content, Markup, element, facts, join, more, name, section, table
+from nbdt.report.markup import (
+    Content,
+    Markup,
+    counted,
+    element,
+    facts,
+    join,
+    more,
+    node_name,
+    section,
+    table,
+)
 from nbdt.report.measure import Measurement
 
 ENOUGH = 100
@@ -41,11 +52,11 @@ def calibration(evaluation: Evaluation) -> Markup:
     diagrams = [_diagram("The answers", "the answers", found.answer)]
     for _, node in worst:
         called = evaluation.hierarchy.name(node)
-        diagrams.append(_diagram(name(called), one_line(called), found.nodes[node]))
+        diagrams.append(_diagram(node_name(node, called), one_line(called), found.nodes[node]))
     if worst:
         rule = (
-            f"Beside the answers, the {len(worst)} decisions with the largest error of those that "
-            f"at least {ENOUGH} samples pass."
+            f"Beside the answers, the {counted(len(worst), 'decision')} with the largest error "
+            f"of those that at least {ENOUGH} samples pass."
         )
     else:
         rule = f"No decision is passed by {ENOUGH} samples, so none has a diagram of its own."
@@ -66,7 +77,9 @@ def _diagram(title: Content, told: str, found: Reliability) -> Markup:
         element(
             "figcaption",
             element("h3", title),
-            element("p", f"error {percent(found.error)}, {samples:,} samples", class_="hint"),
+            element(
+                "p", f"error {percent(found.error)}, {counted(samples, 'sample')}", class_="hint"
+            ),
         ),
         reliability_diagram(found, told),
         more("As a table", table(f"Reliability of {told}", headings, reliability_cells(found))),
@@ -113,8 +126,8 @@ def guarantee(found: Measurement) -> Markup:
             ("Probability asked of an answer", limit),
             (
                 "Calibrated with",
-                f"{stopping.calibration.samples:,} samples, {stopping.calibration.wrong:,} of them "
-                "predicted wrongly",
+                f"{counted(stopping.calibration.samples, 'sample')}, "
+                f"{stopping.calibration.wrong:,} of them predicted wrongly",
             ),
         ),
     )

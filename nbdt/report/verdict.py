@@ -8,7 +8,7 @@ import numpy as np
 
 from nbdt.evaluation import AccuracyRow
 from nbdt.evaluation.text import percent, percent_range
-from nbdt.report.markup import Content, Markup, element, join, name, section
+from nbdt.report.markup import Content, Markup, counted, element, join, name, section
 from nbdt.report.measure import FEW, Measurement
 from nbdt.report.origin import Origin
 
@@ -34,7 +34,7 @@ def verdict(found: Measurement, origin: Origin) -> Markup:
         _tile(
             "They answer the same",
             tree.agreement,
-            f"{tree.agreeing:,} of {tree.samples:,} samples, right or wrong",
+            f"{tree.agreeing:,} of {counted(tree.samples, 'sample')}, right or wrong",
         ),
         _tile(
             "Probabilities are off by",
@@ -70,7 +70,7 @@ def _sentence(
     evaluation = found.evaluation
     same = tree.correct == network.correct
     return join(
-        f"Of {tree.samples:,} images of ",
+        f"Of {counted(tree.samples, 'image')} of ",
         name(origin.data),
         f", the tree names {tree.correct:,} rightly ({evaluation.rule} rule, {evaluation.score} "
         "score), and the network by itself ",
@@ -110,8 +110,8 @@ def _caveats(found: Measurement, origin: Origin) -> Iterator[Content]:
     unseen = sum(share.samples == 0 for share in classes)
     if unseen:
         yield (
-            f"{unseen:,} of {len(classes):,} classes have no sample: nothing was measured of them, "
-            "beyond how often they were answered wrongly."
+            f"{unseen:,} of {len(classes):,} classes {'has' if unseen == 1 else 'have'} no sample: "
+            "all that was measured of such a class is how often it was answered wrongly."
         )
     few = sum(0 < share.samples < FEW for share in classes)
     if few:
@@ -128,13 +128,19 @@ def _caveats(found: Measurement, origin: Origin) -> Iterator[Content]:
     if found.left_out:
         yield (
             f"{len(found.left_out):,} of {len(found.data):,} images could not be read or answered "
-            "and are left out everywhere."
+            f"and {'is' if len(found.left_out) == 1 else 'are'} left out everywhere."
         )
     fitted = found.model.provenance.get("temperature")
-    if isinstance(fitted, dict) and fitted.get("data") == origin.data:
+    fitted = fitted if isinstance(fitted, dict) else {}
+    if fitted.get("fingerprint") == found.fingerprint:
         yield (
-            "The model’s temperature was fitted to data of this name; if to the same images, its "
-            "calibration looks better here than it is."
+            "The model’s temperature was fitted to these very samples, so its calibration looks "
+            "better here than it is."
+        )
+    elif fitted.get("data") == origin.data:
+        yield (
+            "The model’s temperature was fitted to data of this name; as far as to the same "
+            "images, its calibration looks better here than it is."
         )
     stopping = found.stopping
     if stopping and stopping.calibration.fingerprint == found.fingerprint:

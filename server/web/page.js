@@ -12,6 +12,17 @@
   let leftOut = []; // the names of files that were chosen with them, and are none
   let asked = 0; // answers that come after a later question are dropped
 
+  // What breaks a line or turns its direction around is written out, as the views in Python do.
+  const TURNING = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+  const written = (sign) => `\\u${sign.codePointAt(0).toString(16).padStart(4, "0")}`;
+  /** A document with each of its texts on one line. */
+  function clean(value) {
+    if (typeof value === "string") return value.replace(TURNING, written);
+    if (Array.isArray(value)) return value.map(clean);
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, clean(one)]));
+  }
+
   /** Tells how things are; while they are on their way, what is shown is of before, and pale. */
   function say(status, error = "", { busy = false } = {}) {
     element("status").textContent = status;
@@ -98,8 +109,8 @@
         notes.push(...reasons);
       }
       if (turn !== asked) return;
-      nbdt.mount(element("view"), data);
-      const answers = data.explanations.map((said) => said.answer_name);
+      nbdt.mount(element("view"), clean(data));
+      const answers = clean(data.explanations.map((said) => said.answer_name));
       if (!takesImages) notes.push("This model takes arrays only, which this page cannot send.");
       say(answers.length ? `Answer: ${answers.join(", ")}.` : "", notes.join(" "));
     } catch (error) {

@@ -120,6 +120,69 @@ def test_paper_gets_all_of_it(opened: Callable[..., Any]) -> None:
         )
 
 
+def test_names_lead_to_their_nodes_and_back(opened: Callable[..., Any]) -> None:
+    with opened(page_of(10)) as page:
+        heading = page.get_by_role("region", name="Selected node").get_by_role("heading", level=2)
+        for key in ("weakest", "mistakes", "calibration", "samples"):
+            for by_keyboard in (False, True):
+                link = page.locator(f"#{key} a[data-node]").nth(1 + by_keyboard)
+                link.scroll_into_view_if_needed()
+                before = page.evaluate("scrollY")
+                if by_keyboard:
+                    link.focus()
+                    page.keyboard.press("Enter")
+                else:
+                    link.click()
+                assert heading.inner_text() == link.inner_text()
+                assert page.locator("#view").bounding_box()["y"] == pytest.approx(0, abs=20)
+                assert page.evaluate("document.activeElement.role") == "tree"
+                page.go_back()
+                page.wait_for_function("(y) => Math.abs(scrollY - y) < 20", arg=before)
+
+
+def test_pictures_are_not_cut(opened: Callable[..., Any]) -> None:
+    with opened(page_of(1000)) as page:
+        found = page.locator("main img").evaluate_all(
+            "(all) => all.map((one) => getComputedStyle(one).objectFit)"
+        )
+        assert len(found) > 20
+        assert set(found) <= {"contain", "scale-down"}
+
+
+def test_paper_keeps_headings_with_what_they_head(opened: Callable[..., Any]) -> None:
+    with opened(page_of(10), width=690) as page:
+        page.emulate_media(media="print")
+        # All that stands between a heading and the first of the cards, or the first row.
+        kept = page.evaluate(
+            """() => {
+                const before = [...document.querySelectorAll(".cards, .diagrams, .wide")]
+                    .map((one) => one.previousElementSibling)
+                    .filter((one) => one && ["P", "H2", "H3"].includes(one.tagName)
+                        && !one.closest("details"));
+                const above = before.map((one) => one.previousElementSibling)
+                    .filter((one) => one && ["H2", "H3"].includes(one.tagName));
+                return [...before, ...above, ...document.querySelectorAll("thead")]
+                    .filter((one) => getComputedStyle(one).breakAfter !== "avoid")
+                    .map((one) => one.textContent);
+            }"""
+        )
+        assert kept == []
+        rows = page.locator(".wide tbody tr:first-child").evaluate_all(
+            "(all) => all.map((one) => getComputedStyle(one).breakBefore)"
+        )
+        assert set(rows) == {"avoid"}
+
+
+def test_paper_gets_the_whole_outline(opened: Callable[..., Any]) -> None:
+    with opened(page_of(1000), width=690) as page:
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print")
+        bottom = "(one) => one.getBoundingClientRect().bottom"
+        last = page.locator("#view .line").last.evaluate(bottom)
+        assert page.locator("#view .line").count() > 20
+        assert page.locator("#view .details").bounding_box()["y"] >= last
+
+
 def test_hostile_names_are_shown_and_not_run(opened: Callable[..., Any]) -> None:
     names = ["</script><img src=x onerror=hacked()>", "<svg onload=hacked()>", *ODD_NAMES][:10]
     names += [f"<b>{index}</b>" for index in range(10 - len(names))]

@@ -44,7 +44,7 @@ def test_options_reach_the_report_and_its_command(
 ) -> None:
     shutil.copytree(model, tmp_path / "digits")
     assert run("calibrate", "digits", images, "--guarantee", 0.9).exit_code == 0
-    options = ["--partial", "--rule=soft", "--guarantee=0.9", "--pictures=3"]
+    options = ["--partial", "--part=1/1", "--rule=soft", "--guarantee=0.9", "--pictures=3"]
     result = run("report", "digits", images, *options)
     assert (result.exit_code, result.stderr) == (0, "")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -129,7 +129,7 @@ def test_classes_may_have_no_subfolder_if_that_is_said(
     assert "1 without a subfolder (nine)" in result.stderr
     assert not (tmp_path / "report.html").exists()
     assert run("report", model, copied, "--partial").exit_code == 0
-    assert "1 of 10 classes have no sample" in (tmp_path / "report.html").read_text("utf-8")
+    assert "1 of 10 classes has no sample" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_what_cannot_be_begun_is_refused_first(run: Run, model: Path, images: Path) -> None:

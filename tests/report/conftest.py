@@ -7,7 +7,7 @@ from torch import nn
 from nbdt.data import LabelledImages, load_dataset
 from nbdt.heads import induce
 from nbdt.model import NBDT
-from nbdt.report import Measurement, measure
+from nbdt.report import Measurement, Origin, measure, to_page
 
 
 def nearest_mean() -> nn.Module:
@@ -37,3 +37,8 @@ def model(digits: LabelledImages) -> NBDT:
 @pytest.fixture(scope="session")
 def found(model: NBDT, digits: LabelledImages) -> Measurement:
     return measure(model, digits)
+
+
+@pytest.fixture(scope="session")
+def page(found: Measurement) -> str:
+    return to_page(found, Origin(model="nearest mean", data="450 digits"))

@@ -3,7 +3,8 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbdt.report.markup import Markup, element, facts, join, name, section, table
+from nbdt.hierarchy.text import one_line
+from nbdt.report.markup import Markup, counted, element, facts, join, name, section, table
 
 
 class Texts(HTMLParser):
@@ -25,11 +26,23 @@ class Texts(HTMLParser):
         self.text += data
 
 
-@given(st.text(st.characters(exclude_categories=["Cc", "Cs"])))
+@given(st.text())
 def test_whatever_a_text_holds_it_stays_text(text: str) -> None:
     seen = Texts(element("p", text, title=text))
-    assert (seen.tags, seen.text, seen.values) == (["p"], text, [text])
+    shown = "\n".join(map(one_line, text.split("\n")))
+    assert (seen.tags, seen.text, seen.values) == (["p"], shown, [shown])
     assert isinstance(join(text), Markup)
+
+
+def test_what_commands_or_turns_a_line_is_written_out() -> None:
+    seen = Texts(element("p", "ab\u202ecd\n\x1b[31m", title="\u2066x\x9b"))
+    assert (seen.text, seen.values) == ("ab\\u202ecd\n\\x1b[31m", ["\\u2066x\\x9b"])
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(n, "mistake") for n in (0, 1, 2, 1000)] == [
+        "0 mistakes", "1 mistake", "2 mistakes", "1,000 mistakes",
+    ]  # fmt: skip
 
 
 @given(st.text(alphabet="<>&\"'/! -=abc\n\r\0", max_size=20))

@@ -48,11 +48,6 @@ def data(page: str) -> Any:
     return json.loads(found[1])
 
 
-@pytest.fixture(scope="module")
-def page(found: Measurement) -> str:
-    return to_page(found, Origin(model="nearest mean", data="450 digits"))
-
-
 # ── one file, closed to the world ─────────────────────────────────────────────────────────────
 
 
@@ -150,7 +145,7 @@ def test_temperatures_of_nodes_are_no_construction(model: NBDT, digits: Labelled
     assert "temperature was fitted to data of this name" in said
     made = to_page(found)
     assert "fitted to data" not in part(made, "verdict")
-    assert "Temperature 2, times 3 to 3 at 1 nodes" in part(made, "about")
+    assert "Temperature 2, times 3 to 3 at 1 node" in part(made, "about")
 
 
 def test_the_facts(model: NBDT, digits: LabelledImages, found: Measurement) -> None:
@@ -226,7 +221,8 @@ def test_mistakes(found: Measurement, page: str) -> None:
     said = part(page, "mistakes")
     mistakes = found.evaluation.mistakes
     for node in mistakes.nodes[:6]:
-        assert f"At {node.name} {node.mistakes} mistakes, {percent(node.share)} of all" in said
+        made = "1 mistake" if node.mistakes == 1 else f"{node.mistakes} mistakes"
+        assert f"At {node.name} {made}, {percent(node.share)} of all" in said
         own = [one for one in mistakes.confusions if one.node == node.node]
         for one in own[:3]:
             told = f"{one.count} × {one.true_child_name} taken for {one.taken_child_name}"
@@ -283,26 +279,56 @@ def test_a_guarantee_is_held_against_what_was_found(model: NBDT, digits: Labelle
     assert "not calibrated to stop" in part(to_page(measure(model, judging)), "guarantee")
 
 
-def test_samples_say_what_explanations_say(found: Measurement, page: str) -> None:
-    said = part(page, "samples")
-    index = int(re.findall(r"Wrong, and sure of it.*?sample (\d+)", said)[0])
-    (explanation,) = found.model.explain(found.data[index][0][None])
-    truth = found.data.classes[int(found.data.targets[index])]
-    assert f"{explanation.prediction_name} ({100 * explanation.probability:.0f}" in said
-    assert f"True class: {truth} ." in said
-    for decision in explanation.path:
-        assert f"{decision.margin:.2f}".replace("-", "−") in said
-    assert "The network by itself" not in said  # with this score and rule it agrees
+def test_names_lead_to_their_nodes(found: Measurement, page: str) -> None:
+    tree = found.model.hierarchy
+    links = re.findall(r'<a href="#view" data-node="(\d+)"><bdi>(.*?)</bdi></a>', page)
+    assert {tree.name(int(node)) == name for node, name in links} == {True}
+    for key in ("weakest", "mistakes", "calibration", "samples"):
+        section = re.findall(rf'<section id="{key}".*?</section>', page, re.DOTALL)[0]
+        assert section.count("data-node=") >= 3, key
 
 
-def test_a_network_of_another_opinion_is_named(model: NBDT, digits: LabelledImages) -> None:
-    torch.manual_seed(0)
-    shuffled = NBDT(model.network, random_named(digits), score="mean", rule="hard")
-    assert "The network by itself says" in part(to_page(measure(shuffled, digits)), "samples")
+def test_one_is_told_as_one(model: NBDT, digits: LabelledImages) -> None:
+    answers = model.predict(torch.stack([x for x, _ in digits])).numpy()  # type: ignore[attr-defined]
+    right, *more = np.flatnonzero(answers == digits.targets).tolist()
+    wrong = np.flatnonzero(answers != digits.targets).tolist()[0]
+    alone = to_page(measure(model, digits.select([right])), pictures=1)
+    for key, text in {
+        "verdict": "Of 1 image of", "mistakes": "The one answer is right",
+        "calibration": "1 sample",
+    }.items():  # fmt: skip
+        assert text in part(alone, key)
+    assert "at most 1 picture," in plain(alone)
+    some = part(to_page(measure(model, digits.select([wrong, right, *more[:40]]))), "mistakes")
+    assert "One such node holds 1 of 1 mistake (100.0 %)." in some
+    assert "1 mistake, 100.0 % of all" in some
+    left = to_page(measure(model, broken(digits, {5})))
+    assert "1 of 450 images could not be read or answered and is left out" in part(left, "verdict")
+    assert "1 image left out" in part(left, "about")
+    for made in (alone, left):
+        read = re.sub(r"<(style|script|pre|svg)\b.*?</\1>", " ", made, flags=re.DOTALL)
+        assert not re.findall(r"(?<![\d,.])1 (?:samples|images|mistakes|pictures|are|have)\b",
+                              plain(read))  # fmt: skip
 
 
-def random_named(digits: LabelledImages) -> nbdt.Hierarchy:
-    return nbdt.hierarchy.shapes.random(list(digits.classes), seed=1)
+def test_nothing_in_it_turns_a_line_around(model: NBDT, digits: LabelledImages) -> None:
+    classes = [f"{name}\u202e\x1b{index}" for index, name in enumerate(digits.classes)]
+    images = LabelledImages(
+        [digits.image(index) for index in range(100)], digits.targets[:100], classes,
+        digits.preprocessing,
+    )  # fmt: skip
+    odd = NBDT(model.network, induce(model.network, classes))
+    odd.provenance = {"\u2066": "\u202b"}
+    evil = "a\u202eb\x07"
+    made = report(
+        odd, images, origin=Origin(
+            model=evil, data=evil, files={evil: evil}, versions={evil: evil}, command=evil,
+            notes={evil: evil},
+        ),
+    )  # fmt: skip
+    turning = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+    assert not set(made) & set(map(chr, [*range(10), *range(11, 32), *range(127, 160), *turning]))
+    assert "a\\u202eb\\x07" in made
 
 
 def test_every_node_says_how_good_it_is(found: Measurement, page: str) -> None:
@@ -311,7 +337,7 @@ def test_every_node_says_how_good_it_is(found: Measurement, page: str) -> None:
     for share in (*found.evaluation.nodes, *found.evaluation.classes):
         told = details[str(share.node)]
         facts = dict(told["facts"])
-        assert (told["accuracy"], told["samples"]) == (share.accuracy, share.samples)
+        assert (told["accuracy"], told["samples"]) == (percent(share.accuracy), share.samples)
         assert facts["95 % interval"] == percent_range(share.interval)
         assert ("Times answered" in facts) == (share.node < 10)
         assert ("Calibration error" in facts) == (share.node >= 10)

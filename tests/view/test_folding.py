@@ -1,13 +1,19 @@
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import Identity
 
-from nbdt.errors import InputError
+from nbdt.errors import InputError, NotFoundError
 from nbdt.hierarchy import Hierarchy, load_hierarchy
+from nbdt.model import NBDT
+from nbdt.view.dot import to_graphviz
 from nbdt.view.folding import MOST_ITEMS, MOST_SIBLINGS, Folding, Item, fold
+from nbdt.view.svg import to_svg
+from nbdt.view.text import to_rich, to_text
 from tests.explain.samples import CAT, THING
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
 from tests.view.samples import explain, flat
@@ -159,7 +165,12 @@ def test_parents_stand_before_their_children() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("tree",), "draws a Hierarchy or an Explanation, got str"),
+        (("tree",), "a Hierarchy or an Explanation, got str; nbdt.load_hierarchy reads one"),
+        ((None,), "draws a Hierarchy or an Explanation, got NoneType"),
+        ((THING.parents,), "draws a Hierarchy or an Explanation, got ndarray"),
+        (([CAT],), "got list; draw one of them at a time, or several by nbdt.view.compare_svg"),
+        ((NBDT(Identity(), THING),), "got NBDT; pass its hierarchy, or one of the explanations"),
+        ((THING, [CAT]), "got list; draw one of them at a time"),
         ((THING, "why"), "explanation has to be an Explanation, got str"),
         ((CAT, CAT), "pass the tree first"),
         ((WORDNET, CAT), "'cat' was made with another tree than this one .Hierarchy.1000"),
@@ -171,14 +182,56 @@ def test_what_cannot_be_drawn_is_refused(arguments: tuple[object, ...], said: st
         fold(*arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("view", [to_svg, to_text, to_rich, to_graphviz])
+@pytest.mark.parametrize("subject", [None, "x", NBDT(Identity(), THING), [CAT], THING.names])
+def test_no_view_draws_it(view: Callable[[object], object], subject: object) -> None:
+    with pytest.raises(InputError, match="a view draws a Hierarchy or an Explanation, got "):
+        view(subject)
+
+
 @pytest.mark.parametrize(
     ("folded", "said"),
     [
         ("all", "\"auto\", None or the inner nodes to close; got 'all'"),
         (3, "got 3"),
         ({0}, "node 0 .'cat'. is a class"),
+        (["cat"], "node 0 .'cat'. is a class"),
+        ([9], "there is no node 9"),
+        ([None], "there is no node None"),
+        (["pet"], "no node is called 'pet'"),
     ],
 )
 def test_only_inner_nodes_can_be_folded(folded: object, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises((InputError, NotFoundError), match=said):
         fold(THING, folded=folded)  # type: ignore[arg-type]
+
+
+def test_nodes_to_fold_are_given_by_id_or_name() -> None:
+    assert fold(THING, folded=["animal"]) == fold(THING, folded={3})
+    assert [item.kind for item in fold(THING, folded=["animal"]).items] == [
+        "open",
+        "class",
+        "folded",
+    ]
+
+
+def test_an_explanation_alone_draws_all_siblings_where_nothing_is_to_be_folded() -> None:
+    explanation = explain(flat(1000))
+    assert len(fold(explanation, folded=None)) == 1001
+    assert len(fold(explanation)) == MOST_SIBLINGS + 2
+
+
+@pytest.mark.parametrize("folded", [{3}, [], "all", 3])
+def test_an_explanation_alone_has_nothing_to_fold(folded: object) -> None:
+    with pytest.raises(InputError, match="knows no nodes beside its path; pass its tree before it"):
+        fold(CAT, folded=folded)  # type: ignore[arg-type]
+
+
+def test_inner_nodes_are_called_as_the_tree_calls_them() -> None:
+    tree = Hierarchy(THING.parents, ["cat", "dog", "car", "beast", "all"])
+    folding = fold(tree, CAT)
+    told = folding.explanation
+    assert told is not None
+    assert [item.name for item in folding.items] == ["all", "car", "beast", "cat", "dog"]
+    assert [decision.node_name for decision in told.path] == ["all", "beast"]
+    assert told.parts_at_name == "beast"

@@ -17,7 +17,7 @@ from PIL import Image
 import nbdt
 from nbdt.errors import InputError, NotFoundError
 from nbdt.explain import Explanation, explain_logits
-from nbdt.hierarchy.convert import from_dict
+from nbdt.hierarchy.text import one_line
 from nbdt.rules import TreeLayout
 from nbdt.view.html import (
     NodeDetails,
@@ -134,9 +134,9 @@ def test_the_tree_comes_through_whatever_its_names(tree: nbdt.Hierarchy, title: 
         *("html", "head", "meta", "title", "style", "body", "div"),
         *("header", "h1", "p", "main", "pre", "footer", "script"),
     }
-    again = from_dict(page.data()["tree"])
-    assert again.names == tree.names
-    assert again.parents.tolist() == tree.parents.tolist()
+    shown = page.data()["tree"]
+    assert shown["names"] == [None if name is None else one_line(name) for name in tree.names]
+    assert shown["parents"] == tree.parents.tolist()
 
 
 @given(st.recursive(st.text() | st.integers() | st.none(), lambda x: st.dictionaries(st.text(), x)))
@@ -156,6 +156,30 @@ def test_explanations_stand_in_it_as_documents() -> None:
     data = Page(to_html(TREE, EXPLAINED, captions=["first", "second\nline"])).data()
     assert [Explanation.from_dict(one) for one in data["explanations"]] == EXPLAINED
     assert data["captions"] == ["first", "second\\nline"]
+
+
+def test_no_name_commands_the_page_or_turns_it_around() -> None:
+    names = ["ab\u202ecd", "\x00\x1b[31m", "\u2067car", "two\nlines", "all\u2028"]
+    tree = nbdt.Hierarchy(
+        [3, 3, 4, 4, -1], names, attributes={0: {"gloss": "\u202ea gloss"}, 3: {"list": ["\x07"]}}
+    )
+    known = NodeDetails(facts={"\u202efact": "\x1b"}, prototypes=(Prototype(RED, "\u2066p"),))
+    text = to_html(
+        tree, explained(tree, 2), captions=["\u202da", "\x9bb"], title="\u202etitle",
+        details={0: known},
+    )  # fmt: skip
+    turning = [*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029]
+    forbidden = {*map(chr, [*range(32), *range(127, 160), *turning])} - {"\n"}
+    page = Page(text)
+    assert not forbidden & set(text)
+    assert not forbidden & set(json.dumps(page.data(), ensure_ascii=False))
+    assert page.data()["explanations"][0]["path"][0]["node_name"] == "all\\u2028"
+    assert page.data()["tree"]["attributes"]["0"]["gloss"] == "\\u202ea gloss"
+
+
+def test_none_is_as_good_as_nothing() -> None:
+    assert to_html(TREE, None, images=None, captions=None, details=None) == to_html(TREE)
+    assert to_html(TREE, EXPLAINED, images=None) == to_html(TREE, EXPLAINED)
 
 
 def test_one_explanation_needs_no_list() -> None:
@@ -179,7 +203,7 @@ def test_details_stand_in_it() -> None:
     details = page_data(TREE, details={3: known, 0: NodeDetails()})["details"]
     assert details["0"] == {}
     assert details["3"] | {"prototypes": 0} == {
-        "accuracy": 0.5,
+        "accuracy": "50.0 %",
         "samples": 7,
         "facts": [["one", "two"]],
         "prototypes": 0,
@@ -205,7 +229,11 @@ def test_explanations_of_another_tree_are_refused() -> None:
         ({"captions": ["one"]}, InputError, "captions needs one entry an explanation, 2, or none"),
         ({"images": [RED] * 3}, InputError, "images needs one entry an explanation, 2.*got 3"),
         ({"images": [RED, "http://localhost/x.png"]}, InputError, "data:image"),
+        ({"images": RED}, InputError, "images has to be a list, got Image"),
+        ({"captions": "ab"}, InputError, "captions has to be a list, got str"),
+        ({"explanations": 3}, InputError, "one or several of them, got int"),
         ({"details": {9: NodeDetails()}}, NotFoundError, "there is no node 9"),
+        ({"details": {3: {"accuracy": 1}}}, InputError, "NodeDetails by node; got dict of node 3"),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -213,6 +241,17 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(error, match=said):
         to_html(TREE, **({"explanations": EXPLAINED} | arguments))
+
+
+@pytest.mark.parametrize(
+    "subject", [EXPLAINED[0], EXPLAINED, nbdt.NBDT(torch.nn.Identity(), TREE), None]
+)
+def test_what_is_no_tree_is_refused_with_what_to_pass(subject: Any) -> None:
+    said = rf"pass a Hierarchy first, such as model.hierarchy, .*got {type(subject).__name__}\."
+    with pytest.raises(InputError, match=said):
+        to_html(subject)
+    with pytest.raises(InputError, match=said):
+        page_data(subject, EXPLAINED)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
-from nbdt.view.marks import marks_of
+from nbdt.view.marks import in_names_of, marks_of
 from tests.explain.samples import CAT, THING
 from tests.strategies import hierarchies
 from tests.view.samples import explain, flat
@@ -48,3 +48,52 @@ def test_an_explanation_of_a_class_that_is_not_in_the_tree_is_refused(which: str
     wrong = replace(CAT, **{which: THING.num_classes})  # type: ignore[arg-type]
     with pytest.raises(InputError, match="'cat' was made with another tree"):
         marks_of(wrong, THING)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["x0", "x1", "x2"], "it calls class 2 'car', and this tree 'x2'"),
+        (["KATZE", "dog", "car"], "it calls class 0 'cat', and this tree 'KATZE'"),
+        (["cat", "HUND", "car"], "it calls class 1 'dog', and this tree 'HUND'"),
+    ],
+)
+def test_an_explanation_of_classes_of_other_names_is_refused(names: list[str], said: str) -> None:
+    tree = Hierarchy(THING.parents, [*names, "animal", "thing"])
+    with pytest.raises(InputError, match=f"'cat' was made with another tree.*{said}"):
+        marks_of(CAT, tree)
+
+
+@given(hierarchies(attributes=False, max_classes=10), st.integers(0, 99), st.data())
+@settings(max_examples=30)
+def test_any_class_that_the_explanation_names_counts(
+    tree: Hierarchy, seed: int, data: st.DataObject
+) -> None:
+    explanation = explain(tree, seed)
+    known = {child for d in explanation.path for child in d.children if tree.is_leaf(child)}
+    known |= {explanation.runner_up, explanation.network_prediction}
+    other = data.draw(st.sampled_from(sorted(known)))
+    names = [*tree.names[:other], "another", *tree.names[other + 1 :]]
+    with pytest.raises(InputError, match=f"class {other} "):
+        marks_of(explanation, Hierarchy(tree.parents, names))
+
+
+def test_an_explanation_whose_runner_up_parts_elsewhere_is_refused() -> None:
+    assert CAT.parts_at == 3
+    with pytest.raises(InputError, match="was made with another tree"):
+        marks_of(replace(CAT, parts_at=4), THING)
+
+
+def test_inner_nodes_may_have_been_renamed() -> None:
+    tree = Hierarchy(THING.parents, ["cat", "dog", "car", "beast", ""])
+    explanation = in_names_of(tree, CAT)
+    assert [d.node_name for d in explanation.path] == ["node 4", "beast"]
+    assert explanation.path[0].children_names == ("car", "beast")
+    assert explanation.parts_at_name == "beast"
+    assert in_names_of(THING, explanation) == CAT
+    assert marks_of(explanation, tree) == marks_of(CAT, THING)
+
+
+def test_several_explanations_are_not_one() -> None:
+    with pytest.raises(InputError, match="got list; draw one of them at a time"):
+        marks_of([CAT], THING)  # type: ignore[arg-type]

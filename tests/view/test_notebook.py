@@ -86,13 +86,13 @@ def test_a_comparison_marks_what_differs() -> None:
     lines = str(compare(SOFT, HARD, titles=["all at once", "step by step"])).splitlines()
     assert lines[0] == "all at once"
     marks = [line for line in lines if line.startswith("≠")]
-    assert marks == ["≠ not on the other paths: car", "≠ not on the other paths: animal, cat"]
-    assert "not on the other paths" in compare(SOFT, HARD).to_svg()
+    assert marks == ["≠ not on every path: car", "≠ not on every path: animal, cat"]
+    assert "not on every path" in compare(SOFT, HARD).to_svg()
 
 
 def test_explanations_that_agree_have_no_marks() -> None:
     assert "≠" not in str(compare(SOFT, SOFT))
-    assert "not on the other paths" not in compare(SOFT, SOFT).to_svg()
+    assert "not on every path" not in compare(SOFT, SOFT).to_svg()
 
 
 def test_nodes_of_two_trees_are_the_same_if_they_hold_the_same_classes() -> None:
@@ -104,7 +104,7 @@ def test_nodes_of_two_trees_are_the_same_if_they_hold_the_same_classes() -> None
     text = str(compare((TREE, mine), (OTHER, theirs)))
     assert [line[-6:] for line in text.splitlines() if "≠" in line] == ["animal", ": pair"]
     assert "≠" not in str(compare((TREE, mine), (renamed, also)))
-    assert "≠ not on the other paths: all, beast" in str(compare(mine, also))
+    assert "≠ not on every path: all, beast" in str(compare(mine, also))
 
 
 def drawn_as_different(comparison: Comparison) -> list[str]:
@@ -115,7 +115,7 @@ def drawn_as_different(comparison: Comparison) -> list[str]:
         next(text.text or "" for text in group.iter(f"{svg}text"))
         for group in root.iter(f"{svg}g")
         if (title := group.find(f"{svg}title")) is not None
-        and "not on the other paths" in (title.text or "")
+        and "not on every path" in (title.text or "")
     ]
 
 

@@ -43,5 +43,9 @@ def test_what_a_file_calls_support_may_be_none() -> None:
 def test_how_many_trees_is_said_where_it_is_known() -> None:
     one = Hierarchy(THING.parents, THING.names, attributes={3: {"support": 1, "support_trees": 7}})
     assert "of 7 trees with the same group" in meaning(fold(one))
+    single = Hierarchy(
+        THING.parents, THING.names, attributes={3: {"support": 1, "support_trees": 1}}
+    )
+    assert "the percentage of 1 tree with the same group" in meaning(fold(single))
     odd = Hierarchy(THING.parents, THING.names, attributes={3: {"support": 1, "support_trees": ""}})
     assert "of other trees with the same group" in meaning(fold(odd))

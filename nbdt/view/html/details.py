@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbdt.errors import InputError
+from nbdt.evaluation.text import percent
 from nbdt.hierarchy.text import one_line
 from nbdt.view.svg.pictures import Picturable, data_uri
 
@@ -50,7 +51,7 @@ class NodeDetails:
     Example:
         >>> details = NodeDetails(accuracy=0.93, samples=1000, facts={"Calibration error": "2.1 %"})
         >>> details.to_dict()
-        {'accuracy': 0.93, 'samples': 1000, 'facts': [['Calibration error', '2.1 %']]}
+        {'accuracy': '93.0 %', 'samples': 1000, 'facts': [['Calibration error', '2.1 %']]}
     """
 
     accuracy: float | None = None
@@ -68,7 +69,7 @@ class NodeDetails:
         """The details as the plain data that the page's script reads."""
         known: dict[str, Any] = {}
         if self.accuracy is not None:
-            known["accuracy"] = float(self.accuracy)
+            known["accuracy"] = percent(float(self.accuracy))
         if self.samples is not None:
             known["samples"] = int(self.samples)
         if self.facts:

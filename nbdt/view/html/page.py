@@ -14,7 +14,7 @@ from typing import Any
 from nbdt.explain import Explanation
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.text import one_line
-from nbdt.view.html.data import as_json, page_data
+from nbdt.view.html.data import as_json, checked, page_data
 from nbdt.view.html.details import NodeDetails
 from nbdt.view.palette import DARK, LIGHT, Palette
 from nbdt.view.svg.pictures import Picturable
@@ -53,10 +53,10 @@ _BODY = """<div class="page">
 
 def to_html(
     tree: Hierarchy,
-    explanations: Explanation | Iterable[Explanation] = (),
+    explanations: Explanation | Iterable[Explanation] | None = None,
     *,
-    images: Sequence[Picturable | None] = (),
-    captions: Sequence[str] = (),
+    images: Sequence[Picturable | None] | None = None,
+    captions: Sequence[str] | None = None,
     title: str | None = None,
     details: Mapping[int, NodeDetails] | None = None,
 ) -> str:
@@ -70,7 +70,8 @@ def to_html(
     alone, where scripts are blocked.
 
     Args:
-        tree: the tree.
+        tree: the tree; of a model, its `hierarchy`. An explanation without its tree has no page,
+            but `to_svg` and `to_text` draw it.
         explanations: one, several to choose from, or none; all of this tree.
         images: the image that each explanation is of, or None; made small.
         captions: what each explanation is of, such as the name of a file.
@@ -78,8 +79,8 @@ def to_html(
         details: what else is known of single nodes: accuracy, typical samples, ….
 
     Raises:
-        InputError: an explanation belongs to another tree, or images or captions are not as many
-            as the explanations.
+        InputError: `tree` is no tree, an explanation belongs to another one, or images or
+            captions are not as many as the explanations.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "<b>car", "animal", "thing"])
@@ -87,13 +88,13 @@ def to_html(
         >>> page.startswith("<!DOCTYPE html>"), "<b>" in page
         (True, False)
     """
-    given = [explanations] if isinstance(explanations, Explanation) else list(explanations)
+    given = checked(tree, explanations)
     data = page_data(tree, given, images=images, captions=captions, details=details)
     heading = title or _title(tree, given)
     body = _BODY.format(
         title=escape(one_line(heading)),
         subtitle=f"{tree.num_classes:,} classes in a tree of {len(tree):,} nodes",
-        static=_without_script(tree, given, captions),
+        static=_without_script(tree, given, captions or ()),
         footer=_footer(given),
     )
     return document(heading, body, data)

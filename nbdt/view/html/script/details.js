@@ -21,19 +21,22 @@ function detailsOf(state, actions) {
       .sort((a, b) => b.share - a.share);
     const shown = order.filter((one, i) => i < MOST_CHILDREN || one.child === decision.child);
     const rest = order.length - shown.length;
+    const role = state.reading.role.get(decision.child);
+    const beyond = role === "beyond";
     return [
-      make("h3", {}, "Decision here"),
+      make("h3", {}, beyond ? "Decision not taken, too unsure" : "Decision here"),
       make("table", { "aria-label": "Probability of each child" },
         make("tbody", {}, shown.map(({ child, share }) => make("tr", {
-          class: child === decision.child ? "taken" : "",
+          class: child === decision.child ? role : "",
         },
           make("th", { scope: "row" }, node(child),
-            child === decision.child && make("span", { class: "tag" }, "taken")),
-          make("td", {}, bar(share, child === decision.child ? "taken" : "")),
+            child === decision.child
+              && make("span", { class: "tag" }, beyond ? "on the likeliest path" : "taken")),
+          make("td", {}, bar(share, child === decision.child ? role : "")),
           make("td", { class: "number" }, percent(share)))))),
       rest > 0 && make("p", { class: "hint" }, `and ${count(rest, "child", "children")} less likely`),
-      decision.contrary && make("p", {}, "A sibling is likelier here; this child was taken because "
-        + "the path as a whole is likelier."),
+      decision.contrary && make("p", {}, "A sibling is likelier here, but the path through this child "
+        + "is likelier as a whole."),
       facts([
         ["Lead over the nearest sibling", decision.margin === null
           ? "nothing else possible" : decision.margin.toFixed(2).replace("-", "−")],
@@ -75,7 +78,7 @@ function detailsOf(state, actions) {
     return pictures?.length ? [
       make("h3", {}, "Typical samples"),
       make("ul", { class: "prototypes" }, pictures.map(({ image, caption }) => make("li", {},
-        make("figure", {}, make("img", { src: image, alt: caption, loading: "lazy" }),
+        make("figure", {}, picture(image, caption),
           make("figcaption", {}, bdi(caption)))))),
     ] : null;
   }
@@ -93,11 +96,11 @@ function detailsOf(state, actions) {
       facts([
         ["At the decision above", share !== undefined && percent(share)],
         ["From the root to here", state.reading.reach.has(v) && percent(state.reading.reach.get(v))],
-        ["Accuracy", more.accuracy != null && `${(100 * more.accuracy).toFixed(1)} %`],
+        ["Accuracy", more.accuracy],
         ["Samples", more.samples?.toLocaleString("en")],
         ...(more.facts ?? []),
         ["Support", typeof about.support === "number"
-          && `in ${percent(about.support)} of ${about.support_trees} trees`],
+          && `in ${percent(about.support)} of ${count(about.support_trees, "tree")}`],
         ["Named", naming(v)],
         ["WordNet id", about.wnid && String(about.wnid)],
         ["Node", String(v)],

@@ -10,7 +10,7 @@ function make(tag, attributes = {}, ...children) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else if (value !== false && value != null) element.setAttribute(key, value);
   }
-  element.append(...children.flat().filter((child) => child != null && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
   return element;
 }
 
@@ -29,11 +29,18 @@ function link(name, select) {
 const count = (number, noun, many = `${noun}s`) =>
   `${number.toLocaleString("en")} ${number === 1 ? noun : many}`;
 
-/** A whole percentage that calls nothing certain or impossible that is not. */
+/** A whole percentage, as nbdt/explain/percent.py writes it. */
 function percent(share) {
   if (share > 0 && share < 0.005) return "<1\u00a0%";
   if (share >= 0.995 && share < 1) return ">99\u00a0%";
   return `${Math.round(100 * share)}\u00a0%`;
+}
+
+/** A picture in its own shape; one much smaller than its place is enlarged in clear squares. */
+function picture(src, alt) {
+  const onload = ({ target: shown }) => shown.classList.toggle("tiny", 2 * Math.max(
+    shown.naturalWidth / shown.clientWidth, shown.naturalHeight / shown.clientHeight) <= 1);
+  return make("img", { src, alt, onload, loading: "lazy" });
 }
 
 function bar(share, kind = "") {

@@ -8,6 +8,7 @@ function mapOf(state, actions) {
     "aria-label": "Map of the tree; the outline says the same. Plus and minus zoom, arrows move.",
     onscroll: () => update(), onkeydown, onpointerdown, onwheel,
   }, cells);
+  const samples = state.data.explanations ?? [];
   const element = make("section", { class: "map", "aria-label": "Map" },
     make("div", { class: "bar-of-buttons" },
       make("h2", {}, "The whole tree"),
@@ -17,8 +18,9 @@ function mapOf(state, actions) {
       button("All", () => look(0, tree.size[tree.root]), { "aria-label": "Show the whole tree" })),
     pane,
     make("p", { class: "hint" }, "Each block is a group, as wide as its number of classes. "
-      + (state.data.explanations?.length
-        ? "Filled is the path, underlined the way to the runner-up. " : "")
+      + (samples.length ? "Filled is the path, underlined the way to the runner-up. " : "")
+      + (samples.some((said) => said.stopped_at !== null)
+        ? "Dashed is what was not taken, too unsure. " : "")
       + "Drag to move, double-click to zoom."));
   let from = 0; // the first class in view, and the one after the last
   let to = tree.size[tree.root];
@@ -47,7 +49,6 @@ function mapOf(state, actions) {
     const row = rowHeight();
     cells.style.height = `${(tree.height + 1) * row - 1}px`;
     const scale = pane.clientWidth / (to - from);
-    const taken = new Set(state.reading.explanation ? state.reading.path : []);
     const rival = state.reading.explanation?.runner_up;
     const drawn = [];
     const stack = [tree.root];
@@ -55,7 +56,8 @@ function mapOf(state, actions) {
       const v = stack.pop();
       const left = (tree.start[v] - from) * scale;
       const width = tree.size[v] * scale;
-      const special = taken.has(v) || (rival !== undefined && tree.holds(v, rival)) || v === state.selected;
+      const role = state.reading.role.get(v);
+      const special = role || (rival !== undefined && tree.holds(v, rival)) || v === state.selected;
       // What is too narrow to see is left out, but the path goes on to its end.
       if (left > pane.clientWidth || left + width < 0 || (width < 2 && !special
         && !tree.holds(v, state.selected))) continue;
@@ -65,7 +67,7 @@ function mapOf(state, actions) {
       const inView = Math.max(left, 0);
       const seen = Math.min(left + width, pane.clientWidth) - inView;
       const cell = make("div", { class: "cell", title: seen < 160 && tree.name(v) });
-      if (taken.has(v)) cell.classList.add("taken");
+      if (role) cell.classList.add(role);
       else if (rival !== undefined && tree.holds(v, rival)) cell.classList.add("rival");
       else if (state.reading.share.has(v)) cell.classList.add("sibling");
       if (v === state.selected) cell.classList.add("selected");

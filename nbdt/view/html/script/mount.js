@@ -93,6 +93,16 @@ function mount(element, data) {
   ].filter(Boolean));
   actions.show(0);
 
+  // Links from elsewhere in the page, such as a report's: <a href="#view" data-node="7">.
+  document.addEventListener("click", (event) => {
+    const from = event.target.closest("a[data-node]");
+    if (!element.id || from?.hash !== `#${element.id}`) return;
+    event.preventDefault();
+    window.location.hash = from.hash; // so that "back" leads back to the link
+    actions.select(Number(from.dataset.node));
+    element.scrollIntoView();
+    outline.element.focus({ preventScroll: true });
+  }, { signal });
   // Paper has no scroll bars: all lines have to exist while it is printed.
   window.addEventListener("beforeprint", () => outline.paint(true), { signal });
   window.addEventListener("afterprint", () => outline.paint(), { signal });

@@ -2,6 +2,7 @@
 
 const ROW = 30; // the height of a line in pixels, as in page.css
 const MOST_PRINTED = 2000;
+const INDENTS = [5, 20]; // the least and the most that a level is indented by, in pixels
 
 function outlineOf(state, actions) {
   const { tree } = state;
@@ -12,6 +13,7 @@ function outlineOf(state, actions) {
   }, lines);
   let rows = []; // the nodes in view or out of it, from top to bottom
   let place = new Map(); // node → its index in `rows`
+  let most = Infinity; // how many levels are indented; deeper ones are numbered
   let typed = "";
   let typedAt = 0;
 
@@ -41,47 +43,57 @@ function outlineOf(state, actions) {
     const folds = !tree.isLeaf(v);
     const open = state.open.has(v);
     const share = state.reading.share.get(v);
-    const taken = state.reading.explanation && state.reading.path.includes(v);
+    const role = state.reading.role.get(v);
+    const depth = tree.depth[v];
     const tags = tagsOf(v);
     const size = folds && !open ? count(tree.size[v], "class", "classes") : null;
     const said = [tree.name(v), size, share !== undefined && percent(share),
-      taken && v !== tree.root && "on the path", ...tags];
+      role === "taken" && v !== tree.root && "on the path",
+      role === "beyond" && "not taken, too unsure", ...tags];
     const item = make("div", {
       role: "treeitem", id: `${state.id}-${v}`, title: tree.name(v),
-      class: `line${taken ? " taken" : ""}`,
+      class: role ? `line ${role}` : "line",
       "aria-label": said.filter(Boolean).join(", "),
-      "aria-level": tree.depth[v] + 1,
+      "aria-level": depth + 1,
       "aria-setsize": siblings.length,
       "aria-posinset": siblings.indexOf(v) + 1,
       "aria-expanded": folds && String(open),
       "aria-selected": String(v === state.selected),
       onclick: () => actions.select(v),
     },
-      make("span", { class: "indent" }),
+      depth > most
+        ? make("span", { class: "indent deep" }, `level ${(depth + 1).toLocaleString("en")}`)
+        : make("span", { class: "indent" }),
       make("span", {
         class: folds ? "twisty" : "twisty dot",
         onclick: folds ? (event) => { event.stopPropagation(); actions.toggle(v); } : null,
       }, folds ? (open ? "▾" : "▸") : "•"),
       make("span", { class: "name" }, tree.name(v)),
       size && make("span", { class: "size" }, size),
-      make("span", { class: "tags" }, tags.map((tag) => make("span", { class: "tag" }, tag))),
-      share !== undefined && bar(share, taken ? "taken" : ""),
+      make("span", { class: "tags" }, [...tags, ...(role === "beyond" ? ["not taken"] : [])]
+        .map((tag) => make("span", { class: "tag" }, tag))),
+      share !== undefined && bar(share, role),
       share !== undefined && make("span", { class: "number" }, percent(share)));
     item.style.top = `${i * ROW}px`;
-    item.style.setProperty("--level", tree.depth[v]);
+    item.style.setProperty("--level", Math.min(depth, most));
     return item;
   }
 
   function paint(everything = false) {
     const first = everything ? 0 : Math.max(0, Math.floor(element.scrollTop / ROW) - 10);
     const last = everything ? MOST_PRINTED : first + Math.ceil(element.clientHeight / ROW) + 20;
-    lines.replaceChildren(...rows.slice(first, last).map((v, i) => line(v, first + i)));
+    const left = everything ? rows.length - last : 0;
+    lines.replaceChildren(...rows.slice(first, last).map((v, i) => line(v, first + i)),
+      ...(left > 0 ? [make("p", { class: "left" }, `and ${left.toLocaleString("en")} more`)] : []));
   }
 
   function update() {
     collect();
     const deepest = rows.reduce((most, v) => Math.max(most, tree.depth[v]), 1);
-    const step = Math.max(3, Math.min(20, (0.34 * element.clientWidth) / deepest));
+    // Two thirds of a line are the name's and what is said of it, however deep the tree.
+    const room = element.clientWidth / 3;
+    most = Math.max(10, Math.floor(room / INDENTS[0]));
+    const step = Math.max(INDENTS[0], Math.min(INDENTS[1], room / Math.min(deepest, most)));
     lines.style.setProperty("--step", `${step}px`);
     lines.style.height = `${rows.length * ROW}px`;
     const at = place.get(state.selected);

@@ -5,42 +5,63 @@
 function summaryOf(state, actions) {
   const element = make("section", { class: "summary", "aria-label": "Prediction" });
   const node = (id, name) => link(name, () => actions.select(id));
+  const sure = (id, name, share) => [node(id, name), ` (${percent(share)})`];
+
   function update() {
     const { explanation: said } = state.reading;
     if (!said) return element.remove();
-    const stopped = said.stopped_at !== null;
     const image = state.data.images?.[state.sample];
     const caption = state.data.captions?.[state.sample];
-    const closest = said.path.reduce((a, b) => ((b.margin ?? Infinity) < (a.margin ?? Infinity) ? b : a));
-    const rival = closest.children
-      .map((child, i) => [closest.probabilities[i], closest.children_names[i], child])
-      .filter(([, , child]) => child !== closest.child)
-      .reduce((a, b) => (b[0] > a[0] ? b : a));
     element.replaceChildren(...[
-      image && make("img", { src: image, alt: caption || "the image that was classified" }),
+      image && picture(image, caption || "the image that was classified"),
       make("div", {},
         caption && make("p", { class: "caption" }, bdi(caption)),
         make("p", { class: "answer" },
-          stopped ? "Stopped at " : "Predicted ",
+          said.stopped_at === null ? "Predicted " : "Stopped at ",
           make("strong", {}, node(said.answer, said.answer_name)), " ",
           make("span", { class: "number" }, percent(said.answer_probability))),
-        make("p", {},
-          stopped && ["Too unsure to go on to ", node(said.prediction, said.prediction_name),
-            ` (${percent(said.probability)}). `],
-          said.agrees ? "The network agrees. "
-            : ["The network by itself says ",
-              node(said.network_prediction, said.network_prediction_name), ". "],
-          said.guarantee !== null && "At least "
-            + `${+(100 * said.guarantee).toPrecision(4)} % of such answers hold the true class, on `
-            + "average, if samples are drawn like those of calibration."),
-        make("p", {}, "Runner-up: ", node(said.runner_up, said.runner_up_name),
-          ` (${percent(said.runner_up_probability)}); the two part at `,
-          node(said.parts_at, said.parts_at_name), "."),
-        make("p", {}, closest.contrary ? "Taken against the odds: " : "Closest decision: ",
-          node(closest.child, closest.child_name), ` (${percent(closest.probability)}) over `,
-          node(rival[2], rival[1]), ` (${percent(rival[0])}) at `,
-          node(closest.node, closest.node_name), ".")),
+        sentences(said).filter(Boolean).map((sentence) => make("p", {}, sentence))),
     ].filter(Boolean));
+  }
+
+  /** What Explanation.to_text in nbdt/explain says after the answer, but for the path. */
+  function sentences(said) {
+    const network = node(said.network_prediction, said.network_prediction_name);
+    const [closest, rival] = closestOf(said);
+    const taken = sure(closest.child, closest.child_name, closest.probability);
+    const other = sure(...rival);
+    const where = node(closest.node, closest.node_name);
+    const alone = said.path.length === 1;
+    const others = closest.children.length - 2;
+    const more = others > 0 && ` and ${others} more`;
+    return [
+      said.stopped_at !== null
+        ? ["Too unsure to go on to ", sure(said.prediction, said.prediction_name, said.probability),
+          "; the network says ", network, "."]
+        : said.agrees ? "The network agrees." : ["The network says ", network, "."],
+      said.guarantee !== null && `At least ${+(100 * said.guarantee).toPrecision(10)} % of such answers `
+        + "hold the true class, on average, if samples are drawn like those of calibration.",
+      alone && closest.contrary
+        ? ["One decision: ", taken, " against ", other, more, ", as no class there is as likely."]
+        : alone ? ["One decision: ", taken, " over ", other, more, "."]
+        : closest.contrary
+          ? ["At ", where, " it takes ", taken, " against ", other, ", as the whole path is likelier."]
+          : ["Closest decision: ", taken, " over ", other, " at ", where, "."],
+      !(alone && rival[0] === said.runner_up)
+        && ["Runner-up: ", sure(said.runner_up, said.runner_up_name, said.runner_up_probability),
+          "; the two part at ", node(said.parts_at, said.parts_at_name), "."],
+    ];
+  }
+
+  /** The decision with the smallest margin, and the likeliest child there that it did not take. */
+  function closestOf(said) {
+    const closest = said.path.reduce((a, b) =>
+      ((b.margin ?? Infinity) < (a.margin ?? Infinity) ? b : a));
+    const rival = closest.children
+      .map((child, i) => [child, closest.children_names[i], closest.probabilities[i]])
+      .filter(([child]) => child !== closest.child)
+      .reduce((a, b) => (b[2] > a[2] ? b : a));
+    return [closest, rival];
   }
   return { element, update };
 }
@@ -52,7 +73,7 @@ function samplesOf(state, actions) {
   const buttons = samples.map((said, i) => {
     const image = state.data.images?.[i];
     return button([
-      image && make("img", { src: image, alt: "", loading: "lazy" }),
+      image && picture(image, ""),
       make("span", {}, state.data.captions?.[i]
         ? bdi(state.data.captions[i]) : `Sample ${i + 1}`, make("small", {}, bdi(said.answer_name))),
     ], () => actions.show(i));

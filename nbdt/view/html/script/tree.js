@@ -55,6 +55,7 @@ function readingOf(tree, explanation) {
   const reading = {
     explanation,
     path: [tree.root], // the nodes from the root to the predicted class
+    role: new Map(), // node of the path → "taken", or "beyond" an answer that is no class
     share: new Map(), // node → its probability among its siblings
     reach: new Map(), // node → the product of the decisions down to it
     decision: new Map(), // node → the decision made there
@@ -72,6 +73,8 @@ function readingOf(tree, explanation) {
     product *= decision.probability;
     reading.path.push(decision.child);
   }
+  const answered = reading.path.indexOf(explanation.answer);
+  reading.path.forEach((v, i) => reading.role.set(v, i <= answered ? "taken" : "beyond"));
   const { prediction, runner_up, network_prediction, stopped_at } = explanation;
   const tag = (node, text) =>
     reading.tags.set(node, [...(reading.tags.get(node) ?? []), text]);
