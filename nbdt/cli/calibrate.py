@@ -11,7 +11,7 @@ from nbdt.cli.answered import Answered
 from nbdt.cli.apart import check_unfitted, check_untrained
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, load_images
-from nbdt.cli.models import ModelArgument, NetworkOption, load_model
+from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import say, say_json
 from nbdt.selective import Calibrator, SelectiveNBDT
@@ -89,7 +89,7 @@ def calibrate(
         say(f"Wrote {path}: {wrong}.")
         say(str(selective))
         options = f"--guarantee {guarantee}{' --per-superclass' if per_superclass else ''}"
-        say(f"Go on with: nbdt explain {model} IMAGE … {options}")
+        say(f"Go on with: nbdt explain {model} IMAGE … {options}{as_given(network_from)}")
     if answered.failed:
         raise typer.Exit(1)
 

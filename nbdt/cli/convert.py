@@ -15,6 +15,7 @@ from torch import nn
 
 from nbdt.builders import build, is_own, own_network, weights_info
 from nbdt.cli.inputs import read_classes, read_options, read_tree
+from nbdt.cli.models import as_given
 from nbdt.cli.options import (
     BranchingOption,
     ClassesOption,
@@ -197,7 +198,7 @@ def convert(
     else:
         say(f"Wrote {output}: {in_words(hierarchy)}; score {model.score}, rule {model.rule}.")
         if model.preprocessing is not None:
-            own = f" --network {source}" if is_own(source) else ""
+            own = as_given(source if is_own(source) else None)
             say(f"Go on with: nbdt explain {output} IMAGE …{own}")
     if model.preprocessing is None:
         note(

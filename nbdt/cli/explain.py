@@ -136,7 +136,7 @@ def explain(
             if html is not None:
                 shown.add(name, answer.explanation)
             advance()
-    if html is not None:
+    if html is not None and shown.explanations:
         write_text(html, shown.page())
         note(f"wrote {html}.")
     if failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -48,3 +49,8 @@ def load_model(folder: str, network: str | None = None) -> tuple[NBDT, Preproces
             "preprocessing, as by nbdt convert --preprocessing."
         )
     return model, model.preprocessing
+
+
+def as_given(network: str | None) -> str:
+    """The option ``--network`` as it was given, for a command that is suggested."""
+    return "" if network is None else f" --network {shlex.quote(network)}"

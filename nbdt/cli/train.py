@@ -12,7 +12,7 @@ import typer
 from nbdt.builders import Builder
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.inputs import is_model, read_tree
-from nbdt.cli.models import NetworkOption, restored
+from nbdt.cli.models import NetworkOption, as_given, restored
 from nbdt.cli.options import JsonOption, given
 from nbdt.cli.output import note, say, say_json, working
 from nbdt.data import LabelledImages, check_classes, load_dataset
@@ -235,7 +235,7 @@ def train(
         if quiet:
             return
         table = _on_test_images(data, tuned)
-    _report(output, records, table, json=json)
+    _report(output, records, table, network=network_from, json=json)
 
 
 def _config(settings: list[str], **options: Any) -> TrainingConfig:
@@ -343,7 +343,12 @@ def _on_test_images(data: str, model: NBDT) -> AccuracyTable | None:
 
 
 def _report(
-    output: str, records: list[EpochRecord], table: AccuracyTable | None, *, json: bool
+    output: str,
+    records: list[EpochRecord],
+    table: AccuracyTable | None,
+    *,
+    network: str | None,
+    json: bool,
 ) -> None:
     last = str(Path(output) / LAST)
     if json:
@@ -355,4 +360,4 @@ def _report(
         note("the data set has no test images of its own; nbdt evaluate takes a folder of them.")
     else:
         say(f"On the test images:\n{table}")
-    say(f"Wrote {last}. Go on with: nbdt explain {last} IMAGE …")
+    say(f"Wrote {last}. Go on with: nbdt explain {last} IMAGE …{as_given(network)}")

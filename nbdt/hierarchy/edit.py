@@ -59,7 +59,8 @@ def rename(tree: Hierarchy, names: Mapping[Node, str]) -> Hierarchy:
     """Gives nodes other names; an inner node renamed to ``""`` is nameless.
 
     All old names are looked up before any is changed, so two nodes can swap theirs. Where a node
-    says how it got its old name, its ``name_source`` becomes ``"hand"``.
+    says how it got its old name, or has none among others that do, its ``name_source`` becomes
+    ``"hand"``.
 
     Args:
         tree: the tree.
@@ -84,9 +85,11 @@ def rename(tree: Hierarchy, names: Mapping[Node, str]) -> Hierarchy:
         raise InputError(f"the new names have to be a mapping by node, got {names!r}.")
     renamed, attributes = list(tree.names), attributes_by_node(tree)
     nodes = distinct_ids(tree, names)
+    told = any("name_source" in attributes[node] for node in tree.inner)
     for node, name in zip(nodes, names.values(), strict=True):
         renamed[node] = name
-        if "name_source" in attributes[node] and name != tree.names[node]:
+        was_nameless = told and not tree.names[node]
+        if ("name_source" in attributes[node] or was_nameless) and name != tree.names[node]:
             by_hand = {"name_source": "hand"} if name else {}
             attributes[node] = without_naming(attributes[node]) | by_hand
     classes = set(renamed[: tree.num_classes])

@@ -100,7 +100,7 @@ def _naming(tree: Hierarchy, node: int) -> str:
         return "by whoever made the tree"
     told = {
         "taxonomy": "after the nearest concept of a taxonomy",
-        "leaves": "after their most central classes",
+        "leaves": "after some of their classes",
     }
     return told.get(str(source), f"by {source}")
 

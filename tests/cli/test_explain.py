@@ -282,6 +282,9 @@ def test_a_page_shows_the_images_that_could_be_read(
     assert page.count("data:image/png;base64,") == 2
     assert all(str(images / "zero" / name) in page for name in ("0.png", "1.png"))
     assert "gone.png" not in page
+    result = run("explain", model, "gone.png", "--html", "none.html")
+    assert (result.exit_code, "wrote" in result.stderr) == (1, False)
+    assert not (tmp_path / "none.html").exists()
 
 
 def test_a_page_that_cannot_be_written_is_refused_first(

@@ -47,7 +47,7 @@ GREY = Preprocessing(mode="L", resize=8, mean=0.5)
     (redrawn(DIGITS), {"images"}),
     (DIGITS.select(range(59, -1, -1)), {"images", "targets"}),
     (Subset(DIGITS, range(60)), {"part"}),
-], ids=str)  # fmt: skip
+], ids=["same", "plain", "shift", "flip", "targets", "images", "order", "part"])  # fmt: skip
 def test_images_in_memory(changed, names):
     assert differing(DIGITS, changed) == names
 

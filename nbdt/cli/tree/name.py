@@ -8,10 +8,13 @@ import typer
 
 from nbdt.cli.inputs import node_of, read_tree
 from nbdt.cli.options import JsonOption
+from nbdt.cli.output import note
 from nbdt.cli.tree.files import tell_of
 from nbdt.cli.tree.keep import keep_tree
 from nbdt.errors import InputError
+from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import rename
+from nbdt.hierarchy.lookup import Node, quoted
 from nbdt.hierarchy.naming import name_by_leaves, name_by_taxonomy
 
 app = typer.Typer(add_completion=False)
@@ -33,7 +36,7 @@ def name(
     by_leaves: Annotated[
         bool,
         typer.Option(
-            "--by-leaves", metavar="", help="Name each inner node by its most central classes."
+            "--by-leaves", metavar="", help="Name each inner node by some of its classes."
         ),
     ] = False,
     node: Annotated[
@@ -57,17 +60,35 @@ def name(
 ) -> None:
     """Name a tree's inner nodes, or rename one node.
 
-    A model's folder and a file are changed in place, unless --output says otherwise.
+    Names given by hand stay, but for that of --node. A model's folder and a file are changed in
+    place, unless --output says otherwise.
     """
     if [taxonomy is not None, by_leaves, node is not None].count(True) != 1:
         raise InputError("give one of --taxonomy TREE, --by-leaves, and --node NODE --to NAME.")
     if (node is None) != (to is None):
         raise InputError("--node says which node and --to what to call it; give both or neither.")
     tree = read_tree(source)
-    if taxonomy is not None:
-        named = name_by_taxonomy(tree, read_tree(taxonomy))
-    elif node is not None and to is not None:
-        named = rename(tree, {node_of(tree, node): to})
+    if node is not None and to is not None:
+        renamed = node_of(tree, node)
+        named = rename(tree, {renamed: to})
+        if tree.is_leaf(renamed):
+            note("that is a class: data, calibrations and other trees know it by its old name.")
     else:
-        named = name_by_leaves(tree)
+        named = (
+            name_by_leaves(tree)
+            if taxonomy is None
+            else name_by_taxonomy(tree, read_tree(taxonomy))
+        )
+        kept = _names_by_hand(tree)
+        named = rename(named, kept)
+        if kept:
+            note(f"kept what was named by hand: {quoted(list(kept.values()))}.")
     tell_of(named, keep_tree(named, source, output), json)
+
+
+def _names_by_hand(tree: Hierarchy) -> dict[Node, str]:
+    return {
+        node: tree.names[node]
+        for node in tree.inner
+        if tree.attributes(node).get("name_source") == "hand"
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 
 from nbdt.cli.inputs import node_of
 from nbdt.cli.labelled import DataArgument, PartialOption, batches, load_images
-from nbdt.cli.models import ModelArgument, NetworkOption, load_model
+from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import note, progress, say, say_json, working
 from nbdt.errors import InputError
@@ -109,7 +110,9 @@ def trial(
     if len(trials) > 1:
         say(f"{session}\n")
     if found is not None:
-        say(_suggested(found, model))
+        given = {"--move": move, "--beside": beside, "--dissolve": dissolve}
+        made = [f"{option}={node}" for option, nodes in given.items() for node in nodes or ()]
+        say(_suggested(found, model, made) + (as_given(network_from) if found.moves else ""))
     if save is not None:
         edits_made = f"{len(trials)} edit{'s' * (len(trials) != 1)}"
         say(f"Wrote {save}: the model with {edits_made} of its tree.")
@@ -140,13 +143,16 @@ def _node(tree: Hierarchy, name: str) -> Node:
     return name if name in tree.names else node_of(tree, name)
 
 
-def _suggested(found: MoveSuggestions, model: str) -> str:
+def _suggested(found: MoveSuggestions, model: str, made: Sequence[str]) -> str:
+    """What was found, and how to try the best of it after the edits that were made."""
+    above = "On top of these edits:\n" if made else ""
     if not found.moves:
-        return str(found)
+        return f"{above}{found}"
     best = found.moves[0].edit
     nodes = "=".join(map(str, best.arguments.values()))
-    command = shlex.join(["nbdt", "tree", "try", model, "OTHERS", OPTIONS[best.name], nodes])
-    return f"{found}\nGo on with other images: {command}"
+    edits = [*made, OPTIONS[best.name], nodes]
+    command = shlex.join(["nbdt", "tree", "try", model, "OTHERS", *edits])
+    return f"{above}{found}\nGo on with other images: {command}"
 
 
 def _document(

@@ -17,6 +17,7 @@ from nbdt.evaluation.faithfulness.controls import Control, ControlCounter
 from nbdt.evaluation.faithfulness.deletion import Deletion, delete_features
 from nbdt.evaluation.faithfulness.locality import Locality, check_locality
 from nbdt.evaluation.interval import wilson_interval
+from nbdt.evaluation.paired import signed, signed_range
 from nbdt.evaluation.text import percent, percent_range
 from nbdt.heads import find_head
 from nbdt.model import NBDT
@@ -98,7 +99,8 @@ class Faithfulness:
         found = self.locality
         return (
             f"Locality         {found.local:,} of {found.decisions:,} decisions change alone when "
-            f"their children's scores do; log p is the sum of decisions to {found.gap:.0e}"
+            f"their children's scores do; log p is the sum of decisions "
+            f"{f'to {found.gap:.0e}' if found.gap else 'exactly'}"
         )
 
     def _deletion_line(self) -> str:
@@ -116,11 +118,10 @@ class Faithfulness:
 
 def _control_line(control: Control) -> str:
     verdict = "better" if control.is_better else "NOT better beyond chance"
-    low, high = (100 * bound for bound in control.interval)
     return (
         f"{control.kind.capitalize():<15}  {percent(control.accuracy)} right, with them "
-        f"{percent(control.control_accuracy)}: {verdict}, by {100 * control.gain:.1f} points "
-        f"({low:.1f} to {high:.1f}); ahead of {control.better_than} of "
+        f"{percent(control.control_accuracy)}: {verdict}, by {signed(control.gain)} points "
+        f"({signed_range(control.interval)}); ahead of {control.better_than} of "
         f"{len(control.control_correct)}"
     )
 

@@ -31,6 +31,24 @@ def test_a_file_is_named_in_place(run: Run, file: Path) -> None:
     assert load_hierarchy(file) == name_by_taxonomy(name_by_leaves(PLAIN), SHAPE)
 
 
+def test_names_by_hand_stay(run: Run, file: Path) -> None:
+    run("tree", "name", "tree.json", "--by-leaves")
+    for name in ("curvy", "", "bent"):
+        assert run("tree", "name", "tree.json", "--node", 16, "--to", name).exit_code == 0
+    assert load_hierarchy(file).attributes(16)["name_source"] == "hand"
+    for options in (("--by-leaves",), ("--taxonomy", "digits/shape")):
+        result = run("tree", "name", "tree.json", *options)
+        assert "note: kept what was named by hand: 'bent'." in result.stderr
+        assert load_hierarchy(file).names[16] == "bent"
+    assert load_hierarchy(file).names[17] == name_by_taxonomy(PLAIN, SHAPE).names[17]
+
+
+def test_a_class_that_is_renamed_is_noted(run: Run, file: Path) -> None:
+    result = run("tree", "name", "tree.json", "--node", "zero", "--to", "null")
+    assert "that is a class: data, calibrations and other trees know it" in result.stderr
+    assert load_hierarchy(file).classes[0] == "null"
+
+
 def test_or_elsewhere(run: Run, file: Path) -> None:
     run("tree", "name", "tree.json", "--node", 18, "--to", "digit", "-o", "named.json")
     assert load_hierarchy(file) == PLAIN

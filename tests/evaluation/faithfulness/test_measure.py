@@ -206,7 +206,7 @@ def test_it_says_of_each_whether_it_holds() -> None:
     assert f"{found.locality.decisions} of {found.locality.decisions} decisions" in text
     assert f"{100 * found.agreement:.1f} % of answers are the network's" in text
     flat = str(evaluate_faithfulness(NBDT(net, shapes.flat(4)).eval(), [(inputs, labels)]))
-    assert flat.count("NOT better beyond chance, by 0.0 points (0.0 to 0.0); ahead of 0 of 10") == 2
+    assert flat.count("NOT better beyond chance, by 0.0 points (0.0 … 0.0); ahead of 0 of 10") == 2
 
 
 @pytest.mark.parametrize("explained", [1, 2.0, True])

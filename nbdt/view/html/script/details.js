@@ -50,7 +50,7 @@ function detailsOf(state, actions) {
   function naming(v) {
     const about = tree.about(v);
     const share = (part) => percent(part);
-    if (about.name_source === "leaves") return "after its most central classes";
+    if (about.name_source === "leaves") return "after some of its classes";
     if (about.name_source === "hand") return "by hand";
     if (about.name_source !== "taxonomy") return about.name_source ? String(about.name_source) : null;
     if (typeof about.precision !== "number" || typeof about.recall !== "number") return "from a taxonomy";
