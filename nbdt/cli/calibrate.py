@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from nbdt.cli.answered import Answered
-from nbdt.cli.apart import check_unfitted, check_untrained
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, load_images
+from nbdt.cli.leakage import check_unfitted, check_untrained
 from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import say, say_json

@@ -11,13 +11,13 @@ from typing import Annotated, NamedTuple
 import typer
 
 from nbdt.cli.answered import Answered, Batch
-from nbdt.cli.apart import check_untrained, is_trained_on
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, load_images
+from nbdt.cli.leakage import check_untrained, is_trained_on
 from nbdt.cli.models import ModelArgument, NetworkOption, load_model
 from nbdt.cli.options import JsonOption, Rule, rule_option
+from nbdt.cli.other_classes import Unknown, Unseen
 from nbdt.cli.output import note, say, say_json, working
-from nbdt.cli.strangers import Unknown, Unseen
 from nbdt.errors import InputError
 from nbdt.evaluation import (
     Evaluation,

@@ -202,7 +202,7 @@ class MistakeCounter:
         self._above_true += int(depths[decided.labels].sum())
         self._above_answer += int(depths[decided.answers].sum())
         self._distance += int((depths[labels] + depths[answers] - 2 * depths[nodes]).sum())
-        heights = decided.walker.heights
+        heights = decided.walker.tree.heights
         by_height = np.bincount(heights[nodes], minlength=int(heights[-1]) + 1)
         self._by_height = by_height + (self._by_height if len(self._by_height) else 0)
         for true, taken, index in zip(

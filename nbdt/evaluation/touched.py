@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nbdt.evaluation.edits import Edit
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.relabel import relabelled
 
 Pair = tuple[int | None, int | None]
 """A node in the tree before and the same in the tree after; None where it is not there."""
@@ -30,10 +29,11 @@ def edited(tree: Hierarchy, edit: Edit) -> tuple[Hierarchy, list[Pair]]:
         [(5, None), (6, 5)]
     """
     # Attributes go with their nodes through every edit, so they tell where a node comes from.
-    tagged = edit(_with(tree, {v: {**tree.attributes(v), _ORIGIN: v} for v in range(len(tree))}))
+    tags = {node: {**tree.attributes(node), _ORIGIN: node} for node in range(len(tree))}
+    tagged = edit(relabelled(tree, attributes=tags))
     known = {v: dict(tagged.attributes(v)) for v in range(len(tagged))}
     origins = [values.pop(_ORIGIN, None) for values in known.values()]
-    after = _with(tagged, known)
+    after = relabelled(tagged, attributes=known)
 
     old, new = _families(tree), _families(after)
     same = set(old.values()) & set(new.values())
@@ -45,12 +45,6 @@ def edited(tree: Hierarchy, edit: Edit) -> tuple[Hierarchy, list[Pair]]:
             pairs.append((origin, node))
     gone = left.difference(origin for origin, _ in pairs if origin is not None)
     return after, [*((node, None) for node in sorted(gone)), *pairs]
-
-
-def _with(tree: Hierarchy, attributes: dict[int, dict[str, Any]]) -> Hierarchy:
-    return Hierarchy(
-        tree.parents, tree.names, merge_heights=tree.merge_heights, attributes=attributes
-    )
 
 
 def _families(tree: Hierarchy) -> dict[int, frozenset[frozenset[int]]]:

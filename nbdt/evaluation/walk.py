@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.joins import Joins
 from nbdt.hierarchy.validation import FloatArray, IntArray
 
 
@@ -95,14 +96,13 @@ class _Family:
 
 
 class Walker:
-    """A tree's tables for walking it: who is whose child, and who stands how high.
+    """A tree's tables for walking it: who is whose child, and where paths part.
 
     Args:
         tree: the tree.
 
     Attributes:
         tree: the tree.
-        heights: the number of edges from each node down to its deepest leaf; shape (nodes,).
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -120,8 +120,7 @@ class Walker:
         self._arity = np.bincount(tree.parents[:-1], minlength=len(tree))
         self._first = np.cumsum(self._arity) - self._arity
         self._children = np.argsort(tree.parents[:-1], kind="stable")
-        self._jumps = _jumps(tree)
-        self.heights = _heights(tree)
+        self._joins = Joins(tree)
 
     def ways(self, decisions: npt.NDArray[np.floating], targets: IntArray) -> Ways:
         """What was decided on the way from the root to each sample's target.
@@ -156,37 +155,5 @@ class Walker:
             a: leaves; shape (pairs,).
             b: others, none the same as its partner; shape (pairs,).
         """
-        towards_a, towards_b = self._highest_without(a, b), self._highest_without(b, a)
+        towards_a, towards_b = self._joins.towards(a, b), self._joins.towards(b, a)
         return self.tree.parents[towards_a], towards_a, towards_b
-
-    def _highest_without(self, leaves: IntArray, others: IntArray) -> IntArray:
-        """Each leaf's highest ancestor, or itself, that does not have the other leaf under it."""
-        start, sizes = self.tree.leaf_start, self.tree.sizes
-        place = start[others]
-        nodes = leaves
-        # By doubling, so that a chain of thousands of nodes is climbed in a dozen steps.
-        for jump in reversed(self._jumps):
-            above = jump[nodes]
-            holds = (start[above] <= place) & (place < start[above] + sizes[above])
-            nodes = np.where(holds, nodes, above)
-        return nodes
-
-
-def _jumps(tree: Hierarchy) -> list[IntArray]:
-    """The ancestors 1, 2, 4, … steps above each node, the root above itself."""
-    jump = tree.parents.copy()
-    jump[tree.root] = tree.root
-    jumps = [jump]
-    while 2 ** len(jumps) <= tree.depths.max():
-        jump = jump[jump]
-        jumps.append(jump)
-    return jumps
-
-
-def _heights(tree: Hierarchy) -> IntArray:
-    heights = [0] * len(tree)
-    parents = tree.parents.tolist()
-    for node in tree.postorder():
-        if node != tree.root:
-            heights[parents[node]] = max(heights[parents[node]], heights[node] + 1)
-    return np.array(heights)
