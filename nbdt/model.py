@@ -109,7 +109,7 @@ class NBDT(nn.Module, Displayed):
     def hierarchy(self) -> Hierarchy:
         """The tree; another one of the same classes may be put in its place.
 
-        Temperatures of single nodes, which are those of the old tree, go with it.
+        If its nodes are others, the temperatures of single nodes are lost.
 
         Raises:
             InputError: the classes are others, or stand in another order.
@@ -123,8 +123,10 @@ class NBDT(nn.Module, Displayed):
                 "this tree has other classes than the model, or has them in another order; it is "
                 "no tree for this network's outputs."
             )
+        same = np.array_equal(tree.parents, self.hierarchy.parents)
         self.layout = TreeLayout(tree)
-        self.temperature = Temperature(self.temperature.value)
+        if not same:
+            self.temperature = self.temperature.value
         self._move_layout()
 
     @property
@@ -404,10 +406,10 @@ class NBDT(nn.Module, Displayed):
             return self.network(**x) if isinstance(x, Mapping) else self.network(x)
         except (TypeError, AttributeError, RuntimeError) as error:
             if not isinstance(x, Tensor | Mapping):
-                raise InputError(
-                    f"the network cannot take an object of type {type(x).__name__}: give it a "
+                error.add_note(
+                    f"The network was given an object of type {type(x).__name__}. Most take a "
                     "tensor with a row a sample, or a mapping of keyword arguments."
-                ) from error
+                )
             if isinstance(x, Tensor) and x.ndim in (1, 3):
                 error.add_note("Is this one sample? A model takes a batch: x[None] makes one.")
             raise

@@ -125,7 +125,14 @@ class Registry:
             NBDTError: there is none, or one cannot be loaded.
         """
         with self._reloading:
-            for name, folder in find_models(self._settings.models).items():
+            folders = find_models(self._settings.models)
+            for name in _own_sources(self._settings):
+                if name and name not in folders:
+                    raise InputError(
+                        f"{name}=… names what builds the network of a model {name!r}; there are: "
+                        f"{', '.join(folders)}."
+                    )
+            for name, folder in folders.items():
                 self._served[name] = load_model(folder, name, self._settings)
 
     def reload(self) -> list[Reload]:
@@ -243,9 +250,21 @@ def load_model(folder: Path, name: str, settings: Settings, generation: int = 1)
 
 
 def _own_sources(settings: Settings) -> dict[str, str]:
-    """What builds the networks of models by their names, and under "" that of all others."""
-    entries = (entry.rpartition("=") for entry in settings.networks)
-    return {model: source for model, _, source in entries}
+    """What builds the networks of models by their names, and under "" that of all others.
+
+    Raises:
+        InputError: it is said twice.
+    """
+    found: dict[str, str] = {}
+    for entry in settings.networks:
+        model, equals, source = entry.partition("=")
+        if not equals or not _NAME.fullmatch(model):
+            model, source = "", entry
+        if model in found:
+            whose = f"model {model!r}" if model else "all models, or all others"
+            raise InputError(f"two networks are given for {whose}: {found[model]} and {source}.")
+        found[model] = source
+    return found
 
 
 def _config_digest(folder: Path) -> str:

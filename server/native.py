@@ -105,7 +105,8 @@ _FORM = {
     "required": ["image"],
 }
 _ROWS = body(
-    ("application/json", INSTANCES, INSTANCES_EXAMPLE), ("multipart/form-data", _FORM, None)
+    ("application/json", {**INSTANCES, "additionalProperties": False}, INSTANCES_EXAMPLE),
+    ("multipart/form-data", _FORM, None),
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import nn
@@ -24,7 +25,8 @@ def own_network(source: str, **arguments: Any) -> nn.Module:
     """The network that a function in a Python file returns.
 
     Args:
-        source: "FILE.py:FUNCTION". The file is run, as a module that can import its neighbours.
+        source: "FILE.py:FUNCTION". The file is run, as a module that can import its neighbours at
+            its top; what is imported when the network is called, has to be installed.
         **arguments: what the function is given.
 
     Raises:
@@ -50,7 +52,9 @@ def _called(path: Path, function: str, arguments: dict[str, Any]) -> Any:
     assert spec is not None  # any file called .py has one, and a loader
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))
+    folder = path.parent.resolve()
+    sys.path.insert(0, str(folder))
+    before = dict(sys.modules)
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
@@ -65,4 +69,15 @@ def _called(path: Path, function: str, arguments: dict[str, Any]) -> Any:
         said = (str(error).strip() or "no more is said").splitlines()[0]
         raise InputError(f"{path}: {function} failed: {type(error).__name__}: {said}") from error
     finally:
-        sys.path.remove(str(path.parent.resolve()))
+        sys.path.remove(str(folder))
+        _forget(folder, before)
+
+
+def _forget(folder: Path, before: dict[str, ModuleType]) -> None:
+    """Forgets what was imported from a folder: files in others may be called alike, or change."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if before.get(name) is not module and file and Path(file).is_relative_to(folder):
+            del sys.modules[name]
+            if name in before:
+                sys.modules[name] = before[name]

@@ -14,7 +14,7 @@ from nbdt.cli.answered import Answered, Batch
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, load_images
 from nbdt.cli.leakage import check_untrained, is_trained_on
-from nbdt.cli.models import ModelArgument, NetworkOption, load_model
+from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
 from nbdt.cli.options import JsonOption, Rule, rule_option
 from nbdt.cli.other_classes import Unknown, Unseen
 from nbdt.cli.output import note, say, say_json, working
@@ -177,7 +177,7 @@ def evaluate(
         if checked is not None:
             say(f"\n{checked}")
         if fitted is not None:
-            say(f"\n{fitted.text(found, model)}")
+            say(f"\n{fitted.text(found, model, network_from)}")
     if failed:
         raise typer.Exit(1)
 
@@ -221,7 +221,7 @@ class _Fitted(NamedTuple):
         }
         return {**self.fit.to_dict(), "calibration_errors": errors}
 
-    def text(self, after: Evaluation, folder: str) -> str:
+    def text(self, after: Evaluation, folder: str, own: str | None) -> str:
         """What was found, for a reader."""
         answers, decisions = (
             f"{percent(before)} → {percent(now)}"
@@ -234,6 +234,7 @@ class _Fitted(NamedTuple):
             f"{self.fit} Saved in {folder}.\n"
             f"Calibration error of the answers {answers}, of decisions {decisions}: on these very "
             f"images, which flatters it. Judge it by others: nbdt evaluate {folder} OTHERS"
+            f"{as_given(own)}"
         )
 
 

@@ -26,8 +26,9 @@ def check_untrained(model: NBDT, data: str) -> None:
     """
     if is_trained_on(model, data):
         raise InputError(
-            f"{data}: the model was trained on these images, so it is surer of them than of "
-            "others; give images that had no part in that."
+            f"{data}: the model was trained on images of this place, so it is surer of them than "
+            "of others; give images that had no part in that. (If these are others, which took "
+            "their place, call their folder otherwise.)"
         )
 
 

@@ -75,7 +75,7 @@ def report(
         *(["--partial"] if partial else []),
         *([f"--part={part}"] if part else []),
         *([f"--rule={rule.value}"] if rule else []),
-        *([f"--guarantee={guarantee:g}"] if guarantee is not None else []),
+        *([f"--guarantee={guarantee}"] if guarantee is not None else []),
         *([f"--pictures={pictures}"] if pictures != PICTURES else []),
         *(f"--note={what}={text}" for what, text in notes.items()),
         *([f"--network={network_from}"] if network_from else []),
@@ -109,7 +109,7 @@ def report(
     saved = read_model(model).config
     origin = Origin(
         model=Path(model).resolve().name,
-        data=data,
+        data=f"{data}, part {part}" if part else data,
         files={name: record.sha256 for name, record in saved.files.items()},
         versions=saved.versions,
         command=shlex.join(["nbdt", "report", model, data, *options]),

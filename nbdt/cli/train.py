@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from nbdt.builders import Builder
+from nbdt.builders import Builder, is_own
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.inputs import is_model, read_tree
 from nbdt.cli.models import NetworkOption, as_given, restored
@@ -102,8 +102,8 @@ def train(
         typer.Option(
             "--tree-weight",
             metavar="W",
-            help="The weight of the tree's loss; or START:END for one that changes evenly, or "
-            "START:END:POWER.",
+            help="The weight of the tree's loss; or as 0:3 one that goes from 0 to 3 evenly, and "
+            "as 0:3:2 by the power 2.",
             show_default="3",
         ),
     ] = None,
@@ -293,6 +293,11 @@ def _split(
 def _from_scratch(
     name: str, images: LabelledImages, tree: str | None, config: TrainingConfig
 ) -> NBDT:
+    if is_own(name):
+        raise InputError(
+            f"{name}: a network of your own is trained from the folder that nbdt convert makes of "
+            f"it: nbdt train FOLDER …{as_given(name)}"
+        )
     if ":" not in name:
         raise NotFoundError(
             f"{name}: there is no model's folder of that name; a network to train from scratch is "

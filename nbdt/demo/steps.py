@@ -16,6 +16,7 @@ from nbdt.errors import InputError, NBDTError
 from nbdt.evaluation import accuracy_by_rule
 from nbdt.heads import induce
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.naming import BY_LEAVES
 from nbdt.model import NBDT
 from nbdt.pretrained import read_model
 
@@ -148,7 +149,11 @@ def _named(tree: Hierarchy) -> Hierarchy:
         "/".join(map(tree.name, tree.leaves(node))) for node in tree.inner if node != tree.root
     ]
     return Hierarchy(
-        tree.parents, [*tree.classes, *groups, ROOT_NAME], merge_heights=tree.merge_heights
+        tree.parents,
+        [*tree.classes, *groups, ROOT_NAME],
+        merge_heights=tree.merge_heights,
+        # So that an edit which gives a group other classes does not leave it its name.
+        attributes=dict.fromkeys(tree.inner[:-1], BY_LEAVES),
     )
 
 

@@ -63,7 +63,8 @@ class TemperatureFit:
     def apply_to(self, model: NBDT) -> None:
         """Gives a model these temperatures, and notes in its provenance what they come from.
 
-        `SelectiveNBDT.calibrate` then refuses the very samples that they were fitted to.
+        `SelectiveNBDT.calibrate` then refuses the very samples that they were fitted to, as far as
+        they come in the same order.
 
         Example:
             >>> import torch

@@ -46,7 +46,7 @@ from nbdt.hierarchy.grouping import group as group
 from nbdt.hierarchy.grouping import merge as merge
 from nbdt.hierarchy.grouping import split as split
 from nbdt.hierarchy.lookup import Node, check_free, class_ids, described, distinct_ids, node_ids
-from nbdt.hierarchy.naming import without_naming
+from nbdt.hierarchy.naming import BY_HAND, without_naming
 from nbdt.hierarchy.outdated import outdate, renew
 from nbdt.hierarchy.regraft import regraft as regraft
 from nbdt.hierarchy.relabel import attributes_by_node, relabelled
@@ -58,9 +58,8 @@ from nbdt.hierarchy.validation import is_integer
 def rename(tree: Hierarchy, names: Mapping[Node, str]) -> Hierarchy:
     """Gives nodes other names; an inner node renamed to ``""`` is nameless.
 
-    All old names are looked up before any is changed, so two nodes can swap theirs. Where a node
-    says how it got its old name, or has none among others that do, its ``name_source`` becomes
-    ``"hand"``.
+    All old names are looked up before any is changed, so two nodes can swap theirs. The
+    ``name_source`` of an inner node becomes ``"hand"``.
 
     Args:
         tree: the tree.
@@ -85,17 +84,18 @@ def rename(tree: Hierarchy, names: Mapping[Node, str]) -> Hierarchy:
         raise InputError(f"the new names have to be a mapping by node, got {names!r}.")
     renamed, attributes = list(tree.names), attributes_by_node(tree)
     nodes = distinct_ids(tree, names)
-    told = any("name_source" in attributes[node] for node in tree.inner)
-    for node, name in zip(nodes, names.values(), strict=True):
+    changed = {node: name for node, name in zip(nodes, names.values(), strict=True)
+               if name != tree.names[node]}  # fmt: skip
+    for node, name in changed.items():
         renamed[node] = name
-        was_nameless = told and not tree.names[node]
-        if ("name_source" in attributes[node] or was_nameless) and name != tree.names[node]:
-            by_hand = {"name_source": "hand"} if name else {}
-            attributes[node] = without_naming(attributes[node]) | by_hand
-    classes = set(renamed[: tree.num_classes])
-    for node in nodes:
         if not tree.is_leaf(node):
-            check_free(renamed[node], classes, described(tree, node))
+            by_hand = BY_HAND if name else {}
+            attributes[node] = without_naming(attributes[node]) | dict(by_hand)
+    classes = set(renamed[: tree.num_classes])
+    new_classes = {name for node, name in changed.items() if tree.is_leaf(node)}
+    for node in tree.inner:
+        taken = classes if node in changed else new_classes
+        check_free(renamed[node], taken, described(tree, node))
     return relabelled(tree, renamed, attributes)
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 
 from nbdt.errors import HierarchyError, InputError
 from nbdt.hierarchy.lookup import Node, check_free, described, distinct_ids, node_ids
+from nbdt.hierarchy.naming import BY_HAND
 from nbdt.hierarchy.relabel import attributes_by_node
 from nbdt.hierarchy.tree import Hierarchy
 
@@ -178,7 +179,9 @@ def _grouped(tree: Hierarchy, groups: Sequence[Sequence[int]], names: Sequence[s
     return Hierarchy(
         [*parents, -1],
         [*tree.names[:-1], *names, tree.names[-1]],
-        attributes=attributes_by_node(tree) | {tree.root: {}, root: tree.attributes(tree.root)},
+        attributes=attributes_by_node(tree)
+        | {node: dict(BY_HAND) if name else {} for node, name in enumerate(names, start=tree.root)}
+        | {root: tree.attributes(tree.root)},
     )
 
 

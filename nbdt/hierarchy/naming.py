@@ -32,6 +32,7 @@ CANDIDATES = 32
 WORST_FIT = 0.1
 NAMING_KEYS = ("name_source", "concept", "concept_wnid", "precision", "recall")
 BY_LEAVES: Attributes = MappingProxyType({"name_source": "leaves"})
+BY_HAND: Attributes = MappingProxyType({"name_source": "hand"})
 # Sparse entries at a time, so that memory stays bounded for chains of thousands of nodes.
 BLOCK_ENTRIES = 2_000_000
 

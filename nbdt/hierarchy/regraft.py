@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nbdt.errors import HierarchyError
 from nbdt.hierarchy.lookup import Node, check_free, described, node_ids
+from nbdt.hierarchy.naming import BY_HAND
 from nbdt.hierarchy.outdated import outdate, renew
 from nbdt.hierarchy.relabel import attributes_by_node
 from nbdt.hierarchy.table import prune
@@ -67,5 +68,6 @@ def regraft(tree: Hierarchy, node: Node, beside: Node, name: str = "") -> Hierar
         parents = [swap.get(parent, parent) for parent in parents]
         parents[root], parents[new] = parents[new], parents[root]
         names[root], names[new] = names[new], names[root]
-        known[new] = known.pop(root)
+        known[new], new = known[root], root
+    known[new] = dict(BY_HAND) if name else {}
     return renew(prune(parents, names, attributes=known))

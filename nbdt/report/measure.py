@@ -101,15 +101,14 @@ def measure(
     fingerprint, left_out = Fingerprint(), dict[int, str]()
 
     def prepared(index: int) -> Tensor:
-        x, label = data[index]
-        fingerprint.add(x[None], torch.tensor([label]))
+        x, _ = data[index]
         return x
 
-    def answered(batch: Tensor) -> list[Tensor]:
+    def answered(batch: Tensor) -> list[tuple[Tensor, Tensor]]:
         logits = logits_of(model, batch).cpu()
         if not logits.amax(dim=-1).isfinite().all():
             raise InputError("the network's answer to it holds NaN or infinity.")
-        return list(logits)
+        return list(zip(batch, logits, strict=True))
 
     answers = answer_in_batches(range(len(data)), prepared, answered, batch_size=batch_size)
     while block := list(islice(answers, BLOCK)):
@@ -118,7 +117,9 @@ def measure(
             if isinstance(answer, NBDTError):
                 left_out[index] = str(answer)
             else:
-                kept.append((index, answer))
+                image, logits_of_it = answer
+                fingerprint.add(image[None], torch.from_numpy(data.targets[[index]]))
+                kept.append((index, logits_of_it))
             advance()
         if kept:
             indices, logits = zip(*kept, strict=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import torch
@@ -87,7 +88,7 @@ class Temperature:
             return value
         if value is None:
             return cls()
-        if not isinstance(value, float | int):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise InputError(
                 f"a temperature has to be a number above 0 or a Temperature; got {value!r:.80}."
             )

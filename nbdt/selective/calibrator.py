@@ -61,7 +61,7 @@ class Calibrator:
             fingerprint: of the samples; see `nbdt.data.fingerprint`.
 
         Raises:
-            InputError: the model's temperature was fitted to these very samples.
+            InputError: the model's temperature was fitted to these very samples, in this order.
         """
         _refuse_those_fitted_to(self._model, fingerprint)
         tree = self._model.hierarchy

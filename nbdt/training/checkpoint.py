@@ -23,7 +23,7 @@ from nbdt.errors import FormatError, InputError
 from nbdt.files import blaming, replacing_path
 from nbdt.untrusted import parsed_json
 
-SCHEMA = "nbdt.training/1"
+SCHEMA = "nbdt.training/2"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import product
 
 import torch
@@ -72,9 +73,17 @@ def _decaying(network: nn.Module) -> set[nn.Parameter]:
         parameter
         for module in network.modules()
         if isinstance(module, _WEIGHTED)
-        for name, parameter in module.named_parameters(recurse=False)
+        for name, parameter in _own_parameters(module)
         if parameter.ndim > 1 and "weight" in name
     }
+
+
+def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """A layer's parameters, those too of which torch's parametrizations make one."""
+    yield from module.named_parameters(recurse=False)
+    for name, made in getattr(module, "parametrizations", {}).items():
+        for _, parameter in made.named_parameters():
+            yield name, parameter
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:

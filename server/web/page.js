@@ -12,7 +12,7 @@
   let leftOut = []; // the names of files that were chosen with them, and are none
   let asked = 0; // answers that come after a later question are dropped
 
-  // What breaks a line or turns its direction around is written out, as the views in Python do.
+  // What breaks a line or turns its direction around is written out.
   const TURNING = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
   const written = (sign) => `\\u${sign.codePointAt(0).toString(16).padStart(4, "0")}`;
   /** A document with each of its texts on one line. */
@@ -65,7 +65,7 @@
   }
 
   /** The same; where one of several images is refused, it does not take the others with it. */
-  async function saidOfEach(name, images) {
+  async function saidOfEach(name, images, turn) {
     const refused = (error) => [400, 413, 415].includes(error.status);
     try {
       return { ...(await said(name, images)), images, reasons: [] };
@@ -76,6 +76,7 @@
     for (const image of images) {
       try {
         const { explanations, version } = await said(name, [image]);
+        if (turn !== asked) break; // nobody waits for the rest
         if (version !== (found.version ?? version)) throw new Error(REPLACED);
         found.version = version;
         found.explanations.push(...explanations);
@@ -100,7 +101,7 @@
       const data = { tree: known.get(name).tree, explanations: [] };
       const takesImages = known.get(name).input.images;
       if (chosen.length && takesImages) {
-        const { explanations, version, images, reasons } = await saidOfEach(name, chosen);
+        const { explanations, version, images, reasons } = await saidOfEach(name, chosen, turn);
         const told = await knownOf(name, version);
         if (told.version !== version) throw new Error(REPLACED);
         Object.assign(data, { tree: told.tree, explanations });

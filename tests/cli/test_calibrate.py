@@ -222,7 +222,7 @@ def test_images_that_the_model_was_trained_on_are_refused(
     for data in ("photos/train", tmp_path / "photos" / "train"):
         for command in (("calibrate",), ("evaluate", "--fit-temperature")):
             said = said_of(run, command[0], own, data, *command[1:])
-            assert f"{data}: the model was trained on these images" in said
+            assert f"{data}: the model was trained on images of this place" in said
         result = run("evaluate", own, data)
         assert result.exit_code == 0
         assert "the model was trained on these images, so all of this flatters" in result.stderr
@@ -231,7 +231,7 @@ def test_images_that_the_model_was_trained_on_are_refused(
         assert (result.exit_code, result.stderr) == (0, "")
 
     trained(own, str(images))  # all of a folder, which is not divided
-    assert "was trained on these images" in said_of(run, "calibrate", own, images)
+    assert "was trained on images of this place" in said_of(run, "calibrate", own, images)
     assert run("calibrate", own, "digits").exit_code == 0
 
 

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,15 @@ def test_what_gives_no_network_is_told_in_one_sentence(wrong: str, said: str, ru
     result = run("convert", wrong, "--weights", "weights.safetensors", "-o", "model")
     assert result.exit_code == 2
     assert is_one_sentence(result.stderr)
+
+
+def test_files_do_not_get_each_others_neighbours(tmp_path: Path) -> None:
+    for name, width in (("one", 3), ("two", 4)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "neighbour.py").write_text(f"WIDTH = {width}\n")
+        (tmp_path / name / "mine.py").write_text(CODE)
+    found = [own_network(f"{tmp_path / name}/mine.py:build") for name in ("one", "two")]
+    assert [network.hidden.out_features for network in found] == [3, 4]
+    assert not {"mine", "neighbour"} & set(sys.modules)
+    (tmp_path / "one" / "neighbour.py").write_text("WIDTH = 50\n")
+    assert own_network(f"{tmp_path}/one/mine.py:build").hidden.out_features == 50

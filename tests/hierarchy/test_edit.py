@@ -65,7 +65,12 @@ class TestRename:
     @given(hierarchies(), st.data())
     def test_changes_names_only(self, tree: Hierarchy, data: st.DataObject) -> None:
         # Others may be called as classes are, which no node can be renamed to.
-        free = [v for v in range(len(tree)) if v not in tree.inner or not named_as_class(tree, v)]
+        groups = set(tree.names[tree.num_classes :])
+        free = [
+            v
+            for v in range(len(tree))
+            if (not named_as_class(tree, v) if v in tree.inner else tree.names[v] not in groups)
+        ]
         nodes = data.draw(st.sets(st.sampled_from(free)))
         renamed = edit.rename(tree, {node: f"new {node}" for node in nodes})
         assert renamed.names == tuple(
@@ -79,6 +84,12 @@ class TestRename:
         tree = edit.rename(ANIMALS, {"pet": "animal companion", 7: "", "cat": "house cat"})
         assert tree.names[6:] == ("animal companion", "", "thing")
         assert tree.classes[0] == "house cat"
+
+    def test_a_class_may_not_be_called_as_a_group_is(self) -> None:
+        with pytest.raises(InputError, match="there is a class called 'pet', which node 6"):
+            edit.rename(ANIMALS, {"cat": "pet"})
+        swapped = edit.rename(ANIMALS, {"cat": "pet", "pet": "animal"})
+        assert (swapped.names[0], swapped.names[6]) == ("pet", "animal")
 
     def test_says_that_a_hand_did_it(self) -> None:
         tree = name_by_leaves(ANIMALS)
@@ -223,7 +234,7 @@ class TestGroup:
         assert len(grouped) == len(tree) + 1
         assert grouped.names == (*tree.names[:-1], "new", tree.names[-1])
         assert grouped.children(new) == tuple(sorted(nodes))
-        assert grouped.attributes(new) == {}
+        assert grouped.attributes(new) == {"name_source": "hand"}
         assert grouped.attributes(grouped.root) == tree.attributes(tree.root)
         assert grouped.merge_heights is None
         without = edit.dissolve(grouped, new)
@@ -324,7 +335,7 @@ class TestMergeAndSplit:
         assert tree.names[6:] == ("pet", "wild", "animal", "thing")
         assert tree.path(0) == (9, 8, 6, 0)
         assert tree.attributes(9) == {"gloss": "all"}
-        assert tree.attributes(8) == {}
+        assert tree.attributes(8) == {"name_source": "hand"}
 
     def test_arrays_of_ids_are_groups_too(self) -> None:
         tree = Hierarchy([4, 4, 4, 4, -1], ["cat", "dog", "car", "bus"])

@@ -171,5 +171,7 @@ def test_a_number_is_the_temperature_of_all_logits():
     assert Temperature.from_value(None) == Temperature()
     both = Temperature(2.0, {3: 1.5})
     assert Temperature.from_value(both) is both
-    with pytest.raises(InputError, match="a number above 0 or a Temperature; got 'hot'"):
-        Temperature.from_value("hot")
+    assert Temperature.from_value(np.float32(2.0)) == Temperature(2.0)
+    for wrong in ("hot", True):
+        with pytest.raises(InputError, match="a number above 0 or a Temperature; got "):
+            Temperature.from_value(wrong)

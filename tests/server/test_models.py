@@ -169,11 +169,15 @@ def test_networks_of_ones_own_are_built_by_what_the_operator_names(tmp_path):
         return registry
 
     for networks in ((digits,), (f"one={digits}", f"two={digits}"), (f"one={digits}", digits)):
-        registry = served(*networks, f"other={broken}")
+        registry = served(*networks)
         answer = registry.get("one").infer.model(torch.zeros(1, 1, 8, 8))
         torch.testing.assert_close(answer, model(torch.zeros(1, 1, 8, 8)))
     with pytest.raises(NBDTError, match="one does not say how its network is built"):
         served()
+    with pytest.raises(InputError, match="a model 'other'; there are: built, one, two"):
+        served(digits, f"other={digits}")
+    with pytest.raises(InputError, match="two networks are given for all models"):
+        served(digits, broken)
     with pytest.raises(NBDTError, match=r"mine\.py: broken failed: RuntimeError: out of paint"):
         served(broken, f"one={digits}")
 

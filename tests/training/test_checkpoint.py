@@ -173,10 +173,10 @@ def test_other_values_are_noticed(file):
 
 
 @pytest.mark.parametrize(("metadata", "said"), [
-    (None, r"is not a checkpoint that this version of nbdt reads \(nbdt.training/1\); its schema "
+    (None, r"is not a checkpoint that this version of nbdt reads \(nbdt.training/2\); its schema "
            "is None"),
     ({"format": "pt"}, "its schema is None"),
-    ({"schema": "nbdt.training/2"}, "its schema is 'nbdt.training/2'"),
+    ({"schema": "nbdt.training/1"}, "its schema is 'nbdt.training/1'"),
     ({"schema": "x" * 500}, "its schema is 'xxx"),
     ({"schema": SCHEMA}, "was changed or damaged"),
     ({"schema": SCHEMA, "document": "{}", "sha256": "0" * 64}, "was changed or damaged"),

@@ -197,3 +197,16 @@ def test_a_learning_rate_that_is_a_tensor_stays_one():
     set_learning_rate(optimizer, 0.25)
     assert optimizer.param_groups[0]["lr"] is before
     assert math.isclose(before.item(), 0.25)
+
+
+@pytest.mark.parametrize("parametrize", [
+    torch.nn.utils.parametrizations.weight_norm,
+    torch.nn.utils.parametrizations.spectral_norm,
+    torch.nn.utils.parametrizations.orthogonal,
+], ids=["weight_norm", "spectral_norm", "orthogonal"])  # fmt: skip
+def test_weights_that_are_made_of_others_decay(parametrize):
+    layer = parametrize(nn.Linear(3, 3))
+    groups = make_optimizer(layer, TrainingConfig(weight_decay=0.1)).param_groups
+    [decaying] = [group["params"] for group in groups if group["weight_decay"]]
+    assert all(parameter.ndim > 1 for parameter in decaying)
+    assert not any(parameter is layer.bias for parameter in decaying)
