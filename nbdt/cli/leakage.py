@@ -12,6 +12,7 @@ from nbdt.cli.labelled import Part
 from nbdt.data.loading import place_of, training_split
 from nbdt.errors import InputError, NBDTError
 from nbdt.model import NBDT
+from nbdt.selective.fitted import fitted_to
 
 
 def check_untrained(model: NBDT, data: str) -> None:
@@ -48,14 +49,8 @@ def check_unfitted(model: NBDT, data: str, part: str | None) -> None:
     Raises:
         InputError: some are the same.
     """
-    fitted = model.provenance.get("temperature")
-    if (
-        not isinstance(fitted, dict)
-        # Or it has another one by now.
-        or fitted.get("temperature") != model.temperature.to_dict()
-        or not _is_same(fitted.get("data"), data)
-        or _are_apart(fitted.get("part"), part)
-    ):
+    fitted = fitted_to(model)
+    if not _is_same(fitted.get("data"), data) or _are_apart(fitted.get("part"), part):
         return
     raise InputError(
         f"{data}: the model's temperature was fitted to these images, or to some of them; give "

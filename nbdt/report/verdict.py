@@ -11,6 +11,7 @@ from nbdt.evaluation.text import percent, percent_range
 from nbdt.report.markup import Content, Markup, counted, element, join, name, section
 from nbdt.report.measure import FEW, Measurement
 from nbdt.report.origin import Origin
+from nbdt.selective.fitted import fitted_to
 
 
 def verdict(found: Measurement, origin: Origin) -> Markup:
@@ -130,8 +131,7 @@ def _caveats(found: Measurement, origin: Origin) -> Iterator[Content]:
             f"{len(found.left_out):,} of {len(found.data):,} images could not be read or answered "
             f"and {'is' if len(found.left_out) == 1 else 'are'} left out everywhere."
         )
-    fitted = found.model.provenance.get("temperature")
-    fitted = fitted if isinstance(fitted, dict) else {}
+    fitted = fitted_to(found.model)
     if fitted.get("fingerprint") == found.fingerprint:
         yield (
             "The model’s temperature was fitted to these very samples, so its calibration looks "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -13,6 +11,7 @@ from nbdt.model import NBDT
 from nbdt.rules import TreeLayout
 from nbdt.selective.calibration import Calibration
 from nbdt.selective.candidates import checked_labels
+from nbdt.selective.fitted import fitted_to
 from nbdt.selective.functional import calibration_scores, superclass
 
 
@@ -75,13 +74,7 @@ class Calibrator:
 
 
 def _refuse_those_fitted_to(model: NBDT, fingerprint: str) -> None:
-    fitted = model.provenance.get("temperature")
-    if (
-        isinstance(fitted, Mapping)
-        and fitted.get("fingerprint") == fingerprint
-        # Or it has another one by now.
-        and fitted.get("temperature") == model.temperature.to_dict()
-    ):
+    if fitted_to(model).get("fingerprint") == fingerprint:
         raise InputError(
             "the model's temperature was fitted to these very samples, so they cannot say how "
             "sure it is of others; calibrate with samples that had no part in that."

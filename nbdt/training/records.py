@@ -8,14 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbdt.evaluation import ways
+
 # In the order of the rows of an `AccuracyTable`.
-WAYS = (
-    "network",
-    "soft logsumexp",
-    "hard logsumexp",
-    "soft mean",
-    "hard mean",
-)
+WAYS = ("network", *(f"{rule} {score}" for rule, score in ways.WAYS))
 
 
 @dataclass(frozen=True)

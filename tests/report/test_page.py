@@ -138,7 +138,8 @@ def test_a_tree_that_differs_from_its_network(model: NBDT, digits: LabelledImage
 
 def test_temperatures_of_nodes_are_no_construction(model: NBDT, digits: LabelledImages) -> None:
     hot = NBDT(model.network, model.hierarchy, temperature=Temperature(2.0, {18: 3.0}))
-    hot.provenance = {"temperature": {"data": "held out"}}
+    noted = {"data": "held out", "temperature": hot.temperature.to_dict()}
+    hot.provenance = {"temperature": noted}
     found = measure(hot, digits)
     said = part(to_page(found, Origin(data="held out")), "verdict")
     assert "by construction" not in said
@@ -146,6 +147,8 @@ def test_temperatures_of_nodes_are_no_construction(model: NBDT, digits: Labelled
     made = to_page(found)
     assert "fitted to data" not in part(made, "verdict")
     assert "Temperature 2, times 3 to 3 at 1 node" in part(made, "about")
+    noted["temperature"] = Temperature(3.0).to_dict()  # it has another one by now
+    assert "fitted to data" not in part(to_page(found, Origin(data="held out")), "verdict")
 
 
 def test_the_facts(model: NBDT, digits: LabelledImages, found: Measurement) -> None:
