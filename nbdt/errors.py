@@ -2,8 +2,11 @@
 
 All derive from `NBDTError`, so one `except` catches them, and each also inherits the builtin
 that fits (`ValueError`, `LookupError`, …), so code that knows nothing of nbdt handles them too.
-A message says what was got, what was expected and what to do, in one or two sentences.
+A message says what was got, what was expected and what to do, in one or two sentences; what another
+library said, `reason_of` puts into it.
 """
+
+_LONGEST_REASON = 200
 
 
 class NBDTError(Exception):
@@ -32,3 +35,15 @@ class HeadError(NBDTError, LookupError):
 
 class MissingDependencyError(NBDTError, ImportError):
     """An optional package or program is needed; the message says how to install it."""
+
+
+def reason_of(error: BaseException) -> str:
+    r"""The first line of what an error says, or its kind where it says nothing.
+
+    Torch appends pages of C++ to some of its messages, none of which helps a reader.
+
+    Example:
+        >>> reason_of(ValueError("sizes differ\nframe #0: …")), reason_of(EOFError())
+        ('sizes differ', 'EOFError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST_REASON]

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from nbdt.errors import InputError, NotFoundError
+from nbdt.errors import InputError, NotFoundError, reason_of
 
 
 def is_own(source: str) -> bool:
@@ -66,8 +66,9 @@ def _called(path: Path, function: str, arguments: dict[str, Any]) -> Any:
         raise
     # Whatever the user's code may raise, it is to be told in one sentence.
     except Exception as error:
-        said = (str(error).strip() or "no more is said").splitlines()[0]
-        raise InputError(f"{path}: {function} failed: {type(error).__name__}: {said}") from error
+        kind, said = type(error).__name__, reason_of(error)
+        told = kind if said == kind else f"{kind}: {said}"
+        raise InputError(f"{path}: {function} failed: {told}") from error
     finally:
         sys.path.remove(str(folder))
         _forget(folder, before)

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from nbdt.data.reasons import reason_of
-from nbdt.errors import InputError, NBDTError
+from nbdt.errors import InputError, NBDTError, reason_of
 
 Source = TypeVar("Source")
 Answer = TypeVar("Answer")

@@ -18,9 +18,8 @@ from nbdt.data.digits import load_digits
 from nbdt.data.folder import ImageFolder
 from nbdt.data.images import list_images
 from nbdt.data.labelled import LabelledImages
-from nbdt.data.reasons import reason_of
 from nbdt.data.sources import ImageFiles, ImageSource, PixelArray
-from nbdt.errors import FormatError, InputError
+from nbdt.errors import FormatError, InputError, reason_of
 from nbdt.files import read_text
 from nbdt.hierarchy.library import load_classes
 from nbdt.preprocessing import Preprocessing

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from nbdt.data.reasons import reason_of
-from nbdt.errors import InputError
+from nbdt.errors import InputError, reason_of
 
 Inputs = Tensor | Mapping[str, Any]
 """What a network takes: a tensor, or a mapping of them by name."""

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nbdt.errors import FormatError, InputError, NotFoundError
+from nbdt.errors import FormatError, InputError, NotFoundError, reason_of
 from nbdt.pretrained.tensors import load_tensors
 
 # Where training scripts put the state dict in what they save besides.
@@ -94,7 +94,7 @@ def _unpickled(path: Path) -> Any:
 
 
 def _unreadable(path: Path, error: Exception) -> FormatError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    reason = reason_of(error)
     return FormatError(f"{path.name} cannot be unpickled: {reason:.200}.")
 
 

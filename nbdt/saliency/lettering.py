@@ -13,7 +13,7 @@ from typing import NamedTuple
 from PIL import ImageFont, features
 from PIL.ImageFont import FreeTypeFont, Layout
 
-from nbdt.hierarchy.fitting import JOINERS
+from nbdt.hierarchy.shortening import JOINERS
 from nbdt.hierarchy.text import one_line
 
 SIZE = 14

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from nbdt.errors import InputError
 from nbdt.explain.percent import percent
-from nbdt.hierarchy.fitting import shorten, wrap
+from nbdt.hierarchy.shortening import shorten, wrap
 from nbdt.preprocessing import to_mode
 from nbdt.saliency.lettering import Lettering, lettering
 from nbdt.saliency.overlay import AGAINST, FOR, enlarged, overlay

@@ -1,6 +1,6 @@
 import pytest
 
-from nbdt.data.reasons import reason_of
+from nbdt.errors import reason_of
 
 
 @pytest.mark.parametrize(
