@@ -30,7 +30,7 @@ lint: .venv/dev
 	touch $@
 
 .venv/dev: .venv/bin/python setup.py
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[client,conformance,dev,export,logs,saliency,serve,text]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[attribution,client,conformance,dev,logs,onnx,serve,transformers]'
 	touch $@ .venv/core
 
 clean:

@@ -14,9 +14,9 @@ VERSION = "0.1.0"
 
 EXTRAS = {
     "timm": ["timm>=1.0"],
-    "text": ["transformers>=4.50"],
-    "export": ["onnx>=1.18", "onnxscript>=0.5", "onnxruntime>=1.22"],
-    "saliency": ["captum>=0.8"],
+    "transformers": ["transformers>=4.50"],
+    "onnx": ["onnx>=1.18", "onnxscript>=0.5", "onnxruntime>=1.22"],
+    "attribution": ["captum>=0.8"],
     "logs": ["tensorboard>=2.18"],
     "serve": [
         "fastapi>=0.115",
@@ -58,6 +58,9 @@ EXTRAS = {
     ],
 }
 
+# server/ and its folders, as nbdt.server
+SERVER = ["nbdt.server", "nbdt.server.protocols"]
+
 setup(
     name="nbdt-toolkit",
     version=VERSION,
@@ -67,7 +70,7 @@ setup(
     license="MIT",
     license_files=["LICENSE", "hierarchies/LICENSE-*"],
     python_requires=">=3.11",
-    packages=[*find_packages(include=["nbdt", "nbdt.*"]), "nbdt.hierarchies", "nbdt.server"],
+    packages=[*find_packages(include=["nbdt", "nbdt.*"]), "nbdt.hierarchies", *SERVER],
     package_dir={"nbdt": "nbdt", "nbdt.hierarchies": "hierarchies", "nbdt.server": "server"},
     package_data={
         "nbdt": [
@@ -90,6 +93,8 @@ setup(
         "graphviz>=0.20",
         "pillow>=11",
         "safetensors>=0.5",
+        "pydantic>=2.12",
+        "jinja2>=3.1",
         "typer>=0.20",
         "rich>=13.7",
         "jaxtyping>=0.3",

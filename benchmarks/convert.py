@@ -24,12 +24,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 import nbdt
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.data import ImageFolder, open_image
 from nbdt.evaluation import AccuracyRow, accuracy_by_rule
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.hierarchy.induce import LINKAGES
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 from nbdt.rules import HardRules, SoftRules, hard_predict
 
 SEEDS = (0, 1, 2)

@@ -12,7 +12,7 @@ from rules import tree_of
 from timing import compare, machine
 
 from nbdt.evaluation import AccuracyByRule, Evaluator
-from nbdt.evaluation.ways import WAYS, answers_by
+from nbdt.evaluation.rule_scores import RULE_SCORES, answers_by
 from nbdt.rules import Temperature, TreeLayout
 
 
@@ -45,7 +45,7 @@ def row(num_classes: int, batch: int, rounds: int) -> None:
     accuracy = AccuracyByRule(tree)
     evaluator = Evaluator(tree, score="logsumexp")
     base, *times = compare(
-        lambda: [answers_by(*way, logits, layout, plain) for way in WAYS],
+        lambda: [answers_by(*way, logits, layout, plain) for way in RULE_SCORES],
         lambda: accuracy.update(logits, labels),
         lambda: evaluator.update(logits, labels),
         rounds=rounds,

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision.datasets import FashionMNIST
 
 import nbdt
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.rules import TreeLayout
 from nbdt.selective import (

@@ -38,11 +38,11 @@ from fastapi import FastAPI, Request
 from openloop import load, post
 from PIL import Image
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.data.images import decode_image
 from nbdt.hierarchy import load_hierarchy
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.server.inference import Inference
 from nbdt.server.settings import Settings
 from nbdt.server.worker import Worker

@@ -28,17 +28,17 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 import nbdt
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.data import LabelledImages, load_dataset
 from nbdt.files import write_json
 from nbdt.hierarchy import Hierarchy, shapes
-from nbdt.modes import evaluating
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
+from nbdt.modes import eval_mode
 from nbdt.rules import hard_predict, soft_log_probs
 from nbdt.training import TrainingConfig, fit
 
 SEEDS = (0, 1, 2)
-WAYS = ("network", "soft mean", "hard mean", "soft logsumexp", "hard logsumexp")
+RULE_SCORES = ("network", "soft mean", "hard mean", "soft logsumexp", "hard logsumexp")
 RESNET20 = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 CONTROL = "cross-entropy"
@@ -243,7 +243,7 @@ def run(
 
 def answers(model: nbdt.NBDT, data: LabelledImages) -> Iterator[tuple[str, Any]]:
     """For each way to answer, whether each sample's answer is right."""
-    with evaluating(model):
+    with eval_mode(model):
         batches = [(model.logits(x), y) for x, y in DataLoader(data, batch_size=500)]
     logits, labels = (torch.cat(column) for column in zip(*batches, strict=True))
     yield "network", (logits.argmax(1) == labels).numpy()
@@ -291,7 +291,7 @@ def results(folder: Path) -> list[Result]:
     found = []
     for path in sorted(folder.glob("*/*/*/result.json")):
         with np.load(path.with_suffix(".npz")) as arrays:
-            correct = {way: arrays[way.replace(" ", "_")] for way in WAYS}
+            correct = {way: arrays[way.replace(" ", "_")] for way in RULE_SCORES}
         found.append(Result(**json.loads(path.read_text()), correct=correct))
     return found
 
@@ -315,11 +315,14 @@ def show(folder: Path) -> None:
 
 
 def markdown(rows: Sequence[Result], names: Sequence[str]) -> str:
-    lines = [f"| | {' | '.join(WAYS)} | s an epoch |", f"| --- |{' ---: |' * (len(WAYS) + 1)}"]
+    lines = [
+        f"| | {' | '.join(RULE_SCORES)} | s an epoch |",
+        f"| --- |{' ---: |' * (len(RULE_SCORES) + 1)}",
+    ]
     for arm in names:
         runs = [one for one in rows if one.arm == arm]
         if runs:
-            cells = [spread([one.accuracy(way) for one in runs]) for way in WAYS]
+            cells = [spread([one.accuracy(way) for one in runs]) for way in RULE_SCORES]
             seconds = statistics.mean(one.seconds for one in runs)
             lines.append(f"| {arm} | {' | '.join(cells)} | {seconds:.0f} |")
     return "\n".join(lines)
@@ -340,15 +343,15 @@ def differences(rows: Sequence[Result], names: Sequence[str]) -> str:
     """
     control = {one.seed: one.correct["network"].astype(float) for one in rows if one.arm == CONTROL}
     lines = [
-        f"| minus {CONTROL}'s network | {' | '.join(WAYS)} |",
-        f"| --- |{' ---: |' * len(WAYS)}",
+        f"| minus {CONTROL}'s network | {' | '.join(RULE_SCORES)} |",
+        f"| --- |{' ---: |' * len(RULE_SCORES)}",
     ]
     for arm in names:
         runs = [one for one in rows if one.arm == arm and one.seed in control]
         if not runs:
             continue
         cells = []
-        for way in WAYS:
+        for way in RULE_SCORES:
             found = np.array([one.correct[way] - control[one.seed] for one in runs])
             each, seeds = found.mean(axis=0), found.mean(axis=1)
             error = 1.96 * each.std(ddof=1) / math.sqrt(len(each))

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from nbdt.display import display_with
 
 if TYPE_CHECKING:
+    from nbdt.classifiers import find_head, induce
     from nbdt.errors import NBDTError
     from nbdt.explain import Decision, Explanation
-    from nbdt.heads import find_head, induce
     from nbdt.hierarchy import Hierarchy, list_hierarchies, load_hierarchy
     from nbdt.losses import Constant, Ramp, TreeSupervisionLoss
     from nbdt.model import NBDT
@@ -52,14 +52,14 @@ _MODULE_OF = {
     "Ramp": "nbdt.losses",
     "SoftRules": "nbdt.rules",
     "TreeSupervisionLoss": "nbdt.losses",
-    "find_head": "nbdt.heads",
-    "induce": "nbdt.heads",
+    "find_head": "nbdt.classifiers",
+    "induce": "nbdt.classifiers",
     "list_hierarchies": "nbdt.hierarchy",
     "load_hierarchy": "nbdt.hierarchy",
 }
 _MODULES = (
-    *("builders", "data", "errors", "evaluation", "explain", "heads", "hierarchy", "losses"),
-    *("model", "preprocessing", "report", "rules", "saliency", "selective", "training", "view"),
+    *("attribution", "classifiers", "data", "errors", "evaluation", "explain", "hierarchy"),
+    *("inputs", "losses", "model", "report", "rules", "selective", "training", "view"),
 )
 
 

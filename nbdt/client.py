@@ -19,8 +19,8 @@ from PIL import Image
 from nbdt.errors import InputError, MissingDependencyError, NBDTError, NotFoundError
 from nbdt.explain import Explanation, Explanations
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert import from_dict
-from nbdt.preprocessing import to_mode
+from nbdt.hierarchy.formats import from_dict
+from nbdt.inputs.image import to_mode
 
 if TYPE_CHECKING:
     import httpx

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from nbdt.errors import InputError, NBDTError, NotFoundError
-from nbdt.untrusted import MAX_BYTES, decoded, parsed_json
+from nbdt.documents import MAX_BYTES, decoded, parsed_json
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -42,12 +42,12 @@ def read_text(path: str | os.PathLike[str]) -> str:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{_called(path)}: cannot be read: {error.strerror}.") from error
-    with blaming(path):
+    with error_context(path):
         return decoded(data)
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """The value of a JSON file of at most 64 MB, read strictly: see `nbdt.untrusted.parsed_json`.
+    """The value of a JSON file of at most 64 MB, read strictly: see `nbdt.documents.parsed_json`.
 
     Raises:
         NotFoundError: there is no such file.
@@ -62,7 +62,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         [1, 2.5]
     """
     text = read_text(path)
-    with blaming(path):
+    with error_context(path):
         return parsed_json(text)
 
 
@@ -149,11 +149,11 @@ def replacing_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def blaming(path: str | os.PathLike[str]) -> Iterator[None]:
+def error_context(path: str | os.PathLike[str]) -> Iterator[None]:
     """Puts the name of a file before the message of every error of nbdt raised in the block.
 
     Example:
-        >>> with blaming("pets.json"):
+        >>> with error_context("pets.json"):
         ...     parsed_json("[1, 2")
         Traceback (most recent call last):
         nbdt.errors.FormatError: pets.json: is not valid JSON: ...

@@ -12,16 +12,15 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from nbdt.builders import Builder, builder_of
+from nbdt.classifiers import Builder, builder_of, check_classifier, find_head
+from nbdt.classifiers.contracts import unwrapped
 from nbdt.display import Displayed
 from nbdt.errors import HeadError, InputError
 from nbdt.explain import Explanations, FeatureGeometry, explain_logits
 from nbdt.explain.build import unmasked_rows
-from nbdt.heads import check_classifier, find_head
-from nbdt.heads.contracts import unwrapped
 from nbdt.hierarchy import Hierarchy
-from nbdt.modes import evaluating
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
+from nbdt.modes import eval_mode
 from nbdt.pretrained import ModelConfig, load_tensors, read_model, write_model
 from nbdt.rules import RULES, SCORES, Rule, Score, Temperature, TreeLayout
 
@@ -47,7 +46,7 @@ class NBDT(nn.Module, Displayed):
             or "hard".
         preprocessing: how an image becomes the network's input; kept for whoever feeds it.
         builder: how the network is built, for `save_pretrained`: a `Builder` or its name. By
-            default the one that `nbdt.builders.build` noted on the network.
+            default the one that `nbdt.classifiers.build` noted on the network.
         head: the path of the last linear layer, where it cannot be found.
         temperature: what the logits are divided by in every answer (not in `logits`), a number;
             or a `Temperature`, which may divide the scores at single nodes, too. By default 1.
@@ -231,7 +230,7 @@ class NBDT(nn.Module, Displayed):
             (tensor([2]), tensor([0]))
         """
         rule = _chosen("rule", self.rule if rule is None else rule, RULES)
-        with evaluating(self):
+        with eval_mode(self):
             logits = self.logits(x)
             unmasked_rows(logits, self.hierarchy.num_classes)  # refuses NaN, which has no class
             if rule == "hard":
@@ -249,7 +248,7 @@ class NBDT(nn.Module, Displayed):
             >>> NBDT(nn.Identity(), tree, score="mean").predict_proba(torch.zeros(1, 3))
             tensor([[0.2500, 0.2500, 0.5000]])
         """
-        with evaluating(self):
+        with eval_mode(self):
             log_probs: Tensor = self(x)
             return log_probs.exp()
 
@@ -296,7 +295,7 @@ class NBDT(nn.Module, Displayed):
             Runner-up: dog (26 %); the two part at animal.
         """
         rule = _chosen("rule", self.rule if rule is None else rule, RULES)
-        with evaluating(self):
+        with eval_mode(self):
             logits = self.logits(x)
         return explain_logits(
             logits,
@@ -319,7 +318,7 @@ class NBDT(nn.Module, Displayed):
 
         Example:
             >>> import tempfile
-            >>> from nbdt.builders import build
+            >>> from nbdt.classifiers import build
             >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
             >>> model = NBDT(build("nbdt:digits-cnn", num_classes=3), tree).eval()
             >>> folder = tempfile.mkdtemp()

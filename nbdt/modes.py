@@ -10,14 +10,14 @@ from torch import nn
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
+def eval_mode(module: nn.Module) -> Iterator[None]:
     """Eval mode and no gradients inside; afterwards every submodule is in the mode it was in.
 
     A module in eval mode is not touched, so that threads can share it.
 
     Example:
         >>> layer = nn.Dropout()
-        >>> with evaluating(layer):
+        >>> with eval_mode(layer):
         ...     print(layer.training)
         False
         >>> layer.training

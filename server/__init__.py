@@ -2,7 +2,7 @@
 
 The parts, each of which knows only those before it:
 
-    settings, refusals, logs, metrics
+    settings, errors, logs, metrics
         ─► batching, images, inputs, tensors, inference ─► models ─► service         (no HTTP)
         ─► bodies, forms, negotiation, problems, schemas, openapi, documents, pictures, exchange
         ─► native, kserve, oip, mlflow, operations, page                             (routes)

@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from nbdt.errors import NBDTError
 
-from . import kserve, mlflow, native, oip, operations, page
+from . import operations, page
 from .bodies import Bodies
 from .keys import KeyRing, read_keys
 from .logs import logger
@@ -28,6 +28,7 @@ from .metrics import Metrics
 from .observation import ID_HEADER, Observation
 from .openapi import describe
 from .problems import problem_of, problem_response
+from .protocols import kserve, mlflow, native, oip
 from .security import KeyCheck, SecurityHeaders
 from .service import Service
 from .settings import Settings

@@ -16,8 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from .errors import NotReadyError, OverloadedError
 from .logs import logger
-from .refusals import NotReadyError, OverloadedError
 
 Q = TypeVar("Q")
 A = TypeVar("A")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
-from .refusals import OverloadedError, SlowBodyError, TooLargeError
+from .errors import OverloadedError, SlowBodyError, TooLargeError
 from .settings import Settings
 
 

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from .bodies import Bodies
+from .errors import MediaTypeError
 from .inference import Answer
-from .inputs import Inquiry
+from .inputs import ParsedRequest
 from .models import ServedModel
-from .refusals import MediaTypeError
 from .service import Service
 
 T = TypeVar("T")
-Asked = TypeVar("Asked", bound=Inquiry)
+Asked = TypeVar("Asked", bound=ParsedRequest)
 
 
 def service_of(request: Request) -> Service:

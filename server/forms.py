@@ -9,7 +9,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from nbdt.errors import InputError
 
-from .refusals import TooLargeError
+from .errors import TooLargeError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

@@ -2,7 +2,7 @@
 
 What is taken: JPEG, PNG and WebP with one picture, told apart by content. EXIF rotation is
 applied, transparency is laid over white, palettes and CMYK are converted and 16-bit grey keeps
-its upper 8 bits, as `nbdt.preprocessing.to_mode` says; of a JPEG with several pictures (MPO) the
+its upper 8 bits, as `nbdt.inputs.image.to_mode` says; of a JPEG with several pictures (MPO) the
 first is taken. Animated PNG and WebP are refused, since nothing says which picture is meant.
 """
 
@@ -15,7 +15,7 @@ from PIL import Image
 from nbdt.data import decode_image
 from nbdt.errors import InputError
 
-from .refusals import MediaTypeError, TooLargeError
+from .errors import MediaTypeError, TooLargeError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 

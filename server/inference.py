@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nbdt.attribution import Saliency, path_saliency
 from nbdt.errors import InputError, NBDTError
 from nbdt.explain import Explanation, FeatureGeometry, explain_logits
 from nbdt.model import NBDT
 from nbdt.rules import RULES, Rule
-from nbdt.saliency import Saliency, path_saliency
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,13 @@ from torch import Tensor
 
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy.text import listed
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 from nbdt.rules import RULES, Rule
-from nbdt.untrusted import decoded, described, parsed_json
+from nbdt.documents import decoded, described, parsed_json
 from nbdt.view.svg.pictures import data_uri
 
+from .errors import TooLargeError
 from .images import read_image
-from .refusals import TooLargeError
 from .settings import Settings
 
 FloatArray = npt.NDArray[np.float32]
@@ -53,7 +53,7 @@ Source = bytes | ShownFile | FloatArray
 
 
 @dataclass(frozen=True)
-class Inquiry:
+class ParsedRequest:
     """What a client asks.
 
     Attributes:

@@ -22,10 +22,10 @@ import limits
 import limits.aio
 
 from nbdt.errors import FormatError, InputError
-from nbdt.files import blaming, read_json
-from nbdt.untrusted import described
+from nbdt.files import error_context, read_json
+from nbdt.documents import described
 
-from .refusals import RateLimitError
+from .errors import RateLimitError
 
 PREFIX = "nbdt_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
@@ -75,7 +75,7 @@ def read_keys(path: Path) -> list[Key]:
         FormatError: it is no file of keys; the message says where.
     """
     document = read_json(path)
-    with blaming(path):
+    with error_context(path):
         if not isinstance(document, Mapping) or not isinstance(document.get("keys"), list):
             raise FormatError('expected {"keys": […]}.')
         keys = [_key(entry, f"keys[{index}]") for index, entry in enumerate(document["keys"])]

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from nbdt.builders import own_network
+from nbdt.classifiers import own_network
 from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
-from nbdt.files import blaming, read_json
+from nbdt.files import error_context, read_json
 from nbdt.model import NBDT
 from nbdt.pretrained import CONFIG, ModelConfig
 
@@ -224,7 +224,7 @@ def load_model(folder: Path, name: str, settings: Settings, generation: int = 1)
         NBDTError: the folder is no whole model, or the model does not answer as it should.
     """
     digest = _config_digest(folder)
-    with blaming(folder / CONFIG):
+    with error_context(folder / CONFIG):
         config = ModelConfig.from_dict(read_json(folder / CONFIG))
     own = _own_sources(settings)
     source = own.get(name, own.get("") if config.builder is None else None)
@@ -240,11 +240,11 @@ def load_model(folder: Path, name: str, settings: Settings, generation: int = 1)
         read=RowReader(model.preprocessing, settings),
         infer=Inference(model),
     )
-    with blaming(folder):
+    with error_context(folder):
         _try_out(served)
     if (folder / GOLDEN).exists():
         golden = read_json(folder / GOLDEN)
-        with blaming(folder / GOLDEN):
+        with error_context(folder / GOLDEN):
             _compare(served, golden, settings.request_rows)
     return served
 

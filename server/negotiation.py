@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .refusals import NotAcceptableError
+from .errors import NotAcceptableError
 
 
 def preferred(accept: str, offers: Sequence[str]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from .errors import NotReadyError
 from .exchange import service_of
 from .metrics import CONTENT_TYPE
 from .openapi import PROBLEMS, answer
-from .refusals import NotReadyError
 from .schemas import Status
 
 router = APIRouter(tags=["Operations"], responses=PROBLEMS)

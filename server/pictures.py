@@ -10,8 +10,8 @@ import io
 import json
 from collections.abc import Sequence
 
-from nbdt.hierarchy.convert import to_dict
-from nbdt.saliency import strip
+from nbdt.attribution import strip
+from nbdt.hierarchy.formats import to_dict
 from nbdt.view import to_graphviz, to_html, to_svg
 from nbdt.view.html import content_security_policy, script, style
 from nbdt.view.html.data import IMAGE_SIZE

@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from nbdt.errors import InputError, NBDTError, NotFoundError
 
-from .refusals import (
+from .errors import (
     DeadlineError,
     ForbiddenError,
     MediaTypeError,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .errors import RefusalError, UnauthorizedError
 from .keys import KeyRing
 from .problems import problem_of, problem_response
-from .refusals import RefusalError, UnauthorizedError
 
 # What an orchestrator, a load balancer or a person who has no key yet has to see.
 OPEN_PATHS = frozenset(

@@ -13,19 +13,19 @@ from typing import TypeVar
 import torch
 
 from .batching import BatchQueue, Capacity
+from .errors import DeadlineError, NotReadyError, TooLargeError
 from .inference import Answer, Question
-from .inputs import Inquiry, check_rows
+from .inputs import ParsedRequest, check_rows
 from .logs import logger
 from .metrics import Metrics
 from .models import Registry, Reload, ServedModel
-from .refusals import DeadlineError, NotReadyError, TooLargeError
 from .settings import Settings
 
 T = TypeVar("T")
-Asked = TypeVar("Asked", bound=Inquiry)
+Asked = TypeVar("Asked", bound=ParsedRequest)
 
 
-class _Lane:
+class ModelQueue:
     """A model with its queue, which stays open as long as requests that came to it are about."""
 
     def __init__(self, served: ServedModel, settings: Settings, metrics: Metrics) -> None:
@@ -59,6 +59,7 @@ class _Lane:
         await self.queue.close()
 
     async def ask(self, question: Question) -> Answer:
+        """The answer to one question, asked in parts that a batch can hold."""
         size = self.queue.max_rows
         parts = [
             replace(question, rows=question.rows[start : start + size])
@@ -93,7 +94,7 @@ class Service:
         self.registry = Registry(settings)
         self.capacity = Capacity(settings.capacity_rows)
         self.draining = False
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, ModelQueue] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._loaded = False
         # Files are decoded, and JSON is read, beside the event loop.
@@ -219,7 +220,7 @@ class Service:
         for name in self.registry.names:
             self._lane(self.registry.get(name))
 
-    def _lane(self, served: ServedModel) -> _Lane:
+    def _lane(self, served: ServedModel) -> ModelQueue:
         """The lane of a model as it is in the registry now, which may be newer than its lane.
 
         While other models are being loaded, whoever asks first for one that is there opens its
@@ -229,7 +230,7 @@ class Service:
         old = self._lanes.get(name)
         if old is not None and old.served is served:
             return old
-        self._lanes[name] = lane = _Lane(served, self.settings, self.metrics)
+        self._lanes[name] = lane = ModelQueue(served, self.settings, self.metrics)
         self.metrics.generation.labels(name).set(served.generation)
         if old is not None:
             task = asyncio.create_task(old.retire())

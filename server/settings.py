@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     """Folders of saved models, or folders of such folders."""
     networks: Annotated[tuple[str, ...], NoDecode] = ()
     """What builds the networks of models whose folders do not say: FILE.py:FUNCTION, or, for one
-    model, MODEL=FILE.py:FUNCTION. The file is run; see `nbdt.builders.own_network`."""
+    model, MODEL=FILE.py:FUNCTION. The file is run; see `nbdt.classifiers.own_network`."""
     host: str = "127.0.0.1"
     """The address to listen at; 0.0.0.0 for all of the machine's."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000

@@ -16,9 +16,9 @@ from nbdt.client import Client, ServiceError
 from nbdt.data import decode_image
 from nbdt.errors import FormatError, InputError, MissingDependencyError, NotFoundError
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert import to_dict
+from nbdt.hierarchy.formats import to_dict
+from nbdt.inputs.image import to_mode
 from nbdt.model import NBDT
-from nbdt.preprocessing import to_mode
 
 TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
 MODEL = NBDT(nn.Identity(), TREE)

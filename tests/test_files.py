@@ -9,7 +9,7 @@ import pytest
 from nbdt import files
 from nbdt.errors import FormatError, InputError
 from nbdt.files import (
-    blaming,
+    error_context,
     is_file,
     read_json,
     read_text,
@@ -26,7 +26,7 @@ def test_long_files_are_refused_before_they_are_read(
     path = tmp_path / "some.txt"
     path.write_text("twelve bytes")
     monkeypatch.setattr(files, "MAX_BYTES", 10)
-    monkeypatch.setattr("nbdt.untrusted.MAX_BYTES", 10)
+    monkeypatch.setattr("nbdt.documents.MAX_BYTES", 10)
     with pytest.raises(FormatError, match="longer than"):
         read_text(path)
 
@@ -80,9 +80,15 @@ def test_a_folder_is_not_replaced(
 
 
 def test_errors_begin_with_the_name_of_the_file() -> None:
-    with pytest.raises(FormatError, match=r"^pets\.json: is cut off\.$"), blaming("pets.json"):
+    with (
+        pytest.raises(FormatError, match=r"^pets\.json: is cut off\.$"),
+        error_context("pets.json"),
+    ):
         raise FormatError("is cut off.")
-    with pytest.raises(FormatError, match=r"^…x{199}: is cut off\.$"), blaming("y" + "x" * 900):
+    with (
+        pytest.raises(FormatError, match=r"^…x{199}: is cut off\.$"),
+        error_context("y" + "x" * 900),
+    ):
         raise FormatError("is cut off.")
 
 

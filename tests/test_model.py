@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from nbdt.builders import Builder, build
+from nbdt.classifiers import Builder, build
 from nbdt.errors import FormatError, HeadError, InputError, NotFoundError
 from nbdt.hierarchy import Hierarchy
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.pretrained import CONFIG, HIERARCHY, WEIGHTS
 from nbdt.rules import Temperature, TreeLayout, decision_log_probs, hard_predict, soft_log_probs
 from tests.strategies import hierarchies, random_hierarchy

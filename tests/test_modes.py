@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from nbdt.modes import evaluating
+from nbdt.modes import eval_mode
 
 
 def layers():
@@ -24,7 +24,7 @@ def test_every_part_is_in_eval_mode_inside_and_in_its_own_afterwards(modes):
     module = layers()
     for part, mode in zip(module.modules(), modes, strict=True):
         part.training = mode
-    with evaluating(module):
+    with eval_mode(module):
         assert flags(module) == [False] * 5
         assert not torch.is_grad_enabled()
     assert flags(module) == modes
@@ -33,7 +33,7 @@ def test_every_part_is_in_eval_mode_inside_and_in_its_own_afterwards(modes):
 
 def test_an_error_inside_changes_nothing_of_that():
     module = layers()
-    with pytest.raises(ZeroDivisionError), evaluating(module):
+    with pytest.raises(ZeroDivisionError), eval_mode(module):
         raise ZeroDivisionError
     assert flags(module) == [True] * 5
     assert torch.is_grad_enabled()
@@ -48,12 +48,12 @@ def test_a_module_that_does_more_in_train_is_told():
             return super().train(mode)
 
     module = Counting()
-    with evaluating(module):
+    with eval_mode(module):
         assert module.calls == 1
     assert module.calls == 2
     module.eval()
     module.calls = 0
-    with evaluating(module):
+    with eval_mode(module):
         pass
     assert module.calls == 0
 
@@ -63,14 +63,14 @@ def test_modules_in_eval_mode_can_be_shared_by_threads():
     inside, leave = threading.Event(), threading.Event()
 
     def other():
-        with evaluating(module):
+        with eval_mode(module):
             inside.set()
             leave.wait(10)
 
     thread = threading.Thread(target=other)
     thread.start()
     inside.wait(10)
-    with evaluating(module):
+    with eval_mode(module):
         pass
     assert flags(module) == [False] * 5
     leave.set()
@@ -80,6 +80,6 @@ def test_modules_in_eval_mode_can_be_shared_by_threads():
 
 def test_blocks_can_be_nested():
     module = layers()
-    with evaluating(module), evaluating(module[1]), torch.enable_grad():
+    with eval_mode(module), eval_mode(module[1]), torch.enable_grad():
         assert flags(module) == [False] * 5
     assert flags(module) == [True] * 5

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import nbdt
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.data.digits import load_digits
 from nbdt.evaluation import AccuracyByRule
 

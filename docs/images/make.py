@@ -22,9 +22,9 @@ from playwright.sync_api import Browser, sync_playwright
 from safetensors.torch import load_file
 
 import nbdt
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.data import load_dataset, open_image
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 from nbdt.view.html import to_html
 from nbdt.view.notebook import compare
 

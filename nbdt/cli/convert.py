@@ -13,7 +13,7 @@ import numpy.typing as npt
 import typer
 from torch import nn
 
-from nbdt.builders import build, is_own, own_network, weights_info
+from nbdt.classifiers import build, find_head, induce, is_own, own_network, weights_info
 from nbdt.cli.inputs import read_classes, read_options, read_tree
 from nbdt.cli.models import as_given
 from nbdt.cli.options import (
@@ -31,14 +31,13 @@ from nbdt.cli.options import (
 from nbdt.cli.output import note, say, say_json, working
 from nbdt.cli.tree.files import in_words, size_of
 from nbdt.errors import FormatError, InputError, NBDTError
-from nbdt.heads import find_head, induce
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import reorder
 from nbdt.hierarchy.naming import name_by_taxonomy
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.pretrained.checkpoint import load_checkpoint
-from nbdt.untrusted import parsed_json
+from nbdt.documents import parsed_json
 
 # What a name of published weights never ends in.
 CHECKPOINTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".tar")

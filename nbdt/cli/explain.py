@@ -24,8 +24,8 @@ from nbdt.evaluation.answers import logits_of
 from nbdt.explain import Explanation, explain_logits
 from nbdt.files import write_text
 from nbdt.hierarchy import Hierarchy
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.selective import SelectiveNBDT, read_calibration
 from nbdt.selective.functional import checked_guarantee
 from nbdt.view import to_html, to_rich, to_text

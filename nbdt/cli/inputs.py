@@ -19,7 +19,7 @@ from nbdt.hierarchy.library import (
     load_hierarchy,
 )
 from nbdt.hierarchy.lookup import node_ids
-from nbdt.untrusted import parsed_json
+from nbdt.documents import parsed_json
 
 # As in nbdt.pretrained, whose import takes seconds.
 TREE_OF_MODEL = "hierarchy.json"

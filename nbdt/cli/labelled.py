@@ -20,7 +20,7 @@ from nbdt.data.classes import bundled_wnids
 from nbdt.data.samples import Inputs, labelled_batches
 from nbdt.data.sources import ImageFiles
 from nbdt.errors import InputError
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 
 BATCH = 32
 

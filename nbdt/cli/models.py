@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from nbdt.builders import own_network
+from nbdt.classifiers import own_network
 from nbdt.cli.output import working
 from nbdt.errors import InputError
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="A model's folder, as nbdt convert makes it.")

@@ -13,8 +13,8 @@ from nbdt.evaluation import (
     SuperclassTable,
     nodes_of_unseen,
 )
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 
 Failures = dict[str, str]
 """The images that could not be used, and why."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from nbdt.builders import Builder, is_own
+from nbdt.classifiers import Builder, induce, is_own
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.inputs import is_model, read_tree
 from nbdt.cli.models import NetworkOption, as_given, restored
@@ -19,13 +19,12 @@ from nbdt.data import LabelledImages, check_classes, load_dataset
 from nbdt.data.loading import training_split
 from nbdt.errors import InputError, NotFoundError
 from nbdt.evaluation import AccuracyTable, accuracy_by_rule, labelled_logits
-from nbdt.heads import induce
 from nbdt.losses import Ramp
 from nbdt.model import NBDT
+from nbdt.documents import parsed_json
 from nbdt.training import EpochRecord, TrainingConfig, fit, started_by_torchrun
 from nbdt.training.folder import LAST
 from nbdt.training.processes import Processes
-from nbdt.untrusted import parsed_json
 
 # Those that have an option of their own; all others are set by --set.
 _OWN = (

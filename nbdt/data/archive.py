@@ -22,7 +22,7 @@ import PIL
 
 from nbdt.data.images import decode_image
 from nbdt.errors import FormatError, InputError
-from nbdt.files import blaming, replacing
+from nbdt.files import error_context, replacing
 from nbdt.hierarchy.text import one_line
 
 # Far more than a small image takes; what is longer is not even read.
@@ -83,7 +83,7 @@ def read_archive(
     kept = Path(cache) / f"{split}-{side}-{named[:32]}.npz"
     arrays = _kept(kept, side, len(classes))
     if arrays is None:
-        with blaming(path):
+        with error_context(path):
             arrays = _decoded(path, split, classes, side)
         # It is faster the next time; without it, nothing is lost.
         with suppress(InputError, OSError):

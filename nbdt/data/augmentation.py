@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms import RandomResizedCrop
 
 from nbdt.errors import InputError
-from nbdt.preprocessing import Preprocessing, to_mode
+from nbdt.inputs.image import Preprocessing, to_mode
 
 _RATIO = [3 / 4, 4 / 3]
 

@@ -15,7 +15,7 @@ from nbdt.data.labelled import LabelledImages
 from nbdt.data.sources import PixelArray
 from nbdt.files import replacing
 from nbdt.hierarchy.library import load_classes
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 
 SIDE = 8
 # A brightness of 0 … 16 is stored as a pixel of 0 … 240 and reaches the network divided by 256,

@@ -12,7 +12,7 @@ from nbdt.data.labelled import LabelledImages
 from nbdt.data.sources import ImageFiles
 from nbdt.errors import InputError
 from nbdt.hierarchy.text import listed
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 
 _WNID = re.compile(r"n\d{8}")
 _NAMES_SHOWN = 6

@@ -10,7 +10,7 @@ from typing import NoReturn
 from PIL import Image, ImageOps
 
 from nbdt.errors import InputError, NotFoundError
-from nbdt.preprocessing import to_mode
+from nbdt.inputs.image import to_mode
 
 # Formats with decoders written for untrusted files; EPS, for one, would run a program.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
@@ -29,7 +29,7 @@ def open_image(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
 
     The rotation that a camera noted in the EXIF data is applied; of an animation or a file of
     several pages the first picture is taken; colours are converted as
-    `nbdt.preprocessing.to_mode` says. JPEG, PNG, WebP, BMP, GIF, TIFF, PPM and (where Pillow
+    `nbdt.inputs.image.to_mode` says. JPEG, PNG, WebP, BMP, GIF, TIFF, PPM and (where Pillow
     can) AVIF are read, told apart by content and not by name.
 
     Raises:

@@ -20,7 +20,7 @@ from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node
 from nbdt.hierarchy.text import listed
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 
 IntArray = npt.NDArray[np.int64]
 
@@ -332,6 +332,6 @@ def _checked_indices(indices: Any, samples: int) -> npt.NDArray[Any]:
 def _checked_preprocessing(preprocessing: Preprocessing) -> Preprocessing:
     if not isinstance(preprocessing, Preprocessing):
         raise InputError(
-            f"expected a Preprocessing, got {preprocessing!r:.80}; nbdt.preprocessing describes it."
+            f"expected a Preprocessing, got {preprocessing!r:.80}; nbdt.inputs.image describes it."
         )
     return preprocessing

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.untrusted import described
+from nbdt.documents import described
 
 
 def checked_ids(

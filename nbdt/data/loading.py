@@ -14,7 +14,7 @@ from nbdt.data.images import list_subfolders
 from nbdt.data.labelled import LabelledImages
 from nbdt.data.readers import IMAGENET, cache_folder
 from nbdt.errors import InputError, NotFoundError
-from nbdt.untrusted import shortened
+from nbdt.documents import shortened
 
 VARIABLE = "NBDT_DATA"
 """The environment variable with the folder that data sets are looked for in."""

@@ -22,7 +22,7 @@ from nbdt.data.sources import ImageFiles, ImageSource, PixelArray
 from nbdt.errors import FormatError, InputError, reason_of
 from nbdt.files import read_text
 from nbdt.hierarchy.library import load_classes
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 
 Reader = Callable[[Path, bool], LabelledImages]
 

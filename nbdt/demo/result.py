@@ -16,7 +16,7 @@ from nbdt.data.digits import BRIGHTEST
 from nbdt.evaluation import AccuracyTable
 from nbdt.explain import Explanation
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert import to_dict
+from nbdt.hierarchy.formats import to_dict
 
 _SHADES = " ░▒▓█"
 _WIDTH = 80

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nbdt.classifiers import induce
 from nbdt.data.digits import PREPROCESSING, Digits, load_digits
 from nbdt.demo.result import DemoResult, ExplainedDigit, drawn
 from nbdt.demo.training import EPOCHS, NETWORK, OnEpoch, one_thread, train
 from nbdt.errors import InputError, NBDTError
 from nbdt.evaluation import accuracy_by_rule
-from nbdt.heads import induce
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.naming import BY_LEAVES
 from nbdt.model import NBDT

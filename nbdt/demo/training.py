@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from torch import nn
 from torch.nn import functional as F
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.data.digits import Digits
 
 NETWORK = "nbdt:digits-cnn"

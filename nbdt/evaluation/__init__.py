@@ -1,7 +1,7 @@
 """How good a tree is, measured on labelled samples in one pass and bounded memory.
 
 `evaluate` measures a model; `Evaluator` is the same for logits. Both are made of small measures
-that can be used alone: a `Decider` turns logits and labels into batches, and each counter is
+that can be used alone: a `TreePredictor` turns logits and labels into batches, and each counter is
 updated with them. `fit_temperature` calibrates, and `evaluate_faithfulness` asks whether
 explanations are what the model does. An `EditSession` tries edits of the tree before they are made.
 """
@@ -9,7 +9,6 @@ explanations are what the model does. An `EditSession` tries edits of the tree b
 from nbdt.evaluation.accuracy import AccuracyByRule, accuracy_by_rule
 from nbdt.evaluation.answers import labelled_logits
 from nbdt.evaluation.calibration import CalibrationCounter, CalibrationErrors, Reliability
-from nbdt.evaluation.decided import Decided, Decider
 from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
 from nbdt.evaluation.evaluation import Evaluation
@@ -19,7 +18,7 @@ from nbdt.evaluation.fitting import TemperatureFit, fit_temperature, fit_tempera
 from nbdt.evaluation.interval import wilson_interval
 from nbdt.evaluation.mistakes import Confusion, CostlyNode, MistakeCounter, Mistakes
 from nbdt.evaluation.moves import MoveSuggestions, SuggestedMove, suggest_moves
-from nbdt.evaluation.outliers import (
+from nbdt.evaluation.ood import (
     OutlierCounter,
     OutlierRow,
     OutlierTable,
@@ -27,8 +26,9 @@ from nbdt.evaluation.outliers import (
     outlier_scores,
 )
 from nbdt.evaluation.paired import PairedCounts
+from nbdt.evaluation.predictions import Predictions, TreePredictor
 from nbdt.evaluation.prototypes import Prototype, PrototypeFinder, Prototypes
-from nbdt.evaluation.shares import NodeShare, ShareCounter
+from nbdt.evaluation.shares import NodeAccuracy, ShareCounter
 from nbdt.evaluation.superclasses import (
     SuperclassCounter,
     SuperclassShare,
@@ -50,8 +50,6 @@ __all__ = [
     "CalibrationErrors",
     "Confusion",
     "CostlyNode",
-    "Decided",
-    "Decider",
     "Edit",
     "EditSession",
     "Evaluation",
@@ -60,12 +58,13 @@ __all__ = [
     "MistakeCounter",
     "Mistakes",
     "MoveSuggestions",
+    "NodeAccuracy",
     "NodeChange",
-    "NodeShare",
     "OutlierCounter",
     "OutlierRow",
     "OutlierTable",
     "PairedCounts",
+    "Predictions",
     "Prototype",
     "PrototypeFinder",
     "Prototypes",
@@ -77,6 +76,7 @@ __all__ = [
     "SuperclassTable",
     "Temperature",
     "TemperatureFit",
+    "TreePredictor",
     "Trial",
     "UncertainSample",
     "Uncertainty",

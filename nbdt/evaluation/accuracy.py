@@ -13,9 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.evaluation.decided import checked_labels
+from nbdt.evaluation.predictions import checked_labels
+from nbdt.evaluation.rule_scores import RULE_SCORES, Answers, answers_by
 from nbdt.evaluation.table import AccuracyRow, AccuracyTable
-from nbdt.evaluation.ways import WAYS, Answers, answers_by
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import Temperature, TreeLayout
 
@@ -53,7 +53,7 @@ class AccuracyByRule:
         self._layout = TreeLayout(hierarchy)
         self._samples = 0
         # A row a way to answer: how many are correct, agree, and have the class among the top.
-        self._counts = torch.zeros(1 + len(WAYS), 3, dtype=torch.int64)
+        self._counts = torch.zeros(1 + len(RULE_SCORES), 3, dtype=torch.int64)
 
     def update(self, logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]) -> None:
         """Counts a batch; an empty one changes nothing.
@@ -75,7 +75,7 @@ class AccuracyByRule:
         counts = []
         for answer, ranking in (
             Answers(network, logits),
-            *(answers_by(*way, logits, self._layout, self.temperature) for way in WAYS),
+            *(answers_by(*way, logits, self._layout, self.temperature) for way in RULE_SCORES),
         ):
             correct, agreeing = (answer == labels).sum(), (answer == network).sum()
             top = correct if ranking is None else _in_top(ranking, labels).sum()
@@ -102,7 +102,7 @@ class AccuracyByRule:
                 top5_correct=top if has_top and rule != "hard" else None,
             )
             for (rule, score), (correct, agreeing, top) in zip(
-                ((None, None), *WAYS), self._counts.tolist(), strict=True
+                ((None, None), *RULE_SCORES), self._counts.tolist(), strict=True
             )
         )
         return AccuracyTable(tuple(rows), self.hierarchy.num_classes)

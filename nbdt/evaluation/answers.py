@@ -12,7 +12,7 @@ from nbdt.data.batches import moved, weights_device
 from nbdt.data.classes import check_own_classes
 from nbdt.data.samples import Data, labelled_batches
 from nbdt.model import NBDT
-from nbdt.modes import evaluating
+from nbdt.modes import eval_mode
 
 # How many rows of logits are counted at a time.
 BLOCK = 512
@@ -78,5 +78,5 @@ def _joined(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 
 def logits_of(model: NBDT, inputs: Any) -> Tensor:
     """The network's logits of one batch, in eval mode and without gradients."""
-    with evaluating(model):
+    with eval_mode(model):
         return model.logits(moved(inputs, weights_device(model)))

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import torch
 
 from nbdt.errors import InputError
-from nbdt.evaluation.decided import Decided
+from nbdt.evaluation.predictions import Predictions
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray
 
@@ -91,10 +91,10 @@ class CalibrationErrors:
         classes: the probability of each class.
 
     Example:
-        >>> from nbdt.evaluation import Decider
+        >>> from nbdt.evaluation import TreePredictor
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> counted = CalibrationCounter(tree)
-        >>> decider = Decider(tree, score="logsumexp")
+        >>> decider = TreePredictor(tree, score="logsumexp")
         >>> counted.update(decider.decide(torch.zeros(2, 3), torch.tensor([0, 1])))
         >>> found = counted.result()
         >>> round(found.nodes[4].error, 3)  # two in three for the pair, and both went there
@@ -150,11 +150,12 @@ class CalibrationCounter:
         InputError: there are less than two bins.
 
     Example:
-        >>> from nbdt.evaluation import Decider
+        >>> from nbdt.evaluation import TreePredictor
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> counted = CalibrationCounter(tree)
         >>> logits = torch.tensor([[3.0, 0.0, 0.0]] * 2)
-        >>> counted.update(Decider(tree, score="logsumexp").decide(logits, torch.tensor([0, 1])))
+        >>> predictor = TreePredictor(tree, score="logsumexp")
+        >>> counted.update(predictor.decide(logits, torch.tensor([0, 1])))
         >>> round(counted.result().answer.error, 3)  # sure at 91 %, right in 1 of 2
         0.409
     """
@@ -168,7 +169,7 @@ class CalibrationCounter:
         self._nodes = _Bins(len(hierarchy) - hierarchy.num_classes, bins)
         self._classes = _Bins(hierarchy.num_classes, bins)
 
-    def update(self, decided: Decided) -> None:
+    def update(self, decided: Predictions) -> None:
         """Counts a batch."""
         labels, ways = decided.labels, decided.true_ways
         self._answer.add(

@@ -11,14 +11,14 @@ from torch import Tensor
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
 from nbdt.evaluation.answers import labelled_logits
-from nbdt.evaluation.decided import checked_labels
+from nbdt.evaluation.changed_nodes import edited
 from nbdt.evaluation.edits import Edit, EditFunction
 from nbdt.evaluation.judged import Judged
 from nbdt.evaluation.paired import PairedCounts, signed
+from nbdt.evaluation.predictions import checked_labels
+from nbdt.evaluation.rule_scores import RULE_SCORES
 from nbdt.evaluation.text import aligned
-from nbdt.evaluation.touched import edited
 from nbdt.evaluation.trial import AccuracyChange, NodeChange, Trial
-from nbdt.evaluation.ways import WAYS
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 
@@ -136,7 +136,9 @@ class EditSession:
             score=self.model.score,
             accuracy=tuple(
                 AccuracyChange(rule, score, PairedCounts.of(first, second))
-                for (rule, score), first, second in zip(WAYS, before.right, now.right, strict=True)
+                for (rule, score), first, second in zip(
+                    RULE_SCORES, before.right, now.right, strict=True
+                )
             ),
             nodes=tuple(_node_change(before, now, *pair) for pair in touched),
         )
@@ -210,11 +212,11 @@ class EditSession:
         rows = [
             (
                 str(trial.edit),
-                *(signed(trial.change(rule, score).difference) for rule, score in WAYS),
+                *(signed(trial.change(rule, score).difference) for rule, score in RULE_SCORES),
             )
             for trial in self._accepted
         ]
-        headings = ("edit", *(f"{rule} {score}" for rule, score in WAYS))
+        headings = ("edit", *(f"{rule} {score}" for rule, score in RULE_SCORES))
         return "\n".join(
             [*aligned(headings, rows), f"{self.samples:,} samples; changes in percentage points"]
         )

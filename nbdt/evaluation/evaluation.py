@@ -10,7 +10,7 @@ from nbdt.errors import InputError
 from nbdt.evaluation.calibration import CalibrationErrors
 from nbdt.evaluation.mistakes import Mistakes
 from nbdt.evaluation.prototypes import Prototypes
-from nbdt.evaluation.shares import NodeShare
+from nbdt.evaluation.shares import NodeAccuracy
 from nbdt.evaluation.table import AccuracyTable
 from nbdt.evaluation.text import aligned, percent, percent_range, short
 from nbdt.evaluation.uncertainty import UncertainSample, Uncertainty
@@ -55,8 +55,8 @@ class Evaluation:
     rule: Rule
     temperature: Temperature
     accuracy: AccuracyTable
-    classes: tuple[NodeShare, ...]
-    nodes: tuple[NodeShare, ...]
+    classes: tuple[NodeAccuracy, ...]
+    nodes: tuple[NodeAccuracy, ...]
     mistakes: Mistakes
     calibration: CalibrationErrors
     uncertainty: Uncertainty
@@ -126,7 +126,7 @@ class Evaluation:
             ]
         return "\n\n".join(filter(None, parts))
 
-    def _worst(self, title: str, shares: tuple[NodeShare, ...], most: int | None) -> str:
+    def _worst(self, title: str, shares: tuple[NodeAccuracy, ...], most: int | None) -> str:
         """The nodes or classes with the lowest accuracy, of those that are ever wrong."""
         wrong = sorted(
             (share for share in shares if share.correct < share.samples),

@@ -9,9 +9,9 @@ from nbdt.data.samples import Data
 from nbdt.evaluation.accuracy import AccuracyByRule
 from nbdt.evaluation.answers import in_blocks, labelled_logits
 from nbdt.evaluation.calibration import BINS, CalibrationCounter
-from nbdt.evaluation.decided import Decider
 from nbdt.evaluation.evaluation import Evaluation
 from nbdt.evaluation.mistakes import MistakeCounter
+from nbdt.evaluation.predictions import TreePredictor
 from nbdt.evaluation.prototypes import PrototypeFinder
 from nbdt.evaluation.shares import ShareCounter
 from nbdt.evaluation.uncertainty import UncertaintyCounter
@@ -108,7 +108,7 @@ class Evaluator:
         examples: int = 5,
         temperature: Temperature | None = None,
     ) -> None:
-        self._decider = Decider(hierarchy, score=score, rule=rule, temperature=temperature)
+        self._decider = TreePredictor(hierarchy, score=score, rule=rule, temperature=temperature)
         self._accuracy = AccuracyByRule(hierarchy, temperature=temperature)
         self._shares = ShareCounter(hierarchy)
         self._mistakes = MistakeCounter(hierarchy, examples=examples)
@@ -130,7 +130,7 @@ class Evaluator:
             indices: what the samples are called in examples; by default their places in the data.
 
         Raises:
-            InputError: as in `Decider.decide`; nothing of the batch is counted then.
+            InputError: as in `TreePredictor.decide`; nothing of the batch is counted then.
         """
         decided = self._decider.decide(logits, labels, indices)
         if not len(decided):

@@ -20,8 +20,8 @@ from nbdt.data.fingerprint import Fingerprint
 from nbdt.data.samples import Data, labelled_batches
 from nbdt.errors import InputError
 from nbdt.evaluation.answers import logits_of
-from nbdt.evaluation.decided import Decider
-from nbdt.evaluation.walk import Ways
+from nbdt.evaluation.path_decisions import PathDecisions
+from nbdt.evaluation.predictions import TreePredictor
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.model import NBDT
@@ -175,7 +175,7 @@ def fit_temperature_to_logits(
         min_samples: as in `fit_temperature`.
 
     Raises:
-        InputError: as in `Decider.decide`; there is no sample, or its true class is masked out.
+        InputError: as in `TreePredictor.decide`; or there is no sample, or its class is masked.
 
     Example:
         >>> import torch
@@ -189,7 +189,7 @@ def fit_temperature_to_logits(
     whole = score == "logsumexp" and not per_node
     # Under logsumexp the soft answers are the network's own softmax: one decision between all.
     tree = shapes.flat(hierarchy.num_classes) if whole else hierarchy
-    decider = Decider(tree, score=score)
+    decider = TreePredictor(tree, score=score)
     first = tree.num_classes
     parts, samples = [], 0
     for logits, labels in batches:
@@ -223,7 +223,7 @@ def fit_temperature_to_logits(
 class _Part:
     """The decisions of one batch, in groups that share a temperature."""
 
-    def __init__(self, ways: Ways, groups: IntArray) -> None:
+    def __init__(self, ways: PathDecisions, groups: IntArray) -> None:
         self.groups = groups
         self._starts = ways.starts
         self._counts = np.diff(ways.starts, append=len(ways.values))

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from nbdt.evaluation.answers import BLOCK
-from nbdt.evaluation.decided import Decider
-from nbdt.evaluation.shares import NodeShare
-from nbdt.evaluation.ways import WAYS, answers_by
+from nbdt.evaluation.predictions import TreePredictor
+from nbdt.evaluation.rule_scores import RULE_SCORES, answers_by
+from nbdt.evaluation.shares import NodeAccuracy
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import IntArray
 from nbdt.rules import Score, Temperature, TreeLayout
@@ -35,7 +35,7 @@ class Judged:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> logits = torch.tensor([[2.0, 2.0, 2.2], [0.0, 1.0, 0.5]])
         >>> judged = Judged(tree, "logsumexp", logits, torch.tensor([2, 1]))
-        >>> judged.right[WAYS.index(("hard", "logsumexp"))], judged.share(4).correct
+        >>> judged.right[RULE_SCORES.index(("hard", "logsumexp"))], judged.share(4).correct
         (array([False,  True]), 1)
     """
 
@@ -47,10 +47,13 @@ class Judged:
 
     @cached_property
     def right(self) -> tuple[BoolArray, ...]:
-        """For each of `WAYS`, which samples are answered rightly."""
+        """For each of `RULE_SCORES`, which samples are answered rightly."""
         layout = TreeLayout(self.tree)
         blocks = [
-            [answers_by(*way, logits, layout, Temperature()).classes == labels for way in WAYS]
+            [
+                answers_by(*way, logits, layout, Temperature()).classes == labels
+                for way in RULE_SCORES
+            ]
             for logits, labels in self._blocks()
         ]
         return tuple(torch.cat(parts).numpy() for parts in zip(*blocks, strict=True))
@@ -58,7 +61,7 @@ class Judged:
     @cached_property
     def _decisions(self) -> tuple[IntArray, IntArray, BoolArray]:
         """Of all decisions on the ways to the true classes: node, sample, and whether right."""
-        decider = Decider(self.tree, score=self._score)
+        decider = TreePredictor(self.tree, score=self._score)
         nodes, samples, right = [], [], []
         for logits, labels in self._blocks():
             decided = decider.decide(logits, labels)
@@ -76,10 +79,10 @@ class Judged:
         run = slice(*np.searchsorted(nodes, [node, node + 1]))
         return samples[run], right[run]
 
-    def share(self, node: int) -> NodeShare:
+    def share(self, node: int) -> NodeAccuracy:
         """How often a node is right."""
         samples, right = self.at(node)
-        return NodeShare(node, self.tree.name(node), len(samples), int(right.sum()))
+        return NodeAccuracy(node, self.tree.name(node), len(samples), int(right.sum()))
 
     def _blocks(self) -> zip[tuple[Tensor, Tensor]]:
         return zip(torch.split(self._logits, BLOCK), torch.split(self._labels, BLOCK), strict=True)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from nbdt.errors import InputError
-from nbdt.evaluation.decided import Decided
+from nbdt.evaluation.predictions import Predictions
 from nbdt.hierarchy import Hierarchy
 
 
@@ -167,11 +167,11 @@ class MistakeCounter:
 
     Example:
         >>> import torch
-        >>> from nbdt.evaluation import Decider
+        >>> from nbdt.evaluation import TreePredictor
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> counted = MistakeCounter(tree)
         >>> logits = torch.tensor([[3.0, 2.0, 0.0], [1.0, 0.0, 5.0]])
-        >>> counted.update(Decider(tree, score="mean").decide(logits, torch.tensor([0, 0])))
+        >>> counted.update(TreePredictor(tree, score="mean").decide(logits, torch.tensor([0, 0])))
         >>> mistakes = counted.result()
         >>> mistakes.count, mistakes.mean_height, mistakes.mean_distance
         (1, 2.0, 3.0)
@@ -189,7 +189,7 @@ class MistakeCounter:
         self._counts: dict[tuple[int, int], int] = {}
         self._examples: dict[tuple[int, int], list[int]] = {}
 
-    def update(self, decided: Decided) -> None:
+    def update(self, decided: Predictions) -> None:
         """Counts a batch."""
         depths = self.hierarchy.depths
         wrong = decided.labels != decided.answers

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from nbdt.errors import InputError
-from nbdt.evaluation.decided import Decided
 from nbdt.evaluation.extremes import Extremes
+from nbdt.evaluation.predictions import Predictions
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.hierarchy.validation import FloatArray, IntArray
@@ -116,11 +116,11 @@ class PrototypeFinder:
 
     Example:
         >>> import torch
-        >>> from nbdt.evaluation import Decider
+        >>> from nbdt.evaluation import TreePredictor
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> finder = PrototypeFinder(tree, k=1)
         >>> logits = torch.tensor([[9.0, 2.0, 0.0], [4.0, 3.0, 0.0], [1.0, 0.0, 5.0]])
-        >>> finder.update(Decider(tree, score="mean").decide(logits, torch.tensor([0, 0, 0])))
+        >>> finder.update(TreePredictor(tree, score="mean").decide(logits, torch.tensor([0, 0, 0])))
         >>> found = finder.result()
         >>> [found.of(4, kind)[0].index for kind in KINDS]
         [0, 1, 2]
@@ -135,7 +135,7 @@ class PrototypeFinder:
         columns = {"sample": -1, "child": -1, "probability": np.nan}
         self._found = {kind: Extremes(len(hierarchy), k, columns) for kind in KINDS}
 
-    def update(self, decided: Decided) -> None:
+    def update(self, decided: Predictions) -> None:
         """Looks through a batch."""
         ways, labels = decided.true_ways, decided.labels
         # A class is passed by its own samples, with the closest decision on the way to it.

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from nbdt.evaluation.decided import Decided
 from nbdt.evaluation.interval import wilson_interval
+from nbdt.evaluation.predictions import Predictions
 from nbdt.hierarchy import Hierarchy
 
 
 @dataclass(frozen=True)
-class NodeShare:
+class NodeAccuracy:
     """How often one class or node was right.
 
     A class is judged on the samples that are of it: whether the tree answers the class. An inner
@@ -28,7 +28,7 @@ class NodeShare:
         answered: for a class, how often it was answered, rightly or not; None for an inner node.
 
     Example:
-        >>> share = NodeShare(3, "animal", samples=50, correct=48)
+        >>> share = NodeAccuracy(3, "animal", samples=50, correct=48)
         >>> share.accuracy, [round(bound, 3) for bound in share.interval]
         (0.96, [0.865, 0.989])
     """
@@ -77,11 +77,11 @@ class ShareCounter:
 
     Example:
         >>> import torch
-        >>> from nbdt.evaluation import Decider
+        >>> from nbdt.evaluation import TreePredictor
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> counted = ShareCounter(tree)
         >>> logits = torch.tensor([[3.0, 2.0, 0.0], [1.0, 0.0, 5.0]])
-        >>> counted.update(Decider(tree, score="mean").decide(logits, torch.tensor([0, 0])))
+        >>> counted.update(TreePredictor(tree, score="mean").decide(logits, torch.tensor([0, 0])))
         >>> [(share.name, share.correct, share.samples) for share in counted.nodes()]
         [('animal', 2, 2), ('thing', 1, 2)]
     """
@@ -92,7 +92,7 @@ class ShareCounter:
         self._correct = np.zeros(len(hierarchy), dtype=np.int64)
         self._answered = np.zeros(hierarchy.num_classes, dtype=np.int64)
 
-    def update(self, decided: Decided) -> None:
+    def update(self, decided: Predictions) -> None:
         """Counts a batch."""
         size, num_classes = len(self.hierarchy), self.hierarchy.num_classes
         ways, labels, answers = decided.true_ways, decided.labels, decided.answers
@@ -101,18 +101,18 @@ class ShareCounter:
         self._correct += np.bincount(right, minlength=size)
         self._answered += np.bincount(answers, minlength=num_classes)
 
-    def classes(self) -> tuple[NodeShare, ...]:
+    def classes(self) -> tuple[NodeAccuracy, ...]:
         """What was counted of each class, in the classifier's order."""
         return tuple(
             self._share(leaf, int(self._answered[leaf]))
             for leaf in range(self.hierarchy.num_classes)
         )
 
-    def nodes(self) -> tuple[NodeShare, ...]:
+    def nodes(self) -> tuple[NodeAccuracy, ...]:
         """What was counted of each inner node, the root last."""
         return tuple(self._share(node, None) for node in self.hierarchy.inner)
 
-    def _share(self, node: int, answered: int | None) -> NodeShare:
+    def _share(self, node: int, answered: int | None) -> NodeAccuracy:
         name = self.hierarchy.name(node)
         counts = int(self._samples[node]), int(self._correct[node])
-        return NodeShare(node, name, *counts, answered)
+        return NodeAccuracy(node, name, *counts, answered)

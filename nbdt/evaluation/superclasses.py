@@ -19,10 +19,10 @@ from nbdt.data.labels import checked_ids
 from nbdt.data.samples import Data, labelled_batches
 from nbdt.errors import InputError
 from nbdt.evaluation.answers import in_blocks, logits_of
-from nbdt.evaluation.decided import check_logits
 from nbdt.evaluation.interval import wilson_interval
+from nbdt.evaluation.path_decisions import Walker
+from nbdt.evaluation.predictions import check_logits
 from nbdt.evaluation.text import aligned, percent, percent_range, short
-from nbdt.evaluation.walk import Walker
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.model import NBDT

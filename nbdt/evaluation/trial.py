@@ -7,7 +7,7 @@ from typing import Any
 
 from nbdt.evaluation.edits import Edit
 from nbdt.evaluation.paired import PairedCounts, signed, signed_range
-from nbdt.evaluation.shares import NodeShare
+from nbdt.evaluation.shares import NodeAccuracy
 from nbdt.evaluation.text import aligned, percent, short
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import Rule, Score
@@ -41,8 +41,8 @@ class AccuracyChange:
 class NodeChange:
     """What an edit does to one node that decides between other groups than before.
 
-    A node is judged as in `NodeShare`, on the samples whose class lies under it, which an edit may
-    change too. So the two shares can be of other samples; `counts` is of those in both.
+    A node is judged as in `NodeAccuracy`, on the samples whose class lies under it, which an edit
+    may change too. So the two shares can be of other samples; `counts` is of those in both.
 
     Attributes:
         before: how often it was right before; None for a node that is new.
@@ -50,13 +50,13 @@ class NodeChange:
         counts: the same on the samples that are judged both times; None where there are none.
 
     Example:
-        >>> before, after = NodeShare(4, "pet", 50, 41), NodeShare(4, "pet", 60, 55)
+        >>> before, after = NodeAccuracy(4, "pet", 50, 41), NodeAccuracy(4, "pet", 60, 55)
         >>> NodeChange(before, after, PairedCounts(50, before=41, gained=6, lost=1)).name
         'pet'
     """
 
-    before: NodeShare | None
-    after: NodeShare | None
+    before: NodeAccuracy | None
+    after: NodeAccuracy | None
     counts: PairedCounts | None
 
     @property
@@ -180,5 +180,5 @@ def _changed(counts: PairedCounts, *, known: bool = False) -> tuple[str, ...]:
     )
 
 
-def _counted(share: NodeShare | None, otherwise: str) -> str:
+def _counted(share: NodeAccuracy | None, otherwise: str) -> str:
     return otherwise if share is None else f"{share.correct}/{share.samples}"

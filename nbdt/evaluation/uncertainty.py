@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from nbdt.errors import InputError
-from nbdt.evaluation.decided import Decided
 from nbdt.evaluation.extremes import Extremes
+from nbdt.evaluation.predictions import Predictions
 from nbdt.hierarchy import Hierarchy
 
 
@@ -100,11 +100,12 @@ class UncertaintyCounter:
 
     Example:
         >>> import torch
-        >>> from nbdt.evaluation import Decider
+        >>> from nbdt.evaluation import TreePredictor
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> counted = UncertaintyCounter(tree, examples=1)
         >>> logits = torch.tensor([[9.0, 2.0, 0.0], [1.0, 0.0, 5.0], [2.0, 1.9, 2.5]])
-        >>> counted.update(Decider(tree, score="mean").decide(logits, torch.tensor([0, 1, 0])))
+        >>> predictor = TreePredictor(tree, score="mean")
+        >>> counted.update(predictor.decide(logits, torch.tensor([0, 1, 0])))
         >>> found = counted.result()
         >>> found.highest_entropy[0].index, found.lowest_entropy[0].index
         (2, 0)
@@ -117,7 +118,7 @@ class UncertaintyCounter:
         self._counts = np.zeros(2, dtype=np.int64)
         self._entropies = np.zeros(2)
 
-    def update(self, decided: Decided) -> None:
+    def update(self, decided: Predictions) -> None:
         """Counts a batch."""
         batch, ways = len(decided), decided.answer_ways
         entropies = ways.totals(ways.entropies, batch)

@@ -69,7 +69,7 @@ def explain_logits(
         Path: thing → animal (96 %) → cat (73 %).
         Closest decision: cat (73 %) over dog (27 %) at animal.
         Runner-up: dog (26 %); the two part at animal.
-        >>> second.prediction_name, second.runner_up_name, second.parts_at_name
+        >>> second.prediction_name, second.runner_up_name, second.diverges_at_name
         ('car', 'dog', 'thing')
     """
     if not isinstance(layout, TreeLayout):
@@ -117,7 +117,7 @@ def explain_logits(
                 runner_up=runner_up,
                 runner_up_name=tree.names[runner_up],
                 runner_up_probability=min(rival_share, most),
-                parts_at=_parting(paths[prediction], paths[runner_up]),
+                diverges_at=_parting(paths[prediction], paths[runner_up]),
                 score=score,
                 rule=rule,
             )

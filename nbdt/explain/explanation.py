@@ -24,7 +24,7 @@ _DERIVED = (
     "prediction_name",
     "probability",
     "agrees",
-    "parts_at_name",
+    "diverges_at_name",
     "answer",
     "answer_name",
     "answer_probability",
@@ -44,8 +44,8 @@ _KEYS = (
     "runner_up",
     "runner_up_name",
     "runner_up_probability",
-    "parts_at",
-    "parts_at_name",
+    "diverges_at",
+    "diverges_at_name",
     "score",
     "rule",
     "path",
@@ -68,7 +68,7 @@ class Explanation(Displayed):
             predicted one (hard rule).
         runner_up_name: its name.
         runner_up_probability: its probability: the product along its own path.
-        parts_at: the node where the paths to the predicted class and to the runner-up part.
+        diverges_at: the node where the paths to the predicted class and to the runner-up part.
         score: what a node is worth: ``"mean"`` or ``"logsumexp"``.
         rule: how decisions became an answer: ``"soft"`` or ``"hard"``.
         stopped_at: the node on the path that is the answer where the tree was too unsure to go
@@ -97,7 +97,7 @@ class Explanation(Displayed):
     runner_up: int
     runner_up_name: str
     runner_up_probability: float
-    parts_at: int
+    diverges_at: int
     score: str
     rule: str
     stopped_at: int | None = None
@@ -124,9 +124,9 @@ class Explanation(Displayed):
         return self.prediction == self.network_prediction
 
     @property
-    def parts_at_name(self) -> str:
+    def diverges_at_name(self) -> str:
         """The name of the node where the runner-up parts from the predicted class."""
-        return next(d.node_name for d in self.path if d.node == self.parts_at)
+        return next(d.node_name for d in self.path if d.node == self.diverges_at)
 
     @property
     def answer(self) -> int:
@@ -189,14 +189,14 @@ class Explanation(Displayed):
             runner_up=part.node("runner_up"),
             runner_up_name=part.text("runner_up_name"),
             runner_up_probability=part.share("runner_up_probability"),
-            parts_at=part.node("parts_at"),
+            diverges_at=part.node("diverges_at"),
             score=part.choice("score", ("mean", "logsumexp")),
             rule=part.choice("rule", ("soft", "hard")),
             stopped_at=part.optional("stopped_at", part.node),
             guarantee=part.optional("guarantee", part.share),
         )
         inner = [decision.node for decision in path]
-        for key in ("parts_at", "stopped_at"):
+        for key in ("diverges_at", "stopped_at"):
             if getattr(explanation, key) not in (*inner, None):
                 part.refuse(key, f"is {getattr(explanation, key)}, which is not on the path")
         if explanation.runner_up == explanation.prediction:
@@ -263,7 +263,7 @@ class Explanation(Displayed):
             else:
                 yield f"Closest decision: {taken} over {other} at {where}."
         rival = _with_percent(self.runner_up_name, self.runner_up_probability)
-        yield f"Runner-up: {rival}; the two part at {_plain(self.parts_at_name)}."
+        yield f"Runner-up: {rival}; the two part at {_plain(self.diverges_at_name)}."
 
     def _steps(self) -> str:
         """The nodes passed with their probabilities, and apart those that were not taken."""

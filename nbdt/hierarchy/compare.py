@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from nbdt.errors import InputError
-from nbdt.hierarchy.joins import Joins
+from nbdt.hierarchy.lca_table import LcaTable
 from nbdt.hierarchy.text import listed
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import IntArray
@@ -133,7 +133,7 @@ def compare(a: Hierarchy, b: Hierarchy, *, seed: int = 0) -> TreeComparison:
     """
     partner = _partners(a, b)
     generator = np.random.default_rng(seed)
-    trees = Joins(a), Joins(b)
+    trees = LcaTable(a), LcaTable(b)
     correlation, pairs = _correlation(trees, partner, generator)
     distance, triples = _triplets(trees, partner, generator)
     all_pairs, all_triples = _choose(a.num_classes, 2), _choose(a.num_classes, 3)
@@ -218,7 +218,7 @@ def _shared(a: Hierarchy, b: Hierarchy, partner: IntArray) -> tuple[tuple[int, i
     return tuple(sorted(pairs))
 
 
-def _closest(joins: Joins, triples: IntArray) -> IntArray:
+def _closest(joins: LcaTable, triples: IntArray) -> IntArray:
     """Which class of each triple is apart from the two closest; 3 where none is. (triples,)."""
     one, two, three = triples
     depths = joins.tree.depths
@@ -231,7 +231,7 @@ def _closest(joins: Joins, triples: IntArray) -> IntArray:
 
 
 def _correlation(
-    trees: tuple[Joins, Joins], partner: IntArray, generator: np.random.Generator
+    trees: tuple[LcaTable, LcaTable], partner: IntArray, generator: np.random.Generator
 ) -> tuple[float | None, int]:
     """The cophenetic correlation, and how many pairs it is of."""
     first, second = (joins.tree.merge_heights for joins in trees)
@@ -247,7 +247,7 @@ def _correlation(
 
 
 def _triplets(
-    trees: tuple[Joins, Joins], partner: IntArray, generator: np.random.Generator
+    trees: tuple[LcaTable, LcaTable], partner: IntArray, generator: np.random.Generator
 ) -> tuple[float, int]:
     """The share of triples that are grouped differently, and how many were looked at."""
     triples = _subsets(len(partner), 3, generator)

@@ -45,9 +45,9 @@ from nbdt.hierarchy.grouping import dissolve as dissolve
 from nbdt.hierarchy.grouping import group as group
 from nbdt.hierarchy.grouping import merge as merge
 from nbdt.hierarchy.grouping import split as split
+from nbdt.hierarchy.invalidate import invalidate, refresh_names
 from nbdt.hierarchy.lookup import Node, check_free, class_ids, described, distinct_ids, node_ids
 from nbdt.hierarchy.naming import BY_HAND, without_naming
-from nbdt.hierarchy.outdated import outdate, renew
 from nbdt.hierarchy.regraft import regraft as regraft
 from nbdt.hierarchy.relabel import attributes_by_node, relabelled
 from nbdt.hierarchy.table import prune as prune
@@ -168,10 +168,10 @@ def move(tree: Hierarchy, node: Node, parent: Node) -> Hierarchy:
     if tree.parent(moved) == target:
         return tree
     # What is above both places has the same classes as before.
-    old = outdate(tree, {*tree.ancestors(moved)} ^ {*tree.path(target)})
+    old = invalidate(tree, {*tree.ancestors(moved)} ^ {*tree.path(target)})
     parents = tree.parents.tolist()
     parents[moved] = target
-    return renew(prune(parents, old.names, attributes=attributes_by_node(old)))
+    return refresh_names(prune(parents, old.names, attributes=attributes_by_node(old)))
 
 
 def collapse(tree: Hierarchy, depth: int) -> Hierarchy:
@@ -235,5 +235,5 @@ def restrict(tree: Hierarchy, classes: Sequence[Node]) -> Hierarchy:
     # The new root comes last, and it is the highest of those that are kept.
     inner = inner[np.argsort(inner == inner[tree.depths[inner].argmin()], kind="stable")]
     changed = {*np.flatnonzero(left < tree.sizes).tolist()}
-    old = outdate(tree, changed, fewer=len(leaves) < tree.num_classes)
-    return renew(old.select([*leaves, *inner.tolist()]))
+    old = invalidate(tree, changed, fewer=len(leaves) < tree.num_classes)
+    return refresh_names(old.select([*leaves, *inner.tolist()]))

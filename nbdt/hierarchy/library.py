@@ -17,10 +17,10 @@ from importlib.resources.abc import Traversable
 from typing import Any, NoReturn
 
 from nbdt.errors import FormatError, NotFoundError
-from nbdt.files import blaming, is_file, read_text, write_text
-from nbdt.hierarchy.convert.document import from_dict, to_dict
+from nbdt.files import error_context, is_file, read_text, write_text
+from nbdt.hierarchy.formats.document import from_dict, to_dict
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.untrusted import described, parsed_json
+from nbdt.documents import described, parsed_json
 
 _CLASSES = "classes.csv"
 _COLUMNS = ["index", "name", "wnid"]
@@ -170,7 +170,7 @@ def _bundled_text(place: str) -> str:
 
 
 def _from_text(text: str, source: str | os.PathLike[str]) -> Hierarchy:
-    with blaming(source):
+    with error_context(source):
         return from_dict(parsed_json(text))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nbdt.errors import HierarchyError
+from nbdt.hierarchy.invalidate import invalidate, refresh_names
 from nbdt.hierarchy.lookup import Node, check_free, described, node_ids
 from nbdt.hierarchy.naming import BY_HAND
-from nbdt.hierarchy.outdated import outdate, renew
 from nbdt.hierarchy.relabel import attributes_by_node
 from nbdt.hierarchy.table import prune
 from nbdt.hierarchy.tree import Hierarchy
@@ -55,7 +55,7 @@ def regraft(tree: Hierarchy, node: Node, beside: Node, name: str = "") -> Hierar
     if parent in (other, tree.parent(other)) and len(tree.children(parent)) == 2:
         return tree
     # What is above both places has the same classes as before.
-    old = outdate(tree, {*tree.ancestors(moved)} ^ {*tree.ancestors(other)})
+    old = invalidate(tree, {*tree.ancestors(moved)} ^ {*tree.ancestors(other)})
     # The new node comes before the root, or is the root.
     parents, names, known = tree.parents.tolist(), list(old.names), attributes_by_node(old)
     new = tree.root + 1
@@ -70,4 +70,4 @@ def regraft(tree: Hierarchy, node: Node, beside: Node, name: str = "") -> Hierar
         names[root], names[new] = names[new], names[root]
         known[new], new = known[root], root
     known[new] = dict(BY_HAND) if name else {}
-    return renew(prune(parents, names, attributes=known))
+    return refresh_names(prune(parents, names, attributes=known))

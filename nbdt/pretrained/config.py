@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbdt.builders import Builder
+from nbdt.classifiers import Builder
 from nbdt.errors import FormatError
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 from nbdt.rules import Temperature
-from nbdt.untrusted import described, json_value
+from nbdt.documents import described, json_value
 
 SCHEMA = "nbdt.model/1"
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nbdt.builders import difference
+from nbdt.classifiers import difference
 from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
-from nbdt.files import blaming, read_json, write_json
+from nbdt.files import error_context, read_json, write_json
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
 from nbdt.pretrained.config import SCHEMA, FileRecord, ModelConfig
@@ -117,7 +117,7 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
     if not (top / CONFIG).is_file():
         raise NotFoundError(f"{top}: this folder holds no model; there is no {CONFIG} in it.")
     document = read_json(top / CONFIG)
-    with blaming(top / CONFIG):
+    with error_context(top / CONFIG):
         config = ModelConfig.from_dict(document)
     if set(config.files) != {HIERARCHY, WEIGHTS}:
         raise FormatError(f"{top / CONFIG}: files has to list {HIERARCHY} and {WEIGHTS}, only.")

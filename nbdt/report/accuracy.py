@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nbdt.evaluation import Evaluation, NodeShare
+from nbdt.evaluation import Evaluation, NodeAccuracy
 from nbdt.evaluation.text import percent, percent_range
 from nbdt.report.figures import Axis
 from nbdt.report.markup import Content, Markup, element, join, node_name, section, table
@@ -73,11 +73,12 @@ def weakest(evaluation: Evaluation) -> Markup:
     )  # fmt: skip
 
 
-def ranked(shares: Sequence[NodeShare]) -> list[NodeShare]:
+def ranked(shares: Sequence[NodeAccuracy]) -> list[NodeAccuracy]:
     """Those that are ever wrong, the weakest first; of less than `FEW` samples nothing is said.
 
     Example:
-        >>> shares = [NodeShare(0, "a", 1, 0), NodeShare(1, "b", 90, 81), NodeShare(2, "c", 90, 9)]
+        >>> counts = [(0, "a", 1, 0), (1, "b", 90, 81), (2, "c", 90, 9)]
+        >>> shares = [NodeAccuracy(*one) for one in counts]
         >>> [share.name for share in ranked(shares)]
         ['c', 'b']
     """
@@ -86,7 +87,7 @@ def ranked(shares: Sequence[NodeShare]) -> list[NodeShare]:
 
 
 def _shares(
-    caption: str, shares: Sequence[NodeShare], last: str, told: Callable[[NodeShare], str]
+    caption: str, shares: Sequence[NodeAccuracy], last: str, told: Callable[[NodeAccuracy], str]
 ) -> Markup:
     found = ranked(shares)
     listed = found[:MOST]
@@ -112,7 +113,7 @@ def _shares(
     return join(table(caption, headings, rows), element("p", note, class_="hint"))
 
 
-def _unranked(shares: Sequence[NodeShare]) -> str:
+def _unranked(shares: Sequence[NodeAccuracy]) -> str:
     """Which are not in the ranking; empty where all are."""
     counts = {
         ("is", "are", "always right"): sum(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbdt.evaluation import Evaluation, NodeShare
+from nbdt.evaluation import Evaluation, NodeAccuracy
 from nbdt.evaluation.prototypes import KINDS
 from nbdt.evaluation.text import percent, percent_range
 from nbdt.report.accuracy import MOST, ranked
@@ -48,7 +48,7 @@ def _by_importance(evaluation: Evaluation) -> list[int]:
 
 
 def _details(
-    evaluation: Evaluation, share: NodeShare, pictures: dict[tuple[int, int], Prototype]
+    evaluation: Evaluation, share: NodeAccuracy, pictures: dict[tuple[int, int], Prototype]
 ) -> NodeDetails:
     facts = {}
     if share.interval:

@@ -130,7 +130,7 @@ def _path(explanation: Explanation, index: int) -> Markup:
                 explanation.runner_up_probability,
             ),
             "; the two part at ",
-            node_name(explanation.parts_at, explanation.parts_at_name),
+            node_name(explanation.diverges_at, explanation.diverges_at_name),
             ".",
         ),
     )

@@ -21,7 +21,7 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.rules import scan
 from nbdt.rules.functional import Score, decision_log_probs, hard_predict, soft_log_probs
 from nbdt.rules.layout import TreeLayout
-from nbdt.untrusted import described
+from nbdt.documents import described
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from nbdt.data.labels import checked_ids, told
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import TreeLayout
-from nbdt.untrusted import described
+from nbdt.documents import described
 
 # How far from 1 the sum of a row's probabilities may be.
 _TOLERANCE = 0.01

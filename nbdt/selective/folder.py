@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nbdt.errors import FormatError, NotFoundError
-from nbdt.files import blaming, is_file, read_json, write_json
+from nbdt.files import error_context, is_file, read_json, write_json
 from nbdt.pretrained import WEIGHTS, SavedModel, read_model
 from nbdt.selective.calibration import Calibration
 
@@ -71,7 +71,7 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
             f"in its training: nbdt calibrate {folder} DATA, or SelectiveNBDT.calibrate."
         )
     document = read_json(path)
-    with blaming(path):
+    with error_context(path):
         made_of = document.pop("model", None) if isinstance(document, dict) else None
         calibration = Calibration.from_dict(document)
         expected = _made_of(saved)

@@ -22,7 +22,7 @@ from nbdt.explain import Explanations, explain_logits
 from nbdt.explain.build import unmasked_rows
 from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
-from nbdt.modes import evaluating
+from nbdt.modes import eval_mode
 from nbdt.rules import Temperature
 from nbdt.selective.calibration import Calibration
 from nbdt.selective.calibrator import Calibrator
@@ -331,7 +331,7 @@ class SelectiveNBDT:
 
     def _logits(self, x: Inputs) -> Float[Tensor, "batch classes"]:
         self._check_rule()
-        with evaluating(self.model):
+        with eval_mode(self.model):
             logits = self.model.logits(x)
         unmasked_rows(logits, self.model.hierarchy.num_classes)  # refuses NaN, which has no class
         return logits

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from nbdt.errors import FormatError, InputError
-from nbdt.files import blaming, replacing_path
-from nbdt.untrusted import parsed_json
+from nbdt.files import error_context, replacing_path
+from nbdt.documents import parsed_json
 
 SCHEMA = "nbdt.training/2"
 
@@ -89,7 +89,7 @@ class Checkpoint:
         text = metadata.get("document", "")
         if metadata.get("sha256") != digest(tensors, text):
             raise FormatError(f"{path}: was changed or damaged after it was written.")
-        with blaming(path):
+        with error_context(path):
             document = parsed_json(text)
             if not isinstance(document, dict):
                 raise FormatError("its document has to be a JSON object.")

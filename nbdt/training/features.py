@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
+from nbdt.classifiers import find_head
+from nbdt.classifiers.head import LinearLayer
 from nbdt.data import LabelledImages
 from nbdt.data.batches import moved
 from nbdt.data.samples import labelled_batches
 from nbdt.errors import InputError
-from nbdt.heads import find_head
-from nbdt.heads.head import LinearLayer
 from nbdt.model import NBDT
-from nbdt.modes import evaluating
+from nbdt.modes import eval_mode
 from nbdt.training.order import SeededSamples
 
 
@@ -89,7 +89,7 @@ def cached_features(
     )
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     try:
-        with evaluating(model):
+        with eval_mode(model):
             for x, y in labelled_batches(loader):
                 logits = model.logits(moved(x, device))
                 if len(seen) != 1 or not _is_answer(logits, head, seen[0]):

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from nbdt.data.classes import check_own_classes
 from nbdt.errors import InputError
-from nbdt.files import blaming
+from nbdt.files import error_context
 from nbdt.model import NBDT
 from nbdt.training.config import TrainingConfig
 from nbdt.training.features import cached_features, head_of, unaugmented
@@ -85,7 +85,7 @@ def fit(
 
     Example:
         >>> from torch.utils.data import TensorDataset
-        >>> from nbdt.heads import induce
+        >>> from nbdt.classifiers import induce
         >>> network = nn.Linear(4, 3)
         >>> model = NBDT(network, induce(network, ["cat", "dog", "car"]))
         >>> data = TensorDataset(torch.randn(100, 4), torch.randint(3, (100,)))
@@ -132,7 +132,7 @@ def fit(
         tensorboard=tensorboard,
     )
     if place and checkpoint:
-        with blaming(place.checkpoint_path):
+        with error_context(place.checkpoint_path):
             run.restore(checkpoint)
     run.train(progress=progress, on_epoch=on_epoch)
     return run.records

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbdt.evaluation import ways
+from nbdt.evaluation import rule_scores
 
 # In the order of the rows of an `AccuracyTable`.
-WAYS = ("network", *(f"{rule} {score}" for rule, score in ways.WAYS))
+RULE_SCORES = ("network", *(f"{rule} {score}" for rule, score in rule_scores.RULE_SCORES))
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def as_csv(records: Sequence[EpochRecord]) -> str:
     numbers = ("epoch", "loss", "learning_rate", "seconds", "images_per_second", "moved")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*numbers, *(way.replace(" ", "_") for way in WAYS)])
+    writer.writerow([*numbers, *(way.replace(" ", "_") for way in RULE_SCORES)])
     for record in records:
         row = [getattr(record, name) for name in numbers]
-        writer.writerow([*row, *(record.accuracy.get(way) for way in WAYS)])
+        writer.writerow([*row, *(record.accuracy.get(way) for way in RULE_SCORES)])
     return text.getvalue()

@@ -19,9 +19,9 @@ from nbdt.data.samples import labelled_batches
 from nbdt.errors import FormatError, InputError, NBDTError
 from nbdt.evaluation import AccuracyByRule
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert import from_dict, to_dict
+from nbdt.hierarchy.formats import from_dict, to_dict
 from nbdt.model import NBDT
-from nbdt.modes import evaluating
+from nbdt.modes import eval_mode
 from nbdt.rules import Temperature
 from nbdt.training.checkpoint import Checkpoint, digest
 from nbdt.training.config import TrainingConfig
@@ -34,8 +34,8 @@ from nbdt.training.order import Batches, SeededSamples, derived_seed
 from nbdt.training.precision import autocast
 from nbdt.training.processes import Processes
 from nbdt.training.progress import OnStep, progress_bar
-from nbdt.training.records import WAYS, EpochRecord
-from nbdt.training.retree import branching_of, retree
+from nbdt.training.rebuild_tree import branching_of, retree
+from nbdt.training.records import RULE_SCORES, EpochRecord
 
 
 @dataclass(frozen=True)
@@ -294,12 +294,14 @@ class Run:
         counted = AccuracyByRule(self.trained.hierarchy)
         batch_size = max(1, self.config.batch_size // self.config.accumulate)
         loader = DataLoader(own, batch_size, num_workers=self.sources.workers)
-        with evaluating(self.trained), autocast(self.learner.dtype, self.device):
+        with eval_mode(self.trained), autocast(self.learner.dtype, self.device):
             for x, y in labelled_batches(loader):
                 counted.update(self.trained.logits(moved(x, self.device)).float(), y)
-        right = [row.correct for row in counted.table().rows] if len(own) else [0] * len(WAYS)
+        right = (
+            [row.correct for row in counted.table().rows] if len(own) else [0] * len(RULE_SCORES)
+        )
         *counts, samples = processes.totals([*right, len(own)], self.device)
-        return {way: count / samples for way, count in zip(WAYS, counts, strict=True)}
+        return {way: count / samples for way, count in zip(RULE_SCORES, counts, strict=True)}
 
     # ── checkpoints ───────────────────────────────────────────────────────────────────────────
 

@@ -46,7 +46,7 @@ def marks_of(explanation: Explanation, tree: Hierarchy | None) -> Marks:
     roles: dict[int, Role] = {}
     if tree is not None:
         check_belongs(explanation, tree)
-        parting = tree.depth(explanation.parts_at)
+        parting = tree.depth(explanation.diverges_at)
         roles.update((node, "rival") for node in tree.path(explanation.runner_up)[parting + 1 :])
     roles[explanation.runner_up] = "runner_up"
     path = [*(decision.node for decision in explanation.path), explanation.prediction]
@@ -76,7 +76,7 @@ def in_names_of(tree: Hierarchy, explanation: Explanation) -> Explanation:
         >>> from nbdt.explain import Decision
         >>> step = Decision(2, "animal", 0, (0, 1), ("cat", "dog"), (0.75, 0.25), 1.1, 0.81)
         >>> explanation = Explanation((step,), 0, "cat", 1, "dog", 0.25, 2, "mean", "soft")
-        >>> in_names_of(Hierarchy([2, 2, -1], ["cat", "dog", "pet"]), explanation).parts_at_name
+        >>> in_names_of(Hierarchy([2, 2, -1], ["cat", "dog", "pet"]), explanation).diverges_at_name
         'pet'
     """
     check_belongs(explanation, tree)
@@ -126,7 +126,7 @@ def _fits(explanation: Explanation, tree: Hierarchy) -> bool:
         steps[0].node == tree.root
         and all(d.node <= tree.root and tree.children(d.node) == d.children for d in steps)
         and max(classes) < tree.num_classes
-        and tree.lca(explanation.prediction, explanation.runner_up) == explanation.parts_at
+        and tree.lca(explanation.prediction, explanation.runner_up) == explanation.diverges_at
     )
 
 

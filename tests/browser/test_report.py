@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 import nbdt
+from nbdt.classifiers import induce
 from nbdt.data import LabelledImages, load_dataset
-from nbdt.heads import induce
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.report import Origin, report
 from tests.report.conftest import nearest_mean
 from tests.strategies import ODD_NAMES

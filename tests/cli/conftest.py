@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.cli import app
 from nbdt.data import ImageFolder
 from nbdt.hierarchy.library import load_hierarchy
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 
 Run = Callable[..., Result]
 

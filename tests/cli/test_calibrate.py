@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from nbdt.data import ImageFolder, load_dataset
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.rules import Temperature
 from nbdt.selective import SelectiveNBDT, read_calibration
 from tests.cli.conftest import Run, even_out, is_one_sentence, make_model

@@ -9,14 +9,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from nbdt.builders import WeightsInfo, build
+from nbdt.classifiers import WeightsInfo, build, find_head, induce
 from nbdt.cli import convert as command
-from nbdt.heads import find_head, induce
 from nbdt.hierarchy.library import load_classes, load_hierarchy, save_hierarchy
 from nbdt.hierarchy.naming import name_by_taxonomy
 from nbdt.hierarchy.shapes import balanced
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from tests.cli.conftest import Run, is_one_sentence
 
 DIGITS = [row.name for row in load_classes("digits")]

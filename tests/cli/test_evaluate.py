@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.data import ImageFolder, LabelledImages, load_dataset
 from nbdt.evaluation import (
     evaluate,
@@ -21,8 +21,8 @@ from nbdt.evaluation import (
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import restrict
 from nbdt.hierarchy.library import load_classes, load_hierarchy, save_hierarchy
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.rules import Temperature
 from tests.cli.conftest import Run, is_one_sentence
 

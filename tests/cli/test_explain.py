@@ -8,8 +8,8 @@ from torch import Tensor
 
 from nbdt.data import ImageFolder, open_image
 from nbdt.explain import Explanation
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.rules import Temperature
 from nbdt.selective import SelectiveNBDT
 from nbdt.selective.folder import write_calibration

@@ -7,7 +7,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from nbdt.builders import own_network
+from nbdt.classifiers import own_network
 from nbdt.errors import NBDTError
 from nbdt.model import NBDT
 from tests.cli.conftest import Run, is_one_sentence

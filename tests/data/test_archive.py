@@ -12,7 +12,7 @@ from nbdt.data import ImageFolder
 from nbdt.data import archive as module
 from nbdt.data.archive import read_archive
 from nbdt.errors import FormatError, InputError
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 
 CLASSES = ["cat", "dog"]
 

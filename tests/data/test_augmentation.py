@@ -11,7 +11,7 @@ from torchvision.transforms import functional as F
 
 from nbdt.data import Augmentation
 from nbdt.errors import InputError
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 
 NOISE = np.random.default_rng(0).integers(1, 256, (7, 9, 3), dtype=np.uint8)
 PICTURE = Image.fromarray(NOISE)

@@ -12,7 +12,7 @@ import torch
 from nbdt.data import load_dataset, open_image
 from nbdt.data.digits import BRIGHTEST, PREPROCESSING, Digits, load_digits
 from nbdt.errors import InputError
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 
 
 @pytest.fixture(scope="module")

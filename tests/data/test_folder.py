@@ -9,7 +9,7 @@ from PIL import Image
 
 from nbdt.data import ImageFolder, LabelledImages, open_image
 from nbdt.errors import InputError, NotFoundError
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 
 PICTURE = Image.fromarray(np.arange(128, dtype=np.uint8).reshape(8, 16))
 

@@ -12,7 +12,7 @@ from nbdt.data import Augmentation, LabelledImages, PixelArray
 from nbdt.errors import InputError, NotFoundError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import restrict
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 6, 6, 3), dtype=np.uint8)
 TARGETS = [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]

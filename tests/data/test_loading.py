@@ -26,7 +26,7 @@ from nbdt.data import (
 from nbdt.data.loading import VARIABLE, place_of, training_split
 from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.hierarchy.library import load_classes
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 from tests.data.formats import labels, write_cifar, write_fashion_mnist, write_picture
 from tests.timing import cpu_seconds
 

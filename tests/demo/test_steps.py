@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from nbdt.classifiers import induce
 from nbdt.data import open_image
 from nbdt.data.digits import load_digits
 from nbdt.demo import DemoResult, run, steps, training
 from nbdt.demo.steps import choose
 from nbdt.errors import InputError, NBDTError
 from nbdt.evaluation import accuracy_by_rule
-from nbdt.heads import induce
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import rename
 from nbdt.model import NBDT

@@ -16,7 +16,7 @@ from nbdt.hierarchy import Hierarchy, shapes
 from tests.strategies import hierarchies
 
 TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-WAYS = [("soft", "logsumexp"), ("hard", "logsumexp"), ("soft", "mean"), ("hard", "mean")]
+RULE_SCORES = [("soft", "logsumexp"), ("hard", "logsumexp"), ("soft", "mean"), ("hard", "mean")]
 
 
 def samples(tree: Hierarchy, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -56,7 +56,7 @@ def check(table: AccuracyTable, logits: Tensor, labels: Tensor, tree: Hierarchy)
     """Compares every number of a table with what the naive walks and scikit-learn say."""
     rows, truth = logits.double().numpy(), labels.numpy()
     network = rows.argmax(axis=1)
-    for row, (rule, score) in zip(table.rows, [(None, None), *WAYS], strict=True):
+    for row, (rule, score) in zip(table.rows, [(None, None), *RULE_SCORES], strict=True):
         assert (row.rule, row.score) == (rule, score)
         if rule is None:
             ranking, answers = rows, network

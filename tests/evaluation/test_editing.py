@@ -10,10 +10,10 @@ from torch.utils.data import TensorDataset
 
 from nbdt.errors import InputError, NotFoundError
 from nbdt.evaluation.accuracy import accuracy_by_rule
-from nbdt.evaluation.decided import Decider
 from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
-from nbdt.evaluation.judged import WAYS
+from nbdt.evaluation.judged import RULE_SCORES
+from nbdt.evaluation.predictions import TreePredictor
 from nbdt.evaluation.shares import ShareCounter
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.regraft import regraft
@@ -59,7 +59,7 @@ def test_a_trial_is_what_evaluating_both_trees_gives(made: Edit, score: str) -> 
     shares = []
     for tree in (before, after):
         counter = ShareCounter(tree)
-        counter.update(Decider(tree, score=score).decide(logits, labels))
+        counter.update(TreePredictor(tree, score=score).decide(logits, labels))
         shares.append({share.node: share for share in counter.nodes()})
     for change in trial.nodes:
         assert change.before is None or change.before == shares[0][change.before.node]
@@ -72,7 +72,7 @@ def test_gains_and_losses_are_counted_sample_by_sample() -> None:
     made = EDITS[0]
     trial = EditSession(model, data).try_edit(made)
     logits, labels = data.tensors
-    for (rule, score), change in zip(WAYS, trial.accuracy, strict=True):
+    for (rule, score), change in zip(RULE_SCORES, trial.accuracy, strict=True):
         right = []
         for tree in (trial.before, trial.after):
             layout = TreeLayout(tree)
@@ -190,7 +190,7 @@ def test_it_says_all_in_text_and_json() -> None:
     trial = session.try_edit(EDITS[0])
     lines = str(trial).splitlines()
     assert lines[0] == "regraft(node=0, beside=1)"
-    assert [line.split()[:2] for line in lines[3:7]] == [list(way) for way in WAYS]
+    assert [line.split()[:2] for line in lines[3:7]] == [list(way) for way in RULE_SCORES]
     assert any(line.rstrip().endswith("new") or " new " in line for line in lines)
     document = json.loads(json.dumps(trial.to_dict()))
     assert document["edit"] == "regraft"

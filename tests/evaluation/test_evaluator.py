@@ -10,12 +10,12 @@ from torch.utils.data import TensorDataset
 from nbdt.errors import InputError
 from nbdt.evaluation import (
     CalibrationCounter,
-    Decider,
     Evaluator,
     MistakeCounter,
     PrototypeFinder,
     ShareCounter,
     Temperature,
+    TreePredictor,
     UncertaintyCounter,
     accuracy_by_rule,
     evaluate,
@@ -37,7 +37,7 @@ def test_it_is_what_the_measures_give_alone(score, rule) -> None:  # type: ignor
     model = NBDT(torch.nn.Identity(), TREE, score, rule)
     found = evaluate(model, TensorDataset(logits, labels), batch_size=30, bins=7, examples=3)
 
-    decided = Decider(TREE, score=score, rule=rule).decide(logits, labels)
+    decided = TreePredictor(TREE, score=score, rule=rule).decide(logits, labels)
     shares, mistakes = ShareCounter(TREE), MistakeCounter(TREE, examples=3)
     calibration, uncertainty = (
         CalibrationCounter(TREE, bins=7),

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from sklearn.metrics import confusion_matrix
 
-from nbdt.evaluation import Decider, NodeShare, ShareCounter, wilson_interval
+from nbdt.evaluation import NodeAccuracy, ShareCounter, TreePredictor, wilson_interval
 from nbdt.hierarchy import shapes
 from tests.evaluation.oracle import cases, samples, walks
 
@@ -15,7 +15,7 @@ from tests.evaluation.oracle import cases, samples, walks
 def test_counts_are_those_of_naive_walks(case) -> None:  # type: ignore[no-untyped-def]
     tree, seed, score, rule = case
     logits, labels = samples(tree, 20, seed)
-    counted, decider = ShareCounter(tree), Decider(tree, score=score, rule=rule)
+    counted, decider = ShareCounter(tree), TreePredictor(tree, score=score, rule=rule)
     for part, truth in zip(logits.split(7), labels.split(7), strict=True):
         counted.update(decider.decide(part, truth))
 
@@ -38,7 +38,7 @@ def test_counts_are_those_of_naive_walks(case) -> None:  # type: ignore[no-untyp
 
 
 def test_shares_follow_from_counts() -> None:
-    share = NodeShare(2, "cat", samples=10, correct=8, answered=16)
+    share = NodeAccuracy(2, "cat", samples=10, correct=8, answered=16)
     assert (share.accuracy, share.precision) == (0.8, 0.5)
     assert share.interval == wilson_interval(8, 10)
     document = json.loads(json.dumps(share.to_dict()))
@@ -46,13 +46,15 @@ def test_shares_follow_from_counts() -> None:
         "node": 2, "name": "cat", "samples": 10, "correct": 8, "accuracy": 0.8,
         "interval": list(wilson_interval(8, 10)), "answered": 16, "precision": 0.5,
     }  # fmt: skip
-    assert "answered" not in NodeShare(2, "animal", 10, 8).to_dict()
+    assert "answered" not in NodeAccuracy(2, "animal", 10, 8).to_dict()
 
 
 def test_what_was_never_met_has_no_accuracy() -> None:
     tree = shapes.balanced(4)
     counted = ShareCounter(tree)
-    counted.update(Decider(tree, score="logsumexp").decide(torch.eye(4)[:1], torch.tensor([0])))
+    counted.update(
+        TreePredictor(tree, score="logsumexp").decide(torch.eye(4)[:1], torch.tensor([0]))
+    )
     unseen = counted.classes()[3]
     assert (unseen.samples, unseen.accuracy, unseen.interval, unseen.precision) == (0, *[None] * 3)
     assert unseen.to_dict()["interval"] is None

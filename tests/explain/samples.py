@@ -92,7 +92,7 @@ CAT = Explanation(
     runner_up=1,
     runner_up_name="dog",
     runner_up_probability=0.245,
-    parts_at=3,
+    diverges_at=3,
     score="logsumexp",
     rule="soft",
 )

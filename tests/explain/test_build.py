@@ -92,11 +92,11 @@ def check(explanation: Explanation, oracle: Oracle, rule: str, tolerance: float 
     assert explanation.runner_up != prediction
     assert shares[explanation.runner_up] == pytest.approx(max(others), abs=tolerance)
     assert explanation.runner_up_probability == pytest.approx(max(others), abs=tolerance)
-    assert explanation.parts_at == tree.lca(prediction, explanation.runner_up)
+    assert explanation.diverges_at == tree.lca(prediction, explanation.runner_up)
     assert explanation.probability == pytest.approx(shares[prediction], abs=tolerance)
     assert explanation.prediction_name == tree.name(prediction)
     assert explanation.runner_up_name == tree.name(explanation.runner_up)
-    assert explanation.parts_at_name == tree.name(explanation.parts_at)
+    assert explanation.diverges_at_name == tree.name(explanation.diverges_at)
     assert (explanation.score, explanation.rule) == (oracle.score, rule)
 
     route = tree.path(prediction)
@@ -271,7 +271,7 @@ def test_permuting_the_classes_permutes_the_explanation(tree, seed, score, rule)
         assert new.prediction == to_new[old.prediction]
         assert new.network_prediction == to_new[old.network_prediction]
         assert new.runner_up == to_new[old.runner_up]
-        assert new.parts_at == old.parts_at
+        assert new.diverges_at == old.diverges_at
         assert new.prediction_name == old.prediction_name
         for step_before, step_after in zip(old.path, new.path, strict=True):
             assert step_after.child == new_of[step_before.child]

@@ -24,7 +24,7 @@ def test_what_is_predicted():
     assert (CAT.prediction, CAT.prediction_name) == (0, "cat")
     assert CAT.probability == 0.98 * 0.75
     assert CAT.agrees
-    assert CAT.parts_at_name == "animal"
+    assert CAT.diverges_at_name == "animal"
     disagreeing = replace(CAT, network_prediction=1, network_prediction_name="dog")
     assert not disagreeing.agrees
 
@@ -105,7 +105,7 @@ def changed(place: str, value: Any) -> dict[str, Any]:
         ("answer", 3, "answer is 3, but the rest of the document makes it 0"),
         ("stopped_at", 3, "answer is 0, but the rest of the document makes it 3"),
         ("stopped_at", 2, "stopped_at is 2, which is not on the path"),
-        ("parts_at", 1, "parts_at is 1, which is not on the path"),
+        ("diverges_at", 1, "diverges_at is 1, which is not on the path"),
         ("runner_up", 0, "runner_up is the predicted class itself"),
         ("score", "max", "score has to be 'mean' or 'logsumexp', got 'max'"),
         ("rule", None, "rule has to be 'soft' or 'hard', got null"),
@@ -220,7 +220,7 @@ def test_text_when_the_path_goes_against_a_decision():
 
 def test_text_of_a_flat_tree_is_short():
     children = {0: ("cat", 0.81), 1: ("dog", 0.12), 2: ("car", 0.07)}
-    flat = replace(CAT, path=(decision((3, "thing"), children, 0),), parts_at=3)
+    flat = replace(CAT, path=(decision((3, "thing"), children, 0),), diverges_at=3)
     assert str(flat).splitlines() == [
         "Predicted cat (81 %); the network agrees.",
         "One decision: cat (81 %) over dog (12 %) and 1 more.",
@@ -235,7 +235,7 @@ def test_text_of_one_decision_against_a_group_names_the_runner_up():
         runner_up=0,
         runner_up_name="cat",
         runner_up_probability=0.06,
-        parts_at=4,
+        diverges_at=4,
     )
     assert str(near).splitlines()[1:] == [
         "One decision: car (90 %) over animal (10 %).",
@@ -245,7 +245,7 @@ def test_text_of_one_decision_against_a_group_names_the_runner_up():
 
 def test_text_of_one_decision_against_the_odds_says_so():
     step = decision((4, "thing"), {2: ("car", 0.4), 3: ("animal", 0.6)}, 2, margin=-0.2)
-    assert str(replace(CAT, path=(step,), parts_at=4)).splitlines()[1] == (
+    assert str(replace(CAT, path=(step,), diverges_at=4)).splitlines()[1] == (
         "One decision: car (40 %) against animal (60 %), as no class there is as likely."
     )
 
@@ -255,7 +255,7 @@ def test_text_of_a_long_path_sums_up_its_middle():
         decision((i, f"n{i}"), {i + 1: (f"n{i + 1}", 0.9), 100 + i: ("other", 0.1)}, i + 1)
         for i in range(10, 20)
     ]
-    long = replace(CAT, path=tuple(steps), parts_at=10)
+    long = replace(CAT, path=tuple(steps), diverges_at=10)
     assert str(long).splitlines()[1] == (
         "Path: n10 → n11 (90 %) → n12 (90 %) → … 6 more, together 53 % … → n19 (90 %) → n20 (90 %)."
     )
@@ -264,7 +264,7 @@ def test_text_of_a_long_path_sums_up_its_middle():
     assert full[2] == "  1. at n10: n11 (90 %) over other (10 %)"
     assert full[11] == "  10. at n19: n20 (90 %) over other (10 %)"
     assert full[12:] == str(long).splitlines()[2:]
-    six = replace(CAT, path=tuple(steps[:6]), parts_at=10)
+    six = replace(CAT, path=tuple(steps[:6]), diverges_at=10)
     assert "more" not in str(six)
 
 
@@ -274,18 +274,18 @@ def test_text_of_a_long_path_sums_up_its_middle():
 )
 def test_text_calls_nothing_certain_that_is_not(probability, shown):
     step = decision((3, "top"), {0: ("a", probability), 1: ("b", 1 - probability)}, 0)
-    assert f"Predicted a ({shown})" in str(replace(CAT, path=(step,), parts_at=3))
+    assert f"Predicted a ({shown})" in str(replace(CAT, path=(step,), diverges_at=3))
 
 
 def test_text_keeps_names_on_their_line():
     step = decision((3, "top\n"), {0: ("a\tcat ", 0.5), 1: ("b", 0.5)}, 0)
-    explanation = replace(CAT, path=(step,), parts_at=3, runner_up_name="b\nb")
+    explanation = replace(CAT, path=(step,), diverges_at=3, runner_up_name="b\nb")
     assert str(explanation).splitlines() == [
         "Predicted a cat (50 %); the network agrees.",
         "One decision: a cat (50 %) over b (50 %).",
     ]
     red = decision((3, "top"), {0: ("a\x1b[31mcat", 0.5), 1: ("b", 0.5)}, 0)
-    assert "Predicted a\\x1b[31mcat (50 %)" in str(replace(CAT, path=(red,), parts_at=3))
+    assert "Predicted a\\x1b[31mcat (50 %)" in str(replace(CAT, path=(red,), diverges_at=3))
 
 
 @given(recipes())

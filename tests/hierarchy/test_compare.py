@@ -13,7 +13,7 @@ from scipy.cluster.hierarchy import cophenet
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy, compare, edit, shapes
-from nbdt.hierarchy.convert import to_linkage, to_newick
+from nbdt.hierarchy.formats import to_linkage, to_newick
 from tests.strategies import (
     binary_hierarchies,
     caterpillar,

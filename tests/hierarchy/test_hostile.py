@@ -17,10 +17,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nbdt.errors import FormatError, HierarchyError, NBDTError
-from nbdt.hierarchy.convert import from_2020, from_dict, from_newick, to_dict, to_newick
+from nbdt.hierarchy.formats import from_2020, from_dict, from_newick, to_dict, to_newick
 from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.untrusted import (
+from nbdt.documents import (
     MAX_BRACKETS,
     MAX_BYTES,
     MAX_COMMAS,

@@ -8,8 +8,8 @@ from hypothesis import given
 
 from nbdt.errors import FormatError, HierarchyError, InputError
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert import to_networkx
-from nbdt.hierarchy.convert.node_link import from_node_link, to_node_link
+from nbdt.hierarchy.formats import to_networkx
+from nbdt.hierarchy.formats.node_link import from_node_link, to_node_link
 from tests.strategies import hierarchies
 
 TREE = Hierarchy(

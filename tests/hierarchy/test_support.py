@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy, induce, shapes
-from nbdt.hierarchy.convert import to_newick
+from nbdt.hierarchy.formats import to_newick
 from nbdt.hierarchy.support import resampled_trees, support_labels, with_support
 from tests.strategies import hierarchies, shuffled
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from nbdt.builders import Builder
+from nbdt.classifiers import Builder
 from nbdt.errors import FormatError
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 from nbdt.pretrained import SCHEMA, FileRecord, ModelConfig
 from nbdt.rules import Temperature
 

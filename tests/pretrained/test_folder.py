@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from nbdt.builders import Builder
+from nbdt.classifiers import Builder
 from nbdt.errors import FormatError, HierarchyError, InputError, NBDTError, NotFoundError
 from nbdt.hierarchy import Hierarchy
 from nbdt.pretrained import (

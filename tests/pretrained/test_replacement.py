@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.hierarchy import Hierarchy
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.pretrained import CONFIG, HIERARCHY, WEIGHTS, read_model
 from nbdt.pretrained.replacement import replace_hierarchy
 

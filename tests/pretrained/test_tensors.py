@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.errors import FormatError, InputError
 from nbdt.pretrained import load_tensors, save_tensors
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from nbdt.classifiers import induce
 from nbdt.data import LabelledImages, load_dataset
-from nbdt.heads import induce
 from nbdt.model import NBDT
 from nbdt.report import Measurement, Origin, measure, to_page
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from nbdt.data import LabelledImages
 from nbdt.data.sources import ImageFiles
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 from nbdt.report.album import SIZE, Album
 
 

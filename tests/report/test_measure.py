@@ -6,8 +6,8 @@ from PIL import Image
 from nbdt.data import LabelledImages
 from nbdt.errors import InputError
 from nbdt.evaluation import evaluate
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.report import Measurement, measure
 from nbdt.rules import Temperature
 from nbdt.selective import SelectiveNBDT

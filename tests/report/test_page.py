@@ -15,12 +15,12 @@ import torch
 from PIL import Image
 
 import nbdt
+from nbdt.classifiers import induce
 from nbdt.data import LabelledImages
 from nbdt.errors import InputError
 from nbdt.evaluation.text import percent, percent_range
-from nbdt.heads import induce
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.report import Measurement, Origin, measure, report, to_page
 from nbdt.report.accuracy import ranked
 from nbdt.report.album import Album

@@ -11,8 +11,8 @@ import torch
 import nbdt
 from nbdt.data import LabelledImages
 from nbdt.errors import InputError
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.report import Measurement, measure, to_page
 from nbdt.report.choose import choose
 from tests.report.test_measure import broken

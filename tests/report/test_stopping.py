@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from nbdt.classifiers import induce
 from nbdt.data import LabelledImages
 from nbdt.errors import InputError
 from nbdt.evaluation import wilson_interval
-from nbdt.heads import induce
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.report import measure

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.errors import FormatError, NotFoundError
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.hierarchy.edit import rename
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.pretrained.replacement import replace_hierarchy
 from nbdt.selective import Calibration, read_calibration
 from nbdt.selective.calibration import Superclass

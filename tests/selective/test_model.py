@@ -8,7 +8,7 @@ from scipy.stats import binom
 from torch import nn
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.data import load_dataset
 from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.evaluation import evaluate, fit_temperature

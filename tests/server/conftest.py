@@ -20,11 +20,11 @@ from PIL import Image
 
 pytest.importorskip("fastapi", reason="the service needs the extra [serve]")
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.library import load_hierarchy
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.preprocessing import Preprocessing
 from nbdt.server.settings import Settings
 from nbdt.server.worker import Worker
 

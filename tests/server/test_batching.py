@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from nbdt.server.batching import BatchQueue, Capacity
-from nbdt.server.refusals import NotReadyError, OverloadedError
+from nbdt.server.errors import NotReadyError, OverloadedError
 
 
 def doubled(batch):

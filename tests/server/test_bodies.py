@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from nbdt.server.bodies import Bodies
-from nbdt.server.refusals import OverloadedError, SlowBodyError, TooLargeError
+from nbdt.server.errors import OverloadedError, SlowBodyError, TooLargeError
 from nbdt.server.settings import Settings
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from nbdt.errors import InputError
+from nbdt.server.errors import TooLargeError
 from nbdt.server.forms import parse_files
-from nbdt.server.refusals import TooLargeError
 
 HEAD = b'Content-Disposition: form-data; name="image"; filename="../../etc/passwd"'
 TYPE = "multipart/form-data; boundary=xx"

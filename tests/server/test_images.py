@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from nbdt.errors import InputError
+from nbdt.server.errors import MediaTypeError, TooLargeError
 from nbdt.server.images import MAX_SCANS, read_image
-from nbdt.server.refusals import MediaTypeError, TooLargeError
 from tests.server.conftest import encoded, png
 from tests.timing import cpu_seconds
 

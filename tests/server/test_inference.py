@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT

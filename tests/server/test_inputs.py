@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from nbdt.errors import InputError
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
+from nbdt.server.errors import TooLargeError
 from nbdt.server.inputs import (
     RowReader,
     as_array,
@@ -16,7 +17,6 @@ from nbdt.server.inputs import (
     parse_json,
     parse_object,
 )
-from nbdt.server.refusals import TooLargeError
 from nbdt.server.settings import Settings
 from tests.server.conftest import b64, png
 

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from nbdt.errors import FormatError, InputError, NotFoundError
+from nbdt.server.errors import RateLimitError
 from nbdt.server.keys import Key, KeyRing, new_key, read_keys
-from nbdt.server.refusals import RateLimitError
 
 DIGEST = "0" * 64
 

@@ -144,7 +144,7 @@ def test_reloading_replaces_what_has_changed_and_keeps_what_is_not_fit(tmp_path)
 
 
 OWN = """
-from nbdt.builders import build
+from nbdt.classifiers import build
 
 def digits():
     return build("nbdt:digits-cnn", num_classes=10)

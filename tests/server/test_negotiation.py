@@ -2,8 +2,8 @@
 
 import pytest
 
+from nbdt.server.errors import NotAcceptableError
 from nbdt.server.negotiation import preferred
-from nbdt.server.refusals import NotAcceptableError
 
 JSON, HTML, SVG = "application/json", "text/html", "image/svg+xml"
 

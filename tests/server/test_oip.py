@@ -12,7 +12,7 @@ import pytest
 from nbdt.data import decode_image
 from nbdt.errors import InputError
 from nbdt.explain import Explanation
-from nbdt.server import oip
+from nbdt.server.protocols import oip
 from nbdt.server.inference import Inference
 from nbdt.server.tensors import Tensor
 from tests.server.conftest import png

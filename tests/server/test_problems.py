@@ -5,8 +5,7 @@ import json
 import pytest
 
 from nbdt.errors import HeadError, InputError, NotFoundError
-from nbdt.server.problems import problem_of, problem_response
-from nbdt.server.refusals import (
+from nbdt.server.errors import (
     DeadlineError,
     ForbiddenError,
     MediaTypeError,
@@ -18,6 +17,7 @@ from nbdt.server.refusals import (
     TooLargeError,
     UnauthorizedError,
 )
+from nbdt.server.problems import problem_of, problem_response
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from PIL import Image
 
 from nbdt.data.images import decode_image
 from nbdt.errors import InputError, NotFoundError
-from nbdt.server import inference, native
+from nbdt.server import inference
+from nbdt.server.protocols import native
 from nbdt.server.inference import Inference, Question
 from tests.server.conftest import b64, png
 
@@ -34,7 +35,7 @@ def test_the_path_is_drawn(client, model):
 
 @needs_captum
 def test_maps_are_those_of_the_library(model):
-    from nbdt.saliency import path_saliency
+    from nbdt.attribution import path_saliency
 
     row = model.preprocessing(decode_image(png(3), "L"))
     question = Question([row], "soft", explain=True, saliency=True)

@@ -12,9 +12,9 @@ import pytest
 from nbdt.data import decode_image
 from nbdt.errors import NotFoundError
 from nbdt.server import models as models_module
+from nbdt.server.errors import DeadlineError, NotReadyError, OverloadedError
 from nbdt.server.inference import Inference
-from nbdt.server.inputs import Inquiry
-from nbdt.server.refusals import DeadlineError, NotReadyError, OverloadedError
+from nbdt.server.inputs import ParsedRequest
 from nbdt.server.service import Service
 from nbdt.server.settings import Settings
 from tests.server.conftest import b64, eventually, png, save_model, serving
@@ -271,13 +271,13 @@ def test_a_service_by_itself(models):
         try:
             with pytest.raises(NotFoundError):
                 service.model("nope")
-            served, _, found = await service.answer("digits", lambda: Inquiry([png(1)]))
+            served, _, found = await service.answer("digits", lambda: ParsedRequest([png(1)]))
             assert served.name == "digits"
             assert found.explanations == ()
             with pytest.raises(DeadlineError):
                 await service.answer("digits", lambda: time.sleep(0.3), seconds=0.01)
             with service.capacity.reserved(60), pytest.raises(OverloadedError):
-                await service.answer("digits", lambda: Inquiry([png(1)] * 5))
+                await service.answer("digits", lambda: ParsedRequest([png(1)] * 5))
         finally:
             await service.stop()
 

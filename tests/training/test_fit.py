@@ -14,12 +14,11 @@ from torch.nn import functional as F
 from torch.optim import SGD
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from nbdt.builders import build
+from nbdt.classifiers import build, induce
 from nbdt.data import Augmentation, load_dataset
 from nbdt.data.digits import load_digits
 from nbdt.errors import FormatError, HeadError, InputError, MissingDependencyError
 from nbdt.evaluation import accuracy_by_rule
-from nbdt.heads import induce
 from nbdt.hierarchy import Hierarchy
 from nbdt.losses import Ramp, TreeSupervisionLoss
 from nbdt.model import NBDT

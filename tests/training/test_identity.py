@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 from nbdt.data import Augmentation, ImageFolder, LabelledImages, load_dataset
-from nbdt.preprocessing import Preprocessing
+from nbdt.inputs.image import Preprocessing
 from nbdt.training.identity import data_identity
 from tests.training.subjects import Noisy, points
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, MultiStepLR, OneCycleLR
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.errors import InputError
 from nbdt.training import TrainingConfig
 from nbdt.training.optimization import learning_rate, make_optimizer, set_learning_rate

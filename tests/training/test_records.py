@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from nbdt.training.records import WAYS, EpochRecord, as_csv
+from nbdt.training.records import RULE_SCORES, EpochRecord, as_csv
 
-ACCURACY = {way: (i + 1) / 7 for i, way in enumerate(WAYS)}
+ACCURACY = {way: (i + 1) / 7 for i, way in enumerate(RULE_SCORES)}
 
 
 def test_a_spreadsheet_reads_the_numbers_back_exactly():

@@ -39,7 +39,7 @@ class EndedError(Exception):
     """What ends a training in these tests, as Ctrl+C would."""
 
 
-class Ending(Noisy):
+class OutputTrace(Noisy):
     """Data that end the training when so many samples were asked for."""
 
     def __init__(self, after: int) -> None:
@@ -89,7 +89,7 @@ def test_it_goes_on_wherever_it_was_interrupted(name, tmp_path):
         folder = tmp_path / "-".join(map(str, after))
         for count in after:
             with suppress(EndedError):
-                run(Ending(count), folder)
+                run(OutputTrace(count), folder)
         found, again = run(Noisy(), folder)
         assert digest(found) == digest(expected), f"{name}, interrupted after {after} samples"
         assert [(one.epoch, one.loss, one.accuracy, one.moved) for one in again] == told
@@ -103,14 +103,14 @@ def test_everything_at_once_goes_on(tmp_path):
     expected = digest(go_on(None))
     for count in (3, 12, 20, 30, 21):
         with pytest.raises(EndedError):
-            go_on(tmp_path, train=Ending(count))
+            go_on(tmp_path, train=OutputTrace(count))
     assert digest(go_on(tmp_path)) == expected
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path):
     first = go_on(tmp_path)
     log = (tmp_path / "log.csv").read_bytes()
-    assert digest(go_on(tmp_path, train=Ending(0))) == digest(first)
+    assert digest(go_on(tmp_path, train=OutputTrace(0))) == digest(first)
     assert (tmp_path / "log.csv").read_bytes() == log
 
 
@@ -191,7 +191,7 @@ def test_a_folder_with_a_training_is_not_begun_anew(folder):
         trained(folder=folder)
     # Told before features are computed, which takes long.
     with pytest.raises(InputError, match="holds a training already"):
-        trained(replace(CONFIG, head_only=True), folder=folder, train=Ending(0))
+        trained(replace(CONFIG, head_only=True), folder=folder, train=OutputTrace(0))
     assert (folder / CHECKPOINT).read_bytes() == before
 
 

@@ -132,7 +132,7 @@ def test_below_an_answer_that_is_no_class_the_path_goes_on() -> None:
 
 def test_a_runner_up_elsewhere_has_a_way_of_its_own() -> None:
     tree = load_hierarchy("cifar10/wordnet")
-    seed = next(s for s in range(99) if explain(tree, s).parts_at == tree.root)
+    seed = next(s for s in range(99) if explain(tree, s).diverges_at == tree.root)
     explanation = explain(tree, seed)
     way = [item.node for item in fold(tree, explanation).items if item.role == "rival"]
     assert way == list(tree.path(explanation.runner_up)[1:-1])
@@ -234,4 +234,4 @@ def test_inner_nodes_are_called_as_the_tree_calls_them() -> None:
     assert told is not None
     assert [item.name for item in folding.items] == ["all", "car", "beast", "cat", "dog"]
     assert [decision.node_name for decision in told.path] == ["all", "beast"]
-    assert told.parts_at_name == "beast"
+    assert told.diverges_at_name == "beast"

@@ -79,9 +79,9 @@ def test_any_class_that_the_explanation_names_counts(
 
 
 def test_an_explanation_whose_runner_up_parts_elsewhere_is_refused() -> None:
-    assert CAT.parts_at == 3
+    assert CAT.diverges_at == 3
     with pytest.raises(InputError, match="was made with another tree"):
-        marks_of(replace(CAT, parts_at=4), THING)
+        marks_of(replace(CAT, diverges_at=4), THING)
 
 
 def test_inner_nodes_may_have_been_renamed() -> None:
@@ -89,7 +89,7 @@ def test_inner_nodes_may_have_been_renamed() -> None:
     explanation = in_names_of(tree, CAT)
     assert [d.node_name for d in explanation.path] == ["node 4", "beast"]
     assert explanation.path[0].children_names == ("car", "beast")
-    assert explanation.parts_at_name == "beast"
+    assert explanation.diverges_at_name == "beast"
     assert in_names_of(THING, explanation) == CAT
     assert marks_of(explanation, tree) == marks_of(CAT, THING)
 

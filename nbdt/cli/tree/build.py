@@ -25,7 +25,7 @@ from nbdt.cli.output import say, say_json, working
 from nbdt.cli.tree.files import tell_of, write_any_tree
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert import to_dict
+from nbdt.hierarchy.formats import to_dict
 from nbdt.hierarchy.induce import induce
 from nbdt.hierarchy.shapes import balanced, flat, random
 from nbdt.hierarchy.support import resampled_trees, support_labels, with_support

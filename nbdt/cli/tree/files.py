@@ -11,9 +11,9 @@ from nbdt.cli.output import say, say_json
 from nbdt.errors import InputError, NBDTError
 from nbdt.files import read_json, read_text, write_json, write_text
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert import from_2020, from_newick, to_newick
-from nbdt.hierarchy.convert.node_link import from_node_link, to_node_link
 from nbdt.hierarchy.edit import reorder
+from nbdt.hierarchy.formats import from_2020, from_newick, to_newick
+from nbdt.hierarchy.formats.node_link import from_node_link, to_node_link
 from nbdt.hierarchy.library import save_hierarchy
 
 _NEWICK = (".nwk", ".newick", ".tree")

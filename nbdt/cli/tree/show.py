@@ -10,7 +10,7 @@ from nbdt.cli.inputs import node_of, read_tree
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import say, say_json
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert import to_dict
+from nbdt.hierarchy.formats import to_dict
 from nbdt.hierarchy.support import support_labels
 
 app = typer.Typer(add_completion=False)

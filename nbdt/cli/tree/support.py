@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nbdt.classifiers import find_head
 from nbdt.cli.inputs import is_model, read_tree
 from nbdt.cli.models import NetworkOption, restored
 from nbdt.cli.options import (
@@ -20,7 +21,6 @@ from nbdt.cli.options import (
 from nbdt.cli.output import say, say_json, working
 from nbdt.cli.tree.keep import keep_tree
 from nbdt.errors import InputError
-from nbdt.heads import find_head
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.support import resampled_trees, support_labels, support_of, with_support
 

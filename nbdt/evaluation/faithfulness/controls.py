@@ -21,7 +21,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.evaluation.decided import checked_labels
+from nbdt.evaluation.predictions import checked_labels
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.rules import Score, TreeLayout, hard_predict
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nbdt.classifiers import find_head
 from nbdt.data.classes import check_own_classes
 from nbdt.data.samples import Data, labelled_batches
 from nbdt.errors import InputError
@@ -19,7 +20,6 @@ from nbdt.evaluation.faithfulness.locality import Locality, check_locality
 from nbdt.evaluation.interval import wilson_interval
 from nbdt.evaluation.paired import signed, signed_range
 from nbdt.evaluation.text import percent, percent_range
-from nbdt.heads import find_head
 from nbdt.model import NBDT
 from nbdt.rules import Score
 

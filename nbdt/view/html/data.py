@@ -9,7 +9,7 @@ from typing import Any
 from nbdt.errors import InputError
 from nbdt.explain import Explanation
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert import to_dict
+from nbdt.hierarchy.formats import to_dict
 from nbdt.hierarchy.text import one_line
 from nbdt.view.html.details import NodeDetails
 from nbdt.view.marks import in_names_of

@@ -11,7 +11,7 @@ from PIL import Image
 
 from nbdt.errors import InputError
 from nbdt.hierarchy.lookup import Node, described, node_ids
-from nbdt.preprocessing import to_mode
+from nbdt.inputs.image import to_mode
 from nbdt.view.folding import Folding
 from nbdt.view.labels import clean
 from nbdt.view.svg.badge import THUMBNAIL

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nbdt.hierarchy.convert import from_dict
+from nbdt.hierarchy.formats import from_dict
 from nbdt.hierarchy.induce import induce
 from nbdt.hierarchy.library import load_classes, load_hierarchy
 from nbdt.hierarchy.shapes import balanced, flat, random

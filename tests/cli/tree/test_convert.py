@@ -5,8 +5,8 @@ import networkx as nx
 import pytest
 
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert import from_newick, to_networkx, to_newick
 from nbdt.hierarchy.edit import reorder
+from nbdt.hierarchy.formats import from_newick, to_networkx, to_newick
 from nbdt.hierarchy.library import load_classes, load_hierarchy
 from tests.cli.conftest import Run, is_one_sentence
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.convert import from_dict
+from nbdt.hierarchy.formats import from_dict
 from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
 from tests.cli.conftest import Run, is_one_sentence
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from nbdt.classifiers import find_head
 from nbdt.errors import NBDTError
-from nbdt.heads import find_head
 from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
 from nbdt.hierarchy.shapes import balanced, flat
 from nbdt.hierarchy.support import resampled_trees, support_labels, support_of, with_support

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from nbdt.builders import build
+from nbdt.classifiers import build
 from nbdt.errors import InputError
 from nbdt.evaluation import Temperature, evaluate, evaluate_faithfulness
 from nbdt.evaluation.faithfulness import ControlCounter, check_locality, delete_features

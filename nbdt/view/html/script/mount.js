@@ -50,7 +50,7 @@ function mount(element, data) {
       state.open = new Set(path.filter((v) => !tree.isLeaf(v)));
       if (tree.total <= SMALL) actions.everything();
       else if (!explanation) actions.firstLevels();
-      state.selected = explanation ? explanation.parts_at : tree.root;
+      state.selected = explanation ? explanation.diverges_at : tree.root;
       update();
     },
     everything() {

@@ -1,0 +1,169 @@
+"""The layer that GradCAM looks at: the last map of features on the way to the logits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nbdt.errors import InputError, NotFoundError
+from nbdt.model import NBDT
+
+_MOST_LISTED = 8
+# Strides differ between height and width by rounding only.
+_MOST_UNEVEN = 2.0
+
+
+def feature_layer(
+    model: NBDT, x: Float[Tensor, "1 channels height width"], name: str | None = None
+) -> str:
+    """The layer whose output is the last map of features before the logits.
+
+    One pass of `x` is watched: of the layers that give a (batch, channels, height, width) tensor
+    of more than one pixel, the one from whose output the logits come without passing another
+    such. Where parts of the network end in several maps, where what is read last are tokens, or
+    where there is no map, nothing is guessed.
+
+    Args:
+        model: the model, in eval mode.
+        x: an input.
+        name: a layer named by the caller, which is checked instead.
+
+    Returns:
+        The layer's name, for ``model.network.get_submodule``.
+
+    Raises:
+        InputError: there is no such layer, or there are several; the message lists what there
+            is. Or the layer named gives no map.
+        NotFoundError: the network has no layer of that name.
+
+    Example:
+        >>> from nbdt.classifiers import build
+        >>> from nbdt.hierarchy.shapes import balanced
+        >>> model = NBDT(build("torchvision:resnet18", num_classes=4), balanced(4)).eval()
+        >>> feature_layer(model, torch.zeros(1, 3, 64, 64))
+        'layer4'
+    """
+    network = model.network
+    layers = {path: layer for path, layer in network.named_modules() if path}
+    if name is not None and name not in layers:
+        raise NotFoundError(
+            f"the network has no layer {name!r:.80}; its layers are {_listed(layers)}."
+        )
+    with _watched(layers) as seen, torch.enable_grad():
+        logits = model.logits(x.detach().clone().requires_grad_())
+    if name is not None:
+        _check_map(name, seen.get(name), x)
+        return name
+
+    ends = _last_outputs(logits, seen)
+    tokens = [names[0] for names in ends if len(seen[names[0]].shape) == 3]
+    if tokens:
+        raise InputError(
+            f"the logits of this {type(network).__name__} come from tokens (layer {tokens[0]!r}, "
+            f"output {seen[tokens[0]].shape}), not from a map of features, so there is no layer "
+            "for GradCAM; use method='integrated_gradients' or 'occlusion', or name a layer that "
+            f"gives a map with layer=…: {_maps(seen, x)}."
+        )
+    if len(ends) != 1:
+        found = ", ".join(repr(names[0]) for names in ends) or "none"
+        raise InputError(
+            f"the last map of features before the logits is not clear ({found}); name its layer "
+            f"with layer=…. Layers that give a map: {_maps(seen, x)}."
+        )
+    (names,) = ends
+    _check_map(names[0], seen[names[0]], x)
+    return names[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Output:
+    """What a layer gave when it was last called: its shape, and its node in autograd's graph."""
+
+    shape: tuple[int, ...]
+    made_by: Any
+
+
+@contextmanager
+def _watched(layers: dict[str, nn.Module]) -> Iterator[dict[str, _Output]]:
+    """Notes what each layer gives inside, by name; the hooks are gone afterwards."""
+    seen: dict[str, _Output] = {}
+
+    def note(path: str, layer: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            seen[path] = _Output(tuple(output.shape), output.grad_fn)
+
+    with ExitStack() as hooks:
+        for path, layer in layers.items():
+            hooks.enter_context(layer.register_forward_hook(partial(note, path)))
+        yield seen
+
+
+def _last_outputs(logits: Tensor, seen: dict[str, _Output]) -> list[list[str]]:
+    """Maps and tokens from which the logits come without passing others.
+
+    Each is a list of the layers that give it, since the last layer of a block gives what the
+    block gives; the outermost first.
+    """
+    makers: dict[Any, list[str]] = {}
+    for path, output in seen.items():
+        if output.made_by is not None and (_is_map(output.shape) or _is_tokens(output.shape)):
+            makers.setdefault(output.made_by, []).append(path)
+    ends, passed, pending = [], set(), [logits.grad_fn]
+    while pending:
+        step = pending.pop()
+        if step is None or step in passed:
+            continue
+        passed.add(step)
+        if step in makers:
+            ends.append(sorted(makers[step], key=lambda path: path.count(".")))
+        else:
+            pending += [before for before, _ in step.next_functions]
+    return ends
+
+
+def _is_map(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 4 and shape[2] * shape[3] > 1
+
+
+def _is_tokens(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and shape[1] > 1
+
+
+def _check_map(name: str, output: _Output | None, x: Tensor) -> None:
+    if output is None:
+        raise InputError(
+            f"the layer {name!r} gives no tensor when the network is called; name another one."
+        )
+    if not _fits(output.shape, x):
+        raise InputError(
+            f"the output of the layer {name!r} has the shape {output.shape}, which is no map "
+            f"(batch, channels, height, width) of an input of {x.shape[2]}×{x.shape[3]} pixels; "
+            "name another layer with layer=…, or use method='integrated_gradients' or "
+            "'occlusion'."
+        )
+
+
+def _fits(shape: tuple[int, ...], x: Tensor) -> bool:
+    """Whether an output is a map of the input; one with its channels last is not."""
+    if not _is_map(shape):
+        return False
+    down, across = x.shape[2] / shape[2], x.shape[3] / shape[3]
+    return min(down, across) >= 1 and max(down, across) < _MOST_UNEVEN * min(down, across)
+
+
+def _maps(seen: dict[str, _Output], x: Tensor) -> str:
+    return _listed(path for path, output in seen.items() if _fits(output.shape, x))
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The last names, where heads and their features mostly are."""
+    every = [repr(name) for name in names]
+    omitted = len(every) - _MOST_LISTED
+    return ("…, " if omitted > 0 else "") + ", ".join(every[-_MOST_LISTED:]) or "none"

@@ -1,0 +1,126 @@
+"""`nbdt.induce`: a tree from a network, a fitted classifier, or any array with a row a class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor, nn
+
+from nbdt.classifiers.find import find_head
+from nbdt.errors import InputError
+from nbdt.hierarchy.induce import induce as induce_from_rows
+from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.validation import FloatArray, class_list
+
+MATRIX_METRICS = ("confusion", "precomputed")
+
+
+def induce(
+    source: nn.Module | BaseEstimator | Tensor | npt.ArrayLike,
+    classes: Sequence[str] | None = None,
+    *,
+    head: str | None = None,
+    linkage: str = "ward",
+    metric: str = "euclidean",
+    normalize: bool = True,
+    branching: int = 2,
+) -> Hierarchy:
+    """Builds a tree of the classes from where a classifier puts them.
+
+    The rows of the classifier's last linear layer are clustered from the leaves up (Wan et al.,
+    ICLR 2021, section 3.1). Classes whose rows point the same way are taken for each other by the
+    network, and stand close together in the tree.
+
+    Args:
+        source: a network, whose head `find_head` finds; a linear layer; a fitted scikit-learn
+            classifier; or any array (numpy, torch of any device and dtype, lists) of shape
+            (C, features) with a row a class: weights, class-mean features, embeddings of the
+            class names. With ``metric="confusion"`` a confusion matrix, with ``"precomputed"`` a
+            matrix of distances, both of shape (C, C). A single row stands for two classes.
+        classes: the names of the C classes. When left out, those that the classifier itself
+            knows (scikit-learn's ``classes_``, transformers' ``id2label``), else ``"0" … "C-1"``.
+        head: the name of the network's last linear layer, where it is not to be searched for.
+        linkage: ``"ward"``, ``"average"``, ``"complete"``, ``"single"``, ``"weighted"``,
+            ``"centroid"`` or ``"median"``, as in `scipy.cluster.hierarchy.linkage`.
+        metric: ``"euclidean"`` or ``"cosine"`` between rows, ``"confusion"`` or
+            ``"precomputed"``.
+        normalize: divide each row by its L2 norm first, as the paper does; its code did not.
+        branching: the most children that a node may have.
+
+    Returns:
+        The tree, with merge heights and with names for its inner nodes.
+
+    Raises:
+        HeadError: when the head of the network is absent, ambiguous or not a classifier's.
+        InputError: for rows that hold NaN or infinity, less than two classes, a wrong number of
+            names, or options that exclude each other.
+
+    Example:
+        >>> import torch
+        >>> layer = torch.nn.Linear(2, 3)
+        >>> layer.weight.data = torch.tensor([[1, 0], [1, 0.1], [0, 1]])
+        >>> print(induce(layer, ["cat", "dog", "car"]))
+        dog, cat, car
+        ├─ car
+        └─ cat, dog
+           ├─ cat
+           └─ dog
+    """
+    names = None if classes is None else class_list(classes)
+    if isinstance(source, nn.Module | BaseEstimator):
+        if metric in MATRIX_METRICS:
+            raise InputError(
+                f"metric={metric!r} needs a matrix of shape (classes, classes), but the source is "
+                f"a {type(source).__name__}."
+            )
+        rows, names = _rows_of_classifier(source, head, names)
+    else:
+        if head is not None:
+            raise InputError(
+                f"head={head!r} names a layer of a network, but the source is an object of type "
+                f"{type(source).__name__}; leave it out."
+            )
+        rows = _rows_of_array(source)
+    return induce_from_rows(
+        rows, names, linkage=linkage, metric=metric, normalize=normalize, branching=branching
+    )
+
+
+def _rows_of_classifier(
+    source: nn.Module | BaseEstimator, path: str | None, names: list[str] | None
+) -> tuple[FloatArray, list[str] | None]:
+    head = find_head(source, path, num_classes=None if names is None else len(names))
+    if names is None:
+        names = None if head.classes is None else list(head.classes)
+    elif len(names) != head.num_classes:
+        raise InputError(
+            f"the head {head.path!r} tells {head.num_classes} classes apart; got {len(names)} "
+            "class names."
+        )
+    return _as_float64(head.rows), names
+
+
+def _rows_of_array(source: Tensor | npt.ArrayLike) -> FloatArray:
+    if isinstance(source, Tensor):
+        if source.is_meta or source.is_complex():
+            what = "is on the meta device" if source.is_meta else f"is of type {source.dtype}"
+            raise InputError(f"an array of real numbers is needed, but this tensor {what}.")
+        return _as_float64(source.detach())
+    try:
+        return np.asarray(source, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(
+            "a tree is induced from a network, a fitted scikit-learn classifier, or an array of "
+            f"numbers with a row a class; this object of type {type(source).__name__} is none of "
+            "them."
+        ) from None
+
+
+def _as_float64(rows: Tensor) -> FloatArray:
+    dense = rows if rows.layout == torch.strided else rows.to_dense()
+    array: FloatArray = dense.cpu().to(torch.float64).numpy()
+    return array

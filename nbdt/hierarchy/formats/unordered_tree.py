@@ -1,0 +1,169 @@
+"""A tree whose nodes are not numbered yet: what the graph formats read before they know an order.
+
+A `Hierarchy` numbers its nodes: leaves in the order of the classes, then inner nodes, the root
+last. The formats that come as a graph list their nodes as they please, so they are read into a
+`UnorderedTree`, which finds the order and then makes the `Hierarchy`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nbdt.errors import FormatError, HierarchyError, InputError
+from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.validation import class_list
+from nbdt.documents import described, shortened
+
+
+@dataclass(frozen=True)
+class UnorderedTree:
+    """Nodes 0 … n-1 in any order, with one root and no cycles.
+
+    Attributes:
+        parents: the parent of every node, −1 at the root.
+        names: the name of every node, ``""`` for none.
+        heights: the merge height of every node, or None.
+        attributes: what else is known of every node.
+        describe: what to call a node in an error, in the words of the format it came from.
+    """
+
+    parents: Sequence[int]
+    names: Sequence[str]
+    heights: Sequence[float] | None
+    attributes: Sequence[Mapping[str, Any]]
+    describe: Callable[[int], str]
+
+    def leaves(self) -> list[int]:
+        """The nodes that are nobody's parent, in the order given."""
+        inner = set(self.parents)
+        return [node for node in range(len(self.parents)) if node not in inner]
+
+    def leaves_by_class(self, classes: Sequence[str]) -> list[int]:
+        """The leaves in the order of these class names.
+
+        Raises:
+            InputError: the names of the leaves are not exactly these classes.
+        """
+        leaf_of: dict[str, int] = {}
+        for leaf in self.leaves():
+            if leaf_of.setdefault(self.names[leaf], leaf) != leaf:
+                raise HierarchyError(f"two leaves are called {described(self.names[leaf])}.")
+        classes = class_list(classes)
+        if len(set(classes)) < len(classes):
+            raise InputError("classes has a name twice; every class needs a name of its own.")
+        missing = [name for name in classes if name not in leaf_of]
+        if missing:
+            close = difflib.get_close_matches(str(missing[0])[:100], list(leaf_of), n=1)
+            hint = f"; did you mean {described(close[0])}?" if close else "."
+            raise InputError(f"no leaf is called {described(missing[0])}{hint}")
+        if len(classes) < len(leaf_of):
+            extra = next(name for name in leaf_of if name not in set(classes))
+            raise InputError(f"the leaf {described(extra)} is not one of the classes given.")
+        return [leaf_of[name] for name in classes]
+
+    def bottom_up(self, leaves: Sequence[int]) -> list[int]:
+        """The inner nodes, each after its children, siblings by the lowest class under them.
+
+        This order follows from the topology and the order of the classes alone, so that two
+        files of one tree give one numbering, however they are laid out.
+        """
+        children = self._children()
+        lowest = [len(self.parents)] * len(self.parents)
+        for rank, leaf in enumerate(leaves):
+            lowest[leaf] = rank
+        top_down = [self.parents.index(-1)]
+        for node in top_down:
+            top_down.extend(children[node])
+        for node in reversed(top_down):
+            parent = self.parents[node]
+            if parent >= 0:
+                lowest[parent] = min(lowest[parent], lowest[node])
+        # A preorder that takes siblings from the highest to the lowest, read backwards.
+        stack, order = [top_down[0]], []
+        while stack:
+            order.append(stack.pop())
+            stack.extend(sorted(children[order[-1]], key=lowest.__getitem__))
+        return [node for node in reversed(order) if children[node]]
+
+    def numbered(self, leaves: Sequence[int], inner: Sequence[int]) -> Hierarchy:
+        """The tree whose classes are these leaves and whose inner nodes follow in this order.
+
+        The root goes last, wherever it stands in `inner`.
+
+        Raises:
+            HierarchyError: this is no tree of classes.
+        """
+        if len(self.parents) < 3:
+            raise HierarchyError(
+                "a tree needs at least two classes and a root, that is 3 nodes; got "
+                f"{len(self.parents)}."
+            )
+        for node, below in enumerate(self._children()):
+            if len(below) == 1:
+                raise HierarchyError(
+                    f"{self.describe(node)} has one child only; an inner node needs at least "
+                    "two, or there is nothing to decide."
+                )
+        order = [*leaves, *(v for v in inner if self.parents[v] >= 0), self.parents.index(-1)]
+        new_id = {node: new for new, node in enumerate(order)}
+        new_id[-1] = -1
+        try:
+            return Hierarchy(
+                [new_id[self.parents[node]] for node in order],
+                [self.names[node] for node in order],
+                merge_heights=None if self.heights is None else [self.heights[v] for v in order],
+                attributes={new_id[node]: self.attributes[node] for node in order},
+            )
+        except HierarchyError as error:
+            raise HierarchyError(shortened(str(error))) from None
+
+    def _children(self) -> list[list[int]]:
+        children: list[list[int]] = [[] for _ in self.parents]
+        for node, parent in enumerate(self.parents):
+            if parent >= 0:
+                children[parent].append(node)
+        return children
+
+
+def linked_parents(
+    n: int, edges: Iterable[tuple[int, int]], describe: Callable[[int], str]
+) -> list[int]:
+    """The parent of every node, −1 at the root, from the (parent, child) edges of a graph.
+
+    Raises:
+        FormatError: the graph is no tree: it has no nodes, a node has two parents, there is a
+            cycle, or not exactly one root.
+    """
+    if n == 0:
+        raise FormatError("the graph has no nodes; a tree needs at least two classes and a root.")
+    parents = [-1] * n
+    for parent, child in edges:
+        if parents[child] >= 0:
+            raise FormatError(
+                f"{describe(child)} has two parents, {describe(parents[child])} and "
+                f"{describe(parent)}; in a tree every node has one."
+            )
+        parents[child] = parent
+    roots = [node for node in range(n) if parents[node] < 0]
+    if len(roots) > 1:
+        raise FormatError(
+            f"a tree has one root, but {describe(roots[0])} and {describe(roots[1])} both have "
+            "no parent."
+        )
+
+    # Up from every node, each node visited once: what does not end at the root is a cycle.
+    reached = [parent < 0 for parent in parents]
+    for start in range(n):
+        walked: dict[int, None] = {}
+        node = start
+        while not reached[node]:
+            if node in walked:
+                raise FormatError(f"{describe(node)} is its own ancestor; a tree has no cycles.")
+            walked[node] = None
+            node = parents[node]
+        for node in walked:
+            reached[node] = True
+    return parents

@@ -1,0 +1,296 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.models import EfficientNet_B1_Weights, ResNet18_Weights
+from torchvision.transforms._presets import ImageClassification
+
+from nbdt.errors import FormatError, InputError
+from nbdt.inputs.image import Preprocessing, to_mode
+
+TIMM = {
+    "input_size": (3, 224, 224),
+    "interpolation": "bicubic",
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+    "crop_pct": 0.95,
+    "crop_mode": "center",
+}
+
+
+def picture(width: int = 61, height: int = 47, channels: int = 3, seed: int = 0) -> Image.Image:
+    shape = (height, width, channels)[: 2 if channels == 1 else 3]
+    pixels = np.random.default_rng(seed).integers(0, 256, shape)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+class TestAgainstTorchvision:
+    @pytest.mark.parametrize("size", [(61, 47), (300, 400), (500, 231), (10, 10)])
+    @pytest.mark.parametrize(
+        "transforms",
+        [
+            ResNet18_Weights.DEFAULT.transforms(),
+            EfficientNet_B1_Weights.DEFAULT.transforms(),
+            ImageClassification(crop_size=20, resize_size=30, mean=(0.1,) * 3),
+        ],
+        ids=["resnet", "efficientnet", "small"],
+    )
+    def test_gives_the_tensor_of_its_transform(self, transforms, size):
+        image = picture(*size)
+        ours = Preprocessing.from_torchvision(transforms)
+        torch.testing.assert_close(ours(image), transforms(image), rtol=1e-6, atol=1e-6)
+
+    def test_refuses_another_transform(self):
+        with pytest.raises(InputError, match=r"ImageClassification.*got Identity"):
+            Preprocessing.from_torchvision(torch.nn.Identity())
+
+
+class TestFromTimm:
+    def test_center(self):
+        found = Preprocessing.from_timm(TIMM)
+        assert (found.resize, found.crop, found.interpolation) == (235, (224, 224), "bicubic")
+
+    def test_squash_resizes_both_sides(self):
+        found = Preprocessing.from_timm({**TIMM, "input_size": (3, 100, 80), "crop_mode": "squash"})
+        assert found.resize == (105, 84)
+
+    def test_one_channel_is_grey(self):
+        grey = {**TIMM, "input_size": (1, 28, 28), "mean": (0.5,), "std": (0.5,)}
+        assert Preprocessing.from_timm(grey).mode == "L"
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"crop_mode": "border"}, "crop_mode 'border' is not supported"),
+            ({"input_size": (3, 224, 192)}, "for square inputs"),
+            ({"input_size": (5, 224, 224)}, "whole data config"),
+            ({"crop_pct": 0}, "whole data config"),
+            ({"mean": None}, "whole data config"),
+            ({"interpolation": "random"}, "interpolation has to be"),
+        ],
+    )
+    def test_refuses(self, change, message):
+        with pytest.raises(InputError, match=message):
+            Preprocessing.from_timm({**TIMM, **change})
+
+    def test_refuses_what_is_incomplete(self):
+        with pytest.raises(InputError, match="input_size"):
+            Preprocessing.from_timm({})
+
+
+class TestSteps:
+    def test_default_is_the_pixels_over_255(self):
+        image = picture()
+        expected = np.asarray(image).transpose(2, 0, 1) / 255
+        np.testing.assert_allclose(Preprocessing()(image).numpy(), expected, rtol=1e-6)
+
+    def test_scale_mean_and_std_by_channel(self):
+        image = Image.new("RGB", (2, 2), (128, 192, 0))
+        found = Preprocessing(mean=128 / 255, std=(128 / 255, 64 / 255, 1.0))(image)
+        torch.testing.assert_close(found[:, 0, 0], torch.tensor([0.0, 1.0, -128 / 255]))
+
+    def test_mobilenet_of_the_coral_repository(self):
+        image = picture(300, 280)
+        described = Preprocessing(resize=256, crop=224, mean=128 / 255, std=128 / 255, rotate=180)
+        resized = image.resize((274, 256), Image.Resampling.BILINEAR)
+        pixels = np.asarray(resized)[16:240, 25:249].transpose(2, 0, 1)
+        expected = ((pixels.astype(np.float64) - 128) / 128)[:, ::-1, ::-1]
+        np.testing.assert_allclose(described(image).numpy(), expected, atol=1e-6)
+
+    @pytest.mark.parametrize(("rotate", "turns"), [(0, 0), (90, 1), (180, 2), (270, 3)])
+    @pytest.mark.parametrize("hflip", [False, True])
+    def test_rotates_counter_clockwise_and_then_flips(self, rotate, turns, hflip):
+        image = picture(channels=1)
+        expected = np.rot90(np.asarray(image), turns)
+        expected = expected[:, ::-1] if hflip else expected
+        found = Preprocessing(mode="L", scale=1, rotate=rotate, hflip=hflip)(image)
+        np.testing.assert_array_equal(found[0].numpy(), expected)
+        assert found.is_contiguous()
+
+    def test_without_antialias_samples_between_pixels(self):
+        stripes = Image.fromarray(np.tile(np.uint8([0, 0, 255, 0]), (8, 8)))
+        sharp = Preprocessing(mode="L", resize=(8, 8), antialias=False)
+        smooth = Preprocessing(mode="L", resize=(8, 8))
+        # Every fourth place: columns 1.5, 5.5, … lie between a black and a white pixel.
+        assert torch.all(sharp(stripes) == 0.5)
+        assert torch.all(smooth(stripes) < 0.4)
+
+    def test_small_images_are_padded_with_black(self):
+        found = Preprocessing(mode="L", crop=4)(Image.new("L", (2, 2), 255))
+        assert found.sum() == 4
+
+    def test_grey_network_takes_colour_images(self):
+        assert Preprocessing(mode="L")(picture()).shape == (1, 47, 61)
+
+    def test_needs_an_image(self):
+        with pytest.raises(InputError, match="Pillow image, got str"):
+            Preprocessing()("cat.jpg")
+
+    def test_strip_is_not_blown_up(self, monkeypatch):
+        monkeypatch.setattr("nbdt.inputs.image._MAX_PIXELS", 16 * 16 * 20)
+        assert Preprocessing(resize=16)(Image.new("L", (1, 20))).shape == (3, 320, 16)
+        with pytest.raises(InputError, match="21×1 pixels is too elongated"):
+            Preprocessing(resize=16)(Image.new("L", (21, 1)))
+
+    def test_strip_may_be_squashed(self):
+        assert Preprocessing(resize=(8, 8))(Image.new("L", (20000, 1))).shape == (3, 8, 8)
+
+
+class TestBatch:
+    def test_stacks(self):
+        described = Preprocessing(resize=16, crop=16)
+        images = [picture(), picture(40, 80, seed=1)]
+        batch = described.batch(images)
+        assert batch.shape == (2, 3, 16, 16)
+        assert torch.equal(batch[1], described(images[1]))
+
+    def test_names_the_sizes_that_differ(self):
+        with pytest.raises(InputError, match="got 3×2, 4×2; set crop"):
+            Preprocessing().batch([Image.new("RGB", (2, 3)), Image.new("RGB", (2, 4))])
+
+    def test_needs_an_image(self):
+        with pytest.raises(InputError, match="no image at all"):
+            Preprocessing().batch([])
+
+
+class TestValidation:
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"mode": "CMYK"},
+            {"mode": ["RGB"]},
+            {"resize": 0},
+            {"resize": True},
+            {"resize": 10**9},
+            {"resize": (1, 2, 3)},
+            {"resize": [8]},
+            {"resize": "256"},
+            {"crop": (4, 2.0)},
+            {"crop": -1},
+            {"interpolation": "cubic"},
+            {"antialias": 1},
+            {"antialias": False, "interpolation": "lanczos"},
+            {"scale": 0},
+            {"scale": float("nan")},
+            {"scale": [1.0, 2.0]},
+            {"mean": (0.1, 0.2)},
+            {"mean": (0.1, 0.2, "0.3")},
+            {"mean": float("inf")},
+            {"mean": 10**400},
+            {"mean": None},
+            {"std": 0},
+            {"std": (1, 1, -1)},
+            {"std": 1e-300},
+            {"std": False},
+            {"rotate": 45},
+            {"rotate": False},
+            {"hflip": "yes"},
+        ],
+        ids=lambda wrong: str(wrong)[:40],
+    )
+    def test_refuses(self, wrong):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            Preprocessing(**wrong)
+        document = {**Preprocessing().to_dict(), **wrong}
+        with pytest.raises(FormatError, match="preprocessing"):
+            Preprocessing.from_dict(document)
+
+    def test_one_number_stands_for_all_channels(self):
+        assert Preprocessing(mean=0.5) == Preprocessing(mean=(0.5, 0.5, 0.5))
+        assert Preprocessing(mode="L", mean=0.5).mean == (0.5,)
+        assert Preprocessing(mode="L").channels == 1
+
+    def test_is_frozen_and_hashable(self):
+        described = Preprocessing(crop=[2, 3])
+        assert hash(described) == hash(Preprocessing(crop=(2, 3)))
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            described.crop = 4
+
+
+class TestDocument:
+    @pytest.mark.parametrize(
+        "described",
+        [
+            Preprocessing(),
+            Preprocessing(mode="L", resize=(9, 8), crop=8, scale=1 / 16, rotate=90, hflip=True),
+            Preprocessing(interpolation="nearest", antialias=False, mean=(0.1, 0.2, 1 / 3)),
+        ],
+    )
+    def test_round_trip_through_json(self, described):
+        document = json.loads(json.dumps(described.to_dict()))
+        assert Preprocessing.from_dict(document) == described
+
+    @pytest.mark.parametrize("document", [None, [], "RGB", {}, {"mode": "RGB"}])
+    def test_refuses_other_documents(self, document):
+        with pytest.raises(FormatError, match="preprocessing needs exactly"):
+            Preprocessing.from_dict(document)
+
+    def test_refuses_unknown_keys(self):
+        with pytest.raises(FormatError, match="'jitter'"):
+            Preprocessing.from_dict({**Preprocessing().to_dict(), "jitter": 1})
+
+
+class TestToMode:
+    def test_transparency_lies_over_white(self):
+        image = Image.new("RGBA", (1, 1), (100, 0, 0, 128))
+        red, green, _ = to_mode(image, "RGB").getpixel((0, 0))
+        assert (red, green) == (177, 127)
+
+    def test_transparent_colour_of_a_palette(self):
+        image = Image.new("P", (2, 1))
+        image.putpalette([9, 9, 9, 50, 60, 70])
+        image.putpixel((1, 0), 1)
+        image.info["transparency"] = 0
+        assert list(to_mode(image, "RGB").get_flattened_data()) == [(255,) * 3, (50, 60, 70)]
+
+    @pytest.mark.parametrize("mode", ["L", "RGB"])
+    def test_transparent_colour_of_a_png(self, mode):
+        image = Image.new(mode, (2, 1), "black")
+        image.putpixel((1, 0), 9 if mode == "L" else (9, 9, 9))
+        image.info["transparency"] = image.getpixel((1, 0))
+        assert np.asarray(to_mode(image, mode))[0].flatten().tolist() in (
+            [0, 255],
+            [0] * 3 + [255] * 3,
+        )
+
+    @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "HSV", "RGBX", "LA", "La"])
+    def test_black_stays_black_in_every_mode(self, mode):
+        opaque = picture(3, 3).convert("L").point(lambda _: 0)
+        image = opaque.convert("LA").convert("La") if mode == "La" else opaque.convert("RGB")
+        image = image if mode == "La" else image.convert("L" if mode == "LA" else "RGB")
+        image = image if mode == "La" else image.convert(mode)
+        assert image.mode == mode
+        for wanted in ("RGB", "L"):
+            found = to_mode(image, wanted)
+            assert found.mode == wanted
+            assert not np.asarray(found).any()
+
+    @pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+    def test_16_bits_keep_the_upper_8(self, mode):
+        image = Image.new(mode, (1, 1), 0x12FF)
+        assert to_mode(image, "L").getpixel((0, 0)) == 0x12
+        assert to_mode(image, "RGB").getpixel((0, 0)) == (0x12,) * 3
+
+    @pytest.mark.parametrize("value", [-1, 65536])
+    def test_refuses_integers_beyond_16_bits(self, value):
+        with pytest.raises(InputError, match="outside 0 to 65535"):
+            to_mode(Image.new("I", (1, 1), value), "L")
+
+    def test_refuses_floats(self):
+        with pytest.raises(InputError, match="floating-point"):
+            to_mode(Image.new("F", (1, 1), 0.5), "L")
+
+    def test_refuses_what_pillow_cannot_convert(self, monkeypatch):
+        def convert(image, mode):
+            raise ValueError("conversion not supported")
+
+        monkeypatch.setattr(Image.Image, "convert", convert)
+        with pytest.raises(InputError, match="mode LAB cannot be converted"):
+            to_mode(Image.new("LAB", (1, 1)), "RGB")
+
+    def test_same_mode_is_not_copied(self):
+        image = picture()
+        assert to_mode(image, "RGB") is image
