@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nbdt.errors import InputError, NBDTError, NotFoundError
 from nbdt.documents import MAX_BYTES, decoded, parsed_json
+from nbdt.errors import InputError, NBDTError, NotFoundError
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

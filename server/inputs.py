@@ -19,11 +19,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from nbdt.documents import decoded, described, parsed_json
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy.text import listed
 from nbdt.inputs.image import Preprocessing
 from nbdt.rules import RULES, Rule
-from nbdt.documents import decoded, described, parsed_json
 from nbdt.view.svg.pictures import data_uri
 
 from .errors import TooLargeError

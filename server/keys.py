@@ -21,9 +21,9 @@ from typing import Any
 import limits
 import limits.aio
 
+from nbdt.documents import described
 from nbdt.errors import FormatError, InputError
 from nbdt.files import error_context, read_json
-from nbdt.documents import described
 
 from .errors import RateLimitError
 

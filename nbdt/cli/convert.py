@@ -30,6 +30,7 @@ from nbdt.cli.options import (
 )
 from nbdt.cli.output import note, say, say_json, working
 from nbdt.cli.tree.files import in_words, size_of
+from nbdt.documents import parsed_json
 from nbdt.errors import FormatError, InputError, NBDTError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import reorder
@@ -37,7 +38,6 @@ from nbdt.hierarchy.naming import name_by_taxonomy
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
 from nbdt.pretrained.checkpoint import load_checkpoint
-from nbdt.documents import parsed_json
 
 # What a name of published weights never ends in.
 CHECKPOINTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".tar")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nbdt.documents import parsed_json
 from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.files import read_json, read_text
 from nbdt.hierarchy import Hierarchy
@@ -19,7 +20,6 @@ from nbdt.hierarchy.library import (
     load_hierarchy,
 )
 from nbdt.hierarchy.lookup import node_ids
-from nbdt.documents import parsed_json
 
 # As in nbdt.pretrained, whose import takes seconds.
 TREE_OF_MODEL = "hierarchy.json"

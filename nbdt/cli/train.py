@@ -17,11 +17,11 @@ from nbdt.cli.options import JsonOption, given
 from nbdt.cli.output import note, say, say_json, working
 from nbdt.data import LabelledImages, check_classes, load_dataset
 from nbdt.data.loading import training_split
+from nbdt.documents import parsed_json
 from nbdt.errors import InputError, NotFoundError
 from nbdt.evaluation import AccuracyTable, accuracy_by_rule, labelled_logits
 from nbdt.losses import Ramp
 from nbdt.model import NBDT
-from nbdt.documents import parsed_json
 from nbdt.training import EpochRecord, TrainingConfig, fit, started_by_torchrun
 from nbdt.training.folder import LAST
 from nbdt.training.processes import Processes

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nbdt.errors import InputError
 from nbdt.documents import described
+from nbdt.errors import InputError
 
 
 def checked_ids(

@@ -13,8 +13,8 @@ from nbdt.data.folder import ImageFolder
 from nbdt.data.images import list_subfolders
 from nbdt.data.labelled import LabelledImages
 from nbdt.data.readers import IMAGENET, cache_folder
-from nbdt.errors import InputError, NotFoundError
 from nbdt.documents import shortened
+from nbdt.errors import InputError, NotFoundError
 
 VARIABLE = "NBDT_DATA"
 """The environment variable with the folder that data sets are looked for in."""

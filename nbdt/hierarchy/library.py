@@ -16,11 +16,11 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, NoReturn
 
+from nbdt.documents import described, parsed_json
 from nbdt.errors import FormatError, NotFoundError
 from nbdt.files import error_context, is_file, read_text, write_text
 from nbdt.hierarchy.formats.document import from_dict, to_dict
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.documents import described, parsed_json
 
 _CLASSES = "classes.csv"
 _COLUMNS = ["index", "name", "wnid"]

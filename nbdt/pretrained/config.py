@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbdt.classifiers import Builder
+from nbdt.documents import described, json_value
 from nbdt.errors import FormatError
 from nbdt.inputs.image import Preprocessing
 from nbdt.rules import Temperature
-from nbdt.documents import described, json_value
 
 SCHEMA = "nbdt.model/1"
 

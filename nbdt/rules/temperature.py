@@ -16,12 +16,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nbdt.documents import described
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import scan
 from nbdt.rules.functional import Score, decision_log_probs, hard_predict, soft_log_probs
 from nbdt.rules.layout import TreeLayout
-from nbdt.documents import described
 
 
 @dataclass(frozen=True)

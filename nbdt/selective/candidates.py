@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from nbdt.data.labels import checked_ids, told
+from nbdt.documents import described
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import TreeLayout
-from nbdt.documents import described
 
 # How far from 1 the sum of a row's probabilities may be.
 _TOLERANCE = 0.01

@@ -19,9 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from nbdt.documents import parsed_json
 from nbdt.errors import FormatError, InputError
 from nbdt.files import error_context, replacing_path
-from nbdt.documents import parsed_json
 
 SCHEMA = "nbdt.training/2"
 

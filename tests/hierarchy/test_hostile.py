@@ -16,10 +16,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nbdt.errors import FormatError, HierarchyError, NBDTError
-from nbdt.hierarchy.formats import from_2020, from_dict, from_newick, to_dict, to_newick
-from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
-from nbdt.hierarchy.tree import Hierarchy
 from nbdt.documents import (
     MAX_BRACKETS,
     MAX_BYTES,
@@ -28,6 +24,10 @@ from nbdt.documents import (
     described,
     parsed_json,
 )
+from nbdt.errors import FormatError, HierarchyError, NBDTError
+from nbdt.hierarchy.formats import from_2020, from_dict, from_newick, to_dict, to_newick
+from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
+from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import caterpillar, hierarchies
 
 SECONDS = 10

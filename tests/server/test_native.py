@@ -10,8 +10,8 @@ from nbdt.data import decode_image
 from nbdt.explain import Explanation
 from nbdt.hierarchy.formats import from_dict
 from nbdt.server import documents
-from nbdt.server.protocols import kserve, mlflow, native, oip
 from nbdt.server.keys import new_key
+from nbdt.server.protocols import kserve, mlflow, native, oip
 from nbdt.server.settings import Settings
 from tests.server.conftest import MARKUP, b64, png, save_model, serving
 

@@ -12,8 +12,8 @@ import pytest
 from nbdt.data import decode_image
 from nbdt.errors import InputError
 from nbdt.explain import Explanation
-from nbdt.server.protocols import oip
 from nbdt.server.inference import Inference
+from nbdt.server.protocols import oip
 from nbdt.server.tensors import Tensor
 from tests.server.conftest import png
 

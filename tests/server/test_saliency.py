@@ -11,8 +11,8 @@ from PIL import Image
 from nbdt.data.images import decode_image
 from nbdt.errors import InputError, NotFoundError
 from nbdt.server import inference
-from nbdt.server.protocols import native
 from nbdt.server.inference import Inference, Question
+from nbdt.server.protocols import native
 from tests.server.conftest import b64, png
 
 EXPLAIN = "/api/v1/models/digits/explain"

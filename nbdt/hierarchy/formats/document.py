@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nbdt.errors import FormatError, HierarchyError
-from nbdt.hierarchy.tree import Hierarchy
 from nbdt.documents import (
     MAX_INTEGER,
     described,
@@ -14,6 +12,8 @@ from nbdt.documents import (
     json_value,
     shortened,
 )
+from nbdt.errors import FormatError, HierarchyError
+from nbdt.hierarchy.tree import Hierarchy
 
 SCHEMA = "nbdt.hierarchy/1"
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from nbdt.documents import described
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy.formats.unordered_tree import UnorderedTree, linked_parents
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.documents import described
 
 if TYPE_CHECKING:
     # networkx's graphs take a type argument in its stubs only.

@@ -13,10 +13,10 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from nbdt.documents import json_value
 from nbdt.hierarchy.formats.newick_parser import NOTE, NewickNode, parsed_newick
 from nbdt.hierarchy.formats.unordered_tree import UnorderedTree
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.documents import json_value
 
 _PLAIN_NAME = re.compile(r"[^\s()\[\]{}':;,_]+")
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from nbdt.errors import FormatError, InputError
 from nbdt.documents import (
     checked_counts,
     described,
     json_value,
     parsed_json,
 )
+from nbdt.errors import FormatError, InputError
 
 MAX_COMMAS = 500_000
 """How many commas a text may hold; a tree of 100,000 classes has one a class."""

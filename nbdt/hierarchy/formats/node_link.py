@@ -7,10 +7,10 @@ from typing import Any
 
 import networkx as nx
 
+from nbdt.documents import described, encodable, json_value
 from nbdt.errors import FormatError
 from nbdt.hierarchy.formats.graph import from_networkx, to_networkx
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.documents import described, encodable, json_value
 
 _ENDS = ("source", "target")
 

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nbdt.documents import described, encodable, shortened
 from nbdt.errors import FormatError, HierarchyError, InputError
 from nbdt.hierarchy.formats.unordered_tree import linked_parents
 from nbdt.hierarchy.table import prune
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import class_list
-from nbdt.documents import described, encodable, shortened
 
 _WNID = re.compile(r"n[0-9]{8}")
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nbdt.documents import described, shortened
 from nbdt.errors import FormatError, HierarchyError, InputError
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import class_list
-from nbdt.documents import described, shortened
 
 
 @dataclass(frozen=True)
