@@ -234,6 +234,10 @@ class Document(BaseModel):
         """The record as values that JSON can hold; tuples become lists."""
         return self.model_dump(mode="json")
 
+    def replace(self, **changes: Any) -> Self:
+        """A changed copy, checked like a new record."""
+        return type(self)(**dict(self) | changes)
+
     @classmethod
     def from_dict(cls, document: object) -> Self:
         """The record that `to_dict` gave.

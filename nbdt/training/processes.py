@@ -74,7 +74,7 @@ class Processes:
 
 @contextmanager
 def started_by_torchrun() -> Iterator[torch.device | None]:
-    """LcaTable the process group that torchrun set up, if it did; gives this process's own GPU.
+    """Joins the process group that torchrun set up, if it did; gives this process's own GPU.
 
     Example:
         >>> with started_by_torchrun() as device:
