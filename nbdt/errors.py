@@ -2,8 +2,9 @@
 
 All derive from `NBDTError`, so one `except` catches them, and each also inherits the builtin
 that fits (`ValueError`, `LookupError`, …), so code that knows nothing of nbdt handles them too.
-A message says what was got, what was expected and what to do, in one or two sentences; what another
-library said, `reason_of` puts into it.
+A message says what was given, what was expected and what to do, in one or two sentences.
+`reason_of` shortens what another library says, and `missing` tells how to install an optional
+package.
 """
 
 _LONGEST_REASON = 200
@@ -18,7 +19,7 @@ class HierarchyError(NBDTError, ValueError):
 
 
 class InputError(NBDTError, ValueError):
-    """An argument, an array or a sample is not what was asked for."""
+    """An argument, an array or a sample is not valid."""
 
 
 class FormatError(NBDTError, ValueError):
@@ -30,7 +31,7 @@ class NotFoundError(NBDTError, LookupError):
 
 
 class HeadError(NBDTError, LookupError):
-    """A classifier's last linear layer is absent, ambiguous, or not that of a classifier."""
+    """A classifier's last linear layer is absent, ambiguous or unsuitable."""
 
 
 class MissingDependencyError(NBDTError, ImportError):
@@ -47,3 +48,21 @@ def reason_of(error: BaseException) -> str:
         ('sizes differ', 'EOFError')
     """
     return (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST_REASON]
+
+
+def missing(package: str, extra: str, what: str) -> MissingDependencyError:
+    """The error to raise where an optional package cannot be imported.
+
+    Args:
+        package: its name, as pip knows it.
+        extra: the extra of this project that installs it.
+        what: the feature that needs it, in the singular: the beginning of the message.
+
+    Example:
+        >>> print(missing("httpx", "client", "the client"))
+        the client needs the package httpx: pip install httpx, or from a checkout pip install ...
+    """
+    return MissingDependencyError(
+        f"{what} needs the package {package}: pip install {package}, or from a checkout "
+        f"pip install '.[{extra}]'."
+    )

@@ -1,10 +1,11 @@
-"""Files read with care, for they may come from strangers, and written in one step.
+"""Files that strangers may have made are read with care; files are written in one step.
 
-Whatever is wrong with a file is said in one sentence that begins with its name.
+Every error is one sentence that begins with the name of the file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -162,6 +163,32 @@ def error_context(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except NBDTError as error:
         raise type(error)(f"{_called(path)}: {error}") from None
+
+
+def sha256(*parts: bytes | bytearray | memoryview | str) -> str:
+    """The SHA-256 of these parts one after the other, in hexadecimal; a text counts as UTF-8.
+
+    Example:
+        >>> sha256("cat", b"dog") == sha256("catdog")
+        True
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part)
+    return digest.hexdigest()
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{_called(path)}: cannot be read: {error.strerror}.") from None
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:

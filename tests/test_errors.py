@@ -1,6 +1,6 @@
 import pytest
 
-from nbdt.errors import reason_of
+from nbdt.errors import MissingDependencyError, missing, reason_of
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,12 @@ from nbdt.errors import reason_of
 )
 def test_a_reason_is_one_short_line(error: Exception, said: str) -> None:
     assert reason_of(error) == said
+
+
+def test_a_missing_package_names_what_works_from_a_checkout() -> None:
+    error = missing("timm", "timm", "a network of timm")
+    assert isinstance(error, MissingDependencyError)
+    assert str(error) == (
+        "a network of timm needs the package timm: pip install timm, or from a checkout "
+        "pip install '.[timm]'."
+    )

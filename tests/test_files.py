@@ -1,5 +1,6 @@
 """What the tests of nbdt.hierarchy.library and nbdt.pretrained do not say of files already."""
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -10,11 +11,13 @@ from nbdt import files
 from nbdt.errors import FormatError, InputError
 from nbdt.files import (
     error_context,
+    file_sha256,
     is_file,
     read_json,
     read_text,
     replacing,
     replacing_path,
+    sha256,
     write_json,
     write_text,
 )
@@ -98,6 +101,16 @@ def test_only_ordinary_files_are_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     found = ("file", "link", "pipe", "nothing", "", "x" * 5000, "\0")
     assert [name for name in found if is_file(tmp_path / name)] == ["file", "link"]
+
+
+def test_a_hash_is_of_the_bytes_however_they_are_given(tmp_path: Path) -> None:
+    data = b"caf\xc3\xa9" * 99_999
+    (tmp_path / "some.txt").write_bytes(data)
+    expected = hashlib.sha256(data).hexdigest()
+    assert sha256(data[:7], memoryview(data)[7:], "") == sha256(data.decode()) == expected
+    assert file_sha256(tmp_path / "some.txt") == expected
+    with pytest.raises(InputError, match=r"gone\.txt: cannot be read: No such file"):
+        file_sha256(tmp_path / "gone.txt")
 
 
 # ── writers that want a path ──────────────────────────────────────────────────────────────────
