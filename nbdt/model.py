@@ -292,7 +292,7 @@ class NBDT(nn.Module, Displayed):
             Predicted cat (71 %); the network agrees.
             Path: thing → animal (96 %) → cat (73 %).
             Closest decision: cat (73 %) over dog (27 %) at animal.
-            Runner-up: dog (26 %); the two part at animal.
+            Runner-up: dog (26 %); the paths diverge at animal.
         """
         rule = _chosen("rule", self.rule if rule is None else rule, RULES)
         with eval_mode(self):

@@ -68,7 +68,7 @@ def explain_logits(
         Predicted cat (71 %); the network agrees.
         Path: thing → animal (96 %) → cat (73 %).
         Closest decision: cat (73 %) over dog (27 %) at animal.
-        Runner-up: dog (26 %); the two part at animal.
+        Runner-up: dog (26 %); the paths diverge at animal.
         >>> second.prediction_name, second.runner_up_name, second.diverges_at_name
         ('car', 'dog', 'thing')
     """

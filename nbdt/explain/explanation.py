@@ -56,7 +56,7 @@ _LONGEST_PATH = 6
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Explanation(Displayed):
-    """One prediction: its path through the tree, the runner-up, and where the two part.
+    """One prediction: its path through the tree, the runner-up, and where their paths diverge.
 
     `str` gives a short text for a reader, `to_dict` the document for a program.
 
@@ -86,7 +86,7 @@ class Explanation(Displayed):
         Predicted cat (74 %); the network agrees.
         Path: thing → animal (98 %) → cat (75 %).
         Closest decision: cat (75 %) over dog (25 %) at animal.
-        Runner-up: dog (25 %); the two part at animal.
+        Runner-up: dog (25 %); the paths diverge at animal.
         >>> Explanation.from_dict(explanation.to_dict()) == explanation
         True
     """
@@ -263,7 +263,7 @@ class Explanation(Displayed):
             else:
                 yield f"Closest decision: {taken} over {other} at {where}."
         rival = _with_percent(self.runner_up_name, self.runner_up_probability)
-        yield f"Runner-up: {rival}; the two part at {_plain(self.diverges_at_name)}."
+        yield f"Runner-up: {rival}; the paths diverge at {_plain(self.diverges_at_name)}."
 
     def _steps(self) -> str:
         """The nodes passed with their probabilities, and apart those that were not taken."""

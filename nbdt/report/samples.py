@@ -129,7 +129,7 @@ def _path(explanation: Explanation, index: int) -> Markup:
                 explanation.runner_up_name,
                 explanation.runner_up_probability,
             ),
-            "; the two part at ",
+            "; the paths diverge at ",
             node_name(explanation.diverges_at, explanation.diverges_at_name),
             ".",
         ),

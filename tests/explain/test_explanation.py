@@ -177,7 +177,7 @@ def test_text_of_a_plain_prediction():
         "Predicted cat (74 %); the network agrees.",
         "Path: thing → animal (98 %) → cat (75 %).",
         "Closest decision: cat (75 %) over dog (25 %) at animal.",
-        "Runner-up: dog (25 %); the two part at animal.",
+        "Runner-up: dog (25 %); the paths diverge at animal.",
     ]
 
 
@@ -239,7 +239,7 @@ def test_text_of_one_decision_against_a_group_names_the_runner_up():
     )
     assert str(near).splitlines()[1:] == [
         "One decision: car (90 %) over animal (10 %).",
-        "Runner-up: cat (6 %); the two part at thing.",
+        "Runner-up: cat (6 %); the paths diverge at thing.",
     ]
 
 

@@ -74,7 +74,7 @@ def sentences(explanation: Explanation) -> Iterator[str]:
     if explanation.guarantee is not None:
         yield promise(explanation.guarantee)
     rival = f"{clean(explanation.runner_up_name)} ({percent(explanation.runner_up_probability)})"
-    yield f"Runner-up: {rival}; the two part at {clean(explanation.diverges_at_name)}."
+    yield f"Runner-up: {rival}; the paths diverge at {clean(explanation.diverges_at_name)}."
 
 
 def legend(folding: Folding, width: float) -> Drawing:

@@ -202,7 +202,7 @@ def test_it_says_what_it_shows_to_who_cannot_see_it() -> None:
     assert root.attrib["aria-label"] == "Decision path to cat (74 %)" == root[0].text
     assert root[1].text == (
         "Decision path to cat (74 %): thing → animal → cat. The network agrees. "
-        "Runner-up: dog (25 %); the two part at animal."
+        "Runner-up: dog (25 %); the paths diverge at animal."
     )
     assert [child.tag for child in root[:2]] == [f"{SVG}title", f"{SVG}desc"]
     assert ET.fromstring(to_svg(THING)).attrib["aria-label"] == "A tree of 3 classes"
@@ -219,7 +219,7 @@ def test_the_headline_names_the_answer_and_the_runner_up() -> None:
     assert shown(to_svg(THING, CAT))[:3] == [
         "cat  74 %",
         "The network agrees.",
-        "Runner-up: dog (25 %); the two part at animal.",
+        "Runner-up: dog (25 %); the paths diverge at animal.",
     ]
 
 
@@ -309,7 +309,7 @@ def test_no_drawing_gets_higher_for_being_wider(arguments: dict[str, Any]) -> No
 def test_inner_nodes_are_called_by_one_name() -> None:
     tree = Hierarchy(THING.parents, ["cat", "dog", "car", "beast", "all"])
     drawn = to_svg(tree, CAT)
-    assert "the two part at beast" in drawn
+    assert "the paths diverge at beast" in drawn
     assert "animal" not in drawn
     assert "thing" not in drawn
 

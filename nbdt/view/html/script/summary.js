@@ -49,7 +49,7 @@ function summaryOf(state, actions) {
           : ["Closest decision: ", taken, " over ", other, " at ", where, "."],
       !(alone && rival[0] === said.runner_up)
         && ["Runner-up: ", sure(said.runner_up, said.runner_up_name, said.runner_up_probability),
-          "; the two part at ", node(said.diverges_at, said.diverges_at_name), "."],
+          "; the paths diverge at ", node(said.diverges_at, said.diverges_at_name), "."],
     ];
   }
 
