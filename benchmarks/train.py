@@ -33,7 +33,7 @@ from nbdt.data import LabelledImages, load_dataset
 from nbdt.files import write_json
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.inputs.image import Preprocessing
-from nbdt.modes import eval_mode
+from nbdt.classifiers import eval_mode
 from nbdt.rules import hard_predict, soft_log_probs
 from nbdt.training import TrainingConfig, fit
 

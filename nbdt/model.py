@@ -12,15 +12,20 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from nbdt.classifiers import Builder, builder_of, check_classifier, find_head
-from nbdt.classifiers.contracts import unwrapped
+from nbdt.classifiers import (
+    Builder,
+    builder_of,
+    check_classifier,
+    eval_mode,
+    find_head,
+    unwrap,
+)
 from nbdt.display import Displayed
 from nbdt.errors import HeadError, InputError
 from nbdt.explain import Explanations, FeatureGeometry, explain_logits
 from nbdt.explain.build import unmasked_rows
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs.image import Preprocessing
-from nbdt.modes import eval_mode
 from nbdt.pretrained import ModelConfig, load_tensors, read_model, write_model
 from nbdt.rules import RULES, SCORES, Rule, Score, Temperature, TreeLayout
 
@@ -89,13 +94,13 @@ class NBDT(nn.Module, Displayed):
             raise InputError(f"preprocessing has to be a Preprocessing, got {preprocessing!r:.80}.")
         if not isinstance(builder, Builder | str | None):
             raise InputError(f"builder has to be a Builder or its name, got {builder!r:.80}.")
-        check_classifier(network)
+        network = check_classifier(network)
         self.score = score
         self.rule = rule
         self.preprocessing = preprocessing
-        self.builder = Builder(builder) if isinstance(builder, str) else builder
+        self.builder = Builder(name=builder) if isinstance(builder, str) else builder
         if builder is None:
-            self.builder = builder_of(unwrapped(network)[0])
+            self.builder = builder_of(unwrap(network)[0])
         self.provenance: dict[str, Any] = {}
         self.network = network
         self.layout = TreeLayout(hierarchy)
@@ -328,7 +333,7 @@ class NBDT(nn.Module, Displayed):
             >>> torch.equal(again(images), model(images))
             True
         """
-        network, prefix = unwrapped(self.network)
+        network, prefix = unwrap(self.network)
         config = ModelConfig(
             classes=self.classes,
             score=self.score,
@@ -390,7 +395,7 @@ class NBDT(nn.Module, Displayed):
             head=config.head,
             temperature=config.temperature,
         )
-        load_tensors(unwrapped(model.network)[0], saved.weights)
+        load_tensors(unwrap(model.network)[0], saved.weights)
         model.provenance = dict(config.provenance)
         return model.eval()
 

@@ -22,15 +22,15 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
     "files": ("documents",),
     "display": (),
     "hierarchy": ("display", "files", "hierarchies"),
-    "inputs": ("errors",),
+    "registry": ("errors",),
+    "inputs": ("files", "registry"),
     "classifiers": ("hierarchy", "inputs"),
     "data": ("hierarchy", "inputs"),
     "rules": ("hierarchy",),
     "losses": ("rules",),
-    "modes": (),
     "explain": ("rules",),
     "pretrained": ("rules", "classifiers"),
-    "model": ("classifiers", "explain", "modes", "pretrained"),
+    "model": ("classifiers", "explain", "pretrained"),
     "training": ("losses", "evaluation"),
     "selective": ("model", "data"),
     "evaluation": ("model", "data"),
@@ -57,7 +57,7 @@ OPTIONAL = SERVER_EXTRA | {
 }
 CORE = {
     *("torch", "torchvision", "numpy", "scipy", "sklearn", "networkx", "graphviz"),
-    *("safetensors", "typer", "rich", "jaxtyping", "PIL"),
+    *("safetensors", "typer", "rich", "jaxtyping", "PIL", "pydantic"),
 }
 
 MAX_LINES = 400

@@ -136,7 +136,7 @@ class TestModule:
         assert model.classes == ("cat", "dog", "car")
         assert (model.score, model.rule) == ("mean", "hard")
         assert model.preprocessing == described
-        assert model.builder == Builder("nbdt:digits-cnn", {"num_classes": 3})
+        assert model.builder == Builder(name="nbdt:digits-cnn", arguments={"num_classes": 3})
         assert model.provenance == {}
 
 
@@ -237,7 +237,7 @@ class TestForward:
         model = NBDT(nn.DataParallel(net), TEN, score="mean").eval()
         assert torch.equal(model(images()), NBDT(net, TEN, score="mean")(images()))
         assert model.explain(images(1))[0].path[0].feature_distance is not None
-        assert model.builder == Builder("nbdt:digits-cnn")
+        assert model.builder == Builder(name="nbdt:digits-cnn")
 
 
 class TestSettings:
@@ -739,10 +739,10 @@ class TestPretrained:
         assert again.explain(torch.randn(1, 4))[0].path[0].feature_distance is not None
 
     def test_builder_by_name(self, tmp_path):
-        net = Builder("nbdt:small-cnn").build()
+        net = Builder(name="nbdt:small-cnn").build()
         NBDT(net, TEN, builder="nbdt:small-cnn").save_pretrained(tmp_path)
         again = NBDT.from_pretrained(tmp_path)
-        assert again.builder == Builder("nbdt:small-cnn")
+        assert again.builder == Builder(name="nbdt:small-cnn")
 
     def test_builder_that_builds_something_else(self, tmp_path):
         net = build("torchvision:resnet18")

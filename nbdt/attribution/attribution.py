@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from nbdt.attribution.layers import feature_layer
 from nbdt.attribution.methods import Method, attributor
 from nbdt.attribution.result import Saliency
+from nbdt.classifiers import eval_mode
 from nbdt.errors import InputError
 from nbdt.explain import Decision, Explanation
 from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.model import NBDT
-from nbdt.modes import eval_mode
 
 
 def decision_saliency(

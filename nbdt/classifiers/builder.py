@@ -1,62 +1,33 @@
-"""`Builder`: how to build a network again, as a name and arguments that a file may hold."""
+"""Networks by name: built, with published weights if asked, and built again from a saved folder."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from pydantic import Field, model_validator
 from torch import nn
 
-from nbdt.classifiers.families import check_known, constructor
-from nbdt.errors import FormatError, InputError
-
-_NAME = re.compile(r"(torchvision|timm|nbdt):([A-Za-z0-9_.-]{1,100})")
-
-# What an argument may be: a flag, or a number within these limits. The limits keep a file from
-# asking for a network of terabytes.
-_Limits = type[bool] | tuple[int, int] | tuple[float, float]
-_CLASSES, _CHANNELS, _SIDE, _SHARE = (1, 1_000_000), (1, 1024), (1, 4096), (0.0, 1.0)
-_ARGUMENTS: dict[str, dict[str, _Limits]] = {
-    "torchvision": {
-        "num_classes": _CLASSES,
-        "image_size": _SIDE,
-        "width_mult": (0.01, 4.0),
-        "dropout": _SHARE,
-        "aux_logits": bool,
-        "transform_input": bool,
-    },
-    "timm": {
-        "num_classes": _CLASSES,
-        "in_chans": _CHANNELS,
-        "img_size": _SIDE,
-        "drop_rate": _SHARE,
-        "drop_path_rate": _SHARE,
-    },
-    "nbdt": {"num_classes": _CLASSES, "in_channels": _CHANNELS},
-}
-# torchvision warns unless told how these are to be initialised.
-_NEED_INIT_WEIGHTS = ("googlenet", "inception_v3")
+from nbdt.classifiers.base import Limits, WeightsInfo, split_name
+from nbdt.documents import Document
+from nbdt.errors import InputError, NotFoundError
 
 
-@dataclass(frozen=True)
-class Builder:
+class Builder(Document):
     """How to build a network again: a name and arguments, never weights.
+
+    Building what a file asks for imports no code that the file chose, downloads nothing, opens no
+    file and is bounded in size.
 
     Args:
         name: "torchvision:resnet50", "timm:convnext_tiny", "nbdt:digits-cnn", ….
-        arguments: what the network's constructor is given: for torchvision num_classes,
-            image_size, width_mult, dropout, aux_logits, transform_input; for timm num_classes,
-            in_chans, img_size, drop_rate, drop_path_rate; for nbdt num_classes, in_channels.
+        arguments: what the network's constructor is given: those of its `Library`.
 
     Raises:
-        InputError: the name is not of this form, or an argument is not among these or is out
-            of range.
+        InputError: the name is not of this form, or an argument is unknown or out of range.
 
     Example:
-        >>> builder = Builder("nbdt:digits-cnn", {"num_classes": 3})
+        >>> builder = Builder(name="nbdt:digits-cnn", arguments={"num_classes": 3})
         >>> builder.build().linear
         Linear(in_features=64, out_features=3, bias=True)
         >>> Builder.from_dict(builder.to_dict()) == builder
@@ -64,50 +35,40 @@ class Builder:
     """
 
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = Field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        match = _NAME.fullmatch(self.name) if isinstance(self.name, str) else None
-        if not match:
-            raise InputError(
-                f"a network's name is 'torchvision:…', 'timm:…' or 'nbdt:…', got {self.name!r:.80}."
-            )
-        if not isinstance(self.arguments, Mapping):
-            raise InputError(f"a network's arguments are a mapping, got {self.arguments!r:.80}.")
+    @model_validator(mode="after")
+    def _check(self) -> Builder:
+        library, _ = split_name(self.name)
         for key, value in self.arguments.items():
-            _check_argument(match[1], key, value)
-        object.__setattr__(self, "arguments", dict(self.arguments))
-
-    @property
-    def family(self) -> str:
-        """What stands before the colon."""
-        return self.name.partition(":")[0]
-
-    @property
-    def network(self) -> str:
-        """What stands after the colon."""
-        return self.name.partition(":")[2]
+            if key not in library.arguments:
+                raise InputError(
+                    f"networks of {library.name} are built with {', '.join(library.arguments)}, "
+                    f"not with {key!r:.80}; build it yourself and pass the network."
+                )
+            _check_argument(key, value, library.arguments[key])
+        return self
 
     def build(self, **weights: Any) -> nn.Module:
         """A new network.
 
         Args:
-            **weights: what makes the family's constructor fetch trained weights, see
-                `nbdt.classifiers.build`; none, for random weights.
+            **weights: what makes the constructor fetch trained weights, as `Library.weights` gives
+                it; none, for random weights.
 
         Raises:
-            NotFoundError: the family has no network of that name; near names are listed.
+            NotFoundError: the library has no network of that name; near names are listed.
             InputError: this network does not take these arguments.
-            MissingDependencyError: it is a network of timm, which is not installed.
+            MissingDependencyError: the library is not installed.
         """
-        check_known(self.family, self.network)
-        arguments = dict(self.arguments)
-        if self.network in _NEED_INIT_WEIGHTS and not weights:
-            arguments["init_weights"] = True
+        library, network = split_name(self.name)
+        library.check_network(network)
         try:
-            return constructor(self.family, self.network)(**arguments, **weights)
+            return library.construct(network, **self.arguments, **weights)
         except (TypeError, ValueError) as error:
-            raise InputError(f"{self.name} cannot be built with {arguments}: {error}") from None
+            raise InputError(
+                f"{self.name} cannot be built with {self.arguments}: {error}"
+            ) from None
 
     def blueprint(self) -> nn.Module:
         """The network on torch's meta device: its parts and shapes, without memory or weights.
@@ -120,44 +81,115 @@ class Builder:
         except (NotImplementedError, RuntimeError):
             return self.build()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The builder as values that JSON can hold."""
-        return {"name": self.name, "arguments": dict(self.arguments)}
-
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Builder:
-        """The builder that `to_dict` gave.
-
-        Raises:
-            FormatError: keys are missing or unknown, or a value is not valid.
-        """
-        if not isinstance(document, Mapping) or set(document) != {"name", "arguments"}:
-            raise FormatError(f"a builder has a name and arguments, got {document!r:.200}.")
-        try:
-            return cls(document["name"], document["arguments"])
-        except InputError as error:
-            raise FormatError(f"builder: {error}") from None
-
 
 def builder_of(network: nn.Module) -> Builder | None:
-    """The `Builder` that `nbdt.classifiers.build` noted on the network, or None.
-
-    Example:
-        >>> builder_of(nn.Linear(2, 2)) is None
-        True
-    """
+    """The `Builder` that `build` noted on the network, or None."""
     found = getattr(network, "nbdt_builder", None)
     return found if isinstance(found, Builder) else None
 
 
-def _check_argument(family: str, key: object, value: object) -> None:
-    allowed = _ARGUMENTS[family]
-    if key not in allowed:
-        raise InputError(
-            f"a {family} network is built with {', '.join(allowed)}, not with {key!r:.80}; build "
-            "it yourself and pass the network."
-        )
-    limits = allowed[str(key)]
+def build(name: str, *, weights: str | None = None, **arguments: Any) -> nn.Module:
+    """A network by name; its `Builder` is noted on it, for `NBDT.save_pretrained`.
+
+    Args:
+        name: "torchvision:resnet50", "timm:convnext_tiny", "nbdt:digits-cnn", ….
+        weights: None for random weights. A name, such as "DEFAULT", takes trained weights from
+            torchvision's or timm's publishers, which **downloads** them unless they are cached;
+            for timm a name is the tag, such as "a1_in1k".
+        **arguments: as in `Builder`.
+
+    Raises:
+        NotFoundError: no network or no weights are called so, or they cannot be fetched.
+        InputError: the arguments do not fit the network, or the weights.
+        MissingDependencyError: it is a network of timm, which is not installed.
+
+    Example:
+        >>> build("torchvision:resnet18", num_classes=10).fc
+        Linear(in_features=512, out_features=10, bias=True)
+        >>> build("torchvision:resnet19")
+        Traceback (most recent call last):
+        nbdt.errors.NotFoundError: torchvision has no classifier 'resnet19'; near names: ...
+    """
+    library, network = split_name(name)
+    builder = Builder(name=name, arguments=arguments)
+    if weights is None:
+        module = builder.build()
+    else:
+        library.check_network(network)
+        network, options = library.weights(network, weights)
+        name = f"{library.name}:{network}"
+        try:
+            module = builder.replace(name=name).build(**options)
+        except (OSError, RuntimeError) as error:
+            raise NotFoundError(
+                f"the weights {weights} of {name} could not be fetched: {error}"
+            ) from error
+        arguments |= library.set_by_weights(module)
+        builder = Builder(name=name, arguments=arguments)
+    module.nbdt_builder = builder  # type: ignore[assignment]
+    return module
+
+
+def weights_info(name: str, weights: str = "DEFAULT") -> WeightsInfo:
+    """The preprocessing and class names of trained weights; nothing is downloaded.
+
+    Raises:
+        NotFoundError: no network or no weights are called so.
+        MissingDependencyError: it is a network of timm, which is not installed.
+
+    Example:
+        >>> weights_info("torchvision:resnet50").classes[0]
+        'tench'
+    """
+    library, network = split_name(name)
+    library.check_network(network)
+    return library.weights_info(network, weights)
+
+
+def difference(network: nn.Module, built: nn.Module) -> str | None:
+    """The first thing in which two networks differ, apart from their weights, as a phrase.
+
+    Compared are the types of the parts, their plain settings (stride, dropout, …), and the names
+    and shapes of the tensors.
+
+    Example:
+        >>> difference(nn.Linear(2, 3), nn.Linear(2, 4))
+        'out_features is 3, not 4'
+    """
+    mine, theirs = dict(network.named_modules()), dict(built.named_modules())
+    for name in [*mine, *theirs]:
+        if name not in theirs or name not in mine:
+            return f"{name} is {'there' if name in mine else 'missing'}"
+        one, other = mine[name], theirs[name]
+        if type(one) is not type(other):
+            return f"{name or 'it'} is a {type(one).__name__}, not a {type(other).__name__}"
+        settings, expected = _settings(one), _settings(other)
+        for key in [*settings, *expected]:
+            if settings.get(key) != expected.get(key):
+                where = f"{name}.{key}" if name else key
+                return f"{where} is {settings.get(key)!r}, not {expected.get(key)!r}"
+    shapes, others = (
+        {key: tuple(value.shape) for key, value in net.state_dict().items()}
+        for net in (network, built)
+    )
+    for key in [*shapes, *others]:
+        if shapes.get(key) != others.get(key):
+            return f"{key} has shape {shapes.get(key)}, not {others.get(key)}"
+    return None
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    # In-place or not, the numbers are the same; train or eval is no part of a network's making.
+    return {
+        key: value
+        for key, value in vars(module).items()
+        if isinstance(value, bool | int | float | str)
+        and not key.startswith("_")
+        and key not in ("training", "inplace")
+    }
+
+
+def _check_argument(key: str, value: object, limits: Limits) -> None:
     if isinstance(limits, tuple):
         low, high = limits
         kinds = (int,) if isinstance(low, int) else (int, float)

@@ -21,7 +21,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 from torch.fx.proxy import GraphAppendingTracer
 
-from nbdt.classifiers.head import is_linear
+from nbdt.classifiers.base import is_linear
 
 # Calls after which the logits are still the same logits.
 NEUTRAL_CALLS = frozenset(
@@ -63,11 +63,11 @@ class OutputTrace:
     altered: bool = False
 
 
-def ending(module: nn.Module) -> OutputTrace | None:
+def trace_output(module: nn.Module) -> OutputTrace | None:
     """How the module's forward ends, or None where that depends on the values of an input.
 
     Example:
-        >>> ending(nn.Sequential(nn.Linear(4, 3), nn.Dropout(), nn.Softmax(dim=1)))
+        >>> trace_output(nn.Sequential(nn.Linear(4, 3), nn.Dropout(), nn.Softmax(dim=1)))
         OutputTrace(maker='0', otherwise='', squashing='softmax', altered=False)
     """
     tracer = _Tracer(fx.Graph())
@@ -121,7 +121,7 @@ def _way_back(node: fx.Node, module: nn.Module) -> OutputTrace:
         step = target if isinstance(target, str) else getattr(target, "__name__", str(target))
         if node.op == "call_module":
             called = module.get_submodule(step)
-            inside = None if is_linear(called) else ending(called)
+            inside = None if is_linear(called) else trace_output(called)
             if inside is None or inside.otherwise != THE_INPUT:
                 return OutputTrace(step, "", squashing, altered)
             squashed, alters = inside.squashing, inside.altered

@@ -1,4 +1,4 @@
-"""The heads of fitted scikit-learn classifiers."""
+"""scikit-learn: where the rows of its fitted classifiers are."""
 
 from __future__ import annotations
 
@@ -13,10 +13,29 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
 
-from nbdt.classifiers.head import Head, from_weights
+from nbdt.classifiers.base import Head, Library
 from nbdt.errors import HeadError
 from nbdt.hierarchy.validation import FloatArray
+
+
+class ScikitLearn(Library):
+    """What the project knows of scikit-learn."""
+
+    name = "sklearn"
+
+    def recognizes(self, model: object) -> bool:
+        return isinstance(model, BaseEstimator)
+
+    def module(self, model: Any) -> nn.Module:
+        raise HeadError(
+            f"a torch network is needed, got scikit-learn's {type(model).__name__}; take "
+            "torch.nn.Identity() in its place, and its decision_function's values as the input."
+        )
+
+    def head(self, model: Any) -> Head:
+        return head_of_estimator(model)
 
 
 def head_of_estimator(estimator: BaseEstimator) -> Head:
@@ -25,14 +44,7 @@ def head_of_estimator(estimator: BaseEstimator) -> Head:
     The rows are ``coef_``, or the transposed last of ``coefs_``; the class names ``classes_``.
 
     Raises:
-        HeadError: when it is not fitted, not a classifier, not linear, or multi-label.
-
-    Example:
-        >>> from sklearn.linear_model import LogisticRegression
-        >>> model = LogisticRegression().fit([[0, 0], [1, 0], [0, 1]], ["none", "x", "y"])
-        >>> head = head_of_estimator(model)
-        >>> head.path, tuple(head.rows.shape), head.classes
-        ('coef_', (3, 2), ('none', 'x', 'y'))
+        HeadError: it is not fitted, not a classifier, not linear, or multi-label.
     """
     last, prefix = _last_step(estimator)
     kind = type(last).__name__
@@ -62,7 +74,15 @@ def head_of_estimator(estimator: BaseEstimator) -> Head:
             f"{len(classes)} classes; use a classifier with a row a class, such as LinearSVC."
         )
     bias = np.broadcast_to(np.ravel(intercept), len(weight))
-    return from_weights(f"{prefix}{name}", torch.tensor(weight), torch.tensor(bias), classes)
+    return Head(f"{prefix}{name}", _layer(torch.tensor(weight), torch.tensor(bias)), classes)
+
+
+def _layer(weight: Tensor, bias: Tensor) -> nn.Linear:
+    with torch.device("meta"):
+        layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    layer.bias = nn.Parameter(bias, requires_grad=False)
+    return layer
 
 
 def _last_step(estimator: BaseEstimator) -> tuple[BaseEstimator, str]:
@@ -109,3 +129,6 @@ def _several_answers(kind: str) -> str:
         f"this {kind} is multi-label or has several outputs: a sample may have several classes or "
         "none, while a path down a tree leads to exactly one."
     )
+
+
+LIBRARY = ScikitLearn()

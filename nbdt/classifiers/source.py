@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from nbdt.classifiers.find import find_head
+from nbdt.classifiers.base import libraries_of
+from nbdt.classifiers.torch import find_head
 from nbdt.errors import InputError
 from nbdt.hierarchy.induce import induce as induce_from_rows
 from nbdt.hierarchy.tree import Hierarchy
@@ -20,7 +21,7 @@ MATRIX_METRICS = ("confusion", "precomputed")
 
 
 def induce(
-    source: nn.Module | BaseEstimator | Tensor | npt.ArrayLike,
+    source: Any,
     classes: Sequence[str] | None = None,
     *,
     head: str | None = None,
@@ -71,7 +72,7 @@ def induce(
            └─ dog
     """
     names = None if classes is None else class_list(classes)
-    if isinstance(source, nn.Module | BaseEstimator):
+    if isinstance(source, nn.Module) or libraries_of(source):
         if metric in MATRIX_METRICS:
             raise InputError(
                 f"metric={metric!r} needs a matrix of shape (classes, classes), but the source is "
@@ -91,7 +92,7 @@ def induce(
 
 
 def _rows_of_classifier(
-    source: nn.Module | BaseEstimator, path: str | None, names: list[str] | None
+    source: Any, path: str | None, names: list[str] | None
 ) -> tuple[FloatArray, list[str] | None]:
     head = find_head(source, path, num_classes=None if names is None else len(names))
     if names is None:

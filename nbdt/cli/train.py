@@ -10,6 +10,7 @@ import torch
 import typer
 
 from nbdt.classifiers import Builder, induce, is_own
+from nbdt.classifiers.base import split_name
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.inputs import is_model, read_tree
 from nbdt.cli.models import NetworkOption, as_given, restored
@@ -303,11 +304,11 @@ def _from_scratch(
             "called torchvision:NAME, timm:NAME or nbdt:NAME."
         )
     arguments = {"num_classes": len(images.classes)}
-    if name.startswith("nbdt:"):
-        arguments["in_channels"] = images.preprocessing.channels
+    if channels := split_name(name)[0].channels_argument:
+        arguments[channels] = images.preprocessing.channels
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
-        builder = Builder(name, arguments)
+        builder = Builder(name=name, arguments=arguments)
         network = builder.build()
     if tree is not None:
         hierarchy = read_tree(tree)

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nbdt.classifiers import eval_mode
 from nbdt.data.batches import moved, weights_device
 from nbdt.data.classes import check_own_classes
 from nbdt.data.samples import Data, labelled_batches
 from nbdt.model import NBDT
-from nbdt.modes import eval_mode
 
 # How many rows of logits are counted at a time.
 BLOCK = 512

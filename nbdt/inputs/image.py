@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -176,74 +175,6 @@ class Preprocessing:
             return cls(**document)
         except InputError as error:
             raise FormatError(f"preprocessing: {error}") from None
-
-    @classmethod
-    def from_torchvision(cls, transforms: Any) -> Preprocessing:
-        """The description of what ``weights.transforms()`` gives for a classifier.
-
-        Raises:
-            InputError: this is not torchvision's ImageClassification transform.
-
-        Example:
-            >>> from torchvision.models import ResNet18_Weights
-            >>> Preprocessing.from_torchvision(ResNet18_Weights.DEFAULT.transforms()).crop
-            224
-        """
-        try:
-            # torchvision keeps both sides as lists of one.
-            (resize,), (crop,) = transforms.resize_size, transforms.crop_size
-            return cls(
-                resize=resize,
-                crop=crop,
-                interpolation=transforms.interpolation.value,
-                mean=tuple(transforms.mean),
-                std=tuple(transforms.std),
-            )
-        except (AttributeError, TypeError):
-            raise InputError(
-                f"expected the ImageClassification transform of torchvision's weights, got "
-                f"{type(transforms).__name__}."
-            ) from None
-
-    @classmethod
-    def from_timm(cls, config: Mapping[str, Any]) -> Preprocessing:
-        """The description of timm's evaluation transform for a data config.
-
-        Args:
-            config: what ``timm.data.resolve_model_data_config(network)`` gives.
-
-        Raises:
-            InputError: the config is incomplete, or pads the image, which is not supported.
-
-        Example:
-            >>> config = {"input_size": (3, 224, 224), "interpolation": "bicubic",
-            ...           "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5),
-            ...           "crop_pct": 0.9, "crop_mode": "center"}
-            >>> Preprocessing.from_timm(config).resize
-            248
-        """
-        try:
-            channels, *size = config["input_size"]
-            resized = tuple(math.floor(side / config["crop_pct"]) for side in size)
-            squash = config["crop_mode"] == "squash"
-            if config["crop_mode"] not in ("center", "squash"):
-                raise InputError(f"timm's crop_mode {config['crop_mode']!r} is not supported.")
-            if not squash and resized[0] != resized[1]:
-                raise InputError(
-                    f"timm's crop_mode 'center' is supported for square inputs, got {size}."
-                )
-            return cls(
-                mode={1: "L", 3: "RGB"}[channels],
-                resize=resized if squash else resized[0],
-                crop=tuple(size),
-                interpolation=config["interpolation"],
-                mean=tuple(config["mean"]),
-                std=tuple(config["std"]),
-            )
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"this is not a whole data config of timm: {error!r}.") from None
 
 
 def to_mode(image: Image.Image, mode: str) -> Image.Image:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from nbdt.classifiers import eval_mode
 from nbdt.data.batches import moved, weights_device
 from nbdt.data.classes import check_own_classes
 from nbdt.data.fingerprint import Fingerprint, raw_bytes
@@ -22,7 +23,6 @@ from nbdt.explain import Explanations, explain_logits
 from nbdt.explain.build import unmasked_rows
 from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
-from nbdt.modes import eval_mode
 from nbdt.rules import Temperature
 from nbdt.selective.calibration import Calibration
 from nbdt.selective.calibrator import Calibrator

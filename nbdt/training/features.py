@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
-from nbdt.classifiers import find_head
-from nbdt.classifiers.head import LinearLayer
+from nbdt.classifiers import eval_mode, find_head
+from nbdt.classifiers.base import LinearLayer
 from nbdt.data import LabelledImages
 from nbdt.data.batches import moved
 from nbdt.data.samples import labelled_batches
 from nbdt.errors import InputError
 from nbdt.model import NBDT
-from nbdt.modes import eval_mode
 from nbdt.training.order import SeededSamples
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from nbdt.classifiers import eval_mode
 from nbdt.data.batches import moved
 from nbdt.data.samples import labelled_batches
 from nbdt.errors import FormatError, InputError, NBDTError
@@ -21,7 +22,6 @@ from nbdt.evaluation import AccuracyByRule
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.formats import from_dict, to_dict
 from nbdt.model import NBDT
-from nbdt.modes import eval_mode
 from nbdt.rules import Temperature
 from nbdt.training.checkpoint import Checkpoint, digest
 from nbdt.training.config import TrainingConfig

@@ -3,7 +3,8 @@ import sys
 import pytest
 
 from nbdt.classifiers import list_networks
-from nbdt.classifiers.families import NETWORKS, check_known, constructor
+from nbdt.classifiers.base import split_name
+from nbdt.classifiers.own import NETWORKS
 from nbdt.errors import MissingDependencyError, NotFoundError
 
 
@@ -18,7 +19,7 @@ def test_torchvision_has_classifiers_only():
 
 
 def test_unknown_family():
-    with pytest.raises(NotFoundError, match="the families are torchvision, timm, nbdt, not 'hub'"):
+    with pytest.raises(NotFoundError, match="the libraries are nbdt, timm, torchvision, not 'hub'"):
         list_networks("hub")
 
 
@@ -33,13 +34,13 @@ def test_unknown_family():
 )
 def test_unknown_network_lists_near_names(family, network, near):
     with pytest.raises(NotFoundError, match=near):
-        check_known(family, network)
+        split_name(f"{family}:{network}")[0].check_network(network)
 
 
 def test_timm_is_asked_for(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'nbdt-toolkit\[timm\]'"):
-        constructor("timm", "resnet18")
+        list_networks("timm")
 
 
 def test_timm_lists_networks_and_tags():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nbdt.classifiers import Head, find_head
-from nbdt.classifiers.head import checked_layer, linear_layers, listed
+from nbdt.classifiers.torch import checked_layer, describe_layers, linear_layers
 from nbdt.errors import HeadError
 
 
@@ -122,6 +122,6 @@ def test_linear_layers_are_listed_once_and_without_torchs_own():
 
 def test_long_lists_show_the_last():
     layers = linear_layers(nn.Sequential(*[nn.Linear(4, i + 1) for i in range(20)]))
-    text = listed(layers, "net")
+    text = describe_layers(layers, "net")
     assert text.startswith("12 others, … 'net.12' (4 → 13), ")
     assert text.endswith("'net.19' (4 → 20)")

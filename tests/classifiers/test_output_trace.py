@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nbdt.classifiers.output_trace import THE_INPUT, OutputTrace, ending
+from nbdt.classifiers.output_trace import THE_INPUT, OutputTrace, trace_output
 from tests.classifiers.networks import Hidden, Unreadable, mlp
 
 
@@ -24,7 +24,7 @@ class WithForward(Hidden):
 
 
 def end_of(forward, **children):
-    return ending(WithForward(forward, **children))
+    return trace_output(WithForward(forward, **children))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_way_back_passes_neutral_steps(forward):
 )
 def test_scales_and_relu_are_passed_and_told(forward):
     assert end_of(forward) == OutputTrace("out", altered=True)
-    assert ending(mlp(nn.ReLU(), nn.Flatten())) == OutputTrace("2", altered=True)
+    assert trace_output(mlp(nn.ReLU(), nn.Flatten())) == OutputTrace("2", altered=True)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_squashing_calls_are_seen(squash, kind):
     [(nn.Softmax(dim=1), "softmax"), (nn.Sigmoid(), "sigmoid"), (nn.LogSigmoid(), "sigmoid")],
 )
 def test_squashing_modules_are_seen(squash, kind):
-    assert ending(mlp(nn.Dropout(), squash, nn.Flatten())) == OutputTrace("2", squashing=kind)
+    assert trace_output(mlp(nn.Dropout(), squash, nn.Flatten())) == OutputTrace("2", squashing=kind)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_squashing_modules_are_seen(squash, kind):
     ids=lambda module: type(module).__name__,
 )
 def test_neutral_modules_are_passed(last):
-    assert ending(mlp(last)) == OutputTrace("2")
+    assert trace_output(mlp(last)) == OutputTrace("2")
 
 
 def test_a_module_that_only_passes_on_is_passed():
@@ -134,12 +134,12 @@ def test_a_module_that_only_passes_on_is_passed():
         def forward(self, x):
             return x.squeeze(-1)
 
-    assert ending(mlp(Squeeze(), nn.Dropout())) == OutputTrace("2")
+    assert trace_output(mlp(Squeeze(), nn.Dropout())) == OutputTrace("2")
 
 
 def test_a_module_that_changes_its_input_is_the_maker():
-    assert ending(mlp(nn.BatchNorm1d(3))) == OutputTrace("3")
-    assert ending(mlp(nn.Tanh())) == OutputTrace("3")
+    assert trace_output(mlp(nn.BatchNorm1d(3))) == OutputTrace("3")
+    assert trace_output(mlp(nn.Tanh())) == OutputTrace("3")
 
 
 def test_containers_can_be_walked():
@@ -172,12 +172,12 @@ def test_forward_may_ask_for_more_inputs():
             assert bias is None
             return self.out(x * mask * scale)
 
-    assert ending(TwoInputs()) == OutputTrace("out")
+    assert trace_output(TwoInputs()) == OutputTrace("out")
 
 
 def test_a_forward_that_looks_at_values_is_not_read():
-    assert ending(Unreadable()) is None
-    assert ending(nn.ModuleList([nn.Linear(4, 3)])) is None
+    assert trace_output(Unreadable()) is None
+    assert trace_output(nn.ModuleList([nn.Linear(4, 3)])) is None
 
 
 def test_the_network_is_left_as_it_was():
@@ -198,7 +198,7 @@ def test_the_network_is_left_as_it_was():
     network.register_forward_hook(lambda *_: pytest.fail("no hook runs"))
     network.out.register_forward_hook(lambda *_: pytest.fail("no hook runs"))
     before = dict(network.__dict__)
-    assert ending(network) == OutputTrace("out")
+    assert trace_output(network) == OutputTrace("out")
     assert network.__dict__ == before
     assert network.seen == []
     assert network.calls == 0
@@ -214,12 +214,12 @@ def test_what_cannot_or_should_not_be_copied_is_shared():
     network = Hidden()
     network.trainer = Trainer()
     network.attention = network.out(torch.ones(6)) * 2  # copying it would be an error in torch
-    assert ending(network) == OutputTrace("out")
+    assert trace_output(network) == OutputTrace("out")
 
 
 def test_a_forward_put_on_the_object_is_the_one_read():
     network = Hidden()
     network.forward = MethodType(lambda self, x: self.body(x), network)
-    assert ending(network) == OutputTrace("body")
+    assert trace_output(network) == OutputTrace("body")
     network.forward = partial(lambda self, x: self.out(x), network)
-    assert ending(network) == OutputTrace("out")
+    assert trace_output(network) == OutputTrace("out")

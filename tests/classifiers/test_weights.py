@@ -1,11 +1,15 @@
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchvision import models
-from torchvision.models import GoogLeNet_Weights, ResNet18_Weights
+from torchvision.models import EfficientNet_B1_Weights, GoogLeNet_Weights, ResNet18_Weights
+from torchvision.transforms._presets import ImageClassification
 
 from nbdt.classifiers import Builder, build, builder_of, weights_info
+from nbdt.classifiers.timm import preprocessing_of as timm_preprocessing
+from nbdt.classifiers.torchvision import preprocessing_of as torchvision_preprocessing
 from nbdt.errors import InputError, NotFoundError
-from nbdt.inputs.image import Preprocessing
 
 
 @pytest.fixture
@@ -27,13 +31,13 @@ class TestBuild:
     def test_random_weights_download_nothing(self, downloads):
         net = build("torchvision:resnet18", num_classes=3)
         assert net.fc.out_features == 3
-        assert builder_of(net) == Builder("torchvision:resnet18", {"num_classes": 3})
+        assert builder_of(net) == Builder(name="torchvision:resnet18", arguments={"num_classes": 3})
         assert not downloads
 
     def test_weights_by_name(self, downloads):
         net = build("torchvision:resnet18", weights="DEFAULT")
         assert downloads == [ResNet18_Weights.DEFAULT]
-        assert builder_of(net) == Builder("torchvision:resnet18")
+        assert builder_of(net) == Builder(name="torchvision:resnet18")
 
     def test_notes_what_the_weights_changed(self, downloads):
         net = build("torchvision:googlenet", weights="IMAGENET1K_V1").eval()
@@ -72,7 +76,7 @@ class TestWeightsInfo:
     def test_torchvision(self, downloads):
         info = weights_info("torchvision:resnet18")
         assert len(info.classes) == 1000
-        expected = Preprocessing.from_torchvision(ResNet18_Weights.DEFAULT.transforms())
+        expected = torchvision_preprocessing(ResNet18_Weights.DEFAULT.transforms())
         assert info.preprocessing == expected
         assert not downloads
 
@@ -86,6 +90,71 @@ class TestWeightsInfo:
             info = weights_info(f"torchvision:{name}", weights)
             assert info.preprocessing.crop
             assert len(set(info.classes)) == 1000
+
+
+TIMM = {
+    "input_size": (3, 224, 224),
+    "interpolation": "bicubic",
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+    "crop_pct": 0.95,
+    "crop_mode": "center",
+}
+
+
+class TestAgainstTorchvision:
+    @pytest.mark.parametrize("size", [(61, 47), (300, 400), (500, 231), (10, 10)])
+    @pytest.mark.parametrize(
+        "transforms",
+        [
+            ResNet18_Weights.DEFAULT.transforms(),
+            EfficientNet_B1_Weights.DEFAULT.transforms(),
+            ImageClassification(crop_size=20, resize_size=30, mean=(0.1,) * 3),
+        ],
+        ids=["resnet", "efficientnet", "small"],
+    )
+    def test_gives_the_tensor_of_its_transform(self, transforms, size):
+        pixels = np.random.default_rng(0).integers(0, 256, (*size, 3))
+        image = Image.fromarray(pixels.astype(np.uint8))
+        ours = torchvision_preprocessing(transforms)
+        torch.testing.assert_close(ours(image), transforms(image), rtol=1e-6, atol=1e-6)
+
+    def test_refuses_another_transform(self):
+        with pytest.raises(InputError, match=r"ImageClassification.*got Identity"):
+            torchvision_preprocessing(torch.nn.Identity())
+
+
+class TestFromTimm:
+    def test_center(self):
+        found = timm_preprocessing(TIMM)
+        assert (found.resize, found.crop, found.interpolation) == (235, (224, 224), "bicubic")
+
+    def test_squash_resizes_both_sides(self):
+        found = timm_preprocessing({**TIMM, "input_size": (3, 100, 80), "crop_mode": "squash"})
+        assert found.resize == (105, 84)
+
+    def test_one_channel_is_grey(self):
+        grey = {**TIMM, "input_size": (1, 28, 28), "mean": (0.5,), "std": (0.5,)}
+        assert timm_preprocessing(grey).mode == "L"
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"crop_mode": "border"}, "crop_mode 'border' is not supported"),
+            ({"input_size": (3, 224, 192)}, "for square inputs"),
+            ({"input_size": (5, 224, 224)}, "is not complete"),
+            ({"crop_pct": 0}, "is not complete"),
+            ({"mean": None}, "is not complete"),
+            ({"interpolation": "random"}, "interpolation has to be"),
+        ],
+    )
+    def test_refuses(self, change, message):
+        with pytest.raises(InputError, match=message):
+            timm_preprocessing({**TIMM, **change})
+
+    def test_refuses_what_is_incomplete(self):
+        with pytest.raises(InputError, match="input_size"):
+            timm_preprocessing({})
 
 
 class TestTimm:
@@ -109,7 +178,7 @@ class TestTimm:
         monkeypatch.setattr(timm, "create_model", create_model)
         net = build("timm:resnet18", weights="a1_in1k")
         assert asked == {"resnet18.a1_in1k": True}
-        assert builder_of(net) == Builder("timm:resnet18.a1_in1k")
+        assert builder_of(net) == Builder(name="timm:resnet18.a1_in1k")
 
     def test_unknown_tag(self):
         with pytest.raises(NotFoundError, match=r"resnet18\.a1_in1k.*, not resnet18\.x"):
@@ -126,12 +195,10 @@ class TestTimm:
         assert weights_info("timm:resnet50").preprocessing.interpolation == "bicubic"
 
     def test_preprocessing_is_that_of_timm(self, timm):
-        from PIL import Image
-
         config = timm.data.resolve_data_config(
             pretrained_cfg=timm.get_pretrained_cfg("resnet50.a1_in1k").to_dict()
         )
         image = Image.radial_gradient("L").convert("RGB").resize((300, 280))
         expected = timm.data.create_transform(**config)(image)
-        found = Preprocessing.from_timm(config)(image)
+        found = timm_preprocessing(config)(image)
         torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)

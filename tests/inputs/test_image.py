@@ -5,80 +5,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.models import EfficientNet_B1_Weights, ResNet18_Weights
-from torchvision.transforms._presets import ImageClassification
 
 from nbdt.errors import FormatError, InputError
 from nbdt.inputs.image import Preprocessing, to_mode
-
-TIMM = {
-    "input_size": (3, 224, 224),
-    "interpolation": "bicubic",
-    "mean": (0.485, 0.456, 0.406),
-    "std": (0.229, 0.224, 0.225),
-    "crop_pct": 0.95,
-    "crop_mode": "center",
-}
 
 
 def picture(width: int = 61, height: int = 47, channels: int = 3, seed: int = 0) -> Image.Image:
     shape = (height, width, channels)[: 2 if channels == 1 else 3]
     pixels = np.random.default_rng(seed).integers(0, 256, shape)
     return Image.fromarray(pixels.astype(np.uint8))
-
-
-class TestAgainstTorchvision:
-    @pytest.mark.parametrize("size", [(61, 47), (300, 400), (500, 231), (10, 10)])
-    @pytest.mark.parametrize(
-        "transforms",
-        [
-            ResNet18_Weights.DEFAULT.transforms(),
-            EfficientNet_B1_Weights.DEFAULT.transforms(),
-            ImageClassification(crop_size=20, resize_size=30, mean=(0.1,) * 3),
-        ],
-        ids=["resnet", "efficientnet", "small"],
-    )
-    def test_gives_the_tensor_of_its_transform(self, transforms, size):
-        image = picture(*size)
-        ours = Preprocessing.from_torchvision(transforms)
-        torch.testing.assert_close(ours(image), transforms(image), rtol=1e-6, atol=1e-6)
-
-    def test_refuses_another_transform(self):
-        with pytest.raises(InputError, match=r"ImageClassification.*got Identity"):
-            Preprocessing.from_torchvision(torch.nn.Identity())
-
-
-class TestFromTimm:
-    def test_center(self):
-        found = Preprocessing.from_timm(TIMM)
-        assert (found.resize, found.crop, found.interpolation) == (235, (224, 224), "bicubic")
-
-    def test_squash_resizes_both_sides(self):
-        found = Preprocessing.from_timm({**TIMM, "input_size": (3, 100, 80), "crop_mode": "squash"})
-        assert found.resize == (105, 84)
-
-    def test_one_channel_is_grey(self):
-        grey = {**TIMM, "input_size": (1, 28, 28), "mean": (0.5,), "std": (0.5,)}
-        assert Preprocessing.from_timm(grey).mode == "L"
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            ({"crop_mode": "border"}, "crop_mode 'border' is not supported"),
-            ({"input_size": (3, 224, 192)}, "for square inputs"),
-            ({"input_size": (5, 224, 224)}, "whole data config"),
-            ({"crop_pct": 0}, "whole data config"),
-            ({"mean": None}, "whole data config"),
-            ({"interpolation": "random"}, "interpolation has to be"),
-        ],
-    )
-    def test_refuses(self, change, message):
-        with pytest.raises(InputError, match=message):
-            Preprocessing.from_timm({**TIMM, **change})
-
-    def test_refuses_what_is_incomplete(self):
-        with pytest.raises(InputError, match="input_size"):
-            Preprocessing.from_timm({})
 
 
 class TestSteps:

@@ -318,4 +318,4 @@ class TestReadModel:
 
 def test_records_compare():
     assert FileRecord(1, "a") == FileRecord(1, "a") != FileRecord(2, "a")
-    assert Builder("nbdt:digits-cnn") != Builder("nbdt:small-cnn")
+    assert Builder(name="nbdt:digits-cnn") != Builder(name="nbdt:small-cnn")

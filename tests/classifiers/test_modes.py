@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from nbdt.modes import eval_mode
+from nbdt.classifiers import eval_mode
 
 
 def layers():

@@ -1,0 +1,267 @@
+"""What the project asks of a library of classifiers, and which libraries there are.
+
+All that the project knows of a library is in its module of this package, which ends in an instance
+of its `Library`; other distributions add theirs by entry points of the group ``nbdt.classifiers``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeGuard
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.weight_norm import WeightNorm
+
+from nbdt.errors import HeadError, InputError, NotFoundError
+from nbdt.inputs.image import Preprocessing
+from nbdt.registry import registered
+
+LinearLayer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+
+Limits = type[bool] | tuple[int, int] | tuple[float, float]
+"""What an argument of a network may be: a flag, or a number from the first to the second."""
+
+MAX_CLASSES, MAX_CHANNELS, MAX_SIDE, SHARE = (1, 1_000_000), (1, 1024), (1, 4096), (0.0, 1.0)
+
+_NAME = re.compile(r"([A-Za-z0-9_]{1,100}):([A-Za-z0-9_.-]{1,100})")
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """The last linear layer of a classifier: one row of weights per class.
+
+    `rows` and `bias` are read from the layer each time, so they follow its training and its moves
+    between devices.
+
+    Args:
+        path: the layer's name, as in ``network.get_submodule(path)``; for a scikit-learn
+            classifier the attribute that holds its weights.
+        module: the layer; a forward hook on it sees the features as its input. For a scikit-learn
+            classifier a `torch.nn.Linear` with the same weights, in float64.
+        classes: the class names that the classifier itself has, or None.
+        altered: whether the network may return something else than the layer's output: scaled by
+            a temperature, cut by a relu, added to another's. Also where its forward pass cannot be
+            read and no library promises what it does.
+
+    Example:
+        >>> Head("fc", nn.Linear(64, 10)).num_classes, Head("fc", nn.Linear(64, 1)).num_classes
+        (10, 2)
+    """
+
+    path: str
+    module: LinearLayer
+    classes: tuple[str, ...] | None = None
+    altered: bool = False
+
+    @property
+    def rows(self) -> Float[Tensor, "outputs features"]:
+        """The weights, detached, in the layer's own dtype and on its device.
+
+        Raises:
+            HeadError: the layer is on the meta device and so has no weights.
+        """
+        weight = self.module.weight
+        for hook in self.module._forward_pre_hooks.values():
+            # torch's older weight_norm sets `weight` in the forward pass only, so that it is
+            # stale once other weights were loaded.
+            if isinstance(hook, WeightNorm):
+                weight = hook.compute_weight(self.module)
+        if weight.is_meta:
+            raise HeadError(
+                f"the head {self.path!r} is on the meta device, so it has no weights yet; load "
+                "the network's weights first."
+            )
+        return weight.detach().flatten(1)
+
+    @property
+    def bias(self) -> Float[Tensor, " outputs"] | None:
+        """The biases, detached, or None where the layer has none."""
+        return None if self.module.bias is None else self.module.bias.detach()
+
+    @property
+    def num_features(self) -> int:
+        """How many features the layer reads."""
+        layer = self.module
+        return layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the layer separates; one output z means the logits (0, z)."""
+        return max(2, num_outputs(self.module))
+
+
+def num_outputs(layer: LinearLayer) -> int:
+    """The number of rows: 1 in a binary classifier with one logit."""
+    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+
+
+def is_linear(module: object) -> TypeGuard[LinearLayer]:
+    """Whether a module is a linear layer or a 1×1 convolution that reads all channels."""
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        return set(module.kernel_size) == {1} and module.groups == 1
+    return isinstance(module, nn.Linear)
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """What is known of trained weights besides the numbers.
+
+    Attributes:
+        preprocessing: how an image becomes the network's input.
+        classes: the class names in the network's order; None where the publisher gives none.
+    """
+
+    preprocessing: Preprocessing
+    classes: tuple[str, ...] | None
+
+
+class Library:
+    """What the project asks of a library; a subclass answers what it can, the rest is unknown.
+
+    Attributes:
+        name: the prefix of its networks' names, as in "timm:resnet50".
+        arguments: the arguments that its networks may be built with, and their limits, which keep
+            a file from asking for a network of terabytes. Empty where it builds none by name.
+        channels_argument: which of them is the number of channels of an image, if one has to be.
+    """
+
+    name: ClassVar[str]
+    arguments: ClassVar[Mapping[str, Limits]] = {}
+    channels_argument: ClassVar[str | None] = None
+
+    # ── a model that is given ─────────────────────────────────────────────────────────────────
+
+    def recognizes(self, model: object) -> bool:
+        """Whether a model is one of the library's; imports nothing."""
+        return False
+
+    def module(self, model: Any) -> nn.Module:
+        """A model that is not a torch module as one that gives logits.
+
+        Raises:
+            HeadError: there is no such module; the message says what to do instead.
+        """
+        raise HeadError(f"no torch network can be made of {type(model).__name__}.")
+
+    def head(self, model: Any) -> Head:
+        """The head of a model that is not a torch module.
+
+        Raises:
+            HeadError: it has none.
+        """
+        raise HeadError(f"{type(model).__name__} has no linear layer with a row per class.")
+
+    def check(self, module: nn.Module) -> None:
+        """Refuses a network for another task, with a `HeadError`."""
+
+    def head_paths(self, module: nn.Module) -> list[str] | None:
+        """The parts that the library calls the network's classifier, or None if it promises none.
+
+        Several where a network averages over heads. A part may be more than a linear layer.
+        """
+        return None
+
+    def classes(self, module: nn.Module, num_classes: int) -> tuple[str, ...] | None:
+        """The class names that the network itself has."""
+        return None
+
+    # ── networks by name ──────────────────────────────────────────────────────────────────────
+
+    def networks(self) -> list[str]:
+        """The names of its classifiers, sorted.
+
+        Raises:
+            MissingDependencyError: the library is not installed.
+        """
+        return []
+
+    def construct(self, network: str, **arguments: Any) -> nn.Module:
+        """A network with random weights, or with those that `weights` gave arguments for."""
+        raise NotImplementedError
+
+    def weights(self, network: str, weights: str) -> tuple[str, dict[str, Any]]:
+        """Published weights: the network's name with them, and the arguments of `construct`.
+
+        Raises:
+            NotFoundError: there are no such weights.
+        """
+        raise NotFoundError(f"{self.name}:{network} has no published weights; train it.")
+
+    def weights_info(self, network: str, weights: str) -> WeightsInfo:
+        """What is known of published weights; nothing is downloaded.
+
+        Raises:
+            NotFoundError: as `weights`.
+        """
+        raise NotFoundError(f"{self.name}:{network} has no published weights; train it.")
+
+    def set_by_weights(self, module: nn.Module) -> dict[str, Any]:
+        """Arguments that published weights changed, and that building it again needs."""
+        return {}
+
+    def check_network(self, network: str) -> None:
+        """Refuses a network that the library does not have, with a NotFoundError of near names."""
+        known = self.networks()
+        if network not in known:
+            close = difflib.get_close_matches(network, known, n=3, cutoff=0.5) or known[:3]
+            raise NotFoundError(
+                f"{self.name} has no classifier {network!r}; near names: {', '.join(close)}."
+            )
+
+
+def libraries() -> tuple[Library, ...]:
+    """The libraries that the project knows, and those that other distributions registered."""
+    return registered("nbdt.classifiers", Library)
+
+
+def libraries_of(model: object) -> list[Library]:
+    """The libraries that recognize a model."""
+    return [library for library in libraries() if library.recognizes(model)]
+
+
+def builders() -> dict[str, Library]:
+    """By name, the libraries that build networks by name."""
+    return {library.name: library for library in libraries() if library.arguments}
+
+
+def split_name(name: object) -> tuple[Library, str]:
+    """The library and the network that a name such as "timm:resnet50" stands for.
+
+    Raises:
+        InputError: it is no such name, or there is no such library.
+
+    Example:
+        >>> library, network = split_name("nbdt:lenet")
+        >>> library.name, network
+        ('nbdt', 'lenet')
+    """
+    match = _NAME.fullmatch(name) if isinstance(name, str) else None
+    known = builders()
+    if not match or match[1] not in known:
+        *first, last = (f"'{library}:…'" for library in known)
+        raise InputError(f"a network's name is {', '.join(first)} or {last}, got {name!r:.80}.")
+    return known[match[1]], match[2]
+
+
+def list_networks(library: str) -> list[str]:
+    """The names of a library's classifiers, sorted; timm's with and without weights' tags.
+
+    Args:
+        library: "torchvision", "timm", "nbdt", or one that another distribution registered.
+
+    Raises:
+        NotFoundError: there is no such library.
+        MissingDependencyError: it is not installed.
+
+    Example:
+        >>> list_networks("nbdt")
+        ['cifar-resnet20', 'digits-cnn', 'lenet', 'small-cnn']
+    """
+    known = builders()
+    if library not in known:
+        raise NotFoundError(f"the libraries are {', '.join(known)}, not {library!r:.80}.")
+    return known[library].networks()

@@ -1,0 +1,360 @@
+"""Torch networks of any making: the head is found or asked for, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from nbdt.classifiers.base import (
+    Head,
+    LinearLayer,
+    is_linear,
+    libraries_of,
+    num_outputs,
+)
+from nbdt.classifiers.output_trace import SIGMOID, SOFTMAX, trace_output
+from nbdt.errors import HeadError
+
+
+def find_head(model: Any, path: str | None = None, *, num_classes: int | None = None) -> Head:
+    """Finds the last linear layer of a classifier.
+
+    In this order: the layer that `path` names; where the network's own library says it is (timm's
+    ``get_classifier``, transformers' ``classifier`` or ``score``, torchvision's ``fc``,
+    ``classifier``, ``head`` or ``heads``); the layer whose output the network's ``forward``
+    returns, where that can be read off without an input; the only linear layer or 1×1 convolution
+    whose outputs can be the classes. DataParallel, DDP and `torch.compile` are looked through.
+
+    Args:
+        model: a classifier, on any device (the meta device included), or a fitted linear
+            classifier or MLPClassifier of scikit-learn, or a pipeline that ends in one.
+        path: the name of the layer in the network, such as ``"encoder.fc"``.
+        num_classes: used only to choose between layers when several could be the head.
+
+    Returns:
+        The head. Its `module` is the layer itself, not a copy.
+
+    Raises:
+        HeadError: there is no such layer, or several could be it (the error lists them), or
+            `check_classifier` refuses the network and no `path` is given.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3), nn.LogSoftmax(1))
+        >>> head = find_head(net)
+        >>> head.path, tuple(head.rows.shape), head.num_classes
+        ('2', (3, 16), 3)
+    """
+    if not isinstance(model, nn.Module):
+        for library in libraries_of(model):
+            if path is not None:
+                raise HeadError(
+                    f"path={path!r} names a layer of a torch network, but {type(model).__name__} "
+                    "is not one; leave it out."
+                )
+            return library.head(model)
+        raise HeadError(_not_a_classifier(model))
+    if path is None:
+        found = _search(model, num_classes)
+        if found.path is None:
+            raise HeadError(_not_found(model, found))
+        path, altered = found.path, found.altered
+    else:
+        path = _named(model, path)
+        altered = _may_alter(model, path, num_classes)
+    layer = checked_layer(model.get_submodule(path), path)
+    return Head(path, layer, _class_names(model, path, max(2, num_outputs(layer))), altered)
+
+
+def check_classifier(model: Any) -> nn.Module:
+    """Refuses a model that is known not to give one logit per class, with one class being right.
+
+    Multi-label and regression networks of transformers, detection and segmentation models, and
+    networks that end in a sigmoid or softmax. A network of which nothing is known passes.
+
+    Returns:
+        The model as a network.
+
+    Raises:
+        HeadError: with the reason and, where there is one, the way out.
+
+    Example:
+        >>> check_classifier(nn.Linear(8, 3))
+        Linear(in_features=8, out_features=3, bias=True)
+        >>> check_classifier(nn.Sequential(nn.Linear(8, 3), nn.Softmax(dim=1)))
+        Traceback (most recent call last):
+        nbdt.errors.HeadError: the Sequential ends in a softmax, so it gives probabilities, ...
+    """
+    if not isinstance(model, nn.Module):
+        for library in libraries_of(model):
+            return library.module(model)
+        raise HeadError(_not_a_classifier(model))
+    _search(model, None)
+    return model
+
+
+def unwrap(network: nn.Module) -> tuple[nn.Module, str]:
+    """The network inside torch's wrappers, such as DDP and `torch.compile`, and its path there."""
+    path: list[str] = []
+    while True:
+        children = dict(network.named_children())
+        of_torch = type(network).__module__.startswith("torch.")
+        if list(children) not in (["module"], ["_orig_mod"]) or not of_torch:
+            return network, ".".join(path)
+        path.extend(children)
+        (network,) = children.values()
+
+
+@contextmanager
+def eval_mode(module: nn.Module) -> Iterator[None]:
+    """Eval mode and no gradients inside; afterwards every submodule is in the mode it was in.
+
+    A module in eval mode is not touched, so that threads can share it.
+    """
+    training = [part for part in module.modules() if part.training]
+    with torch.no_grad():
+        if not training:
+            yield
+            return
+        own, kept = module.training, {part: part.training for part in module.modules()}
+        module.eval()
+        try:
+            yield
+        finally:
+            # `train` first, as some modules do more in it than to set the flag.
+            module.train(own)
+            for part, flag in kept.items():
+                part.training = flag
+
+
+# ── layers ────────────────────────────────────────────────────────────────────────────────────
+
+
+def checked_layer(module: nn.Module, path: str) -> LinearLayer:
+    """The module as a layer that holds readable weights, or a `HeadError` that says why not."""
+    kind = type(module).__name__
+    if "quantized" in type(module).__module__:
+        raise HeadError(
+            f"the layer {path!r} is quantised ({kind}), which nbdt does not read; use the network "
+            "as it was before quantisation."
+        )
+    if not is_linear(module):
+        inside = linear_layers(module)
+        raise HeadError(
+            f"{path!r} is a {kind}, not a linear layer or 1×1 convolution"
+            + (f"; inside it are {describe_layers(inside, path)}." if inside else ".")
+        )
+    if nn.parameter.is_lazy(module.weight):
+        raise HeadError(
+            f"the layer {path!r} is a {kind} that has not seen an input, so it has no weights; "
+            "run one batch through the network first."
+        )
+    weight = module.weight
+    # Layers with packed weights (8 and 4 bits) call themselves Linear.
+    if not weight.is_floating_point() or weight.shape[0] != num_outputs(module):
+        raise HeadError(
+            f"the weights of {path!r} are stored as {weight.dtype} of shape "
+            f"{tuple(weight.shape)}, which nbdt does not read; use the network as it was before "
+            "quantisation."
+        )
+    return module
+
+
+def linear_layers(module: nn.Module) -> dict[str, LinearLayer]:
+    """The linear layers in a module by name, in its order, each once.
+
+    Those inside torch's own blocks (attention, transformer layers) are no heads and left out.
+    """
+    found: dict[str, LinearLayer] = {}
+    seen: set[int] = set()
+    stack = [("", module)]
+    while stack:
+        name, current = stack.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        if is_linear(current):
+            found[name] = current
+        elif current is module or not is_torch_block(current):
+            children = [(f"{name}.{key}".lstrip("."), m) for key, m in current.named_children()]
+            stack.extend(reversed(children))
+    return found
+
+
+def is_torch_block(module: nn.Module) -> bool:
+    """Whether a module is one of torch's own layers, and no container of others."""
+    containers = nn.Sequential | nn.ModuleList | nn.ModuleDict
+    return type(module).__module__.startswith("torch.nn.modules.") and not isinstance(
+        module, containers
+    )
+
+
+def describe_layers(layers: dict[str, LinearLayer], prefix: str = "", most: int = 8) -> str:
+    """The layers as text, ``'fc' (512 → 10)``; of many, the last ones, where heads mostly are."""
+    texts = []
+    for name, layer in list(layers.items())[-most:]:
+        features = layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
+        path = f"{prefix}.{name}".strip(".")
+        texts.append(f"{path!r} ({features} → {num_outputs(layer)})")
+    omitted = len(layers) - len(texts)
+    return (f"{omitted} others, … " if omitted else "") + ", ".join(texts)
+
+
+# ── the search ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where the head is; or what speaks against there being one, and where it may be."""
+
+    path: str | None
+    problem: str = ""
+    candidates: tuple[str, ...] = ()
+    altered: bool = False
+
+    def under(self, prefix: str) -> _Found:
+        if self.path is not None:
+            return replace(self, path=f"{prefix}.{self.path}".strip("."))
+        candidates = tuple(f"{prefix}.{name}".strip(".") for name in self.candidates)
+        return replace(self, candidates=candidates)
+
+
+def _search(module: nn.Module, num_classes: int | None) -> _Found:
+    """Finds the layer that makes a module's output; raises for what is no classifier."""
+    inner, wrapped_at = unwrap(module)
+    if wrapped_at:
+        return _search(inner, num_classes).under(wrapped_at)
+    known = libraries_of(module)
+    for library in known:
+        library.check(module)
+    if is_linear(module):
+        return _Found("")
+    if "quantized" in type(module).__module__ and not list(module.children()):
+        return _Found("")  # `checked_layer` says what is wrong with it
+    if is_torch_block(module):
+        return _Found(None, f"it ends in a layer of type {type(module).__name__}")
+    parts = next(filter(None, (library.head_paths(module) for library in known)), None)
+    if parts is not None:
+        found = [_search(module.get_submodule(p), num_classes).under(p) for p in parts]
+        paths = tuple(one.path for one in found if one.path is not None)
+        if len(parts) == 1 or len(paths) == 1:
+            return next((one for one in found if one.path is not None), found[0])
+        return _Found(None, f"it has {len(parts)} heads", paths)
+    end = trace_output(module)
+    if end is None:
+        children = dict(module.named_children())
+        if list(children) == ["module"]:  # a wrapper in the manner of DataParallel
+            return _search(children["module"], num_classes).under("module")
+        return _only_layer(module, num_classes)
+    if end.maker is None:
+        one = _Found(None, f"it returns {end.otherwise}", tuple(linear_layers(module)))
+    else:
+        one = _search(module.get_submodule(end.maker), num_classes).under(end.maker)
+    if end.squashing is not None:
+        raise HeadError(_squashed(module, end.squashing, one))
+    return replace(one, altered=one.altered or end.altered)
+
+
+def _only_layer(module: nn.Module, num_classes: int | None) -> _Found:
+    """The only layer that can be the head of a module whose forward could not be read."""
+    layers = linear_layers(module)
+    if not layers:
+        return _Found(None, f"{type(module).__name__} has no linear layer or 1×1 convolution")
+    if num_classes is None:
+        # 1×1 convolutions before the only Linear are the backbone's, as in a ResNet's shortcuts.
+        dense = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)]
+        fitting = dense if dense == list(layers)[-1:] else list(layers)
+        problem = f"{len(fitting)} layers could be it"
+    else:
+        outputs = {num_classes, 1} if num_classes == 2 else {num_classes}
+        fitting = [name for name, layer in layers.items() if num_outputs(layer) in outputs]
+        problem = f"{len(fitting) or 'no'} linear layers have {num_classes} outputs"
+    if len(fitting) == 1:
+        return _Found(fitting[0], altered=True)  # for all that is known
+    return _Found(None, problem, tuple(fitting or layers))
+
+
+def _may_alter(network: nn.Module, path: str, num_classes: int | None) -> bool:
+    """Whether the network may give something else than the output of the layer that was named."""
+    try:
+        found = _search(network, num_classes)
+    except HeadError:
+        return True
+    return found.path != path or found.altered
+
+
+def _named(network: nn.Module, path: str) -> str:
+    """The path of a layer that the caller named, in the network or inside its wrapper."""
+    for full in (path, f"{unwrap(network)[1]}.{path}".strip(".")):
+        try:
+            network.get_submodule(full)
+        except AttributeError:
+            continue
+        return full
+    raise HeadError(f"{type(network).__name__} has no layer {path!r}. {_choice(network)}")
+
+
+def _class_names(network: nn.Module, path: str, num_classes: int) -> tuple[str, ...] | None:
+    """The names that the network, or the part of it that holds the head, has for the classes."""
+    steps = path.split(".")
+    for depth in range(len(steps)):
+        owner = network.get_submodule(".".join(steps[:depth]))
+        for library in libraries_of(owner):
+            if (names := library.classes(owner, num_classes)) is not None:
+                return names
+    return None
+
+
+def _not_found(network: nn.Module, found: _Found) -> str:
+    kind = type(network).__name__
+    choice = _choice(network, found.candidates)
+    return f"the head of this {kind} was not found: {found.problem}. {choice}"
+
+
+def _choice(network: nn.Module, names: Sequence[str] = ()) -> str:
+    every = linear_layers(network)
+    layers = {name: every[name] for name in names if name in every} or every
+    if not layers:
+        return "It has no linear layer to name; give nbdt.induce an array of class rows instead."
+    last = list(layers)[-1]
+    return (
+        f"Linear layers in it: {describe_layers(layers)}. Name the one whose outputs are the "
+        f"classes, for example find_head(network, path={last!r}) or "
+        f"nbdt.induce(network, head={last!r})."
+    )
+
+
+def _squashed(module: nn.Module, squashing: str, found: _Found) -> str:
+    kind = f"the {type(module).__name__} ends in a {squashing}"
+    if squashing == SOFTMAX:
+        return (
+            f"{kind}, so it gives probabilities, while nbdt reads logits. Leave the softmax out "
+            "(log_softmax may stay)."
+        )
+    assert squashing == SIGMOID
+    layer = module.get_submodule(found.path) if found.path is not None else None
+    outputs = num_outputs(layer) if is_linear(layer) else None
+    if outputs == 1:
+        return (
+            f"{kind} over one output, so it gives a probability, while nbdt reads logits. Leave "
+            "the sigmoid out: one output z is then read as the logits (0, z) of two classes."
+        )
+    over = "" if outputs is None else f" over {outputs} outputs"
+    return (
+        f"{kind}{over}, which makes it multi-label: an input may have several classes or none, "
+        "while a path down a tree leads to exactly one. If exactly one class is right, leave the "
+        "sigmoid out."
+    )
+
+
+def _not_a_classifier(value: object) -> str:
+    kind = (
+        f"the class {value.__name__} itself, not an object of it"
+        if isinstance(value, type)
+        else f"an object of type {type(value).__name__}"
+    )
+    return f"a network (torch.nn.Module) or a fitted scikit-learn classifier is needed; got {kind}."

@@ -1,0 +1,72 @@
+"""transformers: where its classifiers' heads are, their class names, and what is no classifier."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from nbdt.classifiers.base import Library
+from nbdt.errors import HeadError
+
+_MODULE = "transformers."
+_HEADS = ("classifier", "score", "classification_head", "logits_proj", "fc")
+
+
+class Transformers(Library):
+    """What the project knows of transformers."""
+
+    name = "transformers"
+
+    def recognizes(self, model: object) -> bool:
+        return any(cls.__module__.startswith(_MODULE) for cls in type(model).__mro__)
+
+    def check(self, module: nn.Module) -> None:
+        kind = type(module).__name__
+        for cls in type(module).__mro__:
+            task = re.search(r"For([A-Z]\w*)$", cls.__name__)
+            if cls.__module__.startswith(_MODULE) and task:
+                if "Classification" not in task[1]:
+                    raise HeadError(
+                        f"{kind} is not a classifier; a tree of classes needs one, such as "
+                        "transformers' …ForSequenceClassification or …ForImageClassification."
+                    )
+                break
+        config: Any = getattr(module, "config", None)
+        problem = getattr(config, "problem_type", None)
+        if problem == "multi_label_classification":
+            raise HeadError(
+                f"{kind} is multi-label (config.problem_type): an input may have several classes "
+                "or none, while a path down a tree leads to exactly one."
+            )
+        if problem == "regression":
+            raise HeadError(
+                f"{kind} is a regression network (config.problem_type): its outputs are "
+                "quantities, not classes."
+            )
+        if getattr(config, "num_labels", None) == 1:
+            raise HeadError(
+                f"{kind} has one label (config.num_labels), which transformers treats as "
+                "regression; a binary classifier has two labels there."
+            )
+
+    def head_paths(self, module: nn.Module) -> list[str] | None:
+        present = [n for n in _HEADS if isinstance(getattr(module, n, None), nn.Module)]
+        return present[:1] or None  # a `classifier` may stand on an `fc`, never the other way
+
+    def classes(self, module: nn.Module, num_classes: int) -> tuple[str, ...] | None:
+        # Names that the config repeats, as ImageNet's two cranes, get their index.
+        labels = getattr(getattr(module, "config", None), "id2label", None)
+        if not isinstance(labels, Mapping) or set(labels) != set(range(num_classes)):
+            return None
+        names = [str(labels[i]) for i in range(num_classes)]
+        if names == [f"LABEL_{i}" for i in range(num_classes)]:
+            return None
+        counts = Counter(names)
+        return tuple(f"{name} ({i})" if counts[name] > 1 else name for i, name in enumerate(names))
+
+
+LIBRARY = Transformers()
