@@ -259,7 +259,7 @@ class TestReadModel:
 
     def test_hostile_name_of_a_builder(self, saved):
         rewrite_config(saved, builder={"name": "nbdt:../os.system", "arguments": {}})
-        with pytest.raises(FormatError, match=r"config\.json: builder: a network's name is"):
+        with pytest.raises(FormatError, match=r"config\.json: a network's name is"):
             read_model(saved)
 
     @pytest.mark.parametrize(
