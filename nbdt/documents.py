@@ -298,8 +298,8 @@ def _first_complaint(error: ValidationError) -> str:
     kind = first["type"]
     if kind.startswith(("missing", "extra_forbidden", "unexpected_keyword")):
         verb = "lacks" if kind.startswith("missing") else "has an unknown key"
-        return shortened(f"{_place(parents) or 'the document'} {verb} {described(last)}.")
-    reason = str(first.get("ctx", {}).get("error", "")) if kind == "value_error" else ""
+        return shortened(f"{_place(parents) or error.title} {verb} {described(last)}.")
+    reason = str(first.get("ctx", {}).get("error", "")).strip() if kind == "value_error" else ""
     place = _place([*parents, last])
     if reason:
         return shortened(f"{place} {reason}" if place else reason)

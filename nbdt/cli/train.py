@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -275,7 +274,7 @@ def _following(config: TrainingConfig) -> TrainingConfig:
     """
     if config.supervises_tree or config.retree_every is not None:
         return config
-    return replace(config, retree_every=1)
+    return config.replace(retree_every=1)
 
 
 def _split(

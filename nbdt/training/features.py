@@ -19,27 +19,12 @@ from nbdt.training.order import SeededSamples
 
 
 def head_of(model: NBDT) -> LinearLayer:
-    """The model's last linear layer.
-
-    Raises:
-        HeadError: it cannot be found; the message says what to do.
-    """
+    """The model's last linear layer; a HeadError where it cannot be found."""
     return find_head(model.network, model.head, num_classes=model.hierarchy.num_classes).module
 
 
 def frozen_state(model: NBDT) -> dict[str, Tensor]:
-    """The part of the network's state that stays as it is where the head alone is trained.
-
-    Raises:
-        HeadError: as `head_of`.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> from torch import nn
-        >>> network = nn.Sequential(nn.Linear(4, 3, bias=False), nn.ReLU(), nn.Linear(3, 2))
-        >>> list(frozen_state(NBDT(network, Hierarchy([2, 2, -1], ["cat", "dog"]))))
-        ['0.weight']
-    """
+    """The part of the network's state that doesn't change where only the head is trained."""
     head = find_head(model.network, model.head, num_classes=model.hierarchy.num_classes)
     own = {f"{head.path}.{name}".lstrip(".") for name in head.module.state_dict()}
     return {name: v for name, v in model.network.state_dict().items() if name not in own}
@@ -54,15 +39,14 @@ def cached_features(
     seed: int,
     device: torch.device,
 ) -> TensorDataset:
-    """What the head is given for every sample, with the labels; in memory, on the CPU.
+    """The head's input for every sample, with the labels; in memory, on the CPU.
 
-    A data set of n samples takes n × features numbers: 50,000 × 512 are 100 MB. If it changes its
-    samples at random, which `unaugmented` keeps images of nbdt from, it does so once, as in epoch
-    0 of a training with this seed.
+    A data set of n samples takes n × features numbers: 50,000 × 512 are 100 MB. Random changes are
+    left out of nbdt's own images; other data sets make them once, as in epoch 0 with this seed.
 
     Raises:
-        InputError: the network's answer is not that of its head on these features alone, as
-            where it scales the head's output or calls the head more than once.
+        InputError: the network does more than apply its head to these features, such as scaling
+            the head's output or calling it twice.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -84,7 +68,7 @@ def cached_features(
         batch_size,
         sampler=[(0, index) for index in range(len(dataset))],  # type: ignore[arg-type]
         num_workers=workers,
-        generator=torch.Generator(),  # or it would take a number from the caller's
+        generator=torch.Generator(),  # so that the caller's generator stays as it is
     )
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     try:
@@ -93,8 +77,8 @@ def cached_features(
                 logits = model.logits(moved(x, device))
                 if len(seen) != 1 or not _is_answer(logits, head, seen[0]):
                     raise InputError(
-                        "the network does more than to apply its last linear layer to the "
-                        "features, so that layer cannot be trained alone; leave head_only out."
+                        "the network does more than apply its last linear layer to the features, "
+                        "so that layer cannot be trained alone; leave head_only out."
                     )
                 features.append(seen.pop().cpu())
                 labels.append(y)
@@ -104,14 +88,7 @@ def cached_features(
 
 
 def unaugmented(dataset: Dataset[Any]) -> Dataset[Any]:
-    """The same images without random changes; another data set, which has no such view, as it is.
-
-    Example:
-        >>> from nbdt.data import load_dataset
-        >>> flipped = load_dataset("digits", "train", augment=True)
-        >>> unaugmented(Subset(flipped, [0, 7])).dataset.augmentation is None
-        True
-    """
+    """The same images without random changes; any other data set as it is."""
     if isinstance(dataset, LabelledImages):
         return dataset.with_augmentation(None)
     if isinstance(dataset, Subset):
@@ -120,7 +97,6 @@ def unaugmented(dataset: Dataset[Any]) -> Dataset[Any]:
 
 
 def _is_answer(logits: Tensor, head: LinearLayer, features: Tensor) -> bool:
-    """Whether the logits are what the head makes of the features, and nothing else."""
     # `forward`, as a call would run the hook again.
     expected = head.forward(features)
     if expected.ndim == 2 and expected.shape[1] == 1:

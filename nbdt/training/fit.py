@@ -16,12 +16,12 @@ from nbdt.data.classes import check_own_classes
 from nbdt.errors import InputError
 from nbdt.files import error_context
 from nbdt.model import NBDT
+from nbdt.training.checkpoint import data_identity
 from nbdt.training.config import TrainingConfig
 from nbdt.training.features import cached_features, head_of, unaugmented
 from nbdt.training.folder import TrainingFolder, summary_writer
-from nbdt.training.identity import data_identity
 from nbdt.training.processes import Processes
-from nbdt.training.records import EpochRecord
+from nbdt.training.progress import EpochRecord
 from nbdt.training.run import Run, Sources
 
 OnEpoch = Callable[[EpochRecord], None]
@@ -40,47 +40,46 @@ def fit(
     tensorboard: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> list[EpochRecord]:
-    """Trains the model's network in place, on the device where it is (Wan et al., section 3.4).
+    """Trains the model's network in place, on its device (Wan et al., section 3.4).
 
     After each epoch the network and the tree, under each rule and score, are measured on `val`.
     The model ends in eval mode with the weights of its last epoch (or, with `config.patience`, of
-    its best), with the score that the loss trained, and without any temperature, which was fitted
+    its best), with the score that the loss trained, and without a temperature, since any was fitted
     to other weights.
 
-    Under torchrun, with a process group, each process takes its share of every batch, and what
-    comes out is what one process would give for the same `batch_size`, but for rounding and for
-    batch norms, whose statistics are those of a share.
+    Under torchrun, with a process group, each process takes its share of every batch. The result is
+    what one process would give for the same `batch_size`, except for rounding and for batch norms,
+    whose statistics come from a share.
 
-    With a `folder`, every epoch ends with a checkpoint. A training that was ended at any moment,
-    be it by the power cut, goes on from the last one with ``resume=True`` to the weights that it
-    would have ended with: the same to the bit, as `TrainingConfig` says of equal trainings. The
-    folder then holds ``checkpoint.safetensors``, ``log.csv``, ``best`` (the model after the best
-    epoch, where there is `val`) and, at the end, ``last`` (the model as it ended); the last two
-    can be loaded by `NBDT.from_pretrained`.
+    With a `folder`, every epoch ends with a checkpoint. A training that was killed at any moment
+    resumes from the last one with ``resume=True`` and ends with the same weights, to the bit, as
+    `TrainingConfig` says of equal trainings. The folder holds ``checkpoint.safetensors``,
+    ``log.csv``, ``best`` (the model after the best epoch, where there is `val`) and, at the end,
+    ``last`` (the final model); `NBDT.from_pretrained` loads the last two.
 
     Args:
         model: the network and its tree.
         train: gives (x, class index) for every index below its length; x is what the network
             takes. Random changes may use the random numbers of torch, numpy and Python. Labels
-            outside of 0 … C − 1 are refused, also those that torch's losses ignore.
-        val: likewise, without random changes. Weights are chosen by it only with
-            `config.patience`, so without that it may be the test data.
+            outside 0 … C − 1 are refused, including those that torch's losses ignore.
+        val: likewise, without random changes. It chooses weights only with `config.patience`, so
+            without that it may be the test data.
         config: how to train; by default three epochs of the soft tree supervision loss.
         folder: where checkpoints and the tuned model are kept; None: nowhere.
-        resume: whether to go on from the folder's checkpoint, if there is one.
-        workers: processes that load samples, besides this one.
-        progress: whether to show a bar with the time that is left, on a terminal or in a notebook.
-        tensorboard: whether to write logs for TensorBoard to the folder, too.
+        resume: whether to continue from the folder's checkpoint, if there is one.
+        workers: additional processes that load samples.
+        progress: whether to show a bar with the time left, on a terminal or in a notebook.
+        tensorboard: whether to write logs for TensorBoard to the folder.
         on_epoch: called after every epoch with its record.
 
     Returns:
-        What each epoch came to, those before an interruption included.
+        What each epoch came to, including those before an interruption.
 
     Raises:
         InputError: the data do not fit the model, a label is no class, the model cannot be saved
             in the folder, the loss, a gradient or a weight became NaN or infinite, or the folder
             holds another training.
-        FormatError: the checkpoint is damaged, or that of another training.
+        FormatError: the checkpoint is damaged or belongs to another training.
         MissingDependencyError: `tensorboard` needs the package of that name.
 
     Example:
@@ -104,21 +103,21 @@ def fit(
     if config.patience and val is None:
         raise InputError("patience needs validation data to judge an epoch by; give val.")
     if folder is None and (tensorboard or resume):
-        what = "a checkpoint to resume from is" if resume else "logs for TensorBoard are"
-        raise InputError(f"{what} kept in the folder; give one.")
+        what = "resume reads a checkpoint from" if resume else "tensorboard writes its logs to"
+        raise InputError(f"{what} the folder; give one.")
     if tensorboard:
         summary_writer()
     for name, data in (("train", train), ("val", val)):
         if data is not None:
             _check_data(name, data, model)
-    if said := config.caveat():
-        warnings.warn(said, UserWarning, stacklevel=2)
+    if caveat := config.caveat():
+        warnings.warn(caveat, UserWarning, stacklevel=2)
     place = None if folder is None else TrainingFolder(Path(folder))
     checkpoint = place.checkpoint(resume=resume) if place else None
     identity = {} if place is None else _identity(train, val, config)
     trained = model
     if config.head_only:
-        # Each process computes features of its own, and what is frozen is in no gradient.
+        # Each process computes its own features, and no gradient would synchronize the rest.
         processes.share(model.network)
         trained, train, val = _head_alone(model, train, val, config, workers, device)
     run = Run(
@@ -146,7 +145,7 @@ def _head_alone(
     workers: int,
     device: torch.device,
 ) -> tuple[NBDT, Dataset[Any], Dataset[Any] | None]:
-    """The head as a model of its own, and the features that it is given."""
+    """The head as a model of its own, and the data sets as the features that it reads."""
     batch_size = max(1, config.batch_size // config.accumulate)
     cached: list[Dataset[Any] | None] = [
         None
@@ -169,7 +168,7 @@ def _head_alone(
 def _identity(
     train: Dataset[Any], val: Dataset[Any] | None, config: TrainingConfig
 ) -> dict[str, Any]:
-    """What a checkpoint tells the data by: those to train on, and those that choose its weights."""
+    """What identifies the data in a checkpoint: training data, and data that choose the weights."""
     found = data_identity(unaugmented(train) if config.head_only else train)
     if config.patience and val is not None:
         found |= {f"validation {name}": value for name, value in data_identity(val).items()}
@@ -186,8 +185,8 @@ def _device(network: nn.Module) -> torch.device:
 def _check_data(name: str, data: Dataset[Any], model: NBDT) -> None:
     if isinstance(data, DataLoader):
         raise InputError(
-            f"{name} is a DataLoader, but fit makes the batches itself, of config.batch_size; give "
-            f"its data set, which is its attribute dataset, and workers."
+            f"{name} is a DataLoader, but fit makes batches of config.batch_size itself; pass "
+            "loader.dataset, and workers."
         )
     if not hasattr(data, "__len__") or not len(data):
         raise InputError(f"{name} has to be a data set with a length of at least 1.")

@@ -11,7 +11,7 @@ from nbdt.errors import InputError, MissingDependencyError
 from nbdt.files import write_text
 from nbdt.model import NBDT
 from nbdt.training.checkpoint import Checkpoint
-from nbdt.training.records import EpochRecord, as_csv
+from nbdt.training.progress import EpochRecord, as_csv
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.csv"
@@ -20,20 +20,7 @@ _TENSORBOARD = "tensorboard"
 
 
 class TrainingFolder:
-    """Checkpoints, logs and tuned models of one training.
-
-    Args:
-        path: the folder; it is made where there is none.
-
-    Raises:
-        InputError: it cannot be made.
-
-    Example:
-        >>> import tempfile
-        >>> folder = TrainingFolder(Path(tempfile.mkdtemp()) / "run")
-        >>> folder.checkpoint(resume=True) is None
-        True
-    """
+    """Checkpoints, logs and tuned models of one training; the folder is made if it is missing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,30 +31,30 @@ class TrainingFolder:
             raise InputError(f"{path}: the folder cannot be made: {error.strerror}.") from None
 
     def checkpoint(self, *, resume: bool) -> Checkpoint | None:
-        """The last checkpoint, where there is one.
+        """The last checkpoint, if there is one.
 
         Raises:
-            InputError: there is one, but nobody asked to go on from it.
-            FormatError: it is damaged, or no checkpoint.
+            InputError: there is one, but `resume` is not set.
+            FormatError: it is damaged.
         """
         if not self.checkpoint_path.exists():
             return None
         if not resume:
             raise InputError(
-                f"{self.path}: this folder holds a training already; go on with it (resume), or "
+                f"{self.path}: this folder already holds a training; continue it (resume) or "
                 "choose another folder."
             )
         return Checkpoint.load(self.checkpoint_path)
 
     def clean(self) -> None:
-        """Removes what writers that were killed left behind: files that took nobody's place."""
+        """Removes the temporary files of writers that were killed."""
         for path in self.path.glob(".*.tmp"):
             path.unlink(missing_ok=True)
         for path in self.path.glob(".*.new"):
             shutil.rmtree(path, ignore_errors=True)
 
     def try_model(self, model: NBDT) -> None:
-        """Saves the model and removes it again: what speaks against it is to be told early."""
+        """Saves the model and removes it again, so that a problem shows early."""
         trial = self.path / ".trial.new"
         try:
             model.save_pretrained(trial)
@@ -83,19 +70,15 @@ class TrainingFolder:
         write_text(self.path / LOG, as_csv(records))
 
     def save_model(self, model: NBDT, name: str) -> None:
-        """Saves the model as it is now as `BEST` or `LAST`."""
+        """Saves the current model as `BEST` or `LAST`."""
         model.save_pretrained(self.path / name)
 
     def save_tensorboard(self, records: Sequence[EpochRecord]) -> None:
-        """Adds the last epoch to the logs for TensorBoard.
-
-        Raises:
-            MissingDependencyError: the package tensorboard is not installed.
-        """
+        """Adds the last epoch to the logs for TensorBoard."""
         record = records[-1]
         numbers = {"loss": record.loss, "learning rate": record.learning_rate}
         numbers |= {f"accuracy/{way}": share for way, share in record.accuracy.items()}
-        # What an interrupted training logged beyond its checkpoint is logged anew.
+        # Replaces what an interrupted training logged after its checkpoint.
         with summary_writer()(self.path / _TENSORBOARD, purge_step=record.epoch) as writer:
             for name, number in numbers.items():
                 writer.add_scalar(name, number, record.epoch)

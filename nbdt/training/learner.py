@@ -1,4 +1,4 @@
-"""What a step of training changes: the network's weights, their average, the optimizer's state."""
+"""What a step of training changes: weights, their average, the optimizer's state, the tree."""
 
 from __future__ import annotations
 
@@ -8,31 +8,34 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from nbdt.classifiers import induce
 from nbdt.data.batches import moved
 from nbdt.errors import FormatError, InputError
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.compare import shared_clades
 from nbdt.losses import TreeSupervisionLoss
 from nbdt.model import NBDT
 from nbdt.training.checkpoint import load_optimizer, optimizer_tensors
 from nbdt.training.config import TrainingConfig
 from nbdt.training.features import head_of
-from nbdt.training.optimization import make_optimizer, set_learning_rate
-from nbdt.training.precision import autocast, chosen_dtype, make_scaler
+from nbdt.training.optimization import (
+    autocast,
+    chosen_dtype,
+    make_optimizer,
+    make_scaler,
+    set_learning_rate,
+)
 from nbdt.training.processes import Processes
 
 
 class Learner:
     """A network that takes steps.
-
-    Args:
-        model: the network and its tree.
-        config: how to train.
-        device: where the network is.
-        processes: those that train together.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -63,7 +66,7 @@ class Learner:
         self.set_tree()
 
     def set_tree(self) -> None:
-        """Takes over the model's tree, which may have changed."""
+        """Uses the model's tree, which may have changed, in the loss."""
         config = self.config
         settings: dict[str, Any] = {"tree_weight": 0.0}  # torch's cross_entropy, to the bit
         if config.supervises_tree:
@@ -75,23 +78,22 @@ class Learner:
                 "compat": config.compat,
             }
         with warnings.catch_warnings():
-            # `fit` has told it already, once.
+            # `fit` has warned already, once.
             warnings.simplefilter("ignore", UserWarning)
             self.loss = TreeSupervisionLoss(
                 self.model.hierarchy, label_smoothing=config.label_smoothing, **settings
             ).to(self.device)
 
     def _add_to_average(self, averages: Any, weights: Any, _: object) -> None:
-        """Takes the weights after a step into their average."""
         assert self.average is not None
         assert self.config.average is not None
         taken = int(self.average.n_averaged)
-        # Else the first weights, which know nothing, would outweigh all of a short training.
+        # Otherwise the untrained first weights would dominate a short training's average.
         decay = min(self.config.average, (1 + taken) / (10 + taken))
         get_ema_multi_avg_fn(decay)(averages, weights, taken)  # type: ignore[no-untyped-call]
 
     def train_mode(self) -> None:
-        """Puts the network into train mode, but for norms that are to stay as they are."""
+        """Puts the network into train mode, except for frozen norms."""
         self.model.train()
         if self.config.frozen_norms:
             for module in self.network.modules():
@@ -104,8 +106,8 @@ class Learner:
         """One step of the optimizer.
 
         Args:
-            parts: inputs, classes and share of the whole batch, of each of its parts here.
-            rate: the learning rate, but for that of the head.
+            parts: inputs, classes and share of the whole batch, for each part in this process.
+            rate: the learning rate; the head's is a multiple of it.
             progress: of the training, in [0, 1], for the weights of the loss.
 
         Returns:
@@ -123,9 +125,9 @@ class Learner:
             inputs = moved(x, self.device, channels_last=self.config.channels_last)
             with autocast(self.dtype, self.device):
                 loss = self.loss(self.forward(inputs), moved(y, self.device), progress)
-            # Gradients are averaged over the processes, hence their number.
+            # Gradients are averaged over the processes, hence the factor.
             self.scaler.scale(loss * (share * self.processes.world)).backward()
-            # A share of 0 stands in for no sample at all.
+            # A share of 0 is a stand-in where this process has no sample.
             own += loss.item() * share if share else 0.0
         (total,) = self.processes.totals([own], self.device)
         if not math.isfinite(total):
@@ -139,7 +141,7 @@ class Learner:
         if not self.scaler.is_enabled() and not norm.isfinite():
             raise InputError(
                 f"the loss is {total:.3g}, but its gradient became {norm.item()}; a layer may "
-                "divide by 0 or take the root of it. Training with clip_norm does not help."
+                "divide by 0 or take its root. Training with clip_norm doesn't help."
             )
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -148,13 +150,13 @@ class Learner:
         return total
 
     def is_finite(self) -> bool:
-        """Whether no weight that is trained is NaN or infinite."""
+        """Whether all trained weights are finite."""
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         return bool(torch.stack([p.detach().isfinite().all() for p in trained]).all())
 
     @contextmanager
     def measured_weights(self) -> Iterator[None]:
-        """The weights that are measured and kept, in the network: the averaged ones, if any."""
+        """Puts the weights that are measured and kept, the averaged ones if any, in the network."""
         if self.average is None:
             yield
             return
@@ -170,14 +172,14 @@ class Learner:
         return {name: value.clone() for name, value in self.network.state_dict().items()}
 
     def keep(self, weights: Mapping[str, Tensor] | None = None) -> None:
-        """Ends training with these weights, or with those that were measured last."""
+        """Ends training with these weights, or with the ones measured last."""
         if weights is None and self.average is not None:
             weights = self.average.module.state_dict()
         if weights is not None:
             self.network.load_state_dict(weights)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that a checkpoint has to hold of it, by name."""
+        """Everything that a checkpoint stores of the learner, by name."""
         groups = {name: module.state_dict() for name, module in self._modules().items()}
         groups["optimizer"] = optimizer_tensors(self.optimizer)
         return {
@@ -185,10 +187,10 @@ class Learner:
         }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Puts back what `tensors` gave, all of it or nothing; others are left alone.
+        """Restores what `tensors` gave, all of it or nothing, ignoring other groups.
 
         Raises:
-            FormatError: they are not those of this network and optimizer.
+            FormatError: the tensors belong to another network or optimizer.
         """
         for group, module in self._modules().items():
             _check_fit(of_group(tensors, group), module.state_dict())
@@ -202,12 +204,7 @@ class Learner:
 
 
 def of_group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with the group's, by what follows.
-
-    Example:
-        >>> list(of_group({"network.weight": torch.ones(1), "best.weight": torch.ones(1)}, "best"))
-        ['weight']
-    """
+    """The tensors whose names start with the group's, by the rest of their names."""
     prefix = f"{group}."
     return {
         name.removeprefix(prefix): value
@@ -217,10 +214,8 @@ def of_group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
 
 
 def _check_labels(labels: Tensor, num_classes: int) -> None:
-    """Refuses those that cross-entropy would ignore, as parts are weighed by all their samples.
-
-    Whatever is no list of whole numbers, such as probabilities, is left to the loss.
-    """
+    # Cross-entropy would ignore some, but parts are weighed by all their samples. The loss itself
+    # judges labels that aren't whole numbers, such as probabilities.
     numbers = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
     if not numbers or not labels.numel():
         return
@@ -228,7 +223,7 @@ def _check_labels(labels: Tensor, num_classes: int) -> None:
     if lowest < 0 or highest >= num_classes:
         raise InputError(
             f"a label is {lowest if lowest < 0 else highest}; with {num_classes} classes labels "
-            f"go from 0 to {num_classes - 1}. Samples that are not to count have to be left out."
+            f"go from 0 to {num_classes - 1}. Leave out samples that should not count."
         )
 
 
@@ -240,18 +235,49 @@ def _check_fit(stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
     if there == here:
         return
     name = min(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
-    told = [" of ".join(side[name]) if name in side else "missing" for side in (there, here)]
-    raise FormatError(f"it is that of another network: {name} is {told[0]} there, {told[1]} here.")
+    found = [" of ".join(side[name]) if name in side else "missing" for side in (there, here)]
+    raise FormatError(
+        f"it belongs to another network: {name} is {found[0]} there, {found[1]} here."
+    )
 
 
 class _Logits(nn.Module):
-    """The logits of a model, for DistributedDataParallel, which wraps what is called."""
+    """The logits of a model, as a module for DistributedDataParallel to wrap."""
 
     def __init__(self, model: NBDT) -> None:
         super().__init__()
         self.network = model.network
-        # Not a submodule: the tree's buffers are constant, and need not be sent around.
+        # Not a submodule: the tree's buffers are constant and need no broadcast.
         self._logits = [model.logits]
 
     def forward(self, x: Any) -> Tensor:
         return self._logits[0](x)
+
+
+def rebuild_tree(model: NBDT, config: TrainingConfig) -> float:
+    """Gives the model the tree that its weights now make, and returns how far the tree moved.
+
+    That is the share of the groups of classes in both trees (the inner nodes except the roots)
+    that only one tree has, the normalized Robinson–Foulds distance: 0 where nothing changed, 1
+    where nothing is left.
+    """
+    old = model.hierarchy
+    new = induce(
+        model.network,
+        old.classes,
+        head=model.head,
+        linkage=config.linkage,
+        normalize=config.normalize,
+        branching=branching_of(config, old),
+    )
+    model.hierarchy = new
+    groups = len(old.inner) + len(new.inner) - 2
+    return (groups - 2 * len(shared_clades(old, new))) / groups if groups else 0.0
+
+
+def branching_of(config: TrainingConfig, tree: Hierarchy) -> int:
+    """How many children a node of the next tree may have."""
+    if config.branching is not None:
+        return config.branching
+    # The widest node of a tree that people made doesn't say how wide an induced one should be.
+    return 2 if tree.merge_heights is None else int(np.bincount(tree.parents[:-1]).max())

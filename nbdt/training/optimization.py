@@ -1,9 +1,10 @@
-"""The optimizer, and the learning rate at every step."""
+"""The optimizer, the learning rate at every step, and the precision that layers compute in."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from itertools import product
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from nbdt.errors import InputError
-from nbdt.training.config import TrainingConfig
+from nbdt.training.config import Precision, TrainingConfig
 
 _WEIGHTED = (
     *(nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd),
@@ -25,20 +26,14 @@ _STEPS_AT, _STEP_FACTOR = (0.5, 0.75), 0.1
 def make_optimizer(
     network: nn.Module, config: TrainingConfig, head: nn.Module | None = None
 ) -> Optimizer:
-    """The config's optimizer over what of the network can be trained.
+    """The config's optimizer over the network's trainable parameters.
 
-    Only weight matrices and kernels of layers decay, and nothing else does, such as biases and
-    the parameters of norms (as in He et al. 2018, "Bag of Tricks for Image Classification",
-    section 3.1).
-
-    Args:
-        network: what is trained.
-        config: how to train.
-        head: the part of the network whose learning rate is `config.head_multiplier` times that
-            of the rest; None: all of it has the same.
+    Only weight matrices and kernels of layers decay, not biases and the parameters of norms (as in
+    He et al. 2018, "Bag of Tricks for Image Classification", section 3.1). `head` is the part of
+    the network whose learning rate is multiplied by `config.head_multiplier`.
 
     Raises:
-        InputError: nothing of it can be trained.
+        InputError: nothing in the network can be trained.
 
     Example:
         >>> optimizer = make_optimizer(nn.Linear(4, 2), TrainingConfig())
@@ -63,12 +58,9 @@ def make_optimizer(
 
 
 def _decaying(network: nn.Module) -> set[nn.Parameter]:
-    """The weights of linear, convolution, attention and recurrent layers.
-
-    The kind of layer decides, as shapes do not tell: scales, tokens, tables of positions and
-    biases may have several dimensions too. Attention calls one ``in_proj_weight``, recurrent
-    layers ``weight_ih_l0``.
-    """
+    # The kind of layer decides, since shapes don't: scales, tokens, tables of positions and biases
+    # may have several dimensions too. Attention has an ``in_proj_weight``, recurrent layers a
+    # ``weight_ih_l0``.
     return {
         parameter
         for module in network.modules()
@@ -79,7 +71,7 @@ def _decaying(network: nn.Module) -> set[nn.Parameter]:
 
 
 def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """A layer's parameters, those too of which torch's parametrizations make one."""
+    """A layer's parameters, including those behind torch's parametrizations."""
     yield from module.named_parameters(recurse=False)
     for name, made in getattr(module, "parametrizations", {}).items():
         for _, parameter in made.named_parameters():
@@ -87,15 +79,7 @@ def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Gives every parameter this learning rate, times the ``lr_scale`` of its group if it has one.
-
-    Example:
-        >>> network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
-        >>> optimizer = make_optimizer(network, TrainingConfig(head_multiplier=10), network[2])
-        >>> set_learning_rate(optimizer, 0.5)
-        >>> [group["lr"] for group in optimizer.param_groups]
-        [0.5, 0.5, 5.0, 5.0]
-    """
+    """Gives every parameter this learning rate, times the ``lr_scale`` of its group, if any."""
     for group in optimizer.param_groups:
         own = rate * group.get("lr_scale", 1.0)
         # A tensor is kept one, so that a compiled step sees the change.
@@ -106,12 +90,9 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 
 
 def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of a step: a function of its number alone, so that it can be resumed.
+    """The learning rate of a step, counted from 0 over all epochs.
 
-    Args:
-        config: the schedule and its largest value.
-        step: from 0, over all epochs.
-        steps_per_epoch: how many make an epoch.
+    A function of the step's number alone, so that training can be resumed.
 
     Example:
         >>> config = TrainingConfig(epochs=2, learning_rate=1.0, warmup=0.5)
@@ -141,3 +122,24 @@ def _factor(schedule: str, progress: float) -> float:
 
 def _cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def chosen_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """The type that layers compute in on this device."""
+    if precision != "auto":
+        dtype: torch.dtype = getattr(torch, precision)
+        return dtype
+    if device.type != "cuda":
+        return torch.float32
+    has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if has_it else torch.float16
+
+
+def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
+    """Autocast to this type; nothing changes for float32."""
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
+def make_scaler(dtype: torch.dtype, device: torch.device) -> torch.amp.GradScaler:
+    """What keeps small gradients of float16 from becoming 0; it does nothing for other types."""
+    return torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)

@@ -1,8 +1,8 @@
 """Which samples make up each batch, and what is random about a sample.
 
-Both are pure functions of the seed, the epoch and the sample's index. So a training does not
-depend on the number of worker processes, parts of a batch or GPUs, and one that was interrupted
-goes on at any step without a generator's state having been saved.
+Both are pure functions of the seed, the epoch and the sample's index. So a training doesn't depend
+on the number of worker processes, parts of a batch or GPUs, and an interrupted one resumes at any
+step without a saved generator state.
 """
 
 from __future__ import annotations
@@ -23,12 +23,7 @@ Key = tuple[int, int]
 
 
 def derived_seed(*numbers: int) -> int:
-    """A seed of 63 bits that looks random and depends on all of these numbers.
-
-    Example:
-        >>> derived_seed(0, 1, 2) == derived_seed(0, 1, 2) != derived_seed(0, 2, 1)
-        True
-    """
+    """A seed of 63 bits that looks random and depends on all of these numbers."""
     digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
     return int.from_bytes(digest) >> 1
 
@@ -36,20 +31,8 @@ def derived_seed(*numbers: int) -> int:
 class SeededSamples(Dataset[Any]):
     """A data set whose random changes of a sample depend on (seed, epoch, index) alone.
 
-    The random numbers of torch (CPU), numpy and Python are seeded for each sample, and are
-    afterwards what they were.
-
-    Args:
-        dataset: gives a sample for an index.
-        seed: of the training.
-
-    Example:
-        >>> class Noise(Dataset):
-        ...     def __getitem__(self, index):
-        ...         return index + torch.rand(())
-        >>> samples = SeededSamples(Noise(), seed=0)
-        >>> samples.__getitems__([(0, 7), (1, 7)]) == [samples[0, 7], samples[1, 7]]
-        True
+    The generators of torch (CPU), numpy and Python are seeded for each sample and restored
+    afterwards.
     """
 
     def __init__(self, dataset: Dataset[Any], seed: int) -> None:
@@ -60,7 +43,7 @@ class SeededSamples(Dataset[Any]):
         return self.__getitems__([key])[0]
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Any]:
-        """The samples of a batch; a `DataLoader` asks for them by this name."""
+        """The samples of a batch; `DataLoader` calls this method by its name."""
         samples = []
         with _unchanged_generators():
             for epoch, index in keys:

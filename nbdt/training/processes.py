@@ -18,19 +18,14 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that train together: how many there are, and which this is.
-
-    Example:
-        >>> Processes.current()
-        Processes(rank=0, world=1)
-    """
+    """The processes that train together: which one this is, and how many there are."""
 
     rank: int = 0
     world: int = 1
 
     @classmethod
     def current(cls) -> Processes:
-        """Those of torch's process group; a single one where there is none."""
+        """The processes of torch's process group; this one alone without a group."""
         if not (distributed.is_available() and distributed.is_initialized()):
             return cls()
         return cls(distributed.get_rank(), distributed.get_world_size())
@@ -41,11 +36,11 @@ class Processes:
         return self.rank == 0
 
     def joined(self, module: nn.Module) -> nn.Module:
-        """The module, with its gradients averaged over the processes."""
+        """The module with its gradients averaged over the processes."""
         return module if self.world == 1 else DistributedDataParallel(module)
 
     def share(self, module: nn.Module) -> None:
-        """Gives the module of every process the parameters and buffers that the first has."""
+        """Copies the first process's parameters and buffers to all."""
         if self.world == 1:
             return
         with torch.no_grad():
@@ -55,7 +50,7 @@ class Processes:
                 tensor.copy_(dense)
 
     def from_first(self, value: Value) -> Value:
-        """What the first process has, in all of them; they wait for it."""
+        """The first process's value, in all processes."""
         if self.world == 1:
             return value
         box = [value]
@@ -74,13 +69,7 @@ class Processes:
 
 @contextmanager
 def started_by_torchrun() -> Iterator[torch.device | None]:
-    """Joins the process group that torchrun set up, if it did; gives this process's own GPU.
-
-    Example:
-        >>> with started_by_torchrun() as device:
-        ...     print(device)
-        None
-    """
+    """Joins the process group that torchrun set up, if any, and yields this process's GPU."""
     if "LOCAL_RANK" not in os.environ or distributed.is_initialized():
         yield None
         return

@@ -1,4 +1,4 @@
-"""One training from its first step to its last, and what of it a checkpoint holds."""
+"""One training from its first step to its last, and what a checkpoint holds of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,37 +17,27 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from nbdt.classifiers import eval_mode
 from nbdt.data.batches import moved
 from nbdt.data.samples import labelled_batches
+from nbdt.documents import validated
 from nbdt.errors import FormatError, InputError, NBDTError
 from nbdt.evaluation import AccuracyByRule
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.formats import from_dict, to_dict
 from nbdt.model import NBDT
 from nbdt.rules import Temperature
-from nbdt.training.checkpoint import Checkpoint, digest
+from nbdt.training.checkpoint import Checkpoint, check_same, digest
 from nbdt.training.config import TrainingConfig
 from nbdt.training.features import frozen_state
 from nbdt.training.folder import BEST, LAST, TrainingFolder
-from nbdt.training.identity import check_same
-from nbdt.training.learner import Learner, of_group
-from nbdt.training.optimization import learning_rate
+from nbdt.training.learner import Learner, branching_of, of_group, rebuild_tree
+from nbdt.training.optimization import autocast, learning_rate
 from nbdt.training.order import Batches, SeededSamples, derived_seed
-from nbdt.training.precision import autocast
 from nbdt.training.processes import Processes
-from nbdt.training.progress import OnStep, progress_bar
-from nbdt.training.rebuild_tree import branching_of, retree
-from nbdt.training.records import RULE_SCORES, EpochRecord
+from nbdt.training.progress import RULE_SCORES, EpochRecord, OnStep, progress_bar
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where samples come from.
-
-    Attributes:
-        train: what to train on.
-        val: what to measure on.
-        workers: how many processes load them.
-        identity: by which a checkpoint tells the data that it was made with.
-    """
+    """Where samples come from: data sets, loading processes, and the data's identity."""
 
     train: Dataset[Any]
     val: Dataset[Any] | None
@@ -57,7 +47,7 @@ class Sources:
 
 @dataclass
 class Position:
-    """How far a training is, and what it has seen; plain data, as a checkpoint holds it."""
+    """How far a training is and what it has seen; a checkpoint stores it as it is."""
 
     epoch: int = 0
     step: int = 0
@@ -73,14 +63,14 @@ class Run:
     """A training: what learns, from what, and how far it is.
 
     Args:
-        trained: the model whose network is trained; its head alone, where only that is.
+        trained: the model whose network is trained; the head alone with `head_only`.
         kept: the whole model that is saved, of which `trained` is a part or all.
         sources: the samples.
         config: how to train.
-        folder: where to keep it, which the first process does; None: nowhere.
+        folder: where the first process keeps it; None: nowhere.
         device: where the network is.
-        processes: those that train together.
-        tensorboard: whether to write its logs.
+        processes: all that train together.
+        tensorboard: whether to write logs for it.
     """
 
     def __init__(
@@ -98,13 +88,13 @@ class Run:
         self.trained, self.kept, self.sources = trained, kept, sources
         self.output = folder
         if processes.world > 1:
-            # The others may have induced theirs from other random weights.
+            # Other processes may have induced theirs from other random weights.
             first = from_dict(processes.from_first(to_dict(kept.hierarchy)))
             for model in (trained, kept):
                 model.hierarchy = first
         if config.retree_every:
-            # Once, or trees could become narrower one after the other.
-            config = replace(config, branching=branching_of(config, kept.hierarchy))
+            # Once, or each tree could become narrower than the one before.
+            config = config.replace(branching=branching_of(config, kept.hierarchy))
         self.config = config
         self.device, self.processes, self.tensorboard = device, processes, tensorboard
         self.learner = Learner(trained, config, device, processes)
@@ -126,7 +116,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether no epoch is left, or patience is at its end."""
+        """Whether all epochs are done, or patience has run out."""
         at, patience = self.position, self.config.patience
         impatient = patience is not None and at.epoch - at.best_epoch >= patience
         return at.epoch >= self.config.epochs or impatient
@@ -134,10 +124,10 @@ class Run:
     def train(
         self, *, progress: bool = True, on_epoch: Callable[[EpochRecord], None] | None = None
     ) -> None:
-        """All steps that are left; then the model is in eval mode, and saved."""
+        """Takes all remaining steps; then the model is in eval mode, and saved."""
         if self.config.supervises_tree:
             self.trained.score = self.kept.score = self.config.score
-        # It was fitted to the weights as they were.
+        # It was fitted to the weights before training.
         self.trained.temperature = self.kept.temperature = Temperature()
         if self.output:
             self.output.clean()
@@ -175,19 +165,19 @@ class Run:
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=self.device.type == "cuda",
-            # Its own generator, or it would take numbers from the one that dropout uses.
+            # With its own generator, it takes no numbers from dropout's.
             generator=torch.Generator(),
         )
 
     def _train_epoch(self, loader: DataLoader[Any], on_step: OnStep) -> None:
         at, config, steps = self.position, self.config, len(self.batches)
         if config.supervises_tree and at.step == 0 and at.epoch > 0:
-            self._retree_if_due(at.epoch)
+            self._rebuild_tree_if_due(at.epoch)
         self.learner.train_mode()
         self.batches.epoch, self.batches.start = at.epoch, at.step
         samples, start, before = labelled_batches(loader), time.perf_counter(), at.seconds
         for size in self.batches.sizes[at.step :]:
-            # So that dropout too depends on where training is, and not on how it got there.
+            # Dropout then depends on where training is, and not on how it got there.
             torch.manual_seed(derived_seed(config.seed, at.epoch, at.step, self.processes.rank))
             try:
                 loss = self.learner.step(
@@ -211,7 +201,7 @@ class Run:
         self._check_weights()
 
     def _check_weights(self) -> None:
-        """Called before they are measured or kept, so that no checkpoint holds NaN."""
+        """Called before weights are measured or kept, so that no checkpoint holds NaN."""
         if not self.learner.is_finite():
             at = self.position
             raise InputError(
@@ -219,10 +209,9 @@ class Run:
                 "learning rate or the tree's weight, or set clip_norm."
             )
 
-    def _retree_if_due(self, epochs: int) -> None:
-        """Rebuilds the tree after so many epochs, if it is to be."""
+    def _rebuild_tree_if_due(self, epochs: int) -> None:
         if self.config.retree_every and epochs % self.config.retree_every == 0:
-            self.position.moved = retree(self.kept, self.config)
+            self.position.moved = rebuild_tree(self.kept, self.config)
             self._set_tree(self.kept.hierarchy)
 
     def _set_tree(self, tree: Hierarchy) -> None:
@@ -236,8 +225,8 @@ class Run:
         at, steps = self.position, len(self.batches)
         with self.learner.measured_weights():
             if not self.config.supervises_tree:
-                # No epoch is trained with it, so it can be that of the weights that are measured.
-                self._retree_if_due(at.epoch + 1)
+                # No epoch trains with the tree, so it can follow the weights that are measured.
+                self._rebuild_tree_if_due(at.epoch + 1)
             accuracy = self._accuracy()
             record = EpochRecord(
                 epoch=at.epoch + 1,
@@ -262,7 +251,7 @@ class Run:
             best=max(at.best, reached),
             best_epoch=record.epoch if better else at.best_epoch,
         )
-        # The checkpoint last: whatever was not written before it is written when it is resumed.
+        # The checkpoint last: a resumed training writes again whatever comes before it.
         if self.output:
             self.output.save_log(self.records)
             if self.tensorboard:
@@ -270,7 +259,7 @@ class Run:
         self._save_checkpoint()
 
     def _sign(self, record: EpochRecord) -> None:
-        """Lets the model say how it was trained, and how good it was then."""
+        """Notes in the model how it was trained, and its accuracy then."""
         self.kept.provenance["training"] = {
             "config": self.config.to_dict(),
             "epoch": record.epoch,
@@ -279,16 +268,16 @@ class Run:
 
     @property
     def _criterion(self) -> str:
-        """The accuracy that says which epoch is the best: of what the loss trains."""
+        """The accuracy that decides which epoch is best: the one that the loss trains."""
         config = self.config
         return f"{config.loss} {config.score}" if config.supervises_tree else "network"
 
     def _accuracy(self) -> dict[str, float]:
-        """The share of right answers; each process measures its part of the samples."""
+        """The share of correct answers; each process measures its part of the samples."""
         val, processes = self.sources.val, self.processes
         if val is None:
             return {}
-        # The statistics of batch norms are those of what each process has seen.
+        # Each process has batch norm statistics of its own samples.
         processes.share(self.trained.network)
         own = Subset(val, range(processes.rank, len(val), processes.world))  # type: ignore[arg-type]
         counted = AccuracyByRule(self.trained.hierarchy)
@@ -306,10 +295,10 @@ class Run:
     # ── checkpoints ───────────────────────────────────────────────────────────────────────────
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Takes over where a checkpoint was made.
+        """Continues where a checkpoint was made.
 
         Raises:
-            FormatError: it is that of another training; nothing of it was used.
+            FormatError: it belongs to another training; nothing of it was used.
         """
         try:
             self._restore(checkpoint)
@@ -340,17 +329,17 @@ class Run:
         # All of it is read before any of it is used.
         tree, best = from_dict(document["tree"]), document["best_tree"]
         best_tree = None if best is None else from_dict(best)
-        position = Position(**document["position"])
-        records = [EpochRecord.from_dict(record) for record in document["records"]]
+        position = _part(document, "position", Position)
+        records = _part(document, "records", list[EpochRecord])
         provenance, environment = dict(document["provenance"]), dict(document["environment"])
         scaler = dict(document["scaler"])
         if self.config.retree_every is None:
-            # Without that, the tree is no result of the training but what it was begun with.
+            # Without rebuilding, the tree is not a result of training but what it started with.
             own = self.kept.hierarchy
             if not np.array_equal(tree.parents, own.parents):
                 raise FormatError(
-                    "it is the checkpoint of another training: its tree is not that of the model. "
-                    "Go on with the tree that it was begun with, or begin anew in another folder."
+                    "it is the checkpoint of another training: its tree differs from the model's. "
+                    "Resume with the tree that it started with, or start in another folder."
                 )
             tree, best_tree = own, None if best is None else own
         self.learner.load(checkpoint.tensors)
@@ -364,15 +353,15 @@ class Run:
         here = self._environment()
         changed = [name for name in here if there.get(name) != here[name]]
         if changed:
-            told = ", ".join(f"{name} {there.get(name)} then, {here[name]} now" for name in changed)
+            changes = ", ".join(f"{name} {there.get(name)} → {here[name]}" for name in changed)
             warnings.warn(
-                f"the training was begun under other conditions ({told}), so its weights may end "
-                "up different in their last bits.",
+                f"the training started under other conditions ({changes}), so its weights may "
+                "differ in their last bits.",
                 stacklevel=5,
             )
 
     def _identity(self) -> dict[str, Any]:
-        """What has to be the same for a training to be the same."""
+        """What has to agree for a training to be the same."""
         own = {
             "config": self.config.to_dict(),
             "classes": list(self.trained.classes),
@@ -382,13 +371,18 @@ class Run:
         return own if self.frozen is None else {**own, "backbone": self.frozen}
 
     def _environment(self) -> dict[str, Any]:
-        """What the last bits of a weight depend on, besides."""
+        """What else the last bits of a weight depend on."""
         return {
             "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
             "processes": self.processes.world,
             "device": self.device.type,
         }
+
+
+def _part(document: Mapping[str, Any], key: str, kind: Any) -> Any:
+    """One key of a checkpoint's document; a complaint names the key."""
+    return validated(dict[str, kind], {key: document[key]})[key]
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import hashlib
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -78,8 +77,8 @@ def trained(config: TrainingConfig = CONFIG, of: NBDT | None = None, **settings:
     return of
 
 
-THOROUGH = replace(
-    CONFIG, epochs=4, optimizer="adamw", learning_rate=0.01, average=0.8, retree_every=1,
+THOROUGH = CONFIG.replace(
+    epochs=4, optimizer="adamw", learning_rate=0.01, average=0.8, retree_every=1,
     checkpoint_every=2, accumulate=2, warmup=0.5, clip_norm=1.0, patience=3,
 )  # fmt: skip
 """Under these settings nearly everything has a state that a checkpoint must hold."""

@@ -2,13 +2,13 @@
 
 import json
 import math
-from dataclasses import FrozenInstanceError, fields, replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from nbdt.errors import FormatError, InputError
 from nbdt.losses import Constant, Ramp
@@ -30,7 +30,7 @@ def through_json(config):
     return TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict(), allow_nan=False)))
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(TrainingConfig)])
+@pytest.mark.parametrize("name", TrainingConfig.model_fields)
 def test_every_field_survives_json(name):
     # The score of the default loss cannot be another.
     needed = {"loss": "hard"} if name == "score" else {}
@@ -113,7 +113,7 @@ BAD = {
 
 
 def test_no_field_is_forgotten_here():
-    assert set(BAD) == set(OTHERS) == {field.name for field in fields(TrainingConfig)}
+    assert set(BAD) == set(OTHERS) == set(TrainingConfig.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -131,12 +131,12 @@ def test_bad_values_are_refused_with_the_name_of_the_field(name, value):
         ({"score": "logsumexp"}, "train on it twice. Use score='mean'"),
         ({"score": "logsumexp", "network_weight": Ramp(0, 1)}, "train on it twice"),
         ({"score": "logsumexp", "loss": "hard", "compat": "2020"}, "knew the score 'mean' only"),
-        ({"schedule": "one_cycle", "warmup": 0.5}, "warm-up of its own"),
+        ({"schedule": "one_cycle", "warmup": 0.5}, "its own warm-up"),
         ({"loss": "cross_entropy", "compat": "2020"}, "compat"),
         ({"loss": "cross_entropy", "network_weight": 0.5}, "network_weight weighs"),
         ({"head_only": True, "frozen_norms": True}, "head_only"),
         ({"head_only": True, "channels_last": True}, "head_only"),
-        ({"head_only": True, "head_multiplier": 10}, "head_only trains the head alone"),
+        ({"head_only": True, "head_multiplier": 10}, "head_only trains only the head"),
         ({"batch_size": 4, "accumulate": 5}, "a batch of 4 cannot be split into 5 parts"),
         ({"epochs": 2, "warmup": 2}, "a warm-up of 2 epochs leaves nothing of 2"),
         ({"linkage": "median", "branching": 3}, "branching=3"),
@@ -149,18 +149,18 @@ def test_what_excludes_each_other_is_refused(values, said):
 
 @pytest.mark.parametrize("document", [None, [], "config", 3])
 def test_only_objects_are_configs(document):
-    with pytest.raises(FormatError, match="a training config is an object, got"):
+    with pytest.raises(FormatError, match="should be an object; got"):
         TrainingConfig.from_dict(document)
 
 
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({"epoch": 3, "zeal": 1}, "a training config has no epoch, zeal"),
-        ({"epochs": 0}, "epochs is a whole number"),
+        ({"epochs": 3, "zeal": 1}, "TrainingConfig has an unknown key 'zeal'"),
+        ({"epochs": 0}, "epochs: Input should be greater"),
         ({"tree_weight": {"start": 0, "end": -1}}, "Ramp's end"),
-        ({"tree_weight": {"from": 0}}, "unexpected keyword"),
-        ({"tree_weight": {}}, "missing"),
+        ({"tree_weight": {"from": 0}}, "tree_weight .* 'start'|'from'"),
+        ({"tree_weight": {}}, "tree_weight Ramp lacks 'start'"),
         ({"seed": {"start": 0, "end": 1}}, "seed"),
     ],
 )
@@ -171,10 +171,10 @@ def test_bad_documents_are_refused(document, said):
 
 def test_a_config_never_changes_and_changed_copies_are_checked():
     config = TrainingConfig()
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(ValidationError, match="frozen"):
         config.epochs = 5
     with pytest.raises(InputError, match="epochs"):
-        replace(config, epochs=0)
+        config.replace(epochs=0)
 
 
 def test_the_loss_of_the_network_alone_is_no_supervision_of_the_tree():

@@ -4,7 +4,6 @@ import csv
 import random
 import sys
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ from nbdt.losses import Ramp, TreeSupervisionLoss
 from nbdt.model import NBDT
 from nbdt.rules import Temperature
 from nbdt.training import TrainingConfig, fit
-from nbdt.training import retree as retree_module
+from nbdt.training import learner as learner_module
 from nbdt.training import run as run_module
 from nbdt.training.checkpoint import Checkpoint
 from nbdt.training.features import cached_features
@@ -76,7 +75,7 @@ def by_hand(config, of, data, loss_of, after_step=lambda of: None):
 
 
 def test_without_the_tree_it_is_an_ordinary_loop_to_the_bit():
-    config = replace(CONFIG, loss="cross_entropy")
+    config = CONFIG.replace(loss="cross_entropy")
     found, expected = model(norm=True), network(norm=True)
     records = fit(found, points(), config=config, progress=False)
     losses = by_hand(config, expected, points(), lambda z, y, _: F.cross_entropy(z, y))
@@ -89,7 +88,7 @@ def test_without_the_tree_it_is_an_ordinary_loop_to_the_bit():
 
 @pytest.mark.parametrize("rule", ["soft", "hard"])
 def test_with_the_tree_it_is_the_loop_of_the_loss_itself(rule):
-    config = replace(CONFIG, loss=rule, tree_weight=Ramp(0.5, 3), label_smoothing=0.1)
+    config = CONFIG.replace(loss=rule, tree_weight=Ramp(0.5, 3), label_smoothing=0.1)
     loss = TreeSupervisionLoss(TREE, rule=rule, tree_weight=Ramp(0.5, 3), label_smoothing=0.1)
     found, expected = model(), network()
     fit(found, points(), config=config, progress=False)
@@ -103,7 +102,7 @@ def test_the_average_is_the_plain_recursion():
     expected = network()
     steps = []
     by_hand(
-        replace(CONFIG, loss="cross_entropy"), expected, points(),
+        CONFIG.replace(loss="cross_entropy"), expected, points(),
         lambda z, y, _: F.cross_entropy(z, y),
         lambda of: steps.append({n: v.clone() for n, v in of.state_dict().items()}),
     )  # fmt: skip
@@ -113,33 +112,33 @@ def test_the_average_is_the_plain_recursion():
         decays.append(min(0.3, (1 + taken) / (10 + taken)))
         mean = {n: decays[-1] * mean[n] + (1 - decays[-1]) * state[n] for n in mean}
     assert decays[:4] == [2 / 11, 3 / 12, 0.3, 0.3]
-    found = trained(replace(CONFIG, loss="cross_entropy", average=0.3))
+    found = trained(CONFIG.replace(loss="cross_entropy", average=0.3))
     for name, value in weights(found).items():
         torch.testing.assert_close(value, mean[name], rtol=1e-5, atol=1e-6)
-    assert digest(found) != digest(trained(replace(CONFIG, loss="cross_entropy")))
+    assert digest(found) != digest(trained(CONFIG.replace(loss="cross_entropy")))
 
 
 def test_a_short_trainings_average_is_not_that_of_its_first_weights():
     """Nine steps with a decay of 0.999 would leave 99 % of the random start."""
     plain, average = (
-        fit(model(), points(), points(), replace(CONFIG, average=average), progress=False)[-1]
+        fit(model(), points(), points(), CONFIG.replace(average=average), progress=False)[-1]
         for average in (None, 0.999)
     )
     assert average.accuracy["network"] >= plain.accuracy["network"] - 0.1
-    start = fit(model(), points(), points(), replace(CONFIG, learning_rate=1e-9), progress=False)
+    start = fit(model(), points(), points(), CONFIG.replace(learning_rate=1e-9), progress=False)
     assert average.accuracy["network"] > start[-1].accuracy["network"] + 0.2
 
 
 @pytest.mark.parametrize("parts", [2, 3, 8])
 def test_parts_of_a_batch_give_what_the_whole_does(parts):
     # The last batch of five leaves some of eight parts without a sample.
-    assert_same_weights(trained(replace(CONFIG, accumulate=parts)), trained(), atol=2e-6)
+    assert_same_weights(trained(CONFIG.replace(accumulate=parts)), trained(), atol=2e-6)
 
 
 def test_clipped_gradients_take_shorter_steps():
-    sgd = replace(CONFIG, epochs=1, batch_size=21, momentum=0.0, weight_decay=0.0)
+    sgd = CONFIG.replace(epochs=1, batch_size=21, momentum=0.0, weight_decay=0.0)
     start, free = weights(model()), weights(trained(sgd))
-    short = weights(trained(replace(sgd, clip_norm=0.01)))
+    short = weights(trained(sgd.replace(clip_norm=0.01)))
     steps = [
         torch.cat([(end[name] - start[name]).flatten() for name in start]) for end in (free, short)
     ]
@@ -150,9 +149,9 @@ def test_clipped_gradients_take_shorter_steps():
 
 def test_the_head_takes_steps_of_its_own_length():
     """With plain SGD and no decay, one step is the gradient times the rate."""
-    sgd = replace(CONFIG, epochs=1, batch_size=21, momentum=0.0, weight_decay=0.0)
+    sgd = CONFIG.replace(epochs=1, batch_size=21, momentum=0.0, weight_decay=0.0)
     start, plain = weights(model()), weights(trained(sgd))
-    found = weights(trained(replace(sgd, head_multiplier=4.0)))
+    found = weights(trained(sgd.replace(head_multiplier=4.0)))
     for name, value in start.items():
         factor = 4 if name.startswith("3.") else 1
         torch.testing.assert_close(
@@ -163,7 +162,7 @@ def test_the_head_takes_steps_of_its_own_length():
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_a_rate_of_the_head_is_that_of_torchs_groups(optimizer):
     """Against a loop with torch's own parameter groups, over several steps."""
-    config = replace(CONFIG, optimizer=optimizer, learning_rate=0.01, head_multiplier=5.0,
+    config = CONFIG.replace(optimizer=optimizer, learning_rate=0.01, head_multiplier=5.0,
                      weight_decay=0.0, schedule="constant")  # fmt: skip
     found, by = trained(config), model()
     groups = [{"params": by.network[0].parameters()},
@@ -195,7 +194,7 @@ def test_a_head_that_is_not_found_has_to_be_named_for_a_rate_of_its_own():
         def forward(self, x):
             return self.one(x) if x.sum() > 1e9 else self.other(x)
 
-    config = replace(CONFIG, head_multiplier=2.0)
+    config = CONFIG.replace(head_multiplier=2.0)
     with pytest.raises(HeadError, match=r"'one' .*'other'"):
         trained(config, NBDT(Two(), TREE))
     trained(config, NBDT(Two(), TREE, head="other"))
@@ -203,7 +202,7 @@ def test_a_head_that_is_not_found_has_to_be_named_for_a_rate_of_its_own():
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_frozen_norms_keep_their_statistics(frozen):
-    of = trained(replace(CONFIG, frozen_norms=frozen), model(norm=True))
+    of = trained(CONFIG.replace(frozen_norms=frozen), model(norm=True))
     before, after = weights(model(norm=True)), weights(of)
     for name in ("1.running_mean", "1.running_var", "1.num_batches_tracked"):
         assert torch.equal(before[name], after[name]) == frozen
@@ -218,7 +217,7 @@ def test_frozen_norms_keep_their_statistics(frozen):
     {"precision": "bfloat16"}, {"head_multiplier": 2.0},
 ], ids=str)  # fmt: skip
 def test_every_setting_changes_what_comes_out(change):
-    assert digest(trained(replace(CONFIG, **change))) != digest(trained())
+    assert digest(trained(CONFIG.replace(**change))) != digest(trained())
 
 
 def test_equal_trainings_give_equal_bits_whatever_the_workers():
@@ -226,7 +225,7 @@ def test_equal_trainings_give_equal_bits_whatever_the_workers():
         trained(CONFIG, model(dropout=0.3), train=Noisy(), workers=workers) for workers in (0, 0, 2)
     )
     assert digest(first) == digest(second) == digest(shared)
-    other = trained(replace(CONFIG, seed=1), model(dropout=0.3), train=Noisy())
+    other = trained(CONFIG.replace(seed=1), model(dropout=0.3), train=Noisy())
     assert digest(other) != digest(first)
 
 
@@ -239,7 +238,7 @@ def states():
 @pytest.mark.parametrize("head_only", [False, True])
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_the_caller_finds_everything_as_it_was(head_only, deterministic):
-    config = replace(CONFIG, head_only=head_only, deterministic=deterministic)
+    config = CONFIG.replace(head_only=head_only, deterministic=deterministic)
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         before = states()
@@ -258,11 +257,11 @@ def test_deterministic_algorithms_are_in_force_while_it_trains():
             seen.append(torch.get_deterministic_debug_mode())
             return super().__getitem__(index)
 
-    trained(replace(CONFIG, deterministic=True), train=Watched())
+    trained(CONFIG.replace(deterministic=True), train=Watched())
     assert set(seen) == {2}
     assert torch.get_deterministic_debug_mode() == 0
     with pytest.raises(InputError):
-        trained(replace(CONFIG, deterministic=True), train=TensorDataset(*nan_points()))
+        trained(CONFIG.replace(deterministic=True), train=TensorDataset(*nan_points()))
     assert torch.get_deterministic_debug_mode() == 0
 
 
@@ -353,7 +352,7 @@ def scripted(monkeypatch, values, watch=lambda run: None):
 def test_patience_ends_it_and_brings_the_best_back(monkeypatch, average):
     seen = []
     scripted(monkeypatch, [0.5, 0.7, 0.7, 0.6, 0.9], lambda run: seen.append(weights(run.kept)))
-    config = replace(CONFIG, epochs=5, patience=2, average=average)
+    config = CONFIG.replace(epochs=5, patience=2, average=average)
     of = model()
     records = fit(of, points(), points(), config, progress=False)
     # 0.7 in the third epoch is no better, so the second is the best and the fourth the last.
@@ -383,7 +382,7 @@ def test_the_best_epoch_is_that_of_what_the_loss_trains(monkeypatch, loss, judge
         return {way: value if way == judge else 1 - value for way in ways}
 
     monkeypatch.setattr(run_module.Run, "_accuracy", accuracy)
-    of = trained(replace(CONFIG, loss=loss, patience=5), val=points())
+    of = trained(CONFIG.replace(loss=loss, patience=5), val=points())
     assert of.provenance["training"]["epoch"] == 2
 
 
@@ -403,7 +402,7 @@ def crossed(seed=0):
 
 def test_the_tree_is_rebuilt_between_epochs():
     of = crossed()
-    config = replace(CONFIG, retree_every=2, epochs=5, learning_rate=0.001)
+    config = CONFIG.replace(retree_every=2, epochs=5, learning_rate=0.001)
     trees = []
     records = fit(
         of, points(), config=config, progress=False,
@@ -414,16 +413,16 @@ def test_the_tree_is_rebuilt_between_epochs():
     assert {trees[2].leaves(4), trees[2].leaves(5)} == {(0, 1), (2, 3)}
     assert of.hierarchy.classes == CLASSES
     # The loss follows the tree: the same training without a new tree ends elsewhere.
-    assert digest(of)[:8] != digest(trained(replace(config, retree_every=None), crossed()))[:8]
+    assert digest(of)[:8] != digest(trained(config.replace(retree_every=None), crossed()))[:8]
     assert not torch.equal(
         weights(of)["3.weight"],
-        weights(trained(replace(config, retree_every=None), crossed()))["3.weight"],
+        weights(trained(config.replace(retree_every=None), crossed()))["3.weight"],
     )
 
 
 def test_the_best_weights_come_with_the_tree_they_had(monkeypatch):
     scripted(monkeypatch, [0.9, 0.1, 0.1, 0.1])
-    config = replace(CONFIG, retree_every=1, patience=2, epochs=4, learning_rate=0.001)
+    config = CONFIG.replace(retree_every=1, patience=2, epochs=4, learning_rate=0.001)
     of = crossed()
     records = fit(of, points(), points(), config, progress=False)
     assert records[1].moved == 1.0
@@ -432,8 +431,8 @@ def test_the_best_weights_come_with_the_tree_they_had(monkeypatch):
 
 def test_a_tree_that_no_epoch_is_trained_with_is_that_of_the_measured_weights():
     of, val, seen = crossed(), points(40, seed=1), []
-    config = replace(CONFIG, loss="cross_entropy", retree_every=2, epochs=4, average=0.5)
-    unmoved = trained(replace(config, retree_every=None), crossed())
+    config = CONFIG.replace(loss="cross_entropy", retree_every=2, epochs=4, average=0.5)
+    unmoved = trained(config.replace(retree_every=None), crossed())
 
     def check(record):
         if record.epoch % 2:
@@ -458,9 +457,9 @@ def test_the_trees_of_a_training_are_as_wide_as_the_first_may_be(monkeypatch):
     wide, narrow = (induce(network()[3], CLASSES, branching=width) for width in (4, 2))
     given = []
     monkeypatch.setattr(
-        retree_module, "induce", lambda *_, **options: given.append(options["branching"]) or narrow
+        learner_module, "induce", lambda *_, **options: given.append(options["branching"]) or narrow
     )
-    of = trained(replace(CONFIG, retree_every=1), NBDT(network(), wide))
+    of = trained(CONFIG.replace(retree_every=1), NBDT(network(), wide))
     assert given == [4, 4]
     assert of.hierarchy == narrow
     assert of.provenance["training"]["config"]["branching"] == 4
@@ -486,8 +485,8 @@ def convolutional():
 
 
 def test_channels_last_stores_otherwise_and_computes_the_same():
-    config = replace(CONFIG, learning_rate=0.01)
-    found = trained(replace(config, channels_last=True), convolutional(), train=Pictures())
+    config = CONFIG.replace(learning_rate=0.01)
+    found = trained(config.replace(channels_last=True), convolutional(), train=Pictures())
     plain = trained(config, convolutional(), train=Pictures())
     last = [
         parameter.is_contiguous(memory_format=torch.channels_last)
@@ -502,7 +501,7 @@ def test_bfloat16_is_what_layers_compute_in_on_any_device():
     seen = []
     of = model()
     of.network[0].register_forward_hook(lambda *args: seen.append(args[-1].dtype))
-    records = fit(of, points(), points(), replace(CONFIG, precision="bfloat16"), progress=False)
+    records = fit(of, points(), points(), CONFIG.replace(precision="bfloat16"), progress=False)
     assert set(seen) == {torch.bfloat16}
     assert {value.dtype for value in weights(of).values()} == {torch.float32}
     assert records[-1].accuracy["network"] > 0.5
@@ -527,7 +526,7 @@ def test_mappings_are_passed_as_keyword_arguments():
             return {"logits": self.layers(values)}
 
     for head_only in (False, True):
-        config = replace(CONFIG, head_only=head_only)
+        config = CONFIG.replace(head_only=head_only)
         found = trained(config, NBDT(Network(), TREE, head="layers.3"), train=Text(), val=Text())
         expected = weights(trained(config))
         for name, value in found.network.layers.state_dict().items():
@@ -579,9 +578,9 @@ X, Y = points().tensors
     (TensorDataset(X, Y + 1), r"epoch 1, step \d: a label is 4; with 4 classes .* from 0 to 3"),
     (TensorDataset(X, Y - 1), r"epoch 1, step \d: a label is -1; with 4 classes"),
     # torch's cross-entropy ignores it, but each part of a batch counts with all of its samples.
-    (TensorDataset(X, Y.where(Y > 0, -100)), r"a label is -100; .* have to be left out"),
+    (TensorDataset(X, Y.where(Y > 0, -100)), r"a label is -100; .* Leave out samples"),
     (TensorDataset(X, Y == 1), "got torch.bool"),
-    (DataLoader(points()), "train is a DataLoader, .* give its data set"),
+    (DataLoader(points()), "train is a DataLoader, .* pass loader.dataset"),
     (TensorDataset(X, Y.float()), "epoch 1, step 1: .*probabilities of shape"),
     (TensorDataset(*nan_points()), r"epoch 1, step \d: the loss became nan; lower the learning "
                                    r"rate \(now 0\.\d+\) or the tree's weight, or set clip_norm"),
@@ -606,27 +605,27 @@ def test_validation_data_are_checked_before_training():
 def test_probabilities_are_targets_too(parts):
     x, y = points().tensors
     soft = TensorDataset(x, F.one_hot(y, 4).float())
-    config = replace(CONFIG, accumulate=parts)
+    config = CONFIG.replace(accumulate=parts)
     assert_same_weights(trained(config, train=soft), trained(), atol=2e-6)
 
 
 def test_a_single_sample_that_is_left_over_is_no_batch_of_its_own():
     network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, len(CLASSES)))
     data = TensorDataset(torch.randn(9, 4), torch.randint(len(CLASSES), (9,)))
-    (record,) = fit(NBDT(network, TREE), data, config=replace(CONFIG, epochs=1, batch_size=4))
+    (record,) = fit(NBDT(network, TREE), data, config=CONFIG.replace(epochs=1, batch_size=4))
     assert np.isfinite(record.loss)
 
 
 def test_a_temperature_of_the_old_weights_is_forgotten():
     tempered = NBDT(network(), TREE, temperature=Temperature(3.0, {TREE.root: 2.0}))
-    fit(tempered, points(), config=replace(CONFIG, epochs=1))
+    fit(tempered, points(), config=CONFIG.replace(epochs=1))
     assert tempered.temperature == Temperature()
 
 
 def test_a_loss_beyond_all_bounds_ends_it():
     of = model()
     with pytest.raises(InputError, match=r"epoch \d, step \d: the loss became (nan|inf)"):
-        trained(replace(CONFIG, learning_rate=1e20), of)
+        trained(CONFIG.replace(learning_rate=1e20), of)
     assert not of.training
 
 
@@ -649,7 +648,7 @@ class Rooted(nn.Module):
 @pytest.mark.parametrize("clip_norm", [None, 1.0])
 def test_a_gradient_beyond_all_bounds_ends_it_before_its_step(clip_norm, tmp_path):
     of = NBDT(Rooted(good=4), TREE, head="head")
-    config = replace(CONFIG, clip_norm=clip_norm, checkpoint_every=1)
+    config = CONFIG.replace(clip_norm=clip_norm, checkpoint_every=1)
     with pytest.raises(
         InputError, match=r"epoch 2, step 2: the loss is .*, but its gradient .*nan"
     ):
@@ -675,7 +674,7 @@ def test_weights_beyond_all_bounds_are_not_kept(every, tmp_path, monkeypatch):
 
     step = Learner.step
     monkeypatch.setattr(Learner, "step", too_far)
-    config = replace(CONFIG, batch_size=21, checkpoint_every=every)
+    config = CONFIG.replace(batch_size=21, checkpoint_every=every)
     with pytest.raises(InputError, match="epoch 3, step 1: weights became NaN or infinite"):
         trained(config, folder=tmp_path)
     kept = Checkpoint.load(tmp_path / CHECKPOINT)
@@ -684,9 +683,9 @@ def test_weights_beyond_all_bounds_are_not_kept(every, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("settings", "said"), [
-    ({"config": replace(CONFIG, patience=1)}, "patience needs validation data"),
-    ({"tensorboard": True}, "logs for TensorBoard are kept in the folder; give one"),
-    ({"resume": True}, "a checkpoint to resume from is kept in the folder; give one"),
+    ({"config": CONFIG.replace(patience=1)}, "patience needs validation data"),
+    ({"tensorboard": True}, "tensorboard writes its logs to the folder; give one"),
+    ({"resume": True}, "resume reads a checkpoint from the folder; give one"),
     ({"config": {"epochs": 3}}, "an NBDT, .* got NBDT and dict"),
 ], ids=str)  # fmt: skip
 def test_settings_that_cannot_work_are_refused(settings, said):
@@ -698,7 +697,7 @@ def test_settings_that_cannot_work_are_refused(settings, said):
 def test_a_loss_that_teaches_the_tree_nothing_is_told_once_to_who_trains(retree_every):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        config = replace(CONFIG, loss="hard", score="logsumexp", retree_every=retree_every)
+        config = CONFIG.replace(loss="hard", score="logsumexp", retree_every=retree_every)
     with pytest.warns(UserWarning, match="cross-entropy over the class's depth") as told:
         fit(model(), points(), config=config, progress=False)
     assert [warning.filename for warning in told] == [__file__]
@@ -719,7 +718,7 @@ def test_only_trees_with_a_network_that_can_learn_are_trained():
 
 
 def test_the_head_alone_is_trained_on_features_of_the_rest():
-    config = replace(CONFIG, head_only=True)
+    config = CONFIG.replace(head_only=True)
     found, whole = model(dropout=0.5, norm=True), network(dropout=0.5, norm=True).eval()
     records = fit(found, points(), points(9), config, progress=False)
     with torch.no_grad():
@@ -735,10 +734,10 @@ def test_the_head_alone_is_trained_on_features_of_the_rest():
 
 
 def test_random_changes_of_images_are_made_once_and_by_the_seed():
-    config = replace(CONFIG, head_only=True)
+    config = CONFIG.replace(head_only=True)
     first, second = (trained(config, train=Noisy()) for _ in range(2))
     assert digest(first) == digest(second)
-    assert digest(trained(replace(config, seed=1), train=Noisy())) != digest(first)
+    assert digest(trained(config.replace(seed=1), train=Noisy())) != digest(first)
 
 
 def test_the_head_alone_sees_images_without_their_random_changes():
@@ -755,14 +754,12 @@ def test_the_head_alone_sees_images_without_their_random_changes():
     assert torch.equal(features(changed), features(digits))
     assert torch.equal(features(Subset(changed, [3, 5])), features(digits)[[3, 5]])
     # Only there: whoever trains all of the network trains it on changed images.
-    config, plain = replace(CONFIG, epochs=1), four.filter_classes(four.classes[:4])
+    config, plain = CONFIG.replace(epochs=1), four.filter_classes(four.classes[:4])
     moving = plain.with_augmentation(Augmentation(shift=3))
     tree = Hierarchy(TREE.parents, plain.classes)
     for head_only in (True, False):
         ends = [
-            digest(
-                trained(replace(config, head_only=head_only), NBDT(digits_net(), tree), train=of)
-            )
+            digest(trained(config.replace(head_only=head_only), NBDT(digits_net(), tree), train=of))
             for of in (plain, moving)
         ]
         assert (ends[0] == ends[1]) == head_only
@@ -793,7 +790,7 @@ class Twice(Scaled):
 def test_a_network_that_does_more_than_its_head_is_not_trained_by_it(network):
     of = NBDT(network, TREE, head="layers.3")
     with pytest.raises(InputError, match="that layer cannot be trained alone; leave head_only out"):
-        trained(replace(CONFIG, head_only=True), of)
+        trained(CONFIG.replace(head_only=True), of)
     assert not network.layers[3]._forward_pre_hooks
     trained(CONFIG, of)
 
@@ -803,7 +800,7 @@ def test_one_output_for_two_classes_is_a_head_too():
     of = NBDT(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1)), tree)
     x, y = points().tensors
     records = fit(
-        of, TensorDataset(x, y % 2), TensorDataset(x, y % 2), replace(CONFIG, head_only=True),
+        of, TensorDataset(x, y % 2), TensorDataset(x, y % 2), CONFIG.replace(head_only=True),
         progress=False,
     )  # fmt: skip
     assert records[-1].loss < records[0].loss
@@ -819,10 +816,10 @@ def test_the_head_is_found_or_has_to_be_named():
             return self.one(x) if x.sum() > 1e9 else self.other(x)
 
     with pytest.raises(HeadError, match=r"'one' .*'other'"):
-        trained(replace(CONFIG, head_only=True), NBDT(Two(), TREE))
+        trained(CONFIG.replace(head_only=True), NBDT(Two(), TREE))
     of = NBDT(Two(), TREE, head="other")
     before = {name: value.clone() for name, value in of.network.state_dict().items()}
-    trained(replace(CONFIG, head_only=True), of)
+    trained(CONFIG.replace(head_only=True), of)
     changed = {n for n, v in of.network.state_dict().items() if not torch.equal(v, before[n])}
     assert changed == {"other.weight", "other.bias"}
 

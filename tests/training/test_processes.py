@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,11 +26,11 @@ from tests.training.subjects import (
 # 17 samples at a batch size of 8: the last batch of one leaves a process without any.
 CASES = {
     "plain": (CONFIG, 17),
-    "even": (replace(CONFIG, clip_norm=0.5), 16),
-    "parts": (replace(CONFIG, accumulate=3, average=0.6, checkpoint_every=1), 17),
-    "new trees": (replace(CONFIG, retree_every=1, patience=2), 21),
-    "head": (replace(CONFIG, head_only=True), 17),
-    "control": (replace(CONFIG, loss="cross_entropy", retree_every=1), 17),
+    "even": (CONFIG.replace(clip_norm=0.5), 16),
+    "parts": (CONFIG.replace(accumulate=3, average=0.6, checkpoint_every=1), 17),
+    "new trees": (CONFIG.replace(retree_every=1, patience=2), 21),
+    "head": (CONFIG.replace(head_only=True), 17),
+    "control": (CONFIG.replace(loss="cross_entropy", retree_every=1), 17),
 }
 
 
@@ -54,7 +53,7 @@ def check_shares(here: Processes) -> None:
     for count in (301, 1):  # of one, a process has none
         val, of = Asked(count), model(norm=True)
         of.network[1].momentum = 1.0  # all that its norm knows is its share of the last batch
-        records = fit(of, points(16), val, replace(CONFIG, average=0.5), progress=False)
+        records = fit(of, points(16), val, CONFIG.replace(average=0.5), progress=False)
         assert val.seen == set(range(here.rank, count, here.world))
         assert here.from_first(records)[-1].accuracy == records[-1].accuracy
         kept = here.from_first({name: v.clone() for name, v in of.network.state_dict().items()})

@@ -4,13 +4,13 @@ import json
 import os
 import struct
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from nbdt.documents import validated
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.losses import Ramp
@@ -39,7 +39,7 @@ class EndedError(Exception):
     """What ends a training in these tests, as Ctrl+C would."""
 
 
-class OutputTrace(Noisy):
+class Interrupted(Noisy):
     """Data that end the training when so many samples were asked for."""
 
     def __init__(self, after: int) -> None:
@@ -72,7 +72,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_it_goes_on_wherever_it_was_interrupted(name, tmp_path):
-    config = replace(CONFIG, **SETTINGS[name])
+    config = CONFIG.replace(**SETTINGS[name])
 
     def run(train, folder=None):
         of = model(dropout=0.2, norm=True)
@@ -89,7 +89,7 @@ def test_it_goes_on_wherever_it_was_interrupted(name, tmp_path):
         folder = tmp_path / "-".join(map(str, after))
         for count in after:
             with suppress(EndedError):
-                run(OutputTrace(count), folder)
+                run(Interrupted(count), folder)
         found, again = run(Noisy(), folder)
         assert digest(found) == digest(expected), f"{name}, interrupted after {after} samples"
         assert [(one.epoch, one.loss, one.accuracy, one.moved) for one in again] == told
@@ -103,14 +103,14 @@ def test_everything_at_once_goes_on(tmp_path):
     expected = digest(go_on(None))
     for count in (3, 12, 20, 30, 21):
         with pytest.raises(EndedError):
-            go_on(tmp_path, train=OutputTrace(count))
+            go_on(tmp_path, train=Interrupted(count))
     assert digest(go_on(tmp_path)) == expected
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path):
     first = go_on(tmp_path)
     log = (tmp_path / "log.csv").read_bytes()
-    assert digest(go_on(tmp_path, train=OutputTrace(0))) == digest(first)
+    assert digest(go_on(tmp_path, train=Interrupted(0))) == digest(first)
     assert (tmp_path / "log.csv").read_bytes() == log
 
 
@@ -158,7 +158,7 @@ def test_other_conditions_are_told(tmp_path):
     Checkpoint(loaded.tensors, {**loaded.document, "environment": there}).save(
         tmp_path / CHECKPOINT
     )
-    with pytest.warns(UserWarning, match=r"torch 1\.0 then, .* now, threads 64 then, \d+ now") as w:
+    with pytest.warns(UserWarning, match=r"torch 1\.0 → .*, threads 64 → \d+") as w:
         fit(model(), points(), config=CONFIG, folder=tmp_path, resume=True, progress=False)
     assert w[0].filename == __file__
 
@@ -187,11 +187,11 @@ def refused(folder, said, error=FormatError, of=None, **settings):
 
 def test_a_folder_with_a_training_is_not_begun_anew(folder):
     before = (folder / CHECKPOINT).read_bytes()
-    with pytest.raises(InputError, match="holds a training already; go on with it"):
+    with pytest.raises(InputError, match="already holds a training; continue it"):
         trained(folder=folder)
     # Told before features are computed, which takes long.
-    with pytest.raises(InputError, match="holds a training already"):
-        trained(replace(CONFIG, head_only=True), folder=folder, train=OutputTrace(0))
+    with pytest.raises(InputError, match="already holds a training"):
+        trained(CONFIG.replace(head_only=True), folder=folder, train=Interrupted(0))
     assert (folder / CHECKPOINT).read_bytes() == before
 
 
@@ -203,13 +203,13 @@ def test_the_checkpoint_of_another_config_is_refused(folder, change):
     ((name, value),) = change.items()
     was = getattr(CONFIG, name)
     said = f"another training: {name} is {was!r} there, {value!r} here"
-    refused(folder, said, config=replace(CONFIG, **change))
+    refused(folder, said, config=CONFIG.replace(**change))
 
 
 def test_of_many_differences_some_are_told(folder):
     changes = {"epochs": 4, "batch_size": 4, "loss": "hard", "momentum": 0.5, "seed": 1}
     said = "momentum is 0.9 there, 0.5 here; and 1 more.$"
-    refused(folder, said, config=replace(CONFIG, **changes))
+    refused(folder, said, config=CONFIG.replace(**changes))
 
 
 def test_a_setting_that_the_checkpoint_does_not_know_was_what_it_is_by_default(folder):
@@ -217,7 +217,7 @@ def test_a_setting_that_the_checkpoint_does_not_know_was_what_it_is_by_default(f
     config = {k: v for k, v in loaded.document["config"].items() if k != "head_multiplier"}
     Checkpoint(loaded.tensors, {**loaded.document, "config": config}).save(folder / CHECKPOINT)
     said = "head_multiplier is 1.0 there, 2.0 here"
-    refused(folder, said, config=replace(CONFIG, head_multiplier=2.0))
+    refused(folder, said, config=CONFIG.replace(head_multiplier=2.0))
     assert_same_weights(trained(folder=folder, resume=True), trained())
 
 
@@ -234,7 +234,7 @@ def test_what_validates_has_to_be_the_same_only_where_it_decides(tmp_path):
     others = points(9, seed=2)
     trained(folder=tmp_path / "all", val=points(9, seed=1))
     trained(folder=tmp_path / "all", val=others, resume=True)
-    patient = replace(CONFIG, patience=2)
+    patient = CONFIG.replace(patience=2)
     trained(patient, folder=tmp_path / "best", val=points(9, seed=1))
     refused(tmp_path / "best", "validation tensors is '", config=patient, val=others)
 
@@ -255,11 +255,11 @@ def test_settings_of_trees_that_are_never_rebuilt_are_of_no_account(folder):
 
 
 def test_trees_that_are_rebuilt_otherwise_are_another_training(tmp_path):
-    config = replace(CONFIG, retree_every=1)
+    config = CONFIG.replace(retree_every=1)
     trained(config, folder=tmp_path)
-    refused(tmp_path, "branching is 2 there, 3 here", config=replace(config, branching=3))
+    refused(tmp_path, "branching is 2 there, 3 here", config=config.replace(branching=3))
     # A tree without merge heights is followed by a binary one.
-    trained(replace(config, branching=2), folder=tmp_path, resume=True)
+    trained(config.replace(branching=2), folder=tmp_path, resume=True)
 
 
 def test_the_checkpoint_of_other_classes_is_refused(folder):
@@ -269,7 +269,7 @@ def test_the_checkpoint_of_other_classes_is_refused(folder):
 
 @pytest.mark.parametrize(("other", "said"), [
     (lambda: nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Identity(), nn.Linear(9, 4)),
-     r"of another network: 0\.bias is torch.float32 of \(8,\) there, torch.float32 of \(9,\) here"),
+     r"belongs to another network: 0\.bias is torch.float32 of \(8,\) there, torch.float32 of \(9,\) here"),
     (lambda: nn.Linear(6, 4), r"another network: 0\.bias is .* there, missing here"),
     (lambda: network(norm=True), r"another network: 1\.bias is missing there"),
     (lambda: network().double(), r"another network: 0\.bias is torch.float32 .* torch.float64"),
@@ -281,7 +281,7 @@ def test_the_checkpoint_of_another_network_is_refused_and_the_network_left_alone
 
 
 def test_the_checkpoint_of_a_head_on_another_backbone_is_refused(tmp_path):
-    config = replace(CONFIG, head_only=True)
+    config = CONFIG.replace(head_only=True)
     of = trained(config, model(norm=True), folder=tmp_path)
     # Whatever the head is: it is what is trained.
     again = model(norm=True)
@@ -295,7 +295,7 @@ def test_the_checkpoint_of_a_head_on_another_backbone_is_refused(tmp_path):
 
 def test_the_checkpoint_of_a_training_with_another_tree_is_refused(folder):
     other = NBDT(network(), Hierarchy([4, 5, 4, 5, 6, 6, -1], CLASSES))
-    refused(folder, "its tree is not that of the model. Go on with the tree that", of=other)
+    refused(folder, "its tree differs from the model's. Resume with the tree that", of=other)
 
 
 def test_names_of_nodes_are_those_of_the_model_that_goes_on(folder):
@@ -306,7 +306,7 @@ def test_names_of_nodes_are_those_of_the_model_that_goes_on(folder):
 
 
 def test_a_tree_that_follows_the_weights_is_that_of_the_checkpoint(tmp_path):
-    config = replace(CONFIG, retree_every=1)
+    config = CONFIG.replace(retree_every=1)
     of = trained(config, folder=tmp_path)
     assert of.hierarchy != TREE
     assert digest(trained(config, folder=tmp_path, resume=True)) == digest(of)
@@ -339,7 +339,9 @@ def test_documents_of_other_makers_are_refused(folder, key):
         refused(folder, "another training|does not fit")
     for value in (3, "text", [3]):
         Checkpoint(loaded.tensors, {**document, key: value}).save(folder / CHECKPOINT)
-        refused(folder, "another training|does not fit|hierarchy")
+        refused(
+            folder, "another training|does not fit|hierarchy|(position|records).*: Input should be"
+        )
 
 
 def test_checkpoints_that_lack_a_weight_are_refused(folder):
@@ -358,7 +360,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
 
 def test_records_are_kept_exactly():
     record = EpochRecord(3, 0.1 + 0.2, 1e-5, 1 / 3, 2 / 3, {"network": 1 / 7}, moved=0.0)
-    assert EpochRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+    assert validated(EpochRecord, json.loads(json.dumps(record.to_dict()))) == record
 
 
 def test_a_checkpoint_holds_no_more_than_it_has_to(folder):

@@ -10,7 +10,7 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.compare import compare
 from nbdt.model import NBDT
 from nbdt.training import TrainingConfig
-from nbdt.training.rebuild_tree import retree
+from nbdt.training.learner import rebuild_tree
 from tests.strategies import hierarchies
 
 
@@ -36,19 +36,19 @@ def groups(tree):
 def test_it_is_the_share_of_groups_that_only_one_tree_has(tree):
     rows = torch.randn(tree.num_classes, 3, generator=torch.Generator().manual_seed(len(tree)))
     model = NBDT(layer(rows), tree)
-    moved = retree(model, TrainingConfig(branching=2))
+    moved = rebuild_tree(model, TrainingConfig(branching=2))
     assert model.hierarchy == induce(model.network, tree.classes)
     before, after = groups(tree), groups(model.hierarchy)
     assert moved == (len(before ^ after) / (len(before) + len(after)) if before else bool(after))
     assert moved == compare(tree, model.hierarchy).normalized_robinson_foulds
-    assert retree(model, TrainingConfig()) == 0.0
+    assert rebuild_tree(model, TrainingConfig()) == 0.0
 
 
 def test_a_tree_with_more_groups_has_moved():
     """All groups of the wider tree are in the narrower one, which has another besides."""
     model = NBDT(layer(ROWS), induce(layer(ROWS), FLAT.classes, branching=3))
     wide = groups(model.hierarchy)
-    moved = retree(model, TrainingConfig(branching=2))
+    moved = rebuild_tree(model, TrainingConfig(branching=2))
     narrow = groups(model.hierarchy)
     assert wide < narrow
     assert moved == (len(narrow) - len(wide)) / (len(narrow) + len(wide))
@@ -59,15 +59,15 @@ def test_a_new_tree_is_as_wide_as_the_induced_one_before_it(width):
     rows = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
     model = NBDT(layer(rows), induce(layer(rows), branching=width))
     model.network.weight.data = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
-    retree(model, TrainingConfig())
+    rebuild_tree(model, TrainingConfig())
     assert model.hierarchy == induce(model.network, branching=width)
-    retree(model, TrainingConfig(branching=2))
+    rebuild_tree(model, TrainingConfig(branching=2))
     assert model.hierarchy == induce(model.network, branching=2)
 
 
 def test_the_width_of_a_tree_that_was_not_induced_does_not_count():
     model = NBDT(layer(ROWS), FLAT)
-    retree(model, TrainingConfig())
+    rebuild_tree(model, TrainingConfig())
     assert model.hierarchy == induce(model.network, FLAT.classes)
 
 
@@ -80,7 +80,7 @@ FLAT = Hierarchy([6] * 6 + [-1], list("abcdef"))
 ], ids=str)  # fmt: skip
 def test_the_settings_are_those_of_induce(options):
     model = NBDT(layer(ROWS), FLAT)
-    retree(model, TrainingConfig(**options))
+    rebuild_tree(model, TrainingConfig(**options))
     assert model.hierarchy == induce(model.network, FLAT.classes, **options)
     others = [{"normalize": False}, {"branching": 3}]
     for other in others:
