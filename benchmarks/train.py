@@ -28,12 +28,11 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 import nbdt
-from nbdt.classifiers import build
+from nbdt.classifiers import build, eval_mode
 from nbdt.data import LabelledImages, load_dataset
 from nbdt.files import write_json
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.inputs.image import Preprocessing
-from nbdt.classifiers import eval_mode
 from nbdt.rules import hard_predict, soft_log_probs
 from nbdt.training import TrainingConfig, fit
 

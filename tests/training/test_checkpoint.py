@@ -301,7 +301,7 @@ def test_the_optimizers_state_goes_on_as_if_never_saved(kind):
 
 
 @pytest.mark.parametrize(("name", "value", "said"), [
-    ("9.momentum_buffer", torch.zeros(1), "the optimizer lacks a parameter for '9.momentum_buffer'"),
+    ("9.momentum_buffer", torch.zeros(1), "optimizer lacks a parameter for '9.momentum_buffer'"),
     ("x.momentum_buffer", torch.zeros(1), "lacks a parameter"),
     ("0", torch.zeros(1), "lacks a parameter"),
     ("-1.momentum_buffer", torch.zeros(1), "lacks a parameter"),

@@ -269,7 +269,7 @@ def test_the_checkpoint_of_other_classes_is_refused(folder):
 
 @pytest.mark.parametrize(("other", "said"), [
     (lambda: nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Identity(), nn.Linear(9, 4)),
-     r"belongs to another network: 0\.bias is torch.float32 of \(8,\) there, torch.float32 of \(9,\) here"),
+     r"another network: 0\.bias is torch.float32 of \(8,\) there, torch.float32 of \(9,\) here"),
     (lambda: nn.Linear(6, 4), r"another network: 0\.bias is .* there, missing here"),
     (lambda: network(norm=True), r"another network: 1\.bias is missing there"),
     (lambda: network().double(), r"another network: 0\.bias is torch.float32 .* torch.float64"),
