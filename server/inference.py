@@ -15,6 +15,7 @@ from nbdt.errors import InputError, NBDTError
 from nbdt.explain import Explanation, FeatureGeometry, explain_logits
 from nbdt.model import NBDT
 from nbdt.rules import RULES, Rule
+from nbdt.run import forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class Inference:
     def _forward(self, batch: Tensor) -> Tensor:
         shape = batch.shape[1:]
         try:
-            logits = self.model.logits(batch)
+            logits = forward(self.model, batch)
         except (RuntimeError, ValueError) as error:
             if shape == self._known_shape:
                 raise  # it is not the shape then

@@ -7,9 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from nbdt.cli.answered import Answered
 from nbdt.cli.device import DeviceOption, device_of
-from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, load_images
+from nbdt.cli.labelled import (
+    Answered,
+    DataArgument,
+    PartialOption,
+    PartOption,
+    load_images,
+)
 from nbdt.cli.leakage import check_unfitted, check_untrained
 from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
 from nbdt.cli.options import JsonOption
@@ -66,7 +71,7 @@ def calibrate(
         network,
         guarantee,
         per_superclass=per_superclass,
-        calibration=calibrator.result(answered.fingerprint.digest()),
+        calibration=calibrator.result(answered.run.fingerprint),
     )
     calibration = selective.calibration
     assert calibration is not None
@@ -90,7 +95,7 @@ def calibrate(
         say(str(selective))
         options = f"--guarantee {guarantee}{' --per-superclass' if per_superclass else ''}"
         say(f"Go on with: nbdt explain {model} IMAGE … {options}{as_given(network_from)}")
-    if answered.failed:
+    if answered.run.failures:
         raise typer.Exit(1)
 
 

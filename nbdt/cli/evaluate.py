@@ -10,9 +10,14 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from nbdt.cli.answered import Answered, Batch
 from nbdt.cli.device import DeviceOption, device_of
-from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, load_images
+from nbdt.cli.labelled import (
+    Answered,
+    DataArgument,
+    PartialOption,
+    PartOption,
+    load_images,
+)
 from nbdt.cli.leakage import check_untrained, is_trained_on
 from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
 from nbdt.cli.options import JsonOption, Rule, rule_option
@@ -31,6 +36,7 @@ from nbdt.evaluation.text import percent
 from nbdt.files import is_file
 from nbdt.model import NBDT
 from nbdt.rules import Rule as RuleName
+from nbdt.run import Block
 from nbdt.selective.folder import CALIBRATION
 
 app = typer.Typer(add_completion=False)
@@ -129,7 +135,7 @@ def evaluate(
     if unseen is not None and taxonomy is not None:
         newcomers = Unseen(network, preprocessing, unseen, taxonomy)
     answered = Answered(network, images, data, "Evaluating")
-    batches: Iterable[Batch] = list(answered) if fit else answered
+    batches: Iterable[Block] = list(answered) if fit else answered
     outliers = None if unknown is None else OutlierCounter(network)
     found = _measured(network, batches, judged, outliers)
     fitted = None
@@ -137,11 +143,11 @@ def evaluate(
         fitted = _Fitted.of(network, batches, per_node, before=found)
         outliers = None if unknown is None else OutlierCounter(network)
         found = _measured(network, batches, judged, outliers)
-        fitted.save(network, model, data, part, answered.fingerprint.digest())
+        fitted.save(network, model, data, part, answered.run.fingerprint)
     failed, names = answered.failures(), answered.names
     checked = told_apart = superclasses = None
     if faithfulness:
-        usable = [index for index in range(len(images)) if index not in answered.failed]
+        usable = [index for index in range(len(images)) if index not in answered.run.failures]
         with working("Checking whether the explanations are the model …"):
             checked = evaluate_faithfulness(network, images.select(usable))
     if newcomers is not None:
@@ -190,7 +196,7 @@ class _Fitted(NamedTuple):
 
     @classmethod
     def of(
-        cls, network: NBDT, batches: Iterable[Batch], per_node: bool, before: Evaluation
+        cls, network: NBDT, batches: Iterable[Block], per_node: bool, before: Evaluation
     ) -> _Fitted:
         """Fits a temperature to the images and gives it to the model."""
         pairs = ((batch.logits, batch.labels) for batch in batches)
@@ -239,14 +245,14 @@ class _Fitted(NamedTuple):
 
 
 def _measured(
-    network: NBDT, batches: Iterable[Batch], rule: RuleName, outliers: OutlierCounter | None
+    network: NBDT, batches: Iterable[Block], rule: RuleName, outliers: OutlierCounter | None
 ) -> Evaluation:
     """All that is measured of a model."""
     measures = Evaluator(
         network.hierarchy, score=network.score, rule=rule, temperature=network.temperature
     )
     for batch in batches:
-        measures.update(*batch)
+        measures.update(batch.logits, batch.labels, batch.indices)
         if outliers is not None:
             outliers.add_known(batch.logits)
     return measures.result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -12,20 +12,20 @@ import typer
 from torch import Tensor
 
 from nbdt.cli.device import DeviceOption, device_of
+from nbdt.cli.labelled import BATCH
 from nbdt.cli.models import ModelArgument, NetworkOption, load_model
 from nbdt.cli.options import JsonOption, Rule, given, rule_option
 from nbdt.cli.output import complain, note, progress, say, say_drawing, say_json
 from nbdt.cli.pages import check_folder
 from nbdt.data import decode_image, list_images, open_image
-from nbdt.data.batches import answer_in_batches
 from nbdt.data.images import MAX_BYTES
 from nbdt.errors import InputError, NBDTError
-from nbdt.evaluation.answers import logits_of
 from nbdt.explain import Explanation, explain_logits
 from nbdt.files import write_text
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
+from nbdt.run import answers
 from nbdt.selective import SelectiveNBDT, read_calibration
 from nbdt.selective.functional import checked_guarantee
 from nbdt.view import to_html, to_rich, to_text
@@ -111,35 +111,37 @@ def explain(
     explaining = _explaining(network, rule)
     if guarantee is not None:
         explaining = _stopping(network, rule, guarantee, per_superclass, model)
-    sources = list(_sources(images))
-    answers = answer_in_batches(
-        sources,
-        lambda source: _input(source, preprocessing),
-        lambda batch: _answered(network, explaining, logits_of(network, batch), top),
-    )
-    failed = False
+    sources = _Sources(images, preprocessing)
+    run = answers(network, sources, batch_size=BATCH, labels="none", on_failure="keep", rows=1)
     shown = _Shown(network.hierarchy)
-    with progress("Explaining", len(sources), between_results=True) as advance:
-        for (name, _), answer in answers:
-            if isinstance(answer, NBDTError):
-                failed = True
-                message = str(answer).removeprefix(f"{name}: ")
-                complain(f"{name}: {message}")
+    with progress("Explaining", len(sources), between_results=True) as run.progress:
+        for block in run:
+            found = dict(
+                zip(
+                    block.indices.tolist(),
+                    _answered(network, explaining, block.logits, top),
+                    strict=True,
+                )
+            )
+            for index in sorted({*found, *block.failures}):
+                name = sources.names[index]
+                if index in block.failures:
+                    message = block.failures[index].removeprefix(f"{name}: ")
+                    complain(f"{name}: {message}")
+                    if json:
+                        say_json({"image": name, "error": message})
+                    continue
+                answer = found[index]
                 if json:
-                    say_json({"image": name, "error": message})
-                advance()
-                continue
-            if json:
-                say_json({"image": name, **_document(answer, network.classes, top)})
-            else:
-                _tell(name if len(sources) > 1 else "", answer, network.classes, full, draw)
-            if html is not None:
-                shown.add(name, answer.explanation)
-            advance()
+                    say_json({"image": name, **_document(answer, network.classes, top)})
+                else:
+                    _tell(name if len(sources) > 1 else "", answer, network.classes, full, draw)
+                if html is not None:
+                    shown.add(name, answer.explanation)
     if html is not None and shown.explanations:
         write_text(html, shown.page())
         note(f"wrote {html}.")
-    if failed:
+    if run.failures:
         raise typer.Exit(1)
 
 
@@ -163,26 +165,34 @@ class _Shown:
         return to_html(self.tree, self.explanations, images=self.pictures, captions=self.names)
 
 
-def _sources(images: Sequence[str]) -> Iterator[tuple[str, NBDTError | None]]:
-    """The name of every image, or of a folder with the reason why it has none."""
-    for name in images:
-        if name == STANDARD_INPUT or not Path(name).is_dir():
-            yield name, None
-            continue
-        try:
-            yield from ((str(path), None) for path in list_images(name))
-        except NBDTError as error:
-            yield name, error
+class _Sources:
+    """The images by their place; for a folder that holds none, the reason why."""
 
+    def __init__(self, images: Sequence[str], preprocessing: Preprocessing) -> None:
+        self._preprocessing = preprocessing
+        self.names: list[str] = []
+        self._errors: dict[int, NBDTError] = {}
+        for name in images:
+            if name == STANDARD_INPUT or not Path(name).is_dir():
+                self.names.append(name)
+                continue
+            try:
+                self.names += map(str, list_images(name))
+            except NBDTError as error:
+                self._errors[len(self.names)] = error
+                self.names.append(name)
 
-def _input(source: tuple[str, NBDTError | None], preprocessing: Preprocessing) -> Tensor:
-    name, error = source
-    if error is not None:
-        raise error
-    if name == STANDARD_INPUT:
-        data = sys.stdin.buffer.read(MAX_BYTES + 1)
-        return preprocessing(decode_image(data, preprocessing.mode, name=name))
-    return preprocessing(open_image(name, preprocessing.mode))
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Tensor:
+        name, mode = self.names[index], self._preprocessing.mode
+        if index in self._errors:
+            raise self._errors[index]
+        if name == STANDARD_INPUT:
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+            return self._preprocessing(decode_image(data, mode, name=name))
+        return self._preprocessing(open_image(name, mode))
 
 
 def _explaining(model: NBDT, rule: Rule | None) -> Explaining:

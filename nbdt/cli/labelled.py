@@ -1,14 +1,14 @@
-"""The labelled images that a command is given, and what it calls each of them."""
+"""The labelled images that a command is given, what it calls them, and a model's answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
-from torch import Tensor
 
+from nbdt.cli.output import complain, progress
 from nbdt.data import (
     ImageFolder,
     LabelledImages,
@@ -17,10 +17,11 @@ from nbdt.data import (
     load_dataset,
 )
 from nbdt.data.classes import bundled_wnids
-from nbdt.data.samples import Inputs, labelled_batches
 from nbdt.data.sources import ImageFiles
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
+from nbdt.model import NBDT
+from nbdt.run import Block, answers
 
 BATCH = 32
 
@@ -131,16 +132,57 @@ def load_unlabelled(data: str, preprocessing: Preprocessing) -> LabelledImages:
     return LabelledImages(ImageFiles(paths), [0] * len(paths), ["unknown"], preprocessing)
 
 
-def batches(images: LabelledImages, advance: Callable[[], None]) -> Iterator[tuple[Inputs, Tensor]]:
-    """The images in batches; `advance` is called for each image that was dealt with."""
-    for inputs, labels in labelled_batches(images, BATCH):
-        yield inputs, labels
-        for _ in labels:
-            advance()
-
-
 def image_names(images: LabelledImages) -> list[str]:
     """What each image is called: its file's path, or else as "sample 7" of the whole data set."""
     if isinstance(images.source, ImageFiles):
         return [str(images.source.paths[place]) for place in images.indices]
     return [f"sample {place}" for place in images.indices]
+
+
+class Answered:
+    """A model's answers to labelled images; those that cannot be used are named, and left out.
+
+    Args:
+        network: the model.
+        images: the images.
+        data: what they are called together.
+        doing: what a progress bar says is done.
+
+    Attributes:
+        names: what each image is called.
+        run: the pass over them.
+
+    Raises:
+        InputError: when all were gone through and none could be used.
+    """
+
+    def __init__(self, network: NBDT, images: LabelledImages, data: str, doing: str) -> None:
+        self.names = image_names(images)
+        self.run = answers(
+            network,
+            images,
+            batch_size=BATCH,
+            labels="other",
+            on_failure="keep",
+            fingerprint=True,
+        )
+        self._data, self._doing = data, doing
+
+    def __iter__(self) -> Iterator[Block]:
+        with progress(self._doing, len(self.names)) as self.run.progress:
+            for block in self.run:
+                for index, reason in block.failures.items():
+                    complain(f"{self.names[index]}: {self._without_name(index, reason)}")
+                yield block
+        if not self.run.answered:
+            raise InputError(f"{self._data}: none of its {len(self.names)} images could be used.")
+
+    def failures(self) -> dict[str, str]:
+        """The images left out by what they are called, and why."""
+        return {
+            self.names[index]: self._without_name(index, reason)
+            for index, reason in self.run.failures.items()
+        }
+
+    def _without_name(self, index: int, reason: str) -> str:
+        return reason.removeprefix(f"{self.names[index]}: ")

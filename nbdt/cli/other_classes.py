@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from nbdt.cli.answered import Answered
 from nbdt.cli.inputs import read_tree
-from nbdt.cli.labelled import load_others, load_unlabelled
+from nbdt.cli.labelled import Answered, load_others, load_unlabelled
 from nbdt.errors import InputError
 from nbdt.evaluation import (
     OutlierCounter,

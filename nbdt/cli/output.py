@@ -72,8 +72,8 @@ def note(message: str) -> None:
 @contextmanager
 def progress(
     description: str, total: int, *, between_results: bool = False
-) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, if that is a terminal; gives what moves it on by one.
+) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, if that is a terminal; gives what moves it on.
 
     Args:
         description: what is being done.
@@ -93,7 +93,7 @@ def progress(
         *columns, console=console, transient=True, disable=hidden, redirect_stdout=False
     ) as bar:
         task = bar.add_task(description, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda steps: bar.advance(task, steps)
 
 
 @contextmanager

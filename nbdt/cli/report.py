@@ -96,7 +96,7 @@ def report(
             network,
             images,
             calibration=calibration,
-            advance=advance,
+            progress=advance,
             **given(rule=rule, guarantee=guarantee),
         )
     names = image_names(images)

@@ -19,9 +19,10 @@ from nbdt.data import LabelledImages, check_classes, load_dataset
 from nbdt.data.loading import training_split
 from nbdt.documents import parsed_json
 from nbdt.errors import InputError, NotFoundError
-from nbdt.evaluation import AccuracyTable, accuracy_by_rule, labelled_logits
+from nbdt.evaluation import AccuracyTable, accuracy_by_rule
 from nbdt.losses import Ramp
 from nbdt.model import NBDT
+from nbdt.run import answers
 from nbdt.training import EpochRecord, TrainingConfig, fit, started_by_torchrun
 from nbdt.training.folder import LAST
 from nbdt.training.processes import Processes
@@ -343,7 +344,9 @@ def _on_test_images(data: str, model: NBDT) -> AccuracyTable | None:
         return None
     images = images.with_preprocessing(model.preprocessing)
     with working("Answering the test images …"):
-        return accuracy_by_rule(labelled_logits(model, images, batch_size=256), model.hierarchy)
+        return accuracy_by_rule(
+            answers(model, images, batch_size=256, rows=1).pairs(), model.hierarchy
+        )
 
 
 def _report(

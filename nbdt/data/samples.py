@@ -1,70 +1,61 @@
-"""Labelled samples from whatever gives them, a batch at a time."""
+"""Labelled samples from whatever holds them: put together to batches, and fingerprinted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sized
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import Dataset, IterableDataset, default_collate
 
 from nbdt.errors import InputError, reason_of
 
 Inputs = Tensor | Mapping[str, Any]
 """What a network takes: a tensor, or a mapping of them by name."""
 
-Data = Dataset[Any] | Iterable[Any]
+
+class Indexed(Protocol):
+    """Samples by their index, as a `Dataset` has them."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, index: int, /) -> Any:
+        """One sample."""
+
+
+Data = Dataset[Any] | Indexed | Iterable[Any]
 """Samples (input, label), or batches of them."""
 
 
-def labelled_batches(data: Data, batch_size: int = 64) -> Iterator[tuple[Any, Tensor]]:
-    """The inputs and the labels of each batch.
-
-    Args:
-        data: samples (input, label), as of a torch `Dataset` or in a list, of which batches are
-            made; or batches (inputs, labels), as from a `DataLoader`, which stay as they are.
-        batch_size: how many samples make a batch.
-
-    Raises:
-        InputError: the data are none of these, the batch size is no number above 0, a label is
-            no number, or the samples of a batch differ in shape.
+def is_indexed(data: Any) -> bool:
+    """Whether single samples can be read by their index, as from a `Dataset` or a list of them.
 
     Example:
-        >>> samples = [(torch.zeros(2), 0), (torch.ones(2), 1), (torch.ones(2), 1)]
-        >>> [labels.tolist() for _, labels in labelled_batches(samples, batch_size=2)]
-        [[0, 1], [1]]
-        >>> batches = [(torch.zeros(3, 2), torch.tensor([0, 1, 1]))]
-        >>> [labels.tolist() for _, labels in labelled_batches(batches, batch_size=2)]
-        [[0, 1, 1]]
+        >>> pairs = [(torch.zeros(2), 0), (torch.ones(2), 1)]
+        >>> is_indexed(pairs), is_indexed(iter(pairs)), is_indexed([(torch.zeros(2, 2), [0, 1])])
+        (True, False, False)
     """
-    for batch in batches_of(data, batch_size):
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise InputError(
-                f"data has to give pairs (inputs, labels); got {type(batch).__name__}"
-                f"{f' of {len(batch)}' if isinstance(batch, tuple | list) else ''}."
-            )
-        yield batch[0], _numbers(batch[1])
+    if isinstance(data, Dataset):
+        return not isinstance(data, IterableDataset)
+    if not isinstance(data, Sized) or not hasattr(data, "__getitem__"):
+        return False
+    if isinstance(data, Sequence):
+        return len(data) > 0 and _is_sample(data[0])
+    return not isinstance(data, Iterable)
 
 
-def batches_of(data: Data, batch_size: int) -> Iterable[Any]:
-    """Samples put together to batches; batches as they are, labelled or not.
+def batches_of(data: Data, batch_size: int) -> Iterator[Any]:
+    """The batches of an iterable as they are; samples are put together to batches.
 
     Raises:
-        InputError: the batch size is no number above 0, the data is nothing to go through, or
-            the samples of a batch differ in shape.
+        InputError: the data cannot be iterated, or the samples of a batch differ in shape.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError(f"batch_size has to be a whole number above 0; got {batch_size!r:.80}.")
-    iterable = isinstance(data, Iterable)
-    sequence = isinstance(data, Sized) and hasattr(data, "__getitem__")
-    if isinstance(data, Dataset) or (sequence and not iterable):
-        # Its own generator, or it would take numbers from the caller's.
-        generator = torch.Generator()
-        return DataLoader(data, batch_size, collate_fn=_collated, generator=generator)  # type: ignore[arg-type]
-    if not iterable:
+    if not isinstance(data, Iterable):
         raise InputError(
             "data has to be a data set of samples (input, label) or an iterable of batches "
             f"(inputs, labels); got {type(data).__name__}."
@@ -72,20 +63,49 @@ def batches_of(data: Data, batch_size: int) -> Iterable[Any]:
     parts = iter(data)
     first = list(islice(parts, 1))
     whole = chain(first, parts)
-    return _in_batches(whole, batch_size) if any(map(_is_sample, first)) else whole
+    if not isinstance(data, IterableDataset) and not any(map(_is_sample, first)):
+        return whole
+    return map(collated, iter(lambda: list(islice(whole, batch_size)), []))
 
 
-def _in_batches(samples: Iterator[Any], batch_size: int) -> Iterator[Any]:
-    while some := list(islice(samples, batch_size)):
-        yield _collated(some)
+def check_batch_size(batch_size: Any) -> None:
+    """Refuses what is not a positive integer.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"batch_size has to be a whole number above 0; got {batch_size!r:.80}.")
 
 
-def _is_sample(part: Any) -> bool:
-    """Whether this is one labelled sample; a batch has a label for each of its rows."""
-    return isinstance(part, tuple | list) and len(part) == 2 and np.ndim(part[1]) == 0
+def labelled(batch: Any) -> tuple[Any, Tensor]:
+    """The inputs and the labels of one batch.
+
+    Raises:
+        InputError: it is not a pair, or a label is not a number.
+
+    Example:
+        >>> labelled((torch.zeros(3, 2), [0, 1, 1]))[1]
+        tensor([0, 1, 1])
+    """
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise InputError(
+            f"data has to give pairs (inputs, labels); got {type(batch).__name__}"
+            f"{f' of {len(batch)}' if isinstance(batch, tuple | list) else ''}."
+        )
+    inputs, labels = batch
+    try:
+        return inputs, torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"labels have to be numbers; got {labels!r:.80}.") from None
 
 
-def _collated(samples: list[Any]) -> Any:
+def collated(samples: list[Any]) -> Any:
+    """Samples as one batch.
+
+    Raises:
+        InputError: they differ in shape, or are of a type that cannot be batched.
+    """
     try:
         return default_collate(samples)
     except (RuntimeError, TypeError) as error:
@@ -95,8 +115,47 @@ def _collated(samples: list[Any]) -> Any:
         ) from None
 
 
-def _numbers(labels: Any) -> Tensor:
-    try:
-        return torch.as_tensor(labels)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"labels have to be numbers; got {labels!r:.80}.") from None
+class Fingerprint:
+    """The SHA-256 of the bytes of all inputs, in their order, and then of the labels.
+
+    It does not depend on how samples are put together in batches.
+
+    Example:
+        >>> one, other = Fingerprint(), Fingerprint()
+        >>> one.add(torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1]))
+        >>> other.add(torch.tensor([[1.0]]), torch.tensor([0]))
+        >>> other.add(torch.tensor([[2.0]]), torch.tensor([1]))
+        >>> one.digest() == other.digest()
+        True
+    """
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._labels = bytearray()
+
+    def add(self, inputs: Inputs, labels: Tensor) -> None:
+        """Adds a batch; the tensors of a mapping by sample, in the order of their names."""
+        if isinstance(inputs, Tensor):
+            self._hash.update(raw_bytes(inputs))
+        else:
+            columns = [inputs[name] for name in sorted(inputs) if isinstance(inputs[name], Tensor)]
+            for tensor in chain.from_iterable(zip(*columns, strict=True)):
+                self._hash.update(raw_bytes(tensor))
+        self._labels += labels.cpu().numpy().astype("<i8").tobytes()
+
+    def digest(self) -> str:
+        """The fingerprint in hexadecimal."""
+        whole = self._hash.copy()
+        whole.update(self._labels)
+        return whole.hexdigest()
+
+
+def raw_bytes(tensor: Tensor) -> bytes:
+    """The numbers of a tensor as they lie in memory, row by row."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes()
+
+
+def _is_sample(part: Any) -> bool:
+    """Whether this is one labelled sample; a batch has a label for each of its rows."""
+    return isinstance(part, tuple | list) and len(part) == 2 and np.ndim(part[1]) == 0

@@ -7,7 +7,6 @@ explanations are what the model does. An `EditSession` tries edits of the tree b
 """
 
 from nbdt.evaluation.accuracy import AccuracyByRule, accuracy_by_rule
-from nbdt.evaluation.answers import labelled_logits
 from nbdt.evaluation.calibration import CalibrationCounter, CalibrationErrors, Reliability
 from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
@@ -88,7 +87,6 @@ __all__ = [
     "evaluate_superclasses",
     "fit_temperature",
     "fit_temperature_to_logits",
-    "labelled_logits",
     "nodes_of_unseen",
     "outlier_scores",
     "suggest_moves",

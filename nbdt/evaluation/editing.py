@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from torch import Tensor
 
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.answers import labelled_logits
 from nbdt.evaluation.changed_nodes import edited
 from nbdt.evaluation.edits import Edit, EditFunction
 from nbdt.evaluation.judged import Judged
@@ -21,6 +21,7 @@ from nbdt.evaluation.text import aligned
 from nbdt.evaluation.trial import AccuracyChange, NodeChange, Trial
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
+from nbdt.run import answers
 
 
 class EditSession:
@@ -37,6 +38,7 @@ class EditSession:
         data: labelled samples, as for `evaluate`. What is chosen on them looks better on them than
             it is: confirm it on others, in a session of their own.
         batch_size: how many samples given one by one share a batch.
+        progress: called with the number of samples of each batch when it is answered.
 
     Attributes:
         model: the model.
@@ -67,7 +69,14 @@ class EditSession:
         'dissolve'
     """
 
-    def __init__(self, model: NBDT, data: Data, *, batch_size: int = 64) -> None:
+    def __init__(
+        self,
+        model: NBDT,
+        data: Data,
+        *,
+        batch_size: int = 64,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
         if model.temperature.nodes:
             raise InputError(
                 "nodes of this model have temperatures of their own, fitted to this tree; edit a "
@@ -79,7 +88,9 @@ class EditSession:
                 model.temperature.divide(logits).float().cpu(),
                 checked_labels(logits, labels, logits.shape[-1]).cpu(),
             )
-            for logits, labels in labelled_logits(model, data, batch_size=batch_size)
+            for logits, labels in answers(
+                model, data, batch_size=batch_size, progress=progress
+            ).pairs()
         ]
         if not sum(len(labels) for _, labels in batches):
             raise InputError("there is nothing to try an edit on; give at least one sample.")

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from nbdt.data.samples import Data
 from nbdt.evaluation.accuracy import AccuracyByRule
-from nbdt.evaluation.answers import in_blocks, labelled_logits
 from nbdt.evaluation.calibration import BINS, CalibrationCounter
 from nbdt.evaluation.evaluation import Evaluation
 from nbdt.evaluation.mistakes import MistakeCounter
@@ -18,6 +17,7 @@ from nbdt.evaluation.uncertainty import UncertaintyCounter
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.rules import Rule, Score, Temperature
+from nbdt.run import answers
 
 
 def evaluate(
@@ -70,8 +70,8 @@ def evaluate(
         examples=examples,
         temperature=model.temperature if temperature is None else temperature,
     )
-    for logits, labels in in_blocks(labelled_logits(model, data, batch_size=batch_size)):
-        measures.update(logits, labels)
+    for block in answers(model, data, batch_size=batch_size):
+        measures.update(block.logits, block.labels, block.indices)
     return measures.result()
 
 

@@ -8,24 +8,22 @@ the whole network or for all nodes of a tree at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from nbdt.data.classes import check_own_classes
-from nbdt.data.fingerprint import Fingerprint
-from nbdt.data.samples import Data, labelled_batches
+from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.answers import logits_of
 from nbdt.evaluation.path_decisions import PathDecisions
 from nbdt.evaluation.predictions import TreePredictor
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.model import NBDT
 from nbdt.rules import Score, Temperature
+from nbdt.run import answers
 
 COOLEST, HOTTEST = 0.05, 20.0
 """The temperatures that are looked through: beyond them no probability says more."""
@@ -46,8 +44,8 @@ class TemperatureFit:
         samples: how many samples it was fitted to.
         loss_before: −log p of the true class, the mean over these samples, in nats.
         loss_after: the same at the temperatures found; never more.
-        fingerprint: of the samples, as `nbdt.data.fingerprint` tells them; None where only their
-            logits were known.
+        fingerprint: the samples' `nbdt.data.samples.Fingerprint`; None where only their logits
+            were known.
 
     Example:
         >>> print(TemperatureFit(Temperature(1.5), 2000, loss_before=0.61, loss_after=0.58))
@@ -136,23 +134,15 @@ def fit_temperature(
         >>> model.predict_proba(logits[:1])
         tensor([[0.8000, 0.1000, 0.1000]])
     """
-    check_own_classes(data, model.classes)
-    fingerprint = Fingerprint()
-
-    def answered() -> Iterator[tuple[Tensor, Tensor]]:
-        for inputs, labels in labelled_batches(data, batch_size):
-            logits = logits_of(model, inputs)
-            fingerprint.add(inputs, labels)
-            yield logits, labels
-
+    run = answers(model, data, batch_size=batch_size, rows=1, fingerprint=True)
     fit = fit_temperature_to_logits(
-        answered(),
+        run.pairs(),
         model.hierarchy,
         score=model.score,
         per_node=per_node,
         min_samples=min_samples,
     )
-    return replace(fit, fingerprint=fingerprint.digest())
+    return replace(fit, fingerprint=run.fingerprint)
 
 
 def fit_temperature_to_logits(
@@ -166,9 +156,9 @@ def fit_temperature_to_logits(
     """The same as `fit_temperature`, for whoever has the logits already.
 
     Args:
-        batches: (logits, labels) of each batch, as `labelled_logits` gives them. Kept in memory:
-            8 bytes × samples × classes under ``logsumexp``, less otherwise (only the children
-            on each sample's way to its class).
+        batches: (logits, labels) of each batch, as `nbdt.run.answers(…).pairs()` gives them. Kept
+            in memory: 8 bytes × samples × classes under ``logsumexp``, less otherwise (only the
+            children on each sample's way to its class).
         hierarchy: the tree; leaf i is class i.
         score: what a node is worth: the model's, `NBDT.score`. Another one's temperature is wrong.
         per_node: as in `fit_temperature`.

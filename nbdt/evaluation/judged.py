@@ -9,13 +9,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nbdt.evaluation.answers import BLOCK
 from nbdt.evaluation.predictions import TreePredictor
 from nbdt.evaluation.rule_scores import RULE_SCORES, answers_by
 from nbdt.evaluation.shares import NodeAccuracy
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import IntArray
 from nbdt.rules import Score, Temperature, TreeLayout
+from nbdt.run import BLOCK
 
 BoolArray = npt.NDArray[np.bool_]
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.evaluation.answers import BLOCK
 from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
 from nbdt.evaluation.paired import PairedCounts, signed, signed_range
@@ -21,6 +20,7 @@ from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.lookup import Node
 from nbdt.hierarchy.validation import is_integer
 from nbdt.rules import Score, TreeLayout, hard_predict
+from nbdt.run import BLOCK
 
 # A node moved beside another one ("regraft") or below it ("move").
 _Move = tuple[str, int, int]

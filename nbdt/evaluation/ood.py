@@ -17,7 +17,6 @@ when 95 % of the known ones do (FPR95; lower is better).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +26,13 @@ from jaxtyping import Float
 from scipy.stats import rankdata
 from torch import Tensor
 
-from nbdt.data.samples import Data, batches_of
+from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.answers import logits_of
 from nbdt.evaluation.predictions import TreePredictor, check_logits
 from nbdt.evaluation.text import aligned, percent
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.model import NBDT
+from nbdt.run import answers
 
 THRESHOLD = 0.5
 SCORES = ("max probability", "path entropy", "stop depth")
@@ -125,8 +124,8 @@ def evaluate_outliers(
     """
     counted = OutlierCounter(model)
     for update, data in ((counted.add_known, known), (counted.add_unknown, unknown)):
-        for logits in _answered(model, data, batch_size):
-            update(logits)
+        for block in answers(model, data, batch_size=batch_size, labels="none", rows=1):
+            update(block.logits)
     return counted.table()
 
 
@@ -246,16 +245,10 @@ def outlier_scores(model: NBDT, data: Data, *, batch_size: int = 64) -> FloatArr
     decider = TreePredictor(
         model.hierarchy, score=model.score, rule=model.rule, temperature=model.temperature
     )
-    batches = _answered(model, data, batch_size)
+    blocks = answers(model, data, batch_size=batch_size, labels="none", rows=1)
     return np.concatenate(
-        [np.empty((0, len(SCORES))), *(_scores_of(logits, decider) for logits in batches)]
+        [np.empty((0, len(SCORES))), *(_scores_of(block.logits, decider) for block in blocks)]
     )
-
-
-def _answered(model: NBDT, data: Data, batch_size: int) -> Iterator[Tensor]:
-    """The logits of samples that may have no labels."""
-    for batch in batches_of(data, batch_size):
-        yield logits_of(model, batch[0] if isinstance(batch, tuple | list) else batch)
 
 
 def _scores_of(logits: Tensor, decider: TreePredictor) -> FloatArray:

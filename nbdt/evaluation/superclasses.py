@@ -16,9 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbdt.data.labels import checked_ids
-from nbdt.data.samples import Data, labelled_batches
+from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.answers import in_blocks, logits_of
 from nbdt.evaluation.interval import wilson_interval
 from nbdt.evaluation.path_decisions import Walker
 from nbdt.evaluation.predictions import check_logits
@@ -27,6 +26,7 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.model import NBDT
 from nbdt.rules import Score, TreeLayout, decision_log_probs
+from nbdt.run import answers
 
 
 @dataclass(frozen=True)
@@ -250,10 +250,8 @@ def evaluate_superclasses(
     """
     names = classes if classes is not None else getattr(data, "classes", None)
     counted = SuperclassCounter(model.hierarchy, nodes, names, score=model.score)
-    batches = labelled_batches(data, batch_size)
-    answered = ((logits_of(model, inputs), labels) for inputs, labels in batches)
-    for logits, labels in in_blocks(answered):
-        counted.update(model.temperature.divide(logits), labels)
+    for block in answers(model, data, batch_size=batch_size, labels="other"):
+        counted.update(model.temperature.divide(block.logits), block.labels)
     return counted.table()
 
 

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
-
-import torch
-from torch import Tensor
 
 from nbdt.data import LabelledImages, check_classes
-from nbdt.data.batches import answer_in_batches
-from nbdt.data.fingerprint import Fingerprint
-from nbdt.errors import InputError, NBDTError
+from nbdt.errors import InputError
 from nbdt.evaluation import Evaluation, Evaluator
-from nbdt.evaluation.answers import BLOCK, logits_of
 from nbdt.model import NBDT
 from nbdt.report.stopping import Stopping, StoppingCounter
 from nbdt.rules import Rule
+from nbdt.run import answers
 from nbdt.selective import Calibration
 
 FEW = 30
@@ -37,6 +31,7 @@ class Measurement:
         stopping: how answers did that may stop when unsure; None where that was not measured.
 
     Example:
+        >>> import torch
         >>> from nbdt.data import load_dataset
         >>> from nbdt.hierarchy import load_hierarchy
         >>> digits = load_dataset("digits").select(range(20))
@@ -62,7 +57,7 @@ def measure(
     calibration: Calibration | None = None,
     guarantee: float = 0.95,
     batch_size: int = 32,
-    advance: Callable[[], None] = lambda: None,
+    progress: Callable[[int], None] | None = None,
 ) -> Measurement:
     """Measures a model on labelled images, in one pass; memory is bounded whatever their number.
 
@@ -75,7 +70,7 @@ def measure(
         calibration: what the model was calibrated with, if it was; used by the soft rule only.
         guarantee: the share of answers that are then to hold the true class.
         batch_size: how many images share a batch.
-        advance: is called after each image.
+        progress: called with the number of images of each batch when it is done.
 
     Raises:
         InputError: `data` is no `LabelledImages` or has other classes, no image could be used,
@@ -98,42 +93,20 @@ def measure(
     if calibration is not None and rule == "soft":
         stopping = StoppingCounter(model, calibration, guarantee)
 
-    fingerprint, left_out = Fingerprint(), dict[int, str]()
-
-    def prepared(index: int) -> Tensor:
-        x, _ = data[index]
-        return x
-
-    def answered(batch: Tensor) -> list[tuple[Tensor, Tensor]]:
-        logits = logits_of(model, batch).cpu()
-        if not logits.amax(dim=-1).isfinite().all():
-            raise InputError("the network's answer to it holds NaN or infinity.")
-        return list(zip(batch, logits, strict=True))
-
-    answers = answer_in_batches(range(len(data)), prepared, answered, batch_size=batch_size)
-    while block := list(islice(answers, BLOCK)):
-        kept: list[tuple[int, Tensor]] = []
-        for index, answer in block:
-            if isinstance(answer, NBDTError):
-                left_out[index] = str(answer)
-            else:
-                image, logits_of_it = answer
-                fingerprint.add(image[None], torch.from_numpy(data.targets[[index]]))
-                kept.append((index, logits_of_it))
-            advance()
-        if kept:
-            indices, logits = zip(*kept, strict=True)
-            labels = torch.from_numpy(data.targets[list(indices)])
-            evaluator.update(torch.stack(logits), labels, torch.tensor(indices))
-            if stopping is not None:
-                stopping.update(torch.stack(logits), labels)
-    if len(left_out) == len(data):
+    run = answers(
+        model, data, batch_size=batch_size, on_failure="keep", fingerprint=True, progress=progress
+    )
+    for block in run:
+        evaluator.update(block.logits, block.labels, block.indices)
+        if stopping is not None:
+            stopping.update(block.logits.cpu(), block.labels)
+    if not run.answered:
         raise InputError(f"none of the {len(data)} images could be used.")
     return Measurement(
         model=model,
         data=data,
         evaluation=evaluator.result(),
-        left_out=left_out,
-        fingerprint=fingerprint.digest(),
+        left_out=run.failures,
+        fingerprint=run.fingerprint,
         stopping=None if stopping is None else stopping.result(),
     )

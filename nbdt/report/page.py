@@ -53,7 +53,7 @@ def report(
     calibration: Calibration | None = None,
     guarantee: float = 0.95,
     pictures: int = 200,
-    advance: Callable[[], None] = lambda: None,
+    progress: Callable[[int], None] | None = None,
 ) -> str:
     """Measures a model on labelled images and tells it all in one HTML file.
 
@@ -72,7 +72,7 @@ def report(
         calibration: what the model was calibrated with, if it was; used by the soft rule only.
         guarantee: the share of answers that are then to hold the true class.
         pictures: how many pictures there are at most, each of about 3 kB.
-        advance: is called after each image.
+        progress: called with the number of images of each batch when it is done.
 
     Raises:
         InputError: as in `measure`, or `pictures` is no number from 0 on.
@@ -93,7 +93,7 @@ def report(
         rule=rule,
         calibration=calibration,
         guarantee=guarantee,
-        advance=advance,
+        progress=progress,
     )
     return to_page(found, origin, pictures=pictures)
 

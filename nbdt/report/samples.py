@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 
-from torch import Tensor
-
-from nbdt.data.batches import answer_in_batches, moved, weights_device
-from nbdt.errors import NBDTError
-from nbdt.explain import Decision, Explanation
+from nbdt.errors import InputError
+from nbdt.explain import Decision, Explanation, explain_logits
 from nbdt.explain.percent import percent
 from nbdt.report.album import Album
 from nbdt.report.choose import Group
@@ -25,6 +22,7 @@ from nbdt.report.markup import (
     table,
 )
 from nbdt.report.measure import Measurement
+from nbdt.run import answers
 
 
 def samples(found: Measurement, groups: list[Group], album: Album) -> Markup:
@@ -48,15 +46,22 @@ def samples(found: Measurement, groups: list[Group], album: Album) -> Markup:
 
 
 def _explained(found: Measurement, group: Group) -> list[Explanation]:
-    def explained(inputs: Tensor) -> list[Explanation]:
-        inputs = moved(inputs, weights_device(found.model))
-        return list(found.model.explain(inputs, rule=found.evaluation.rule))
-
-    explanations = []
-    for _, answer in answer_in_batches(group.indices, lambda i: found.data[i][0], explained):
-        if isinstance(answer, NBDTError):
-            raise answer
-        explanations.append(answer)
+    model = found.model
+    run = answers(model, found.data.select(group.indices), on_failure="keep")
+    explanations = [
+        explanation
+        for block in run
+        for explanation in explain_logits(
+            block.logits,
+            model.layout,
+            score=model.score,
+            rule=found.evaluation.rule,
+            geometry=model.geometry(),
+            temperature=model.temperature,
+        )
+    ]
+    if run.failures:
+        raise InputError("; ".join(run.failures.values()))
     return explanations
 
 

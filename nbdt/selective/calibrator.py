@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbdt.errors import InputError
+from nbdt.explain.build import unmasked_rows
 from nbdt.model import NBDT
 from nbdt.rules import TreeLayout
 from nbdt.selective.calibration import Calibration
@@ -47,6 +48,7 @@ class Calibrator:
         Raises:
             InputError: these are no logits, or no labels, of the tree's classes.
         """
+        unmasked_rows(logits, self._layout.num_classes)  # refuses NaN, which has no class
         layout = self._layout.to(logits.device)
         log_probs = self._model.temperature.log_probs(logits.detach(), layout, self._model.score)
         labels = checked_labels(labels, len(log_probs), layout)
@@ -57,7 +59,7 @@ class Calibrator:
         """What was found so far.
 
         Args:
-            fingerprint: of the samples; see `nbdt.data.fingerprint`.
+            fingerprint: of the samples; see `nbdt.data.samples.Fingerprint`.
 
         Raises:
             InputError: the model's temperature was fitted to these very samples, in this order.

@@ -13,17 +13,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nbdt.classifiers import eval_mode
-from nbdt.data.batches import moved, weights_device
-from nbdt.data.classes import check_own_classes
-from nbdt.data.fingerprint import Fingerprint, raw_bytes
-from nbdt.data.samples import Data, Inputs, labelled_batches
+from nbdt.data.samples import Data, Inputs, raw_bytes
 from nbdt.errors import InputError
 from nbdt.explain import Explanations, explain_logits
 from nbdt.explain.build import unmasked_rows
 from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
 from nbdt.rules import Temperature
+from nbdt.run import answers, forward
 from nbdt.selective.calibration import Calibration
 from nbdt.selective.calibrator import Calibrator
 from nbdt.selective.folder import read_calibration, write_calibration
@@ -140,13 +137,11 @@ class SelectiveNBDT:
                 that their classes are not the model's.
         """
         self._check_rule()
-        check_own_classes(data, self.model.classes)
-        device = weights_device(self.model)
-        calibrator, fingerprint = Calibrator(self.model), Fingerprint()
-        for inputs, labels in labelled_batches(data, batch_size):
-            calibrator.update(self._logits(moved(inputs, device)), labels)
-            fingerprint.add(inputs, labels)
-        self._use(calibrator.result(fingerprint.digest()))
+        calibrator = Calibrator(self.model)
+        run = answers(self.model, data, batch_size=batch_size, rows=1, fingerprint=True)
+        for logits, labels in run.pairs():
+            calibrator.update(logits, labels)
+        self._use(calibrator.result(run.fingerprint))
         return self
 
     def predict(self, x: Inputs) -> Int[Tensor, " batch"]:
@@ -331,8 +326,7 @@ class SelectiveNBDT:
 
     def _logits(self, x: Inputs) -> Float[Tensor, "batch classes"]:
         self._check_rule()
-        with eval_mode(self.model):
-            logits = self.model.logits(x)
+        logits = forward(self.model, x)
         unmasked_rows(logits, self.model.hierarchy.num_classes)  # refuses NaN, which has no class
         return logits
 

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
-from nbdt.classifiers import eval_mode, find_head
+from nbdt.classifiers import find_head
 from nbdt.classifiers.base import LinearLayer
 from nbdt.data import LabelledImages
-from nbdt.data.batches import moved
-from nbdt.data.samples import labelled_batches
 from nbdt.errors import InputError
 from nbdt.model import NBDT
+from nbdt.run import answers, forward_with_inputs_of
 from nbdt.training.order import SeededSamples
 
 
@@ -60,9 +59,16 @@ def cached_features(
         torch.Size([5, 3])
     """
     head = head_of(model)
-    seen: list[Tensor] = []
-    features: list[Tensor] = []
-    labels: list[Tensor] = []
+
+    def forward(model: NBDT, inputs: Any) -> tuple[Tensor, Tensor]:
+        logits, seen = forward_with_inputs_of(head, model, inputs)
+        if len(seen) != 1 or not _is_answer(logits, head, seen[0]):
+            raise InputError(
+                "the network does more than apply its last linear layer to the features, so "
+                "that layer cannot be trained alone; leave head_only out."
+            )
+        return logits, seen[0].cpu()
+
     loader = DataLoader(
         SeededSamples(unaugmented(dataset), seed),
         batch_size,
@@ -70,21 +76,11 @@ def cached_features(
         num_workers=workers,
         generator=torch.Generator(),  # so that the caller's generator stays as it is
     )
-    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
-    try:
-        with eval_mode(model):
-            for x, y in labelled_batches(loader):
-                logits = model.logits(moved(x, device))
-                if len(seen) != 1 or not _is_answer(logits, head, seen[0]):
-                    raise InputError(
-                        "the network does more than apply its last linear layer to the features, "
-                        "so that layer cannot be trained alone; leave head_only out."
-                    )
-                features.append(seen.pop().cpu())
-                labels.append(y)
-    finally:
-        hook.remove()
-    return TensorDataset(torch.cat(features), torch.cat(labels))
+    blocks = list(answers(model, loader, forward=forward))
+    return TensorDataset(
+        torch.cat([block.others[0] for block in blocks]),
+        torch.cat([block.labels for block in blocks]),
+    )
 
 
 def unaugmented(dataset: Dataset[Any]) -> Dataset[Any]:

@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from nbdt.classifiers import eval_mode
-from nbdt.data.batches import moved
-from nbdt.data.samples import labelled_batches
+from nbdt.data.samples import labelled
 from nbdt.documents import validated
 from nbdt.errors import FormatError, InputError, NBDTError
 from nbdt.evaluation import AccuracyByRule
@@ -24,6 +23,7 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.formats import from_dict, to_dict
 from nbdt.model import NBDT
 from nbdt.rules import Temperature
+from nbdt.run import answers, forward
 from nbdt.training.checkpoint import Checkpoint, check_same, digest
 from nbdt.training.config import TrainingConfig
 from nbdt.training.features import frozen_state
@@ -175,7 +175,7 @@ class Run:
             self._rebuild_tree_if_due(at.epoch)
         self.learner.train_mode()
         self.batches.epoch, self.batches.start = at.epoch, at.step
-        samples, start, before = labelled_batches(loader), time.perf_counter(), at.seconds
+        samples, start, before = map(labelled, loader), time.perf_counter(), at.seconds
         for size in self.batches.sizes[at.step :]:
             # Dropout then depends on where training is, and not on how it got there.
             torch.manual_seed(derived_seed(config.seed, at.epoch, at.step, self.processes.rank))
@@ -284,8 +284,10 @@ class Run:
         batch_size = max(1, self.config.batch_size // self.config.accumulate)
         loader = DataLoader(own, batch_size, num_workers=self.sources.workers)
         with eval_mode(self.trained), autocast(self.learner.dtype, self.device):
-            for x, y in labelled_batches(loader):
-                counted.update(self.trained.logits(moved(x, self.device)).float(), y)
+            for logits, labels in answers(
+                self.trained, loader, rows=1, forward=_in_float32
+            ).pairs():
+                counted.update(logits, labels)
         right = (
             [row.correct for row in counted.table().rows] if len(own) else [0] * len(RULE_SCORES)
         )
@@ -393,3 +395,7 @@ def _deterministic(wanted: bool) -> Iterator[None]:
         yield
     finally:
         torch.set_deterministic_debug_mode(before)
+
+
+def _in_float32(model: NBDT, inputs: Any) -> Tensor:
+    return forward(model, inputs).float()

@@ -56,7 +56,7 @@ def test_without_a_terminal_there_is_no_bar_and_no_colour(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with working("Loading"), progress("Explaining", 2) as advance:
-        advance()
+        advance(1)
         say("cat", bold=True)
     assert capsys.readouterr() == ("cat\n", "")
 
@@ -66,7 +66,7 @@ def test_on_a_terminal_a_bar_is_drawn_on_standard_error_and_taken_away(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with progress("Explaining", 2) as advance:
-        advance()
+        advance(1)
         say_json("cat")
         complain("no dog")
     captured = capsys.readouterr()
@@ -82,7 +82,7 @@ def test_a_bar_is_not_drawn_between_results_on_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with progress("Explaining", 2, between_results=True) as advance:
-        advance()
+        advance(1)
         say("cat", bold=True)
     captured = capsys.readouterr()
     assert captured.err == ""

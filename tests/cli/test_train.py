@@ -63,7 +63,8 @@ def test_the_tree_of_a_network_from_scratch_is_that_of_its_last_weights(run: Run
 def test_every_accuracy_is_that_of_the_tree_of_those_weights(run: Run) -> None:
     """And not that of a tree of random weights, which nobody gets."""
     import nbdt
-    from nbdt.evaluation import accuracy_by_rule, labelled_logits
+    from nbdt.evaluation import accuracy_by_rule
+    from nbdt.run import answers
 
     options = ("--epochs", 2, "--learning-rate", 0.05, "--hold-out", 0.3, "--no-augment", "--json")
     result = run(*SCRATCH, *options, "-o", "start")
@@ -75,7 +76,7 @@ def test_every_accuracy_is_that_of_the_tree_of_those_weights(run: Run) -> None:
         assert model.hierarchy == nbdt.induce(model.network, model.classes)
         training = model.provenance["training"]
         images = held_out.with_preprocessing(model.preprocessing)
-        table = accuracy_by_rule(labelled_logits(model, images), model.hierarchy)
+        table = accuracy_by_rule(answers(model, images).pairs(), model.hierarchy)
         for rule in ("soft", "hard"):
             found = table.row(rule, "mean").accuracy
             assert training["accuracy"][f"{rule} mean"] == pytest.approx(found, abs=2 / 404)

@@ -21,10 +21,10 @@ from nbdt.evaluation import (
     evaluate,
     fit_temperature_to_logits,
 )
-from nbdt.evaluation.answers import BLOCK
 from nbdt.hierarchy import load_hierarchy, shapes
 from nbdt.model import NBDT
 from nbdt.rules import TreeLayout, decision_log_probs
+from nbdt.run import BLOCK
 from tests.evaluation.oracle import samples
 from tests.timing import cpu_seconds
 

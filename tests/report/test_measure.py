@@ -37,11 +37,11 @@ def test_it_finds_what_evaluate_finds(model: NBDT, digits: LabelledImages, rule:
     model = NBDT(model.network, model.hierarchy, temperature=Temperature(3.0, {18: 2.0}))
     seen = 0
 
-    def advance() -> None:
+    def progress(samples: int) -> None:
         nonlocal seen
-        seen += 1
+        seen += samples
 
-    found = measure(model, digits, rule=rule, advance=advance)  # type: ignore[arg-type]
+    found = measure(model, digits, rule=rule, progress=progress)  # type: ignore[arg-type]
     assert found.evaluation.to_dict() == evaluate(model, digits, rule=rule).to_dict()  # type: ignore[arg-type]
     assert (seen, found.left_out, found.stopping) == (len(digits), {}, None)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from nbdt.cli.inputs import node_of
-from nbdt.cli.labelled import DataArgument, PartialOption, batches, load_images
+from nbdt.cli.labelled import BATCH, DataArgument, PartialOption, load_images
 from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import note, progress, say, say_json, working
@@ -90,7 +90,7 @@ def trial(
     network, preprocessing = load_model(model, network_from)
     images = load_images(data, network.classes, preprocessing, partial=partial)
     with progress("Answering", len(images)) as advance:
-        session = EditSession(network, batches(images, advance))
+        session = EditSession(network, images, batch_size=BATCH, progress=advance)
     trials: list[Trial] = []
     for function, named in edits:
         nodes = (_node(session.tree, name) for name in named)

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from nbdt.classifiers import find_head
-from nbdt.data.classes import check_own_classes
-from nbdt.data.samples import Data, labelled_batches
+from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.answers import logits_of
 from nbdt.evaluation.faithfulness.controls import Control, ControlCounter
 from nbdt.evaluation.faithfulness.deletion import Deletion, delete_features
 from nbdt.evaluation.faithfulness.locality import Locality, check_locality
@@ -22,6 +20,7 @@ from nbdt.evaluation.paired import signed, signed_range
 from nbdt.evaluation.text import percent, percent_range
 from nbdt.model import NBDT
 from nbdt.rules import Score
+from nbdt.run import answers, forward, forward_with_inputs_of
 
 # How far the logits may be from those worked out anew from the features, of the largest of them.
 TOLERANCE = 1e-2
@@ -173,19 +172,17 @@ def evaluate_faithfulness(
     """
     if isinstance(explained, bool) or not isinstance(explained, int) or explained < 2:
         raise InputError(f"explained has to be a whole number from 2 on; got {explained!r:.80}.")
-    check_own_classes(data, model.classes)
     head = _Head(model)
     controls = ControlCounter(model.hierarchy, score=model.score, trees=trees, seed=seed)
     drawn = _Drawn(explained, seed)
     samples = agreeing = 0
-    for inputs, labels in labelled_batches(data, batch_size):
-        logits, features = head.read(inputs)
-        tempered = model.temperature.divide(logits)
-        controls.update(tempered, labels)
-        answers = model.temperature.hard_predict(logits, model.layout, model.score)
-        agreeing += int((answers == logits.argmax(-1)).sum())
+    for block in answers(model, data, batch_size=batch_size, rows=1, forward=head.forward):
+        logits = block.logits
+        controls.update(model.temperature.divide(logits), block.labels)
+        hard = model.temperature.hard_predict(logits, model.layout, model.score)
+        agreeing += int((hard == logits.argmax(-1)).sum())
         samples += len(logits)
-        drawn.add(logits, features)
+        drawn.add(logits, *block.others)
     compared = controls.result()
     logits, features = drawn.rows()
     deletion = None
@@ -223,7 +220,6 @@ class _Head:
     """
 
     def __init__(self, model: NBDT) -> None:
-        self._model = model
         self.rows: np.ndarray[Any, np.dtype[np.float64]] | None = None
         self.bias = np.zeros(model.hierarchy.num_classes)
         self.why_not = "no linear layer of the network is known to give the logits"
@@ -238,18 +234,13 @@ class _Head:
         if one is not None:
             self.bias[missing:] = one.cpu().double().numpy()
 
-    def read(self, inputs: Any) -> tuple[Tensor, Tensor | None]:
+    def forward(self, model: NBDT, inputs: Any) -> tuple[Tensor, ...]:
         """The logits of a batch, and the features on the CPU if they are to be had."""
         if self.rows is None:
-            return logits_of(self._model, inputs), None
-        seen: list[Tensor] = []
-        hook = self._module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-        try:
-            logits = logits_of(self._model, inputs)
-        finally:
-            hook.remove()
+            return (forward(model, inputs),)
+        logits, seen = forward_with_inputs_of(self._module, model, inputs)
         if len(seen) == 1:
-            features = self._averaged(seen[0].detach()).cpu()
+            features = self._averaged(seen[0]).cpu()
             anew = features.double().numpy() @ self.rows.T + self.bias
             found = logits.cpu().double().numpy()
             if np.abs(anew - found).max(initial=0) <= TOLERANCE * np.abs(found).max(initial=0):
@@ -261,7 +252,7 @@ class _Head:
         else:
             self.why_not = f"{self._path!r} is asked {len(seen)} times for one answer"
         self.rows = None
-        return logits, None
+        return (logits,)
 
     def _averaged(self, inputs: Tensor) -> Tensor:
         """The head's inputs, of which there may be many at as many places, as a row a sample."""
@@ -278,7 +269,7 @@ class _Drawn:
         self._generator = np.random.default_rng(seed)
         self._kept: list[tuple[float, Tensor, Tensor | None]] = []
 
-    def add(self, logits: Tensor, features: Tensor | None) -> None:
+    def add(self, logits: Tensor, features: Tensor | None = None) -> None:
         # The rows with the smallest of independent random numbers are such a sample.
         for place, key in enumerate(self._generator.random(len(logits)).tolist()):
             row = None if features is None else features[place].clone()

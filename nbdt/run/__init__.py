@@ -1,0 +1,29 @@
+"""A model over many samples: the only loop that answers them.
+
+    run = answers(model, data, on_failure="keep")
+    for block in run:
+        measure.update(block.logits, block.labels, block.indices)
+    run.failures                                       # by index, each with its reason
+
+An engine decides where batches are worked on; `local` does it here, one after the other.
+"""
+
+from nbdt.run.batch import forward, forward_with_inputs_of, moved, weights_device
+from nbdt.run.local import Forward, Part, Work, local
+from nbdt.run.loop import BLOCK, Block, Engine, Run, answers
+
+__all__ = [
+    "BLOCK",
+    "Block",
+    "Engine",
+    "Forward",
+    "Part",
+    "Run",
+    "Work",
+    "answers",
+    "forward",
+    "forward_with_inputs_of",
+    "local",
+    "moved",
+    "weights_device",
+]
