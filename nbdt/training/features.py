@@ -36,7 +36,6 @@ def cached_features(
     batch_size: int,
     workers: int,
     seed: int,
-    device: torch.device,
 ) -> TensorDataset:
     """The head's input for every sample, with the labels; in memory, on the CPU.
 
@@ -54,7 +53,7 @@ def cached_features(
         >>> model = NBDT(network, Hierarchy([2, 2, -1], ["cat", "dog"]))
         >>> images = TensorDataset(torch.zeros(5, 4), torch.zeros(5, dtype=torch.int64))
         >>> cached_features(
-        ...     model, images, batch_size=2, workers=0, seed=0, device=torch.device("cpu")
+        ...     model, images, batch_size=2, workers=0, seed=0
         ... ).tensors[0].shape
         torch.Size([5, 3])
     """
@@ -76,7 +75,7 @@ def cached_features(
         num_workers=workers,
         generator=torch.Generator(),  # so that the caller's generator stays as it is
     )
-    blocks = list(answers(model, loader, forward=forward))
+    blocks = list(answers(model, loader, labels="other", forward=forward))
     return TensorDataset(
         torch.cat([block.others[0] for block in blocks]),
         torch.cat([block.labels for block in blocks]),

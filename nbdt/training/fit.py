@@ -156,7 +156,6 @@ def _head_alone(
             batch_size=batch_size,
             workers=workers,
             seed=config.seed,
-            device=device,
         )
         for data in (train, val)
     ]

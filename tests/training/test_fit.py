@@ -745,9 +745,7 @@ def test_the_head_alone_sees_images_without_their_random_changes():
     changed = digits.with_augmentation(Augmentation(shift=3))
 
     def features(data):
-        found = cached_features(
-            convolutional(), data, batch_size=50, workers=0, seed=0, device=torch.device("cpu")
-        )
+        found = cached_features(convolutional(), data, batch_size=50, workers=0, seed=0)
         return found.tensors[0]
 
     four = digits.select(digits.targets < 4)
