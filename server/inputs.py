@@ -21,7 +21,7 @@ from torch import Tensor
 
 from nbdt.documents import decoded, described, parsed_json
 from nbdt.errors import FormatError, InputError
-from nbdt.hierarchy.text import listed
+from nbdt.hierarchy.text import join_names
 from nbdt.inputs.image import Preprocessing
 from nbdt.rules import RULES, Rule
 from nbdt.view.svg.pictures import data_uri
@@ -111,7 +111,7 @@ def in_json(value: object) -> str:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, Mapping):
-        keys = listed(map(repr, value), len(value))
+        keys = join_names(map(repr, value), len(value))
         return f"an object with the key{'s' * (len(value) > 1)} {keys}" if value else "{}"
     return described(value)
 

@@ -13,8 +13,7 @@ from typing import NamedTuple
 from PIL import ImageFont, features
 from PIL.ImageFont import FreeTypeFont, Layout
 
-from nbdt.hierarchy.shortening import JOINERS
-from nbdt.hierarchy.text import one_line
+from nbdt.hierarchy.text import JOINERS, one_line
 
 SIZE = 14
 # What Linux, Windows and macOS have, those with many scripts first.

@@ -14,7 +14,7 @@ from nbdt.attribution.placement import check_height, view_of
 from nbdt.attribution.result import Saliency
 from nbdt.errors import InputError
 from nbdt.explain.percent import percent
-from nbdt.hierarchy.shortening import shorten, wrap
+from nbdt.hierarchy.text import shorten, wrap
 from nbdt.inputs.image import to_mode
 
 _GAP = 12

@@ -16,7 +16,7 @@ from nbdt.errors import InputError, NotFoundError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.library import list_datasets, load_classes
 from nbdt.hierarchy.lookup import Node, described, distinct_ids
-from nbdt.hierarchy.text import listed
+from nbdt.hierarchy.text import join_names
 
 _SHOWN = 5
 
@@ -86,7 +86,7 @@ def check_classes(
     told = [f"{len(mine)} in the data set, {len(theirs)} in {owner}"]
     for where, names, others in (("the data set", mine, theirs), (owner, theirs, mine)):
         only = [name for name in names if name not in set(others)]
-        told += [f"only in {where}: {listed(only, len(only), most=_SHOWN)}"] * bool(only)
+        told += [f"only in {where}: {join_names(only, len(only), most=_SHOWN)}"] * bool(only)
     raise InputError(f"the classes of the data set are not those of {owner}: {'; '.join(told)}.")
 
 
@@ -194,7 +194,7 @@ def _found(classes: Sequence[str], wnids: Sequence[str], names: Iterable[str]) -
             hint = f"did you mean {' or '.join(map(repr, close))}?" if close else ""
             raise NotFoundError(
                 f"the data set has no class {name!r:.80}; "
-                + (hint or f"it has {listed(classes, len(classes), most=_SHOWN)}.")
+                + (hint or f"it has {join_names(classes, len(classes), most=_SHOWN)}.")
             )
         found.add(place[name])
     return found

@@ -11,7 +11,7 @@ from nbdt.data.images import list_images, list_subfolders
 from nbdt.data.labelled import LabelledImages
 from nbdt.data.sources import ImageFiles
 from nbdt.errors import InputError
-from nbdt.hierarchy.text import listed
+from nbdt.hierarchy.text import join_names
 from nbdt.inputs.image import Preprocessing
 
 _WNID = re.compile(r"n\d{8}")
@@ -98,4 +98,4 @@ def _check_same(
 
 
 def _some(names: Sequence[str]) -> str:
-    return listed(names, len(names), most=_NAMES_SHOWN)
+    return join_names(names, len(names), most=_NAMES_SHOWN)

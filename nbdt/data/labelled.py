@@ -19,7 +19,7 @@ from nbdt.data.stratify import stratified_draw, stratified_parts, stratified_spl
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node
-from nbdt.hierarchy.text import listed
+from nbdt.hierarchy.text import join_names
 from nbdt.inputs.image import Preprocessing
 
 IntArray = npt.NDArray[np.int64]
@@ -95,7 +95,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         samples, classes = len(self), len(self.classes)
         return (
             f"{type(self).__name__}({samples:,} image{'s' * (samples != 1)}, "
-            f"{classes} class{'es' * (classes != 1)}: {listed(self.classes, classes, most=5)})"
+            f"{classes} class{'es' * (classes != 1)}: {join_names(self.classes, classes, most=5)})"
         )
 
     def image(self, index: int) -> Image.Image:

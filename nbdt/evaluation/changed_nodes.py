@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbdt.evaluation.edits import Edit
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.relabel import relabelled
+from nbdt.hierarchy.rebuild import relabelled
 
 Pair = tuple[int | None, int | None]
 """A node in the tree before and the same in the tree after; None where it is not there."""

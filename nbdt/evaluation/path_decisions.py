@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.lca_table import LcaTable
+from nbdt.hierarchy.lookup import LcaTable
 from nbdt.hierarchy.validation import FloatArray, IntArray
 
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from nbdt.errors import InputError
-from nbdt.hierarchy.lca_table import LcaTable
-from nbdt.hierarchy.text import listed
+from nbdt.hierarchy.lookup import LcaTable
+from nbdt.hierarchy.text import join_names
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import IntArray
 
@@ -185,7 +185,7 @@ def _partners(a: Hierarchy, b: Hierarchy) -> IntArray:
     for side, tree in (("first", a), ("second", b)):
         alone = [name for name in tree.classes if name not in both]
         if alone:
-            told.append(f"the {side} alone has {len(alone):,} ({listed(alone, len(alone))})")
+            told.append(f"the {side} alone has {len(alone):,} ({join_names(alone, len(alone))})")
     if len(common) < 2:
         shared = f"only {common[0]!r:.80}" if common else "no class"
         problem = f"these have {shared} in common: {' and '.join(told)}."

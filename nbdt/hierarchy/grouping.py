@@ -1,4 +1,4 @@
-"""Edits that put siblings below a node of their own, and those that take nodes out again.
+"""Edits that put siblings below a node of their own, and edits that take nodes out again.
 
 Part of `nbdt.hierarchy.edit`, which says what all edits keep.
 """
@@ -11,7 +11,7 @@ from itertools import islice
 from nbdt.errors import HierarchyError, InputError
 from nbdt.hierarchy.lookup import Node, check_free, described, distinct_ids, node_ids
 from nbdt.hierarchy.naming import BY_HAND
-from nbdt.hierarchy.relabel import attributes_by_node
+from nbdt.hierarchy.rebuild import attributes_by_node
 from nbdt.hierarchy.tree import Hierarchy
 
 
@@ -24,9 +24,9 @@ def group(tree: Hierarchy, nodes: Sequence[Node], name: str = "") -> Hierarchy:
         name: the new node's name.
 
     Raises:
-        HierarchyError: the nodes have different parents, or they are all children of theirs.
-        InputError: less than two nodes, one given twice, a name of several inner nodes, or a class
-            is called as the new node.
+        HierarchyError: the nodes have different parents, or are all the children of one node.
+        InputError: fewer than two nodes, one given twice, a name that several inner nodes share, or
+            a class has the new node's name.
         NotFoundError: there is no such node.
 
     Example:
@@ -44,13 +44,9 @@ def group(tree: Hierarchy, nodes: Sequence[Node], name: str = "") -> Hierarchy:
 def dissolve(tree: Hierarchy, node: Node) -> Hierarchy:
     """Takes one inner node out, so that its children hang from its parent.
 
-    Args:
-        tree: the tree.
-        node: an inner node, not the root.
-
     Raises:
         HierarchyError: the node is a leaf or the root.
-        InputError: its name is that of several inner nodes.
+        InputError: several inner nodes share its name.
         NotFoundError: there is no such node.
 
     Example:
@@ -71,19 +67,10 @@ def dissolve(tree: Hierarchy, node: Node) -> Hierarchy:
 def merge(tree: Hierarchy, nodes: Sequence[Node], name: str = "") -> Hierarchy:
     """Makes one node of several siblings: it has the children of all of them.
 
-    A sibling that is a leaf has no children to give and becomes a child itself. The merged
-    nodes' names and attributes go with them.
+    A sibling that is a leaf becomes a child itself. The merged nodes lose their names and
+    attributes.
 
-    Args:
-        tree: the tree.
-        nodes: two or more children of one node, but not all of them.
-        name: the new node's name.
-
-    Raises:
-        HierarchyError: the nodes have different parents, or they are all children of theirs.
-        InputError: less than two nodes, one given twice, a name of several inner nodes, or a class
-            is called as the new node.
-        NotFoundError: there is no such node.
+    Arguments and errors are those of `group`.
 
     Example:
         >>> names = ["cat", "dog", "fox", "owl", "car", "pet", "wild", "thing"]
@@ -116,12 +103,12 @@ def split(
         tree: the tree.
         node: the inner node to split.
         groups: its children, each in one of two or more groups.
-        names: the names of the new nodes, one a group (that of a group of one is not used).
+        names: the names of the new nodes, one a group (a group of one does not use its name).
 
     Raises:
-        HierarchyError: the node is a leaf, or the groups do not share its children out.
-        InputError: less than two groups, an empty one, a node given twice, a name of several
-            inner nodes, another number of names than groups, or a class is called as a new node.
+        HierarchyError: the node is a leaf, or the groups are not exactly its children.
+        InputError: fewer than two groups, an empty one, a node given twice, a name that several
+            inner nodes share, a wrong number of names, or a class has a new node's name.
         NotFoundError: there is no such node.
 
     Example:
@@ -139,7 +126,7 @@ def split(
     _check_inner(tree, taken)
     sizes = [0 if isinstance(g, str) or not isinstance(g, Sized) else len(g) for g in groups]
     if len(sizes) < 2 or 0 in sizes:
-        raise InputError("a node is split into two or more lists of its children, none empty.")
+        raise InputError("give two or more lists of the children of the node to split, none empty.")
     named = [""] * len(groups) if names is None else names
     if len(named) != len(groups):
         raise InputError(f"{len(groups)} groups need as many names, got {len(named)}.")
@@ -148,7 +135,7 @@ def split(
     if wrong:
         node = min(wrong)
         raise HierarchyError(
-            f"the groups have to share out the children of {described(tree, taken)}, but "
+            f"the groups must be the children of {described(tree, taken)}, but "
             f"{described(tree, node)} {'is not one' if node in members else 'is in no group'}."
         )
     rest = iter(members)
@@ -189,7 +176,7 @@ def _siblings(tree: Hierarchy, nodes: Sequence[Node]) -> list[int]:
     """The ids of some, but not all, children of one node."""
     ids = distinct_ids(tree, nodes)
     if len(ids) < 2:
-        raise InputError(f"two siblings or more are needed, got {len(ids)}.")
+        raise InputError(f"expected two or more siblings, got {len(ids)}.")
     parent = tree.parent(ids[0])
     for node in ids:
         if tree.parent(node) != parent:
@@ -199,12 +186,12 @@ def _siblings(tree: Hierarchy, nodes: Sequence[Node]) -> list[int]:
             )
     if len(ids) == len(tree.children(parent)):
         raise HierarchyError(
-            f"these are all the children of {described(tree, parent)}, which would have one child "
-            "then; if they are to be one, dissolve them."
+            f"these are all the children of {described(tree, parent)}, which would have one "
+            "child left; to join them, dissolve them instead."
         )
     return ids
 
 
 def _check_inner(tree: Hierarchy, node: int) -> None:
     if tree.is_leaf(node):
-        raise HierarchyError(f"{described(tree, node)} is a leaf; an inner node is needed.")
+        raise HierarchyError(f"{described(tree, node)} is a leaf; expected an inner node.")

@@ -1,12 +1,15 @@
-"""Nodes as people give them, by id or by name, and as messages name them."""
+"""Nodes found: by id or name as people give them, and by the pairs of nodes that they join."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 
+import numpy as np
+
 from nbdt.errors import InputError
-from nbdt.hierarchy.text import listed
+from nbdt.hierarchy.text import join_names
 from nbdt.hierarchy.tree import Hierarchy
+from nbdt.hierarchy.validation import IntArray
 
 Node = int | str
 """A node's id or its name, which is looked up as by `Hierarchy.find`."""
@@ -16,16 +19,11 @@ def node_ids(tree: Hierarchy, nodes: Iterable[Node]) -> list[int]:
     """The ids of nodes given by id or name.
 
     Raises:
-        InputError: `nodes` is no list, or a name is that of several inner nodes.
+        InputError: `nodes` is not a list, or several inner nodes share a name.
         NotFoundError: there is no such node.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])
-        >>> node_ids(tree, ["pet", 0])
-        [3, 0]
     """
     if isinstance(nodes, str) or not isinstance(nodes, Iterable):
-        raise InputError(f"a list of nodes is needed, got {nodes!r}.")
+        raise InputError(f"expected a list of nodes, got {nodes!r}.")
     ids = []
     for node in nodes:
         if isinstance(node, str):
@@ -37,21 +35,15 @@ def node_ids(tree: Hierarchy, nodes: Iterable[Node]) -> list[int]:
 
 
 def distinct_ids(tree: Hierarchy, nodes: Iterable[Node]) -> list[int]:
-    """The ids of nodes of which none may be given twice.
+    """The ids of nodes, none of which may be given twice.
 
     Raises:
-        InputError: a node is given twice, `nodes` is no list, or a set, which has no order, or a
-            name is that of several inner nodes.
+        InputError: a node is given twice, or `nodes` is a set, which has no order; else as
+            `node_ids`.
         NotFoundError: there is no such node.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> distinct_ids(tree, ["cat", 0])
-        Traceback (most recent call last):
-        nbdt.errors.InputError: node 0 ('cat') is given twice.
     """
     if isinstance(nodes, set | frozenset):
-        raise InputError("nodes are given in order, and a set has none; give a list.")
+        raise InputError("the order of the nodes matters, and a set has none; give a list.")
     ids = node_ids(tree, nodes)
     seen: set[int] = set()
     for node in ids:
@@ -65,59 +57,75 @@ def class_ids(tree: Hierarchy, classes: Iterable[Node]) -> list[int]:
     """The ids of different classes.
 
     Raises:
-        InputError: one is no class but an inner node, else as `distinct_ids`.
+        InputError: one is an inner node; else as `distinct_ids`.
         NotFoundError: there is no such node.
-
-    Example:
-        >>> class_ids(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]), ["car", "cat"])
-        [2, 0]
     """
     ids = distinct_ids(tree, classes)
     for node in ids:
         if not tree.is_leaf(node):
             raise InputError(
-                f"{described(tree, node)} is no class, it stands for {tree.sizes[node]}: "
+                f"{described(tree, node)} is not a class but a group of {tree.sizes[node]}: "
                 f"tree.leaves({node})."
             )
     return ids
 
 
 def described(tree: Hierarchy, node: int) -> str:
-    """The node as messages name it.
-
-    Example:
-        >>> described(Hierarchy([2, 2, -1], ["cat", "dog"]), 1)
-        "node 1 ('dog')"
-    """
+    """The node as messages name it: ``node 1 ('dog')``."""
     name = tree.names[node]
     return f"node {node} ({name!r})" if name else f"node {node}"
 
 
 def check_free(name: str, classes: Container[str], node: str) -> None:
-    """Refuses to call an inner node as a class is, for it could not be found by that.
-
-    Args:
-        name: what it is to be called.
-        classes: what the classes are called.
-        node: the inner node, as messages name it.
+    """Refuses to give an inner node the name of a class, since `find` could not return it.
 
     Raises:
-        InputError: there is such a class.
-
-    Example:
-        >>> check_free("cat", ["cat", "dog"], "node 2")
-        Traceback (most recent call last):
-        nbdt.errors.InputError: there is a class called 'cat', which node 2 is not.
+        InputError: there is such a class. `node` is what the message calls the inner node.
     """
     if isinstance(name, str) and name in classes:
-        raise InputError(f"there is a class called {name!r}, which {node} is not.")
+        raise InputError(f"{node} cannot be called {name!r}, since a class has that name.")
 
 
 def quoted(names: Sequence[str]) -> str:
-    """The first of some names in quotes, as messages list them.
+    """The first of some names in quotes, as messages list them."""
+    return join_names(map(repr, names), len(names), most=6, width=80)
+
+
+class LcaTable:
+    """The lowest common ancestors of many pairs of classes at once.
+
+    It keeps each node's ancestors 1, 2, 4, … steps up, so that a path of thousands of nodes is
+    climbed in a dozen steps.
 
     Example:
-        >>> quoted(["tench, Tinca tinca", "goldfish"])
-        "'tench, Tinca tinca', 'goldfish'"
+        >>> table = LcaTable(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"]))
+        >>> cats, others = np.array([0, 0]), np.array([1, 2])
+        >>> table.lca(cats, others).tolist(), table.towards(cats, others).tolist()
+        ([3, 4], [0, 3])
     """
-    return listed(map(repr, names), len(names), most=6, width=80)
+
+    def __init__(self, tree: Hierarchy) -> None:
+        self.tree = tree
+        jump = tree.parents.copy()
+        jump[tree.root] = tree.root
+        self._jumps = [jump]
+        while 2 ** len(self._jumps) <= tree.depths.max():
+            jump = jump[jump]
+            self._jumps.append(jump)
+
+    def towards(self, leaves: IntArray, others: IntArray) -> IntArray:
+        """Each leaf's highest ancestor, or itself, that does not have the other leaf under it.
+
+        Both have shape (pairs,), and no leaf is its own partner.
+        """
+        start, sizes = self.tree.leaf_start, self.tree.sizes
+        place, nodes = start[others], leaves
+        for jump in reversed(self._jumps):
+            above = jump[nodes]
+            holds = (start[above] <= place) & (place < start[above] + sizes[above])
+            nodes = np.where(holds, nodes, above)
+        return nodes
+
+    def lca(self, leaves: IntArray, others: IntArray) -> IntArray:
+        """The lowest common ancestor of each pair; shape (pairs,). See `towards`."""
+        return self.tree.parents[self.towards(leaves, others)]

@@ -19,7 +19,7 @@ import scipy.sparse
 
 from nbdt.errors import InputError
 from nbdt.hierarchy.lookup import quoted
-from nbdt.hierarchy.relabel import attributes_by_node, relabelled
+from nbdt.hierarchy.rebuild import attributes_by_node, relabelled
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import Attributes, FloatArray
 

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from nbdt.errors import InputError
 from nbdt.hierarchy.compare import shared_clades
 from nbdt.hierarchy.induce import METRICS, induce
-from nbdt.hierarchy.relabel import attributes_by_node, relabelled
+from nbdt.hierarchy.rebuild import attributes_by_node, relabelled
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import is_integer
 

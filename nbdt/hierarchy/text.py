@@ -1,13 +1,16 @@
-"""A tree drawn as plain text: which nodes are opened, and what their lines say."""
+"""Trees and names as plain text: drawn, cut to fit, and with nothing that acts beyond its line."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from nbdt.errors import InputError
+
+JOINERS = frozenset("\u200d\ufe0e\ufe0f")
+"""Characters that are not seen themselves, but make one sign of those around them."""
 
 # Embeddings, overrides and isolates (Unicode Annex 9): they hold until a mark or the line ends
 # them. U+200E, U+200F and U+061C act as one letter would, and names in Hebrew need them.
@@ -23,34 +26,25 @@ def draw(
 ) -> str:
     """Draws the tree below `root`, one node a line, opening nodes level by level from the top.
 
-    A node whose children do not fit in the lines left stays closed. Where even the root's do
+    A node stays closed where its children do not fit in the lines left. Where even the root's do
     not fit, the first of them are drawn and the others counted.
 
     Args:
         root: the node at the top.
         children: gives a node's children in the order of drawing; empty for a leaf.
         label: gives a node's text.
-        contents: gives what is written behind a node that stays closed.
-        max_lines: how many lines to draw at most.
-
-    Raises:
-        InputError: `max_lines` is less than 1.
+        contents: gives the text in parentheses behind a node that stays closed.
+        max_lines: how many lines to draw at most, 1 or more.
 
     Example:
         >>> below = {4: (2, 3), 3: (0, 1)}
-        >>> print(draw(4, lambda v: below.get(v, ()), "n{}".format, lambda v: "closed", 60))
-        n4
-        ├─ n2
-        └─ n3
-           ├─ n0
-           └─ n1
         >>> print(draw(4, lambda v: below.get(v, ()), "n{}".format, lambda v: "closed", 4))
         n4
         ├─ n2
         └─ n3 (closed)
     """
     if max_lines < 1:
-        raise InputError(f"max_lines has to be at least 1, got {max_lines}.")
+        raise InputError(f"max_lines must be at least 1, got {max_lines}.")
     shown = _opened(root, children, max_lines)
     lines: list[str] = []
     stack: list[tuple[int, str, str]] = [(root, "", "")]
@@ -89,15 +83,8 @@ def _opened(
     return shown
 
 
-def listed(names: Iterable[str], total: int, most: int = 3, width: int = 28) -> str:
-    """The first of `total` names on one line, long ones cut.
-
-    Example:
-        >>> listed(["cat", "dog", "fox"], total=3)
-        'cat, dog, fox'
-        >>> listed(["cat", "dog", "fox", "owl"], total=398)
-        'cat, dog, …'
-    """
+def join_names(names: Iterable[str], total: int, most: int = 3, width: int = 28) -> str:
+    """The first of `total` names on one line, long ones cut: ``cat, dog, …``."""
     shown = [
         name if len(name) <= width else name[: width - 1].rstrip() + "…"
         for name in map(one_line, islice(names, most))
@@ -106,12 +93,12 @@ def listed(names: Iterable[str], total: int, most: int = 3, width: int = 28) -> 
 
 
 def one_line(text: str) -> str:
-    r"""The text with what would act beyond it written out: as it stands, it is one line.
+    r"""The text with all that would act beyond its line written as escapes.
 
-    That is control characters, line breaks, lone surrogates, and the marks that set the direction
-    of all that follows. Names come out of files, and must neither break a drawing nor command a
-    terminal, nor turn around what stands behind them. Marks that act on their neighbours only, as
-    a letter of Hebrew or Arabic does, stay.
+    Names come from files, and must not break a drawing, command a terminal, or turn around the
+    text behind them. So control characters, line breaks, lone surrogates and lasting marks of
+    direction are escaped. Marks that only act on their neighbors, as a letter of Hebrew or Arabic
+    does, stay.
 
     Example:
         >>> print(one_line("two\nlines"))
@@ -125,3 +112,59 @@ def one_line(text: str) -> str:
         else char
         for char in text
     )
+
+
+# ── texts made to fit, by any measure of width ────────────────────────────────────────────────
+
+
+def shorten(text: str, width: float, measure: Callable[[str], float]) -> str:
+    """One line of text, cut in its middle where `measure` finds it wider than `width`.
+
+    The end is kept along with the beginning, since related names often differ only there.
+
+    Example:
+        >>> shorten("greater Swiss mountain dog", 15, len)
+        'greater…ain dog'
+    """
+    if measure(text) <= width:
+        return text
+    pieces = list(_clusters(text))
+    low, high = 0, len(pieces) - 1  # how many pieces stay: `low` fit, more than `high` do not
+    while low < high:
+        middle = (low + high + 1) // 2
+        if measure(_without_middle(pieces, middle)) <= width:
+            low = middle
+        else:
+            high = middle - 1
+    return _without_middle(pieces, low)
+
+
+def wrap(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
+    """The text in lines that are at most `width` wide, broken between words."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and measure(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(shorten(word, width, measure))
+    return lines
+
+
+def _without_middle(pieces: list[str], kept: int) -> str:
+    tail = kept // 2
+    end = "".join(pieces[len(pieces) - tail :])
+    return "".join(pieces[: kept - tail]).rstrip() + "…" + end.lstrip()
+
+
+def _clusters(text: str) -> Iterator[str]:
+    """The text in pieces that belong together: a letter with its accents, an emoji's parts."""
+    piece = ""
+    for char in text:
+        joined = char in JOINERS or piece.endswith("\u200d") or unicodedata.combining(char)
+        if piece and not joined:
+            yield piece
+            piece = ""
+        piece += char
+    if piece:
+        yield piece

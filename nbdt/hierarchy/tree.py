@@ -18,7 +18,7 @@ import numpy as np
 
 from nbdt.display import Displayed
 from nbdt.errors import HierarchyError, InputError, NotFoundError
-from nbdt.hierarchy.text import draw, listed
+from nbdt.hierarchy.text import draw, join_names
 from nbdt.hierarchy.validation import (
     Attributes,
     FloatArray,
@@ -276,7 +276,7 @@ class Hierarchy(Displayed):
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
             raise NotFoundError(f"no node is called {name!r}{hint}")
         if len(found) > 1 and found[0] >= self._num_classes:
-            ids = listed(map(str, found), len(found), most=6)
+            ids = join_names(map(str, found), len(found), most=6)
             raise InputError(f"the nodes {ids} are all called {name!r}; give the id.")
         return found[0]
 
@@ -467,15 +467,16 @@ class Hierarchy(Displayed):
     def _contents(self, node: int) -> str:
         start, size = int(self._leaf_start[node]), int(self._sizes[node])
         some = (self._names[leaf] for leaf in self._leaf_order[start : start + size])
-        return f"{size:,} classes: {listed(some, size)}"
+        return f"{size:,} classes: {join_names(some, size)}"
 
     def __str__(self) -> str:
         return self.to_text()
 
     def __repr__(self) -> str:
+        names = join_names(self.classes, self._num_classes, most=5)
         return (
             f"Hierarchy({self._num_classes} classes, {len(self)} nodes, "
-            f"depth {self.height(self.root)}: {listed(self.classes, self._num_classes, most=5)})"
+            f"depth {self.height(self.root)}: {names})"
         )
 
     def __eq__(self, other: object) -> bool:

@@ -103,7 +103,7 @@ def check_branching(child_start: IntArray) -> None:
     if len(single):
         raise HierarchyError(
             f"node {single[0]} has one child only; an inner node needs at least two, or there "
-            "is nothing to decide (nbdt.hierarchy.edit.prune leaves such nodes out)."
+            "is nothing to decide (nbdt.hierarchy.edit.collapse_unary leaves such nodes out)."
         )
 
 

@@ -18,7 +18,7 @@ from nbdt.errors import InputError
 from nbdt.explain import Explanation
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node, described, node_ids
-from nbdt.hierarchy.text import listed
+from nbdt.hierarchy.text import join_names
 from nbdt.hierarchy.validation import IntArray
 from nbdt.view.labels import clean
 from nbdt.view.marks import NO_MARKS, Marks, Role, in_names_of, marks_of
@@ -284,7 +284,7 @@ def _item(source: Hierarchy | _Alone, node: int, parent: int, opened: bool, mark
                 clean(source.names[leaf])
                 for leaf in source.leaf_order[start : start + min(size, 3)]
             )
-            contents = f"{size:,} classes: {listed(some, size)}"
+            contents = f"{size:,} classes: {join_names(some, size)}"
     return Item(
         node,
         parent,
@@ -304,7 +304,7 @@ def _rest(source: Hierarchy | _Alone, nodes: Sequence[int], parent: int, marks: 
         parent,
         f"{len(nodes):,} more",
         "rest",
-        listed((clean(source.name(node)) for node in nodes), len(nodes)),
+        join_names((clean(source.name(node)) for node in nodes), len(nodes)),
         int(source.sizes[list(nodes)].sum()) if isinstance(source, Hierarchy) else None,
         probability=sum(known) if known else None,
     )

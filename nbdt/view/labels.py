@@ -10,8 +10,7 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
-from nbdt.hierarchy.shortening import JOINERS
-from nbdt.hierarchy.text import one_line
+from nbdt.hierarchy.text import JOINERS, one_line
 
 # Widths in hundredths of the font size, the larger of DejaVu Sans and Arial, rounded up.
 _WIDTHS = {

@@ -18,7 +18,7 @@ from nbdt.errors import InputError
 from nbdt.explain import Explanation
 from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.shortening import shorten
+from nbdt.hierarchy.text import shorten
 from nbdt.view.folding import Folded, Folding, Item, fold
 from nbdt.view.marks import Role
 

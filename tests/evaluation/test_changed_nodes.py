@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nbdt.evaluation.changed_nodes import edited
 from nbdt.evaluation.edits import Edit
 from nbdt.hierarchy import Hierarchy, edit
-from nbdt.hierarchy.regraft import regraft
+from nbdt.hierarchy.edit import regraft
 from nbdt.rules import TreeLayout, decision_log_probs
 from tests.strategies import hierarchies
 

@@ -16,7 +16,7 @@ from nbdt.evaluation.judged import RULE_SCORES
 from nbdt.evaluation.predictions import TreePredictor
 from nbdt.evaluation.shares import ShareCounter
 from nbdt.hierarchy import Hierarchy, edit
-from nbdt.hierarchy.regraft import regraft
+from nbdt.hierarchy.edit import regraft
 from nbdt.model import NBDT
 from nbdt.rules import Temperature, hard_predict, soft_log_probs
 from nbdt.rules.layout import TreeLayout

@@ -11,7 +11,7 @@ from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
 from nbdt.evaluation.moves import suggest_moves
 from nbdt.hierarchy import Hierarchy, edit
-from nbdt.hierarchy.regraft import regraft
+from nbdt.hierarchy.edit import regraft
 from nbdt.model import NBDT
 from nbdt.rules import TreeLayout, hard_predict
 from tests.strategies import random_hierarchy

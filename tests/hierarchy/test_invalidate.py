@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from nbdt.hierarchy import edit
 from nbdt.hierarchy.library import load_hierarchy
 from nbdt.hierarchy.naming import NAMING_KEYS, name_by_leaves, name_by_taxonomy
-from nbdt.hierarchy.relabel import attributes_by_node, relabelled
+from nbdt.hierarchy.rebuild import attributes_by_node, relabelled
 from nbdt.hierarchy.support import SUPPORT, TREES, support_of, with_support
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import hierarchies

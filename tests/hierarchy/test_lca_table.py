@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from nbdt.hierarchy.lca_table import LcaTable
+from nbdt.hierarchy.lookup import LcaTable
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
 from tests.timing import cpu_seconds

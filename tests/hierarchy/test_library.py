@@ -127,10 +127,10 @@ def test_classes_come_in_order_with_their_wnids(bundled: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "columns have to be index,name,wnid"),
+        ("", "columns must be index,name,wnid"),
         ("index,name\n0,cat\n", "columns"),
-        ("index,name,wnid\n1,cat,\n", "line 2 has to be 0,name,wnid"),
-        ("index,name,wnid\n0,cat,\n0,dog,\n", "line 3 has to be 1,name,wnid"),
+        ("index,name,wnid\n1,cat,\n", "line 2 must be 0,name,wnid"),
+        ("index,name,wnid\n0,cat,\n0,dog,\n", "line 3 must be 1,name,wnid"),
         ("index,name,wnid\n0,cat\n", "line 2"),
         ("index,name,wnid\n0, ,\n", "line 2"),
     ],

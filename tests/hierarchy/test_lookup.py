@@ -44,8 +44,8 @@ def test_a_nameless_node_is_looked_up_by_what_it_is_called(tree: Hierarchy) -> N
         ([""], NotFoundError, "no node is called ''"),
         ([7], NotFoundError, "no node 7"),
         ([None], NotFoundError, "no node None"),
-        ("a", InputError, "list of nodes is needed, got 'a'"),
-        (0, InputError, "list of nodes is needed, got 0"),
+        ("a", InputError, "expected a list of nodes, got 'a'"),
+        (0, InputError, "expected a list of nodes, got 0"),
     ],
 )
 def test_what_is_no_node_is_refused(nodes: Any, error: type[Exception], message: str) -> None:
@@ -69,7 +69,7 @@ def test_a_set_has_no_order() -> None:
 
 def test_an_inner_node_is_no_class() -> None:
     with pytest.raises(
-        InputError, match=r"node 4 \('pair'\) is no class, it stands for 2: tree\.le"
+        InputError, match=r"node 4 \('pair'\) is not a class but a group of 2: tree\.le"
     ):
         class_ids(TREE, ["a", 4])
 

@@ -8,8 +8,7 @@ from hypothesis import given
 
 from nbdt.errors import FormatError, HierarchyError, InputError
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.formats import to_networkx
-from nbdt.hierarchy.formats.node_link import from_node_link, to_node_link
+from nbdt.hierarchy.formats import from_node_link, to_networkx, to_node_link
 from tests.strategies import hierarchies
 
 TREE = Hierarchy(
@@ -68,9 +67,9 @@ def test_attributes_that_have_a_meaning_there_are_refused() -> None:
         (lambda d: d["nodes"][1].update(id="\ud800"), "half a surrogate pair"),
         (lambda d: d["nodes"][1].update(id=0), "two nodes have the id 0"),
         (lambda d: d["nodes"][1].update(name=3), "the name of node 1 is 3, not a text"),
-        (lambda d: d["edges"][0].update(source=9), r"edges\[0\] leads to or from 9, no node"),
+        (lambda d: d["edges"][0].update(source=9), r"source of edges\[0\] is 9, not a node"),
         (lambda d: d["edges"][0].pop("target"), r"the target of edges\[0\] is None"),
-        (lambda d: d["edges"].append(d["edges"][0]), r"edges\[4\] is there twice"),
+        (lambda d: d["edges"].append(d["edges"][0]), r"edges\[4\] repeats an edge"),
         (lambda d: d["edges"].append({"source": 4, "target": 1}), "."),
         (lambda d: d["edges"].append({"source": 3, "target": 4}), "."),
         (lambda d: d["edges"].pop(), "."),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nbdt.errors import HierarchyError, InputError, NotFoundError
 from nbdt.hierarchy import Hierarchy, edit
-from nbdt.hierarchy.regraft import regraft
+from nbdt.hierarchy.edit import regraft
 from tests.strategies import hierarchies
 
 
@@ -102,5 +102,5 @@ def test_unknown_nodes_are_refused() -> None:
 
 def test_the_new_node_is_not_called_as_a_class() -> None:
     tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-    with pytest.raises(InputError, match="a class called 'car', which the new node is not"):
+    with pytest.raises(InputError, match="the new node cannot be called 'car'"):
         regraft(tree, "cat", "car", "car")

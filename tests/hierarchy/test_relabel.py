@@ -2,7 +2,7 @@
 
 from hypothesis import given
 
-from nbdt.hierarchy.relabel import attributes_by_node, relabelled
+from nbdt.hierarchy.rebuild import attributes_by_node, relabelled
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import hierarchies
 

@@ -3,7 +3,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbdt.hierarchy.shortening import shorten, wrap
+from nbdt.hierarchy.text import shorten, wrap
 from nbdt.view.labels import clean, text_width
 from tests.view.samples import HOSTILE
 

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdt.errors import HierarchyError
-from nbdt.hierarchy.edit import prune as prune_of_edit
-from nbdt.hierarchy.table import prune
+from nbdt.hierarchy.edit import collapse_unary as collapse_of_edit
+from nbdt.hierarchy.rebuild import collapse_unary
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import hierarchies
 
 
 def test_it_is_one_of_the_edits() -> None:
-    assert prune_of_edit is prune
+    assert collapse_of_edit is collapse_unary
 
 
 @given(hierarchies(heights=False), st.data())
@@ -35,28 +35,28 @@ def test_chains_are_left_out_but_for_their_lowest_node(
     known = {new_id[v]: tree.attributes(v) for v in range(len(tree))}
     known |= {new_id[v]: {"wnid": "n0"} for v in range(len(tree), len(parents))}
     table = [new_id[parents[old]] for old in order]
-    assert prune(table, [names[old] for old in order], attributes=known) == tree
+    assert collapse_unary(table, [names[old] for old in order], attributes=known) == tree
 
 
 @given(hierarchies(heights=False))
 def test_a_tree_is_its_own_table(tree: Hierarchy) -> None:
     attributes = {node: tree.attributes(node) for node in range(len(tree))}
-    assert prune(tree.parents, tree.names, attributes=attributes) == tree
+    assert collapse_unary(tree.parents, tree.names, attributes=attributes) == tree
 
 
 def test_names_of_the_leaves_are_enough() -> None:
-    assert prune([2, 2, 3, -1], ["cat", "dog"]).names == ("cat", "dog", "")
+    assert collapse_unary([2, 2, 3, -1], ["cat", "dog"]).names == ("cat", "dog", "")
 
 
 def test_the_highest_node_left_becomes_the_last() -> None:
     names = ["cat", "dog", "car", "thing", "pet", "all"]
-    pruned = prune([4, 4, 3, 5, 3, -1], names)
+    pruned = collapse_unary([4, 4, 3, 5, 3, -1], names)
     assert pruned == Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])
 
 
 def test_a_long_chain_is_no_trouble() -> None:
     n = 100_000
-    tree = prune([2, 2, *range(3, n), -1], ["cat", "dog"])
+    tree = collapse_unary([2, 2, *range(3, n), -1], ["cat", "dog"])
     assert tree == Hierarchy([2, 2, -1], ["cat", "dog"])
 
 
@@ -76,9 +76,9 @@ def test_a_long_chain_is_no_trouble() -> None:
 )
 def test_what_is_no_tree_is_refused(parents: Any, names: list[str], message: str) -> None:
     with pytest.raises(HierarchyError, match=message):
-        prune(parents, names)
+        collapse_unary(parents, names)
 
 
 def test_wrong_attributes_are_refused() -> None:
     with pytest.raises(HierarchyError, match="attributes name a node 7"):
-        prune([2, 2, 3, -1], ["a", "b"], attributes={7: {"wnid": "n0"}})
+        collapse_unary([2, 2, 3, -1], ["a", "b"], attributes={7: {"wnid": "n0"}})

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdt.errors import InputError
-from nbdt.hierarchy.text import draw, listed, one_line
+from nbdt.hierarchy.text import draw, join_names, one_line
 from nbdt.hierarchy.tree import Hierarchy
 
 #         9
@@ -118,4 +118,4 @@ def test_hostile_names_cannot_break_a_drawing() -> None:
     ],
 )
 def test_lists_are_short(names: list[str], total: int, text: str) -> None:
-    assert listed(names, total) == text
+    assert join_names(names, total) == text

@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 from nbdt.cli.options import LIST_OF_CLASSES, JsonOption
-from nbdt.cli.tree.files import Format, read_any_tree, tell_of, write_any_tree
+from nbdt.cli.tree.files import read_any_tree, tell_of, write_any_tree
+from nbdt.hierarchy.formats.base import written_formats
+
+_FORMATS = [kind.name for kind in written_formats()]
 
 app = typer.Typer(add_completion=False)
 
@@ -28,12 +31,12 @@ def convert(
         str, typer.Argument(metavar="FILE", help="The file to write: .json, or .nwk for Newick.")
     ],
     to: Annotated[
-        Format | None,
+        str | None,
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="The format to write, where the file's name does not say it: hierarchy, newick "
-            "or node-link.",
+            help=f"The format to write, where the file's name does not say it: "
+            f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}.",
         ),
     ] = None,
     wnids: Annotated[

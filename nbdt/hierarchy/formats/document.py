@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nbdt.documents import (
-    MAX_INTEGER,
-    described,
-    encodable,
-    json_value,
-    shortened,
-)
+from pydantic import Field
+
+from nbdt.documents import Document, described, encodable, json_value, shortened, validated
 from nbdt.errors import FormatError, HierarchyError
+from nbdt.hierarchy.edit import reorder
+from nbdt.hierarchy.formats.base import DEFAULT, Format
+from nbdt.hierarchy.formats.graph import is_graph
 from nbdt.hierarchy.tree import Hierarchy
 
 SCHEMA = "nbdt.hierarchy/1"
 
-_KEYS = ("schema", "parents", "names", "merge_heights", "attributes")
+# "07", "+7" or "７" would make two keys for one node.
+_NODE = re.compile(r"0|[1-9][0-9]{0,17}")
+
+
+class _Record(Document):
+    schema_: str = Field(alias="schema")
+    parents: list[int]
+    names: list[str]
+    merge_heights: list[float] = Field(None)
+    attributes: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 def to_dict(tree: Hierarchy) -> dict[str, Any]:
-    """The tree as a dict that `json.dumps` takes; `from_dict` gives the same tree back.
+    """The tree as a dict that `json.dumps` takes and `from_dict` reads.
 
     Raises:
-        FormatError: an attribute or a name is something that JSON cannot hold. (A tuple becomes
-            a list, a number of numpy one of Python.)
+        FormatError: JSON cannot hold an attribute or a name. (A tuple becomes a list, a number of
+            numpy one of Python.)
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -33,8 +43,6 @@ def to_dict(tree: Hierarchy) -> dict[str, Any]:
         >>> to_dict(tree)
         {'schema': 'nbdt.hierarchy/1', 'parents': [3, 3, 4, 4, -1],
          'names': ['cat', 'dog', 'car', '', '']}
-        >>> from_dict(to_dict(tree)) == tree
-        True
     """
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -44,107 +52,77 @@ def to_dict(tree: Hierarchy) -> dict[str, Any]:
     if tree.merge_heights is not None:
         document["merge_heights"] = tree.merge_heights.tolist()
     attributes = {
-        str(node): _attributes(node, values)
+        str(node): json_value(known, f"an attribute of node {node}")
         for node in range(len(tree))
-        if (values := tree.attributes(node))
+        if (known := tree.attributes(node))
     }
-    if attributes:
-        document["attributes"] = attributes
-    return document
+    return document | ({"attributes": attributes} if attributes else {})
 
 
 def from_dict(document: Mapping[str, Any]) -> Hierarchy:
     """The tree that `to_dict` made into a dict, or that a file of that schema holds.
 
-    The document may come from a stranger: every type and range is checked, and unknown keys are
-    refused. Nothing of it is shared with the tree.
+    Every type and range is checked and unknown keys are refused, since strangers may have written
+    the document; the tree shares nothing with it.
 
     Raises:
-        FormatError: the document is not of this schema; the message names the place.
-        HierarchyError: its parents, names or heights are not those of a tree of classes.
-
-    Example:
-        >>> from_dict({"schema": SCHEMA, "parents": [2, 2, -1], "names": ["cat", "dog", ""]})
-        Hierarchy(2 classes, 3 nodes, depth 1: cat, dog)
+        FormatError: the document does not follow the schema; the message names the place.
+        HierarchyError: its parents, names or heights do not make a tree of classes.
     """
     if not isinstance(document, Mapping):
         raise FormatError(f"a hierarchy is a JSON object, got {described(document)}.")
-    _check_schema(document)
-    unknown = [key for key in document if key not in _KEYS]
-    if unknown:
-        raise FormatError(
-            f"a hierarchy has no key {described(unknown[0])}; its keys are {', '.join(_KEYS)}."
-        )
-
-    parents = _list(document, "parents")
-    n = len(parents)
-    for node, parent in enumerate(parents):
-        if type(parent) is not int or not -1 <= parent < n:
-            raise FormatError(
-                f"parents[{node}] is {described(parent)}; expected -1 (the root) or a node, 0 to "
-                f"{n - 1}."
-            )
-    names = _list(document, "names")
-    if len(names) != n:
-        raise FormatError(f"{n} nodes need {n} names ('' for none), got {len(names)}.")
-    for node, name in enumerate(names):
-        if not isinstance(name, str):
-            raise FormatError(f"names[{node}] is {described(name)}; expected a text.")
-        encodable(name, f"names[{node}]")
-    heights = _list(document, "merge_heights") if "merge_heights" in document else None
-    for node, height in enumerate(heights or ()):
-        if type(height) is not float and not (type(height) is int and abs(height) <= MAX_INTEGER):
-            raise FormatError(f"merge_heights[{node}] is {described(height)}; expected a number.")
-    attributes = _numbered(document.get("attributes", {}), n)
-    try:
-        return Hierarchy(parents, names, merge_heights=heights, attributes=attributes)
-    except HierarchyError as error:
-        # Names come from the document, so a message that quotes one may be of any length.
-        raise HierarchyError(shortened(str(error))) from None
-
-
-def _check_schema(document: Mapping[str, Any]) -> None:
     schema = document.get("schema")
-    if schema == SCHEMA:
-        return
-    if schema is None and "nodes" in document and ("links" in document or "edges" in document):
+    if schema != SCHEMA:
         raise FormatError(
             "this looks like a graph of the 2020 release; read it and its list of wnids with "
             "nbdt.hierarchy.formats.from_2020."
+            if schema is None and is_graph(document)
+            else f"the schema is {described(schema)}; this version of nbdt reads {SCHEMA!r}."
         )
-    raise FormatError(f"the schema is {described(schema)}; this version of nbdt reads {SCHEMA!r}.")
-
-
-def _list(document: Mapping[str, Any], key: str) -> list[Any]:
-    values = document.get(key)
-    if not isinstance(values, list):
-        found = described(values) if key in document else "nothing"
-        raise FormatError(f"{key} has to be a list, got {found}.")
-    return values
-
-
-def _numbered(attributes: object, n: int) -> dict[int, dict[str, Any]]:
-    """The attributes by node id; JSON has texts as keys only."""
-    if not isinstance(attributes, Mapping):
-        raise FormatError(f"attributes has to be an object, got {described(attributes)}.")
-    numbered: dict[int, dict[str, Any]] = {}
-    for key, values in attributes.items():
-        # "07", "+7" or "７" would make two keys for one node.
-        if not (isinstance(key, str) and key.isascii() and key.isdigit() and len(key) < 19):
-            raise FormatError(f"attributes has the key {described(key)}; expected a node id.")
-        node = int(key)
-        if str(node) != key or node >= n:
+    record = validated(_Record, document, copied=False)
+    n = len(record.parents)
+    if len(record.names) != n:
+        raise FormatError(f"{n} nodes need {n} names ('' for none), got {len(record.names)}.")
+    for node, name in enumerate(record.names):
+        encodable(name, f"names[{node}]")
+    attributes = {}
+    for key, values in record.attributes.items():
+        if not _NODE.fullmatch(key) or int(key) >= n:
             raise FormatError(
                 f"attributes has the key {described(key)}; expected a node id, 0 to {n - 1}."
             )
-        numbered[node] = _attributes(node, values)
-    return numbered
-
-
-def _attributes(node: int, values: object) -> dict[str, Any]:
-    if not isinstance(values, Mapping):
-        raise FormatError(
-            f"the attributes of node {node} have to be an object, got {described(values)}."
+        attributes[int(key)] = json_value(values, f"an attribute of node {key}")
+    try:
+        return Hierarchy(
+            record.parents,
+            record.names,
+            merge_heights=record.merge_heights,
+            attributes=attributes,
         )
-    copied: dict[str, Any] = json_value(values, f"an attribute of node {node}")
-    return copied
+    except HierarchyError as error:
+        # The message may quote a name from the document, of any length.
+        raise HierarchyError(shortened(str(error))) from None
+
+
+def _read(document: Any, classes: Sequence[str] | None) -> Hierarchy:
+    tree = from_dict(document)
+    return tree if classes is None else reorder(tree, classes)
+
+
+def _written(tree: Hierarchy) -> str:
+    """JSON with a line a key, and a line a node within the attributes, so that diffs are short."""
+    lines = []
+    for key, value in to_dict(tree).items():
+        if key == "attributes":
+            nodes = ",\n".join(f"{_json(node)}: {_json(known)}" for node, known in value.items())
+            lines.append(f'"attributes": {{\n{nodes}\n}}')
+        else:
+            lines.append(f"{_json(key)}: {_json(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+FORMAT = Format(DEFAULT, (".json",), _read, _written, lambda content: not is_graph(content))

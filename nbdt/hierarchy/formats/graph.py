@@ -1,15 +1,20 @@
-"""A tree as a `networkx.DiGraph` whose edges lead from parent to child."""
+"""A tree as a `networkx.DiGraph`, and as the node-link JSON that networkx and d3.js read and write.
+
+Edges lead from parent to child.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from nbdt.documents import described
+from nbdt.documents import described, encodable, json_value
 from nbdt.errors import FormatError, InputError
+from nbdt.hierarchy.formats.base import Format
 from nbdt.hierarchy.formats.unordered_tree import UnorderedTree, linked_parents
 from nbdt.hierarchy.tree import Hierarchy
 
@@ -29,26 +34,12 @@ def to_networkx(tree: Hierarchy) -> Graph:
     (``""`` for none), its ``merge_height`` if the tree has them, and its attributes as they are.
 
     Raises:
-        FormatError: the tree has an attribute that is itself called so.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> graph = to_networkx(tree)
-        >>> sorted(graph.edges)
-        [(3, 0), (3, 1), (4, 2), (4, 3)]
-        >>> from_networkx(graph) == tree
-        True
+        FormatError: the tree has an attribute with one of these three names.
     """
     graph: Graph = nx.DiGraph()
     for node, name in enumerate(tree.names):
         attributes = tree.attributes(node)
-        taken = [key for key in _OWN if key in attributes]
-        if taken:
-            raise FormatError(
-                f"node {node} has an attribute {taken[0]!r}, which in a graph means something "
-                "else; rename it first."
-            )
+        _check_unused(node, attributes, _OWN)
         graph.add_node(node, index=node, name=name, **attributes)
         if tree.merge_heights is not None:
             graph.nodes[node]["merge_height"] = float(tree.merge_heights[node])
@@ -57,24 +48,20 @@ def to_networkx(tree: Hierarchy) -> Graph:
 
 
 def from_networkx(graph: Graph, classes: Sequence[str] | None = None) -> Hierarchy:
-    """The tree that a directed graph is, its edges leading from parent to child.
+    """The tree of a directed graph whose edges lead from parent to child.
 
-    A node's name is its attribute ``name``; without one, a leaf is called as its key, and so is
-    an inner node whose key is a text. All other attributes are kept, except that ``merge_height``
+    A node's name is its attribute ``name``; without one, a leaf is called by its key, and so is an
+    inner node whose key is a text. All other attributes are kept, except that ``merge_height``
     on every inner node becomes the merge heights.
 
-    The order of the classes is that of `classes`, if given; else of the attribute ``index``, if
-    every leaf has one; else of the leaves' keys, if they are integers. Inner nodes follow in the
-    order of ``index`` or integer keys likewise, else bottom-up: each after its children, siblings
-    by the lowest class under them.
-
-    Args:
-        graph: a rooted tree; its nodes may be anything.
-        classes: the names of the leaves, in the classifier's order.
+    The classes are ordered as in `classes`, if given; else by the attribute ``index``, if every
+    leaf has one; else by the leaves' keys, if they are integers. Inner nodes follow, ordered by
+    ``index`` or integer keys likewise, else bottom-up: each after its children, siblings by the
+    lowest class under them.
 
     Raises:
-        FormatError: the graph is no tree, or an attribute is not what it should be.
-        HierarchyError: the tree is none of classes, for example as a node has one child only.
+        FormatError: the graph is not a tree, or an attribute is not valid.
+        HierarchyError: it is not a tree of classes, for example as a node has only one child.
         InputError: the order of the classes is unknown, or `classes` are not the leaves.
 
     Example:
@@ -89,37 +76,117 @@ def from_networkx(graph: Graph, classes: Sequence[str] | None = None) -> Hierarc
             f"expected a networkx.DiGraph with edges from parent to child, got a "
             f"{type(graph).__name__}."
         )
-    keys: list[Hashable] = list(graph)
-    position = {key: node for node, key in enumerate(keys)}
+    position = {key: node for node, key in enumerate(graph)}
+    edges = [(position[a], position[b]) for a, b in graph.edges]
+    return _from_graph(list(graph), [graph.nodes[key] for key in graph], edges, classes)
 
-    def describe(node: int) -> str:
-        return f"node {described(keys[node])}"
 
-    parents = linked_parents(
-        len(keys), ((position[a], position[b]) for a, b in graph.edges), describe
-    )
-    given: list[Mapping[Any, Any]] = [graph.nodes[key] for key in keys]
-    inner = sorted(set(parents) - {-1})
-    is_inner = set(inner)
-    draft = UnorderedTree(
+def to_node_link(tree: Hierarchy) -> dict[str, Any]:
+    """The tree as node-link data: the graph that `to_networkx` gives, as `json.dumps` takes it.
+
+    Raises:
+        FormatError: an attribute is called ``id``, ``index``, ``name`` or ``merge_height``, or JSON
+            cannot hold it.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> document = to_node_link(Hierarchy([2, 2, -1], ["cat", "dog"]))
+        >>> document["nodes"][0], document["edges"][0]
+        ({'id': 0, 'index': 0, 'name': 'cat'}, {'source': 2, 'target': 0})
+    """
+    graph = to_networkx(tree)
+    nodes = []
+    for node, values in graph.nodes(data=True):
+        _check_unused(node, values, ("id",))
+        nodes.append({"id": node, **json_value(values, f"an attribute of node {node}")})
+    edges = [{"source": parent, "target": child} for parent, child in graph.edges]
+    return {"directed": True, "multigraph": False, "graph": {}, "nodes": nodes, "edges": edges}
+
+
+def from_node_link(document: Mapping[str, Any], classes: Sequence[str] | None = None) -> Hierarchy:
+    """The tree of node-link data, read as `from_networkx` reads a graph.
+
+    The edges may be called ``edges`` or, as in older versions of networkx, ``links``.
+
+    Raises:
+        FormatError: this is not node-link data, or the graph is not a tree.
+        HierarchyError: it is not a tree of classes.
+        InputError: the order of the classes is unknown, or `classes` are not the leaves.
+    """
+    return _from_graph(*parsed_graph(document), classes)
+
+
+def parsed_graph(
+    document: object,
+) -> tuple[list[str | int], list[Mapping[str, Any]], list[tuple[int, int]]]:
+    """The ids of the nodes, what else is known of each, and (parent, child) places in that list.
+
+    Raises:
+        FormatError: this is not node-link data of a directed graph.
+    """
+    if not isinstance(document, Mapping) or document.get("directed", True) is not True:
+        raise FormatError("a tree as node-link data is a JSON object whose graph is directed.")
+    position: dict[str | int, int] = {}
+    attributes = []
+    for place, node in enumerate(_objects(document, "nodes")):
+        key = _key(node.get("id"), f"the id of nodes[{place}]")
+        if position.setdefault(key, place) != place:
+            raise FormatError(f"two nodes have the id {described(key)}.")
+        attributes.append({name: value for name, value in node.items() if name != "id"})
+    name = "links" if "links" in document and "edges" not in document else "edges"
+    edges: dict[tuple[int, int], None] = {}
+    for place, edge in enumerate(_objects(document, name)):
+        ends = []
+        for end in ("source", "target"):
+            key = _key(edge.get(end), f"the {end} of {name}[{place}]")
+            if key not in position:
+                raise FormatError(f"the {end} of {name}[{place}] is {described(key)}, not a node.")
+            ends.append(position[key])
+        if (ends[0], ends[1]) in edges:
+            raise FormatError(f"{name}[{place}] repeats an edge.")
+        edges[ends[0], ends[1]] = None
+    return list(position), attributes, list(edges)
+
+
+def describe_by(keys: Sequence[Hashable]) -> Callable[[int], str]:
+    """What errors call the node at a place of this list."""
+    return lambda node: f"node {described(keys[node])}"
+
+
+def _from_graph(
+    keys: Sequence[Hashable],
+    given: Sequence[Mapping[Any, Any]],
+    edges: Sequence[tuple[int, int]],
+    classes: Sequence[str] | None,
+) -> Hierarchy:
+    describe = describe_by(keys)
+    parents = linked_parents(len(keys), edges, describe)
+    is_inner = set(parents) - {-1}
+    inner = sorted(is_inner)
+    leaves = [node for node in range(len(keys)) if node not in is_inner]
+    tree = UnorderedTree(
         parents=parents,
         names=[_name(keys[v], given[v], v not in is_inner) for v in range(len(keys))],
         heights=_heights(given, inner, describe),
         attributes=[{k: v for k, v in values.items() if k not in _OWN} for values in given],
         describe=describe,
     )
-    leaves = draft.leaves()
-    if classes is not None:
-        leaves = draft.leaves_by_class(classes)
-    else:
-        ordered = _by_index(leaves, keys, given)
-        if ordered is None:
-            raise InputError(
-                "the order of the classes is unknown: give `classes`, or every leaf an attribute "
-                "'index', or integers as the leaves' keys."
-            )
-        leaves = ordered
-    return draft.numbered(leaves, _by_index(inner, keys, given) or draft.bottom_up(leaves))
+    index = {} if classes is not None else _index(leaves, keys, given)
+    if classes is None and len(keys) > 2 and not index:
+        raise InputError(
+            "the order of the classes is unknown: give `classes`, or every leaf an attribute "
+            "'index', or integers as the leaves' keys."
+        )
+    return tree.hierarchy(classes, index | _index(inner, keys, given))
+
+
+def _check_unused(node: int, attributes: Mapping[str, Any], reserved: Sequence[str]) -> None:
+    taken = [key for key in reserved if key in attributes]
+    if taken:
+        raise FormatError(
+            f"node {node} has an attribute {taken[0]!r}, which in a graph means something else; "
+            "rename it first."
+        )
 
 
 def _name(key: Hashable, attributes: Mapping[Any, Any], is_leaf: bool) -> str:
@@ -145,17 +212,44 @@ def _heights(
         try:
             heights.append(float(values.get("merge_height", 0.0)))
         except (TypeError, ValueError, OverflowError):
-            raise FormatError(f"the merge_height of {describe(node)} is no number.") from None
+            raise FormatError(f"the merge_height of {describe(node)} is not a number.") from None
     return heights
 
 
-def _by_index(
+def _index(
     nodes: Sequence[int], keys: Sequence[Hashable], given: Sequence[Mapping[Any, Any]]
-) -> list[int] | None:
-    """These nodes in the order of ``index`` or of integer keys; None if they have neither."""
+) -> dict[int, Any]:
+    """Where each of these nodes stands by ``index`` or integer keys; empty if they have neither."""
     for values in ([given[node].get("index") for node in nodes], [keys[node] for node in nodes]):
         if all(isinstance(v, Integral) and not isinstance(v, bool) for v in values):
             if len(set(values)) < len(values):
                 raise FormatError("two nodes have the same index.")
-            return [node for _, node in sorted(zip(values, nodes, strict=True))]
-    return None
+            return dict(zip(nodes, values, strict=True))
+    return {}
+
+
+def _objects(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    values = document.get(key)
+    if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
+        raise FormatError(f"node-link data has a list of objects called {key}.")
+    return values
+
+
+def _key(value: object, where: str) -> str | int:
+    if isinstance(value, str):
+        return encodable(value, where)
+    if type(value) is not int:
+        raise FormatError(f"{where} is {described(value)}; expected a text or a whole number.")
+    return value
+
+
+def _written(tree: Hierarchy) -> str:
+    return json.dumps(to_node_link(tree), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def is_graph(content: object) -> bool:
+    """Whether this may be node-link data."""
+    return isinstance(content, dict) and "nodes" in content
+
+
+FORMAT = Format("node-link", (".json",), from_node_link, _written, is_graph)

@@ -1,6 +1,6 @@
 """A binary tree as the merges of a clustering: scipy's linkage matrix, scikit-learn's children_.
 
-Both number nodes as a `Hierarchy` does: classes 0 … C-1, and node C+i is made by merge i.
+Both number nodes as a `Hierarchy` does: classes 0 … C-1, then node C+i for merge i.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from nbdt.hierarchy.validation import FloatArray, IntArray
 
 
 def to_linkage(tree: Hierarchy) -> FloatArray:
-    """The tree as a linkage matrix of `scipy.cluster.hierarchy`, for its dendrograms and cuts.
+    """The tree as a linkage matrix of `scipy.cluster.hierarchy`; shape (C-1, 4).
 
-    Row i holds the two children of node C+i, its merge height, and the number of classes under
-    it; shape (C-1, 4).
+    Row i holds the two children of node C+i, its merge height, and the number of classes under it.
 
     Raises:
         HierarchyError: a node has more than two children, the tree has no merge heights, or a
-            node has a lower id than one of its children, which a list of merges cannot have.
+            node has a lower id than one of its children.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -31,33 +30,25 @@ def to_linkage(tree: Hierarchy) -> FloatArray:
         >>> to_linkage(tree)
         array([[0. , 1. , 1. , 2. ],
                [2. , 3. , 2.5, 3. ]])
-        >>> from_linkage(to_linkage(tree), ["a", "b", "c"]) == tree
-        True
     """
     children = _merges(tree)
     if tree.merge_heights is None:
         raise HierarchyError(
-            "this tree has no merge heights, which a linkage matrix cannot go without; "
-            "to_sklearn_children can."
+            "this tree has no merge heights, which a linkage matrix needs; "
+            "to_sklearn_children does without them."
         )
     inner = slice(tree.num_classes, None)
     return np.column_stack([children, tree.merge_heights[inner], tree.sizes[inner]])
 
 
 def from_linkage(linkage: npt.ArrayLike, names: Sequence[str] | None = None) -> Hierarchy:
-    """The tree of a linkage matrix of `scipy.cluster.hierarchy` or fastcluster.
+    """The tree of a linkage matrix of `scipy.cluster.hierarchy` or fastcluster, shape (C-1, 4).
 
-    Args:
-        linkage: the matrix; shape (C-1, 4). Its last column, the sizes, is checked too.
-        names: the names of the C classes, or of all nodes; ``"0" … "C-1"`` when left out.
+    `names` are those of the C classes or of all nodes; ``"0" … "C-1"`` when left out.
 
     Raises:
-        InputError: this is no linkage matrix of one tree; the message names the row.
+        InputError: this is not the linkage matrix of one tree; the message names the row.
         HierarchyError: wrong number of names, or a negative height.
-
-    Example:
-        >>> from_linkage([[0, 1, 1.0, 2], [2, 3, 2.5, 3]])
-        Hierarchy(3 classes, 5 nodes, depth 2: 0, 1, 2)
     """
     array = _numbers(linkage, "a linkage matrix", 4)
     tree = _from_merges(array[:, :2], array[:, 2], names)
@@ -79,15 +70,6 @@ def to_sklearn_children(tree: Hierarchy) -> tuple[IntArray, FloatArray | None]:
 
     Raises:
         HierarchyError: a node has more than two children, or a lower id than one of them.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["a", "b", "c"])
-        >>> children, distances = to_sklearn_children(tree)
-        >>> children.tolist(), distances
-        ([[0, 1], [2, 3]], None)
-        >>> from_sklearn_children(children, names=["a", "b", "c"]) == tree
-        True
     """
     heights = tree.merge_heights
     return _merges(tree), None if heights is None else heights[tree.num_classes :].copy()
@@ -104,11 +86,7 @@ def from_sklearn_children(
         children: its ``children_``; shape (C-1, 2).
         distances: its ``distances_``, if it was fitted with ``compute_distances=True``; they
             become the merge heights; shape (C-1,).
-        names: the names of the C classes, or of all nodes; ``"0" … "C-1"`` when left out.
-
-    Raises:
-        InputError: these are not the merges of one tree; the message names the row.
-        HierarchyError: wrong number of names, or a negative distance.
+        names: as in `from_linkage`, which also raises the same errors.
 
     Example:
         >>> from sklearn.cluster import AgglomerativeClustering
@@ -139,7 +117,7 @@ def _merges(tree: Hierarchy) -> IntArray:
         if below[1] > node:
             raise HierarchyError(
                 f"node {node} has a lower id than its child {below[1]}, but merges are listed "
-                "bottom-up; number the nodes so with tree.select first."
+                "bottom-up; renumber the nodes with tree.select first."
             )
         children[row] = below
     return children
@@ -161,7 +139,7 @@ def _from_merges(
             if parents[int(child)] >= 0:
                 raise InputError(
                     f"row {row} joins node {child:g}, which row "
-                    f"{parents[int(child)] - num_classes} has joined already."
+                    f"{parents[int(child)] - num_classes} has already joined."
                 )
             parents[int(child)] = made
     return Hierarchy(
@@ -177,9 +155,9 @@ def _numbers(values: npt.ArrayLike, what: str, width: int) -> FloatArray:
         if width == 1:
             array = array.reshape(-1, 1)
     except (TypeError, ValueError):
-        raise InputError(f"{what} has to be an array of numbers.") from None
+        raise InputError(f"{what} must be an array of numbers.") from None
     if array.ndim != 2 or array.shape[1] != width or not len(array):
-        raise InputError(f"{what} has to be of shape (C-1, {width}), got {array.shape}.")
+        raise InputError(f"{what} must have shape (C-1, {width}), got {array.shape}.")
     if not np.isfinite(array).all():
-        raise InputError(f"{what} has NaN or infinity in it.")
+        raise InputError(f"{what} contains NaN or infinity.")
     return array

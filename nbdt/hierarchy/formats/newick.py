@@ -1,8 +1,8 @@
 """A tree in the Newick format, which drawing programs for trees read.
 
-Names, topology and branch lengths are those of the format as Olsen described it in 1990
-("Gary Olsen's Interpretation of the Newick's 8:45 Tree Format Standard"). What it has no room
-for stands in notes, comments in the New Hampshire X style that other readers skip.
+Names, topology and branch lengths follow Olsen ("Gary Olsen's Interpretation of the Newick's 8:45
+Tree Format Standard", 1990). Everything else is kept in notes: comments in the New Hampshire X
+style, which other readers skip.
 """
 
 from __future__ import annotations
@@ -10,24 +10,42 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
-from urllib.parse import quote
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
 
-from nbdt.documents import json_value
-from nbdt.hierarchy.formats.newick_parser import NOTE, NewickNode, parsed_newick
+from nbdt.documents import checked_counts, described, json_value, parsed_json
+from nbdt.errors import FormatError, InputError
+from nbdt.hierarchy.formats.base import Format
 from nbdt.hierarchy.formats.unordered_tree import UnorderedTree
 from nbdt.hierarchy.tree import Hierarchy
 
-_PLAIN_NAME = re.compile(r"[^\s()\[\]{}':;,_]+")
+MAX_COMMAS = 500_000
+"""How many commas a text may hold; a tree of 100,000 classes has one a class."""
 
+_NOTE = "&&NHX:"
+_PLAIN_NAME = re.compile(r"[^\s()\[\]{}':;,_]+")
+_TOKEN = re.compile(
+    r"""\s*+(?:
+        (?P<quoted>'[^']*+(?:''[^']*+)*+')
+        |(?P<mark>[(),:;\[])
+        |(?P<word>[^\s()\[\]':;,]++)
+    )""",
+    re.VERBOSE,
+)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_ENTRY = re.compile(r"(?<![^:])(nbdt_[a-z]+)=([^:]*+)")
+_BRACKET = re.compile(r"[\[\]]")
+
+# How far the leaves' distances from the root may differ, relative to the largest.
 _ROUNDING = 1e-6
-"""How far the leaves' distances from the root may differ, relative to the largest."""
 
 
 def to_newick(tree: Hierarchy, *, notes: bool = True) -> str:
-    """The tree as one line of Newick, ended by a semicolon.
+    """The tree as one line of Newick that ends with a semicolon.
 
-    Merge heights become branch lengths: that of a node is its parent's height less its own.
+    Merge heights become branch lengths: the length of a node is its parent's height less its own.
 
     Args:
         tree: the tree.
@@ -35,7 +53,7 @@ def to_newick(tree: Hierarchy, *, notes: bool = True) -> str:
             so that `from_newick` gives the very same tree.
 
     Raises:
-        FormatError: an attribute is something that JSON cannot hold.
+        FormatError: JSON cannot hold an attribute.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -44,8 +62,6 @@ def to_newick(tree: Hierarchy, *, notes: bool = True) -> str:
         "(car,('tabby cat',dog)animal);"
         >>> to_newick(tree)
         "(car[&&NHX:nbdt_id=2],('tabby cat'[&&NHX:nbdt_id=0],dog[&&NHX:nbdt_id=1])animal...;"
-        >>> from_newick(to_newick(tree)) == tree
-        True
     """
     parts: list[str] = []
     stack: list[int | str] = [";", tree.root]
@@ -72,53 +88,44 @@ def to_newick(tree: Hierarchy, *, notes: bool = True) -> str:
 def from_newick(text: str, classes: Sequence[str] | None = None) -> Hierarchy:
     """The tree of one line of Newick.
 
-    The order of the classes is that of `classes`, if given; else of the ids in `to_newick`'s
-    notes, if every leaf has one; else of appearance. Inner nodes follow in the order of the
-    noted ids, else bottom-up: each after its children, siblings by the lowest class under them.
-    So with notes ``from_newick(to_newick(tree)) == tree``; without, and with
-    ``classes=tree.classes``, it is the same tree up to the ids of the inner nodes, their
-    attributes and the rounding of heights.
+    The classes are ordered as in `classes`, if given; else by the ids in `to_newick`'s notes, if
+    every leaf has one; else by appearance. Inner nodes follow, ordered by the noted ids, else
+    bottom-up: each after its children, siblings by the lowest class under them.
 
     Merge heights are the noted ones, else each node's distance to the leaves under it, if the
     branch lengths put all leaves equally far from the root (to 1e-6); else there are none.
-    As in the format's definition an underscore outside quotes is a space.
+    As in the format's definition, an underscore outside quotes is a space.
 
     Args:
         text: at most 64 million characters, half a million commas and a million brackets.
         classes: the names of the leaves, in the classifier's order.
 
     Raises:
-        FormatError: this is not one Newick tree; the message says at which character.
-        HierarchyError: it is no tree of classes: a leaf has no name, an inner node one child.
+        FormatError: this is not one Newick tree; the message names the character.
+        HierarchyError: it is not a tree of classes: a leaf has no name, an inner node one child.
         InputError: `classes` are not the names of the leaves.
 
     Example:
         >>> tree = from_newick("((cat:1,dog:1)animal:2,'race car':3)thing;")
-        >>> print(tree)
-        thing
-        ├─ race car
-        └─ animal
-           ├─ cat
-           └─ dog
-        >>> tree.merge_heights.tolist()
-        [0.0, 0.0, 0.0, 1.0, 3.0]
+        >>> tree.names, tree.merge_heights.tolist()
+        (('cat', 'dog', 'race car', 'animal', 'thing'), [0.0, 0.0, 0.0, 1.0, 3.0])
     """
-    nodes = parsed_newick(text)
-    parents = [node.parent for node in nodes]
-    inner = sorted(set(parents) - {-1})
-    draft = UnorderedTree(
-        parents=parents,
+    if not isinstance(text, str):
+        raise InputError(f"a Newick tree is a text, got {described(text)}.")
+    checked_counts(text, "([", max_commas=MAX_COMMAS)
+    nodes = _parsed(text)
+    tree = UnorderedTree(
+        parents=[node.parent for node in nodes],
         names=[node.name for node in nodes],
-        heights=_noted_heights(nodes, inner) or _summed_heights(nodes),
+        heights=_noted_heights(nodes) or _summed_heights(nodes),
         attributes=[node.attributes or {} for node in nodes],
         describe=lambda node: f"the node at character {nodes[node].start + 1}",
     )
-    leaves = draft.leaves()
-    if classes is not None:
-        leaves = draft.leaves_by_class(classes)
-    else:
-        leaves = _by_noted_id(leaves, nodes) or leaves
-    return draft.numbered(leaves, _by_noted_id(inner, nodes) or draft.bottom_up(leaves))
+    noted = {v: node.noted_id for v, node in enumerate(nodes) if node.noted_id is not None}
+    return tree.hierarchy(classes, noted)
+
+
+# ── writing ───────────────────────────────────────────────────────────────────────────────────
 
 
 def _quoted(name: str) -> str:
@@ -135,7 +142,7 @@ def _length(tree: Hierarchy, node: int) -> str:
 
 
 def _note(tree: Hierarchy, node: int) -> str:
-    note = f"[{NOTE}nbdt_id={node}"
+    note = f"[{_NOTE}nbdt_id={node}"
     if tree.merge_heights is not None and not tree.is_leaf(node):
         note += f":nbdt_height={float(tree.merge_heights[node])!r}"
     if tree.attributes(node):
@@ -144,15 +151,137 @@ def _note(tree: Hierarchy, node: int) -> str:
     return note + "]"
 
 
-def _by_noted_id(positions: Sequence[int], nodes: Sequence[NewickNode]) -> list[int] | None:
-    """These nodes in the order of their noted ids; None if one has none or two have the same."""
-    known = {noted: v for v in positions if (noted := nodes[v].noted_id) is not None}
-    return [known[key] for key in sorted(known)] if len(known) == len(positions) else None
+# ── reading, without recursion and with the place of every fault ──────────────────────────────
 
 
-def _noted_heights(nodes: Sequence[NewickNode], inner: Sequence[int]) -> list[float] | None:
+@dataclass(slots=True)
+class _Node:
+    """What the text says of one node."""
+
+    parent: int
+    start: int
+    name: str = ""
+    named: bool = False
+    closed: bool = False
+    length: float | None = None
+    noted_id: int | None = None
+    noted_height: float | None = None
+    attributes: Mapping[str, Any] | None = None
+
+
+def _parsed(text: str) -> list[_Node]:
+    """The nodes of the tree, every parent before its children."""
+    nodes = [_Node(parent=-1, start=0)]
+    current = 0
+    awaits_length = False
+    ended = False
+    for kind, token, start in _tokens(text):
+        node = nodes[current]
+        place = f"at character {start + 1}"
+        if kind == "comment":
+            if token.startswith(_NOTE):
+                _read_note(node, token[len(_NOTE) :], place)
+            continue
+        if ended:
+            raise FormatError(f"there is more after the tree's semicolon, {place}.")
+        if awaits_length:
+            node.length = _float(token) if kind == "word" else None
+            if node.length is None:
+                raise FormatError(f"a branch length is expected {place}, got {described(token)}.")
+            awaits_length = False
+        elif kind in ("word", "quoted"):
+            if node.named or node.length is not None:
+                raise FormatError(
+                    f"{described(token)} {place} follows a name or length; put a name with "
+                    "spaces in single quotes."
+                )
+            node.name, node.named = token, True
+        elif token == "(":
+            if node.named or node.closed or node.length is not None:
+                raise FormatError(f"a parenthesis opens after a name or a group, {place}.")
+            nodes.append(_Node(parent=current, start=start + 1))
+            current = len(nodes) - 1
+        elif token == ":":
+            if node.length is not None:
+                raise FormatError(f"a second branch length begins {place}.")
+            awaits_length = True
+        elif token == ";":
+            if current:
+                raise FormatError(f"the tree ends {place} with a parenthesis still open.")
+            ended = True
+        elif not current:
+            raise FormatError(f"{token!r} {place} stands outside all parentheses.")
+        else:
+            current = node.parent
+            if token == ",":
+                nodes.append(_Node(parent=current, start=start + 1))
+                current = len(nodes) - 1
+            else:
+                nodes[current].closed = True
+    if not ended:
+        raise FormatError("the text ends without the tree's semicolon; it may be cut off.")
+    return nodes
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
+    """Every token as its kind, its text (quotes and brackets taken off), and where it starts."""
+    position, end = 0, len(text.rstrip())
+    while position < end:
+        match = _TOKEN.match(text, position)
+        if match is None:
+            if text[position:].lstrip().startswith("'"):
+                raise FormatError(f"the quote after character {position} is not closed.")
+            raise FormatError(
+                f"character {position + 1} does not begin anything in Newick: "
+                f"{described(text[position : position + 20])}."
+            )
+        kind = str(match.lastgroup)
+        token, start = match[kind], match.start(kind)
+        position = match.end()
+        if kind == "quoted":
+            token = token[1:-1].replace("''", "'")
+        elif kind == "word":
+            token = token.replace("_", " ")
+        elif token == "[":
+            kind, position = "comment", _comment_end(text, start)
+            token = text[start + 1 : position - 1]
+        yield kind, token, start
+
+
+def _comment_end(text: str, start: int) -> int:
+    # Comments may be nested.
+    depth = 0
+    for match in _BRACKET.finditer(text, start):
+        depth += 1 if match[0] == "[" else -1
+        if depth == 0:
+            return match.end()
+    raise FormatError(f"the comment at character {start + 1} does not end.")
+
+
+def _read_note(node: _Node, note: str, place: str) -> None:
+    for key, value in _ENTRY.findall(note):
+        if key == "nbdt_id" and value.isascii() and value.isdigit() and len(value) < 19:
+            node.noted_id = int(value)
+        elif key == "nbdt_height":
+            node.noted_height = _float(value)
+        elif key == "nbdt_attributes":
+            try:
+                attributes = json_value(parsed_json(unquote(value)), "an attribute")
+            except FormatError as error:
+                raise FormatError(f"the note {place}: {error}") from None
+            if not isinstance(attributes, dict):
+                raise FormatError(f"the attributes in the note {place} are not an object.")
+            node.attributes = attributes
+
+
+def _float(token: str) -> float | None:
+    value = float(token) if _NUMBER.fullmatch(token) else math.inf
+    return value if math.isfinite(value) else None
+
+
+def _noted_heights(nodes: Sequence[_Node]) -> list[float] | None:
     heights = [0.0] * len(nodes)
-    for position in inner:
+    for position in {node.parent for node in nodes} - {-1}:
         noted = nodes[position].noted_height
         if noted is None:
             return None
@@ -160,8 +289,8 @@ def _noted_heights(nodes: Sequence[NewickNode], inner: Sequence[int]) -> list[fl
     return heights
 
 
-def _summed_heights(nodes: Sequence[NewickNode]) -> list[float] | None:
-    """How far each node lies above its leaves, if that is one distance; else None."""
+def _summed_heights(nodes: Sequence[_Node]) -> list[float] | None:
+    """How far each node lies above its leaves, if the distance is the same for all; else None."""
     if any(node.length is None for node in nodes[1:]):
         return None
     highest: list[float] = [-math.inf] * len(nodes)
@@ -178,3 +307,11 @@ def _summed_heights(nodes: Sequence[NewickNode]) -> list[float] | None:
     if min(highest) < 0 or not spread <= _ROUNDING * max(highest) < math.inf:
         return None
     return highest
+
+
+FORMAT = Format(
+    "newick",
+    (".nwk", ".newick", ".tree"),
+    from_newick,
+    lambda tree: to_newick(tree) + "\n",
+)

@@ -1,8 +1,7 @@
-"""A tree whose nodes are not numbered yet: what the graph formats read before they know an order.
+"""A tree whose nodes are not numbered yet, since its format lists them in any order.
 
-A `Hierarchy` numbers its nodes: leaves in the order of the classes, then inner nodes, the root
-last. The formats that come as a graph list their nodes as they please, so they are read into a
-`UnorderedTree`, which finds the order and then makes the `Hierarchy`.
+The graph formats and Newick are read into an `UnorderedTree`, which finds the order that a
+`Hierarchy` needs: leaves in the order of the classes, then inner nodes, the root last.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ class UnorderedTree:
         parents: the parent of every node, −1 at the root.
         names: the name of every node, ``""`` for none.
         heights: the merge height of every node, or None.
-        attributes: what else is known of every node.
-        describe: what to call a node in an error, in the words of the format it came from.
+        attributes: the other attributes of every node.
+        describe: what an error calls a node, in the words of the format.
     """
 
     parents: Sequence[int]
@@ -36,19 +35,55 @@ class UnorderedTree:
     attributes: Sequence[Mapping[str, Any]]
     describe: Callable[[int], str]
 
-    def leaves(self) -> list[int]:
-        """The nodes that are nobody's parent, in the order given."""
-        inner = set(self.parents)
-        return [node for node in range(len(self.parents)) if node not in inner]
+    def hierarchy(self, classes: Sequence[str] | None, index: Mapping[int, int]) -> Hierarchy:
+        """The tree with its nodes in order.
 
-    def leaves_by_class(self, classes: Sequence[str]) -> list[int]:
-        """The leaves in the order of these class names.
+        The leaves are ordered by `classes`, if given; else by their `index`, if each has one of its
+        own; else they keep their order. Inner nodes are ordered by `index` likewise, else
+        bottom-up: each after its children, siblings by the lowest class under them.
 
         Raises:
+            HierarchyError: this is not a tree of classes.
             InputError: the names of the leaves are not exactly these classes.
         """
+        if len(self.parents) < 3:
+            raise HierarchyError(
+                "a tree needs at least two classes and a root, that is 3 nodes; got "
+                f"{len(self.parents)}."
+            )
+        children: list[list[int]] = [[] for _ in self.parents]
+        for node, parent in enumerate(self.parents):
+            if parent >= 0:
+                children[parent].append(node)
+        for node, below in enumerate(children):
+            if len(below) == 1:
+                raise HierarchyError(
+                    f"{self.describe(node)} has only one child; an inner node needs at least "
+                    "two, or there is nothing to decide."
+                )
+        leaves = [node for node, below in enumerate(children) if not below]
+        if classes is None:
+            leaves = _by_index(leaves, index) or leaves
+        else:
+            leaves = self._by_class(leaves, classes)
+        inner = [node for node, below in enumerate(children) if below]
+        inner = _by_index(inner, index) or self._bottom_up(leaves, children)
+        root = self.parents.index(-1)
+        order = [*leaves, *(node for node in inner if node != root), root]
+        new_id = {node: new for new, node in enumerate(order)} | {-1: -1}
+        try:
+            return Hierarchy(
+                [new_id[self.parents[node]] for node in order],
+                [self.names[node] for node in order],
+                merge_heights=None if self.heights is None else [self.heights[v] for v in order],
+                attributes={new_id[node]: self.attributes[node] for node in order},
+            )
+        except HierarchyError as error:
+            raise HierarchyError(shortened(str(error))) from None
+
+    def _by_class(self, leaves: Sequence[int], classes: Sequence[str]) -> list[int]:
         leaf_of: dict[str, int] = {}
-        for leaf in self.leaves():
+        for leaf in leaves:
             if leaf_of.setdefault(self.names[leaf], leaf) != leaf:
                 raise HierarchyError(f"two leaves are called {described(self.names[leaf])}.")
         classes = class_list(classes)
@@ -64,23 +99,17 @@ class UnorderedTree:
             raise InputError(f"the leaf {described(extra)} is not one of the classes given.")
         return [leaf_of[name] for name in classes]
 
-    def bottom_up(self, leaves: Sequence[int]) -> list[int]:
-        """The inner nodes, each after its children, siblings by the lowest class under them.
-
-        This order follows from the topology and the order of the classes alone, so that two
-        files of one tree give one numbering, however they are laid out.
-        """
-        children = self._children()
+    def _bottom_up(self, leaves: Sequence[int], children: Sequence[Sequence[int]]) -> list[int]:
+        # This order follows from the topology and the order of the classes alone, so that two
+        # files of one tree give one numbering, however they are laid out.
         lowest = [len(self.parents)] * len(self.parents)
         for rank, leaf in enumerate(leaves):
             lowest[leaf] = rank
         top_down = [self.parents.index(-1)]
         for node in top_down:
             top_down.extend(children[node])
-        for node in reversed(top_down):
-            parent = self.parents[node]
-            if parent >= 0:
-                lowest[parent] = min(lowest[parent], lowest[node])
+        for node in reversed(top_down[1:]):
+            lowest[self.parents[node]] = min(lowest[self.parents[node]], lowest[node])
         # A preorder that takes siblings from the highest to the lowest, read backwards.
         stack, order = [top_down[0]], []
         while stack:
@@ -88,44 +117,10 @@ class UnorderedTree:
             stack.extend(sorted(children[order[-1]], key=lowest.__getitem__))
         return [node for node in reversed(order) if children[node]]
 
-    def numbered(self, leaves: Sequence[int], inner: Sequence[int]) -> Hierarchy:
-        """The tree whose classes are these leaves and whose inner nodes follow in this order.
 
-        The root goes last, wherever it stands in `inner`.
-
-        Raises:
-            HierarchyError: this is no tree of classes.
-        """
-        if len(self.parents) < 3:
-            raise HierarchyError(
-                "a tree needs at least two classes and a root, that is 3 nodes; got "
-                f"{len(self.parents)}."
-            )
-        for node, below in enumerate(self._children()):
-            if len(below) == 1:
-                raise HierarchyError(
-                    f"{self.describe(node)} has one child only; an inner node needs at least "
-                    "two, or there is nothing to decide."
-                )
-        order = [*leaves, *(v for v in inner if self.parents[v] >= 0), self.parents.index(-1)]
-        new_id = {node: new for new, node in enumerate(order)}
-        new_id[-1] = -1
-        try:
-            return Hierarchy(
-                [new_id[self.parents[node]] for node in order],
-                [self.names[node] for node in order],
-                merge_heights=None if self.heights is None else [self.heights[v] for v in order],
-                attributes={new_id[node]: self.attributes[node] for node in order},
-            )
-        except HierarchyError as error:
-            raise HierarchyError(shortened(str(error))) from None
-
-    def _children(self) -> list[list[int]]:
-        children: list[list[int]] = [[] for _ in self.parents]
-        for node, parent in enumerate(self.parents):
-            if parent >= 0:
-                children[parent].append(node)
-        return children
+def _by_index(nodes: Sequence[int], index: Mapping[int, int]) -> list[int] | None:
+    known = {index[node]: node for node in nodes if node in index}
+    return [known[key] for key in sorted(known)] if len(known) == len(nodes) else None
 
 
 def linked_parents(
@@ -134,8 +129,7 @@ def linked_parents(
     """The parent of every node, −1 at the root, from the (parent, child) edges of a graph.
 
     Raises:
-        FormatError: the graph is no tree: it has no nodes, a node has two parents, there is a
-            cycle, or not exactly one root.
+        FormatError: the graph is not a tree.
     """
     if n == 0:
         raise FormatError("the graph has no nodes; a tree needs at least two classes and a root.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nbdt.explain.percent import percent
-from nbdt.hierarchy.shortening import shorten
+from nbdt.hierarchy.text import shorten
 from nbdt.view.folding import Item
 from nbdt.view.labels import text_width
 from nbdt.view.svg.shapes import Box, Group, Picture, Rect, Shape, Stroke, Text

@@ -8,7 +8,7 @@ from functools import partial
 
 from nbdt.errors import InputError
 from nbdt.explain.percent import percent
-from nbdt.hierarchy.shortening import shorten
+from nbdt.hierarchy.text import shorten
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.view.folding import Folding, Item
 from nbdt.view.labels import text_width

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nbdt.explain import Explanation
 from nbdt.explain.explanation import promise
 from nbdt.explain.percent import percent
-from nbdt.hierarchy.shortening import shorten, wrap
+from nbdt.hierarchy.text import shorten, wrap
 from nbdt.view.folding import Folding
 from nbdt.view.labels import clean, text_width
 from nbdt.view.support import meaning

@@ -12,7 +12,7 @@ import numpy as np
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.compare import shared_clades
-from nbdt.hierarchy.shortening import shorten
+from nbdt.hierarchy.text import shorten
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.view.labels import clean, text_width
 from nbdt.view.layout import layout

@@ -100,13 +100,13 @@ def test_the_order_of_the_classes_can_be_given(run: Run) -> None:
         (["list.json", "t.json"], "list.json: "),
         (["gone.nwk", "t.json"], "gone.nwk: there is no such file"),
         (["gone", "t.json"], "no bundled hierarchy or file 'gone'"),
-        (["graph.json", "t.json", "--wnids", "swapped.txt"], "graph.json: class 0, 'dog', is no"),
-        (["plain.nwk", "t.json", "--wnids", "wnids.txt"], "leave --wnids out"),
-        (["digits/shape", "t.json", "--wnids", "wnids.txt"], "leave --wnids out"),
+        (["graph.json", "t.json", "--wnids", "swapped.txt"], "graph.json: class 0, 'dog', is not"),
+        (["plain.nwk", "t.json", "--wnids", "wnids.txt"], "leave it out"),
+        (["digits/shape", "t.json", "--wnids", "wnids.txt"], "leave it out"),
         (["plain.nwk", "t.json", "--classes", "wnids.txt"], "plain.nwk: "),
         (["digits/shape", "t.json", "--classes", "wnids.txt"], "no node is called 'n02121620'"),
-        (["digits/shape", "t.txt"], "ends in .json or, as Newick, in .nwk"),
-        (["digits/shape", "t.txt", "--to", "dot"], "'dot' is not one of"),
+        (["digits/shape", "t.txt"], "it is one of .json, .nwk, .newick, .tree"),
+        (["digits/shape", "t.txt", "--to", "dot"], "hierarchy, newick, node-link; got 'dot'"),
     ],
 )
 def test_what_cannot_be_converted(arguments: list[str], said: str, run: Run) -> None:

@@ -7,7 +7,7 @@ import pytest
 from nbdt.data import load_dataset
 from nbdt.evaluation import EditSession, suggest_moves
 from nbdt.hierarchy import edit, load_hierarchy
-from nbdt.hierarchy.regraft import regraft
+from nbdt.hierarchy.edit import regraft
 from nbdt.model import NBDT
 from tests.cli.conftest import Run, is_one_sentence
 
@@ -103,7 +103,7 @@ def test_classes_may_have_no_images(run: Run, model: Path, images: Path) -> None
         (["--suggest", "--save", "x"], "there is no edit to save"),
         (["--move", "one"], "--move takes two nodes, as --move cat=dog; got 'one'"),
         (["--beside", "=one"], "--beside takes two nodes"),
-        (["--move", "one=two"], "is a leaf, and nothing hangs below a leaf"),
+        (["--move", "one=two"], "is a leaf, which has nothing below it"),
         (["--move", "ten=two"], "'ten'"),
         (["--dissolve", "99"], "99"),
     ],

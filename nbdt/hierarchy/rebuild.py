@@ -1,8 +1,9 @@
-"""A table of parents, such as taxonomies are kept in, made a tree."""
+"""A tree built again with other names or attributes, or from parents with single-child chains."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,30 +20,48 @@ from nbdt.hierarchy.validation import (
 )
 
 
-def prune(
+def attributes_by_node(tree: Hierarchy) -> dict[int, dict[str, Any]]:
+    """A copy of the attributes of every node, empty for nodes that have none."""
+    return {node: dict(tree.attributes(node)) for node in range(len(tree))}
+
+
+def relabelled(
+    tree: Hierarchy,
+    names: Sequence[str] | None = None,
+    attributes: Mapping[int, Attributes] | None = None,
+) -> Hierarchy:
+    """The tree with other names or attributes; what is not given stays."""
+    return Hierarchy(
+        tree.parents,
+        tree.names if names is None else names,
+        merge_heights=tree.merge_heights,
+        attributes=attributes_by_node(tree) if attributes is None else attributes,
+    )
+
+
+def collapse_unary(
     parents: Sequence[int] | IntArray,
     names: Sequence[str],
     *,
     attributes: Mapping[int, Attributes] | None = None,
 ) -> Hierarchy:
-    """Makes a tree of a table of parents in which nodes may have a single child.
+    """Makes a tree of parents among which nodes may have a single child.
 
-    A `Hierarchy` has none, for at such a node there is nothing to decide; taxonomies have many.
-    Each chain of them is left out but for its lowest node, which has the same classes under it
-    and says best what they are.
+    There is nothing to decide at such a node, so a `Hierarchy` has none, but taxonomies have many.
+    Of each chain only the lowest node is kept: it has the same classes under it as the others, and
+    describes them best.
 
     Args:
-        parents: as those of a `Hierarchy` otherwise: −1 at the root, which is last, and the
-            leaves first.
+        parents: −1 at the root, which is last; the leaves come first.
         names: the names of the leaves, or of all nodes.
-        attributes: what else is known of single nodes; that of nodes left out is dropped.
+        attributes: by node, as in `Hierarchy`.
 
     Raises:
-        HierarchyError: this is no tree of two classes or more; the message names the node.
+        HierarchyError: this is not a tree of two classes or more; the message names the node.
 
     Example:
         >>> names = ["cat", "dog", "pet", "animal", "thing"]
-        >>> print(prune([2, 2, 3, 4, -1], names))
+        >>> print(collapse_unary([2, 2, 3, 4, -1], names))
         pet
         ├─ cat
         └─ dog
