@@ -267,7 +267,8 @@ def validated(kind: type[T], document: object, *, copied: bool = True) -> T:
         >>> validated(dict[str, tuple[int, ...]], {"ids": [1, 2]})
         {'ids': (1, 2)}
     """
-    adapter: TypeAdapter[T] = _adapter(kind)
+    annotation: Any = kind
+    adapter: TypeAdapter[T] = _adapter(annotation)
     try:
         if not copied:
             return adapter.validate_python(document, strict=True, extra="forbid")

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import NoReturn
 
 from nbdt.documents import described
 from nbdt.errors import FormatError, NotFoundError
 from nbdt.files import error_context, is_file, read_text, write_text
-from nbdt.hierarchy.formats.base import read_tree, written_tree
+from nbdt.hierarchy.formats.base import known_suffix, read_tree, suffix_of, written_tree
 from nbdt.hierarchy.tree import Hierarchy
 
 _CLASSES = "classes.csv"
@@ -81,9 +80,9 @@ def read_hierarchy(
         # Only listed names are opened, so no name leads out of the package.
         if name_or_path in list_hierarchies():
             text = _bundled_text(f"{name_or_path}.json")
-        elif not is_file(name_or_path):
+        elif not known_suffix(name_or_path) and not is_file(name_or_path):
             _raise_missing(name_or_path, "bundled hierarchy or file", list_hierarchies())
-    suffix = ".json" if text is not None else Path(name_or_path).suffix.lower()
+    suffix = ".json" if text is not None else suffix_of(name_or_path)
     text = read_text(name_or_path) if text is None else text
     with error_context(name_or_path):
         return read_tree(text, suffix, classes, wnids)

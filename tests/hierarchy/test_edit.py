@@ -86,7 +86,7 @@ class TestRename:
         assert tree.classes[0] == "house cat"
 
     def test_a_class_may_not_be_called_as_a_group_is(self) -> None:
-        with pytest.raises(InputError, match="node 6 cannot be called 'pet', since a class"):
+        with pytest.raises(InputError, match=r"node 6 \('pet'\) cannot be called 'pet'"):
             edit.rename(ANIMALS, {"cat": "pet"})
         swapped = edit.rename(ANIMALS, {"cat": "pet", "pet": "animal"})
         assert (swapped.names[0], swapped.names[6]) == ("pet", "animal")
@@ -243,7 +243,7 @@ class TestGroup:
 
     @pytest.mark.parametrize("change", [edit.group, edit.merge])
     def test_refuses_the_name_of_a_class(self, change: Callable[..., Hierarchy]) -> None:
-        with pytest.raises(InputError, match="a the new node cannot be called 'owl' node is not"):
+        with pytest.raises(InputError, match="the new node cannot be called 'owl'"):
             change(ANIMALS, ["cat", "dog"], "owl")
 
     @pytest.mark.parametrize("change", [edit.group, edit.merge])
@@ -286,7 +286,10 @@ class TestDissolve:
 
     @pytest.mark.parametrize(
         ("node", "message"),
-        [("cat", r"node 0 \('cat'\) is a leaf; an inner node"), ("thing", "root cannot be dis")],
+        [
+            ("cat", r"node 0 \('cat'\) is a leaf; expected"),
+            ("thing", "root cannot be dis"),
+        ],
     )
     def test_refuses(self, node: str, message: str) -> None:
         with pytest.raises(HierarchyError, match=message):
@@ -446,7 +449,11 @@ class TestRestrict:
             (["cat"], InputError, "at least two classes, got 1"),
             ([], InputError, "at least two classes, got 0"),
             (["cat", "cat"], InputError, "given twice"),
-            (["cat", "pet"], InputError, r"\('pet'\) is not a class but a group of 3: tree.leaves\(6"),
+            (
+                ["cat", "pet"],
+                InputError,
+                r"\('pet'\) is not a class but a group of 3: tree.le",
+            ),
             ({"cat", "dog"}, InputError, "a set has none"),
             ("cat", InputError, "expected a list of nodes"),
             (["cat", "cow"], NotFoundError, "no node is called 'cow'"),

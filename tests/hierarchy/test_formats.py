@@ -624,7 +624,7 @@ def spoiled(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (lambda g: g.update(links={}), "a list of objects called links"),
         (lambda g: g.update(directed=False), "whose graph is directed"),
         (lambda g: g["nodes"].append("n1"), "a list of objects called nodes"),
-        (lambda g: g["nodes"].append({"id": 7}), "the leaf 7 is not in the list"),
+        (lambda g: g["nodes"].append({"id": 7}), "'f00000004' and node 7 both"),
         (lambda g: g["nodes"].append(g["nodes"][0]), "two nodes have the id 'n00000000'"),
         (lambda g: g["nodes"][0].update(label=3), r"label of nodes\[0\] is 3"),
         (lambda g: g["nodes"][0].update(label="\ud800"), "surrogate"),

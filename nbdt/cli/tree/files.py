@@ -26,8 +26,10 @@ def read_any_tree(source: str, classes: str | None = None, wnids: str | None = N
             raise InputError(f"{source}: this is the folder of a model; leave --wnids out.")
         tree = read_tree(source)
         return tree if names is None else reorder(tree, names)
-    rows = None if wnids is None else read_class_table(wnids)
-    return read_hierarchy(source, names, rows and [row.wnid or row.name for row in rows])
+    order = None
+    if wnids is not None:
+        order = [row.wnid or row.name for row in read_class_table(wnids)]
+    return read_hierarchy(source, names, order)
 
 
 def write_any_tree(tree: Hierarchy, path: str, name: str | None = None) -> None:

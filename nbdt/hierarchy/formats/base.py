@@ -102,4 +102,9 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
     return Path(path).suffix.lower()
 
 
+def known_suffix(path: str | os.PathLike[str]) -> bool:
+    """Whether a format has the suffix of this path."""
+    return any(suffix_of(path) in kind.suffixes for kind in formats().values())
+
+
 _FOLDER = str(Path(__file__).parent)

@@ -26,7 +26,7 @@ class _Record(Document):
     schema_: str = Field(alias="schema")
     parents: list[int]
     names: list[str]
-    merge_heights: list[float] = Field(None)
+    merge_heights: list[float] = Field(default_factory=list)
     attributes: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
@@ -96,7 +96,7 @@ def from_dict(document: Mapping[str, Any]) -> Hierarchy:
         return Hierarchy(
             record.parents,
             record.names,
-            merge_heights=record.merge_heights,
+            merge_heights=record.merge_heights if "merge_heights" in document else None,
             attributes=attributes,
         )
     except HierarchyError as error:

@@ -127,7 +127,7 @@ def parsed_graph(
     if not isinstance(document, Mapping) or document.get("directed", True) is not True:
         raise FormatError("a tree as node-link data is a JSON object whose graph is directed.")
     position: dict[str | int, int] = {}
-    attributes = []
+    attributes: list[Mapping[str, Any]] = []
     for place, node in enumerate(_objects(document, "nodes")):
         key = _key(node.get("id"), f"the id of nodes[{place}]")
         if position.setdefault(key, place) != place:

@@ -82,7 +82,7 @@ def test_a_model_keeps_its_weights_and_can_be_loaded(run: Run, model: Path) -> N
         (["tree.json", "--node", "one"], "give both or neither"),
         (["tree.json", "--by-leaves", "--to", "x"], "give both or neither"),
         (["tree.json", "--node", "one", "--to", "two"], "'two'"),
-        (["tree.json", "--node", "18", "--to", "two"], "there is a class called 'two'"),
+        (["tree.json", "--node", "18", "--to", "two"], "cannot be called 'two', since a class has"),
         (["tree.json", "--node", "ten", "--to", "x"], "no node is called 'ten'"),
         (["tree.json", "--taxonomy", "cifar10/wordnet"], "the taxonomy lacks 10"),
         (["digits/shape", "--by-leaves"], "bundled trees stay as they are"),
