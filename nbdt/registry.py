@@ -1,7 +1,7 @@
 """Registries without a list: one thing a module of a package, and what other packages add.
 
-To add a thing, write its module; to add it from elsewhere, declare an entry point in the group that
-is called like the package.
+To add a thing, write its module; to add it from elsewhere, declare an entry point in the package's
+group.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ T = TypeVar("T")
 
 
 @cache
-def registered(package: str, kind: type[T]) -> tuple[T, ...]:
+def registered(package: str, kind: type[T], group: str = "") -> tuple[T, ...]:
     """The objects of a kind that a package's modules hold at their top, then those from elsewhere.
 
     Args:
-        package: the package, and the group of entry points, which name such objects.
+        package: the package.
         kind: the class that the objects are of.
+        group: the group of entry points that name such objects; by default as the package.
 
     Returns:
         Each object once: the package's in the order of its modules' names, then the others in the
@@ -39,7 +40,9 @@ def registered(package: str, kind: type[T]) -> tuple[T, ...]:
     for info in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
         values = vars(import_module(info.name)).values()
         found |= {id(value): value for value in values if isinstance(value, kind)}
-    for point in sorted(metadata.entry_points(group=package), key=lambda point: point.name):
+    for point in sorted(
+        metadata.entry_points(group=group or package), key=lambda point: point.name
+    ):
         try:
             value = point.load()
         except Exception as error:  # whatever a stranger's module raises when it is imported

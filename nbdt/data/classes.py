@@ -1,6 +1,6 @@
-"""The classes of a data set: compared with a model's, filtered, joined to coarser ones.
+"""The classes of a data set: compared with a model's, filtered, merged into coarser ones.
 
-Names in, arrays out: what becomes of the samples is for `LabelledImages` to say.
+Names in, arrays out: `LabelledImages` applies them to samples.
 """
 
 from __future__ import annotations
@@ -30,19 +30,9 @@ class WithClasses(Protocol):
 
 
 def check_own_classes(data: object, classes: Sequence[str]) -> None:
-    """`check_classes` for data of any kind: what does not say what its classes are passes.
+    """`check_classes` for data of any kind, where it says what its classes are.
 
-    A `Subset` or a `DataLoader` is asked for what it is made of.
-
-    Args:
-        data: what gives samples.
-        classes: the names of a model's classes.
-
-    Raises:
-        InputError: the data's classes are others, or stand in another order.
-
-    Example:
-        >>> check_own_classes([(0.5, 1)], ["dog", "cat"])
+    For a `Subset` or a `DataLoader`, the data set it is made of is looked at.
     """
     while not hasattr(data, "classes") and hasattr(data, "dataset"):
         data = data.dataset
@@ -56,15 +46,12 @@ def check_classes(
 ) -> None:
     """Refuses a data set whose classes are not these, in this order.
 
-    Label i has to mean output i; right answers would be counted as wrong otherwise.
+    Label i has to mean output i, or correct answers would count as wrong.
 
     Args:
         dataset: the data set.
         classes: the names of a model's or a tree's classes.
         owner: what messages call that model or tree.
-
-    Raises:
-        InputError: they differ; the message says in what.
 
     Example:
         >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
@@ -83,11 +70,13 @@ def check_classes(
             f"{place} is {mine[place]!r} in the data set and {theirs[place]!r} in {owner}. Bring "
             f"{owner} into the data set's order."
         )
-    told = [f"{len(mine)} in the data set, {len(theirs)} in {owner}"]
+    differences = [f"{len(mine)} in the data set, {len(theirs)} in {owner}"]
     for where, names, others in (("the data set", mine, theirs), (owner, theirs, mine)):
         only = [name for name in names if name not in set(others)]
-        told += [f"only in {where}: {join_names(only, len(only), most=_SHOWN)}"] * bool(only)
-    raise InputError(f"the classes of the data set are not those of {owner}: {'; '.join(told)}.")
+        differences += [f"only in {where}: {join_names(only, len(only), most=_SHOWN)}"] * bool(only)
+    raise InputError(
+        f"the classes of the data set are not those of {owner}: {'; '.join(differences)}."
+    )
 
 
 def bundled_wnids(classes: Sequence[str]) -> tuple[str, ...]:
@@ -112,17 +101,7 @@ def filtered(
     include: Iterable[str] | None,
     exclude: Iterable[str],
 ) -> list[int]:
-    """The classes that are left by a filter, in their order.
-
-    Args:
-        classes: the names.
-        wnids: other names for them, ``""`` where there is none.
-        include: the names or wnids of the classes to keep; None for all.
-        exclude: the names or wnids of classes to leave out.
-
-    Raises:
-        NotFoundError: there is no such class; near names are suggested.
-        InputError: no class is left, or one text stands where a list should.
+    """The classes that a filter keeps, in their order; it takes names and wnids.
 
     Example:
         >>> filtered(["cat", "dog", "car"], ["n02121620", "", ""], ["car", "n02121620"], ())
@@ -140,8 +119,8 @@ def cut(tree: Hierarchy, at: int | Iterable[Node]) -> tuple[list[int], npt.NDArr
 
     Args:
         tree: the tree.
-        at: the nodes, by id or name, in the order they are to have; or a depth, for the nodes
-            at that depth and the classes above it, in the order of their ids.
+        at: the nodes, by id or name, in their order; or a depth, for the nodes at that depth
+            and the classes above it, in the order of their ids.
 
     Returns:
         The nodes' ids, and for each class the place of its node among them; shape (C,).
@@ -149,7 +128,6 @@ def cut(tree: Hierarchy, at: int | Iterable[Node]) -> tuple[list[int], npt.NDArr
     Raises:
         InputError: a class lies under none of the nodes or under two, the depth is less than 1,
             or `at` is a set, which has no order.
-        NotFoundError: there is no such node.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])

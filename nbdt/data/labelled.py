@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any, Self, SupportsIndex, overload
+from typing import Any, Protocol, Self, SupportsIndex, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ from torch.utils.data import Dataset
 
 from nbdt.data.augmentation import Augmentation
 from nbdt.data.classes import check_classes, cut, filtered
-from nbdt.data.sources import ImageSource
 from nbdt.data.stratify import stratified_draw, stratified_parts, stratified_split
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
@@ -25,26 +24,29 @@ from nbdt.inputs.image import Preprocessing
 IntArray = npt.NDArray[np.int64]
 
 
+class ImageSource(Protocol):
+    """Pictures by their place, 0 … len − 1, upright and with 8 bits a channel."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, place: int, /) -> Image.Image:
+        """One picture."""
+
+
 class LabelledImages(Dataset[tuple[Tensor, int]]):
     """Images with their classes: a `torch.utils.data.Dataset` of (tensor, label).
 
-    It is not changed; the methods give changed views of it, which share the pictures.
-
-    Args:
-        source: the pictures; a list of Pillow images will do.
-        targets: the class of each; shape (samples,).
-        classes: the names of the classes.
-        preprocessing: from a picture to a network's input.
-        wnids: the classes' WordNet ids, ``""`` where there is none; by default nowhere.
+    It never changes; its methods give changed views, which share the pictures.
 
     Attributes:
+        source: the pictures; a list of Pillow images will do.
         classes: the names of the classes; a label is an index into them.
         wnids: their WordNet ids, as ``"n02121620"``; ``""`` where there is none.
         targets: the class of each sample; int64, shape (samples,).
         indices: the place of each sample in `source`; int64, shape (samples,).
-        source: the pictures.
-        preprocessing: from a picture to a network's input: without any randomness.
-        augmentation: what is done to a picture before, at random; None for nothing.
+        preprocessing: from a picture to a network's input, without any randomness.
+        augmentation: the random changes made to a picture before that; None for none.
 
     Raises:
         InputError: the lengths differ, a target is no class, or two classes have one name.
@@ -103,7 +105,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
 
         Raises:
             IndexError: there is no such sample.
-            InputError: its file cannot be read, or this is no index.
+            InputError: its file cannot be read, or this is not an index.
         """
         if not isinstance(index, SupportsIndex) or np.ndim(index):
             raise InputError(
@@ -117,19 +119,11 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
     # ── how a picture becomes a tensor ────────────────────────────────────────────────────────
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
-        """The same images, prepared for another network: pass the model's own preprocessing.
-
-        Raises:
-            InputError: this is no `Preprocessing`.
-        """
+        """The same images, prepared for another network: pass the model's own preprocessing."""
         return self._changed(preprocessing=_checked_preprocessing(preprocessing))
 
     def with_augmentation(self, augmentation: Augmentation | None) -> Self:
-        """The same images, changed at random each time they are asked for; None for unchanged.
-
-        Raises:
-            InputError: this is no `Augmentation`.
-        """
+        """The same images, changed at random each time they are asked for; None for unchanged."""
         if augmentation is not None and not isinstance(augmentation, Augmentation):
             raise InputError(f"expected an Augmentation or None, got {augmentation!r:.80}.")
         return self._changed(augmentation=augmentation)
@@ -137,20 +131,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
     # ── fewer samples ─────────────────────────────────────────────────────────────────────────
 
     def select(self, indices: Iterable[int] | npt.NDArray[Any] | Tensor) -> Self:
-        """The samples at these indices, in this order.
-
-        Args:
-            indices: 0 … len − 1, or a mask of booleans, one a sample.
-
-        Raises:
-            InputError: there is no such sample, or this is no list of whole numbers.
-
-        Example:
-            >>> from nbdt.data import load_dataset
-            >>> digits = load_dataset("digits")
-            >>> digits.select(digits.targets == 7)
-            Digits(45 images, 10 classes: zero, one, two, three, …)
-        """
+        """The samples at these indices, in this order; or those that a boolean mask marks."""
         kept = _checked_indices(indices, len(self))
         return self._changed(indices=self.indices[kept], targets=self.targets[kept])
 
@@ -162,16 +143,13 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
 
         Args:
             held_out: the share of samples held out, between 0 and 1, or their number. A share
-                that is too small for it is exceeded, so that each class has a sample held out;
-                but of a class with a single sample it is for training.
+                that is too small is exceeded, so that each class has a sample held out; the only
+                sample of a class is for training.
             seed: 0 … 2³² − 1.
 
-        Returns:
-            The training samples and the held-out samples, each in their order here.
-
         Raises:
-            InputError: no class has two samples, so many cannot be held out with every class on
-                both sides, or an argument is out of range.
+            InputError: no class has two samples, or the number is too small or too large for every
+                class to be on both sides.
 
         Example:
             >>> from nbdt.data import load_dataset
@@ -183,34 +161,24 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         return self.select(left), self.select(drawn).with_augmentation(None)
 
     def subset(self, samples: int | float, *, seed: int = 0) -> Self:
-        """Draws samples at random, each class in the same share and at least one of each.
+        """Draws samples at random, each class in the same share, at least one of each.
 
         Args:
-            samples: how many, or which share of them, above 0 and at most 1; 1.0 are all.
+            samples: how many, or a share of them, above 0 and at most 1; 1.0 means all.
             seed: 0 … 2³² − 1.
 
         Raises:
-            InputError: so many do not hold one of each class or are not there, or an argument is
-                out of range.
-
-        Example:
-            >>> from nbdt.data import load_dataset
-            >>> np.bincount(load_dataset("digits", "train").subset(100).targets)
-            array([10, 10, 10, 10, 10, 10, 10, 10, 10, 10])
+            InputError: there are fewer samples, or too few are wanted for one of each class.
         """
         return self.select(stratified_draw(self.targets, samples, seed=seed))
 
     def parts(self, number: int, *, seed: int = 0) -> tuple[Self, ...]:
-        """Shares out the samples at random to parts of one size, each class evenly.
+        """Divides the samples at random into equal parts, each class evenly.
 
-        As to fit a temperature, to calibrate and to judge, each with samples of its own.
-
-        Args:
-            number: how many parts.
-            seed: 0 … 2³² − 1.
+        Use one part to fit a temperature, one to calibrate and one to evaluate, for instance.
 
         Raises:
-            InputError: there are fewer samples than parts, or an argument is out of range.
+            InputError: there are fewer samples than parts.
 
         Example:
             >>> from nbdt.data import load_dataset
@@ -224,13 +192,9 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
     def filter_classes(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] = ()
     ) -> Self:
-        """The samples of some classes, which are numbered anew in their order here.
+        """The samples of some classes, given by name or wnid; they are renumbered in their order.
 
         `nbdt.hierarchy.edit.restrict(tree, dataset.classes)` makes a tree fit again.
-
-        Args:
-            include: the names or wnids of the classes to keep; None for all.
-            exclude: the names or wnids of classes to leave out.
 
         Raises:
             NotFoundError: there is no such class; near names are suggested.
@@ -256,13 +220,12 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
 
         Args:
             tree: a tree of this data set's classes.
-            at: the nodes, by id or name, in the order that the new classes are to have; or a
-                depth, for the nodes at that depth and the classes above it, by their ids.
+            at: the nodes, by id or name, in the order of the new classes; or a depth, for the
+                nodes at that depth and the classes above it, by their ids.
 
         Raises:
             InputError: the tree has other classes, a class lies under none of the nodes or under
                 two, or two nodes have one name.
-            NotFoundError: there is no such node.
 
         Example:
             >>> from nbdt.data import load_dataset

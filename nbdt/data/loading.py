@@ -7,12 +7,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nbdt.data.catalogue import DATA_SETS, IMAGENET_AUGMENTATION, DataSet
+from nbdt.data.augmentation import Augmentation
+from nbdt.data.catalogue import DataSet, cache_folder, data_sets
 from nbdt.data.classes import bundled_wnids, check_classes
 from nbdt.data.folder import ImageFolder
 from nbdt.data.images import list_subfolders
 from nbdt.data.labelled import LabelledImages
-from nbdt.data.readers import IMAGENET, cache_folder
+from nbdt.data.published import IMAGENET, IMAGENET_AUGMENTATION
 from nbdt.documents import shortened
 from nbdt.errors import InputError, NotFoundError
 
@@ -32,19 +33,19 @@ def load_dataset(
     """A data set by its name, or a folder of images.
 
     Args:
-        name: one of `describe_datasets`, or the path of a folder with a subfolder of images a
+        name: one of `describe_datasets`, or the path of a folder with a subfolder of images per
             class. A text that is such a name is never taken for a path.
-        split: "train" or "test". In a folder it is the subfolder of that name ("val" is another,
-            and stands in for a "test" that is not there), if subfolders of images a class lie in
-            it; a folder that holds the classes itself is "test" as a whole.
+        split: "train" or "test". In a folder it is the subfolder of that name, if that holds a
+            subfolder of images per class ("val" is possible too, and replaces a missing "test");
+            a folder that holds the classes itself is "test" as a whole.
         root: where a named data set lies, in a folder of its name or directly; by default
-            the folder that the environment variable NBDT_DATA names, then that of downloads.
+            the folder that the environment variable NBDT_DATA names, then the one of downloads.
         augment: whether images are changed at random each time, as is usual for the data set in
             training; see `LabelledImages.augmentation`.
-        download: whether a data set that is not there may be downloaded: into `root`, or into
-            the folder ``nbdt`` beside torch's own downloads.
-        classes: the classes that a model has, in its order. Those of a folder are put in this
-            order; those of a named data set have to be these.
+        download: whether a missing data set may be downloaded: into `root`, or into the folder
+            ``nbdt`` beside torch's own downloads.
+        classes: a model's classes, in its order. The classes of a folder are put in this order;
+            those of a named data set have to be these.
 
     Raises:
         NotFoundError: there is no such data set; the message says where it was looked for and
@@ -59,36 +60,30 @@ def load_dataset(
         >>> len(digits), tensor.shape, digits.classes[label]
         (1347, torch.Size([1, 8, 8]), 'zero')
     """
-    if isinstance(name, str) and name in DATA_SETS:
-        known = DATA_SETS[name]
-        dataset = _named(name, known, split, root, download)
+    known = data_sets().get(name) if isinstance(name, str) else None
+    augmentation: Augmentation | None = IMAGENET_AUGMENTATION
+    if known is not None:
+        dataset = _named(known, split, root, download)
         if classes is not None:
             check_classes(dataset, classes)
         augmentation = known.augmentation
     else:
         if root is not None or download:
             raise InputError(f"root and download go with a data set's name, not with {name!s:.80}.")
-        dataset = _folder(name, split, classes)
-        augmentation = IMAGENET_AUGMENTATION
+        wnids = () if classes is None else bundled_wnids(classes)
+        place = _split_folder(name, split)
+        dataset = ImageFolder(place, IMAGENET, classes=classes, wnids=wnids)
     return dataset.with_augmentation(augmentation if augment else None)
 
 
 def place_of(name: str, split: str = "test") -> str:
     """Where the images of a split are; two names of the same images have the same place.
 
-    Args:
-        name: a data set's name or a folder, as for `load_dataset`.
-        split: as there.
-
-    Raises:
-        NotFoundError: there is no such data set or split.
-        InputError: the split cannot exist.
-
     Example:
         >>> place_of("digits", "train") == place_of("digits", "test")
         False
     """
-    if name in DATA_SETS:
+    if name in data_sets():
         return f"{name}, {split}"
     return str(_split_folder(name, split).resolve())
 
@@ -101,12 +96,11 @@ def training_split(name: str) -> str:
         'train'
     """
     top = Path(name)
-    undivided = name not in DATA_SETS and _is_folder(top) and not _splits(top)
+    undivided = name not in data_sets() and _is_folder(top) and not _splits(top)
     return "test" if undivided else "train"
 
 
 def _named(
-    name: str,
     known: DataSet,
     split: str,
     root: str | os.PathLike[str] | None,
@@ -114,7 +108,7 @@ def _named(
 ) -> LabelledImages:
     if split not in known.files:
         raise InputError(
-            f"the split of {name} has to be {' or '.join(known.files)}, got {split!r:.80}; "
+            f"the split of {known.name} has to be {' or '.join(known.files)}, got {split!r:.80}; "
             "split() of a data set cuts a validation part from it."
         )
     wanted = known.files[split]
@@ -125,23 +119,23 @@ def _named(
     else:
         variable = os.environ.get(VARIABLE)
         roots = [*([Path(variable)] if variable else []), cache_folder()]
-    places = [place for top in roots for place in (top / name, top)]
+    places = [place for top in roots for place in (top / known.name, top)]
     place = next((place for place in places if (place / wanted).exists()), None)
     target = places[-2]
     if download and place in (None, target):
-        _download(name, known, target)
+        _download(known, target)
         place = target
     if place is None:
         raise NotFoundError(
-            f"{name} ({split}) is not there: looked for {wanted} in "
-            f"{', '.join(map(str, places))}. {_advice(name, known, split)}"
+            f"{known.name} ({split}) is not there: looked for {wanted} in "
+            f"{', '.join(map(str, places))}. {_advice(known, split)}"
         )
     return known.read(place, split == "train")
 
 
-def _download(name: str, known: DataSet, target: Path) -> None:
+def _download(known: DataSet, target: Path) -> None:
     if known.torchvision is None:
-        raise InputError(f"{name} cannot be downloaded by nbdt. {_advice(name, known, 'test')}")
+        raise InputError(f"{known.name} cannot be downloaded by nbdt. {_advice(known, 'test')}")
     try:
         target.mkdir(parents=True, exist_ok=True)
         # What is there and whole is not downloaded again.
@@ -150,21 +144,14 @@ def _download(name: str, known: DataSet, target: Path) -> None:
     except Exception as error:
         # Line by line they say what was tried and where it failed.
         reason = shortened(" ".join(str(error).split())) or type(error).__name__
-        raise InputError(f"{name} could not be downloaded to {target}: {reason}") from None
+        raise InputError(f"{known.name} could not be downloaded to {target}: {reason}") from None
 
 
-def _advice(name: str, known: DataSet, split: str) -> str:
-    where = f"set {VARIABLE} (or root) to the folder that holds {name}/{known.files[split]}"
+def _advice(known: DataSet, split: str) -> str:
+    where = f"set {VARIABLE} (or root) to the folder that holds {known.name}/{known.files[split]}"
     if known.torchvision is not None:
-        return f'Run load_dataset("{name}", "{split}", download=True), or {where}.'
+        return f'Run load_dataset("{known.name}", "{split}", download=True), or {where}.'
     return f"To get it, {known.obtain}; then {where}."
-
-
-def _folder(
-    path: str | os.PathLike[str], split: str, classes: Sequence[str] | None
-) -> LabelledImages:
-    wnids = () if classes is None else bundled_wnids(classes)
-    return ImageFolder(_split_folder(path, split), IMAGENET, classes=classes, wnids=wnids)
 
 
 def _split_folder(path: str | os.PathLike[str], split: str) -> Path:
@@ -173,13 +160,13 @@ def _split_folder(path: str | os.PathLike[str], split: str) -> Path:
         raise InputError(f"a data set is given by name or path, got {path!r:.80}.")
     top = Path(path)
     if not _is_folder(top):
-        close = difflib.get_close_matches(str(path)[:100], DATA_SETS, n=3)
+        close = difflib.get_close_matches(str(path)[:100], data_sets(), n=3)
         hint = (
             f"did you mean {' or '.join(map(repr, close))}?" if close else "see that it is right."
         )
         raise NotFoundError(
             f"{path!s:.200}: there is no folder of that name, and no data set "
-            f"({', '.join(DATA_SETS)}); {hint}"
+            f"({', '.join(data_sets())}); {hint}"
         )
     if split not in ("train", "val", "test"):
         raise InputError(f"the split of a folder is train, val or test; got {split!r:.80}.")

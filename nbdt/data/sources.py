@@ -1,14 +1,9 @@
-"""Where the pictures of a data set are: pixels in memory, or files.
-
-A source is anything that has a length and gives a Pillow image for a place, so a list of images
-is one too.
-"""
+"""Where the pictures of a data set are: pixels in memory, or files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +11,6 @@ from PIL import Image
 
 from nbdt.data.images import open_image
 from nbdt.errors import InputError
-
-
-class ImageSource(Protocol):
-    """Pictures by their place: 0 … len − 1."""
-
-    def __len__(self) -> int:
-        """How many there are."""
-
-    def __getitem__(self, place: int, /) -> Image.Image:
-        """One picture, upright, with 8 bits a channel."""
 
 
 class PixelArray:

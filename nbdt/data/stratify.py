@@ -23,22 +23,22 @@ def stratified_split(
 ) -> tuple[Indices, Indices]:
     """Splits samples at random in two, each class in the same share.
 
-    Both sides get a sample of every class that has two or more; of a class with a single sample
-    it is left. Where a share is too small or too large for that, it is exceeded or not reached.
+    Both sides get a sample of every class that has two or more; the only sample of a class is not
+    drawn. Where a share is too small or too large for that, it is exceeded or not reached.
     The same arguments give the same split on every machine; numpy's global random numbers are
     left alone.
 
     Args:
         targets: the class of each sample; shape (samples,).
-        drawn: how many samples are drawn, or which share of them, between 0 and 1.
+        drawn: how many samples are drawn, or a share of them, between 0 and 1.
         seed: 0 … 2³² − 1.
 
     Returns:
         The indices of the samples left and of those drawn, both ascending.
 
     Raises:
-        InputError: no class has two samples, so many cannot be drawn with every class on both
-            sides, or an argument is out of range.
+        InputError: no class has two samples, or the number is too small or too large for every
+            class to be on both sides.
 
     Example:
         >>> targets = np.array([0, 0, 0, 0, 1, 1, 1, 1])
@@ -56,46 +56,18 @@ def stratified_split(
 
 
 def stratified_draw(targets: Indices, drawn: int | float, *, seed: int = 0) -> Indices:
-    """Draws samples at random, each class in the same share and one of each at least.
+    """Draws samples at random, each class in the same share and at least one of each.
 
-    Unlike the second part of `stratified_split`, which it is otherwise, it may be nearly all.
-
-    Args:
-        targets: the class of each sample; shape (samples,).
-        drawn: how many samples are drawn, or which share of them, above 0 and at most 1; 1.0 are
-            all, and 1 is one of them.
-        seed: 0 … 2³² − 1.
-
-    Returns:
-        The indices of the samples drawn, ascending.
-
-    Raises:
-        InputError: so many do not hold one of each class or are not there, or an argument is out
-            of range.
-
-    Example:
-        >>> stratified_draw(np.array([0, 0, 0, 1, 1, 1]), 1.0)
-        array([0, 1, 2, 3, 4, 5])
+    Unlike in `stratified_split`, they may be nearly all: 1.0 means all, 1 means one sample.
     """
     counts = _class_sizes(targets)
     return _drawn(targets, drawn, np.minimum(counts, 1), counts, seed)[1]
 
 
 def stratified_parts(targets: Indices, number: int, *, seed: int = 0) -> tuple[Indices, ...]:
-    """Shares out all samples at random to parts of one size, each class evenly.
+    """The indices of samples, divided at random into equal parts, each class evenly.
 
     The parts differ by one sample at most, and so do the samples of each class in them.
-
-    Args:
-        targets: the class of each sample; shape (samples,).
-        number: how many parts.
-        seed: 0 … 2³² − 1.
-
-    Returns:
-        The indices of the samples of each part, ascending.
-
-    Raises:
-        InputError: there are fewer samples than parts, or an argument is out of range.
 
     Example:
         >>> targets = np.array([0, 0, 0, 0, 1, 1])

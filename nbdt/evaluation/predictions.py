@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nbdt.data.labels import checked_ids, told
+from nbdt.data.samples import checked_ids, describe
 from nbdt.errors import InputError
 from nbdt.evaluation.path_decisions import PathDecisions, Walker
 from nbdt.hierarchy import Hierarchy
@@ -194,7 +194,7 @@ def check_logits(logits: Tensor, num_classes: int) -> None:
     ):
         raise InputError(
             f"logits have to be floating point numbers of shape (batch, {num_classes}), a row "
-            f"a sample; got {told(logits)}."
+            f"a sample; got {describe(logits)}."
         )
     if len(logits):
         # NaN and +inf show in a row's largest logit, and so does a row of −inf only.

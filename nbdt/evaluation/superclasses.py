@@ -15,8 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nbdt.data.labels import checked_ids
-from nbdt.data.samples import Data
+from nbdt.data.samples import Data, checked_ids
 from nbdt.errors import InputError
 from nbdt.evaluation.interval import wilson_interval
 from nbdt.evaluation.path_decisions import Walker

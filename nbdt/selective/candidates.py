@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from nbdt.data.labels import checked_ids, told
+from nbdt.data.samples import checked_ids, describe
 from nbdt.documents import described
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
@@ -154,5 +154,5 @@ def check_log_probs(log_probs: Any, layout: Any) -> None:
     if not rows or log_probs.shape[1] != layout.num_classes:
         raise InputError(
             "log_probs have to be a tensor of floating-point numbers of shape (batch, "
-            f"{layout.num_classes}), got {told(log_probs)}."
+            f"{layout.num_classes}), got {describe(log_probs)}."
         )

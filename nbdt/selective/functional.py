@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nbdt.data.labels import told
+from nbdt.data.samples import describe
 from nbdt.errors import InputError
 from nbdt.rules import TreeLayout
 from nbdt.selective.candidates import Candidates, checked_labels
@@ -86,7 +86,7 @@ def threshold(scores: Float[Tensor, " samples"], guarantee: float) -> float:
     """
     share = Fraction(str(checked_guarantee(guarantee)))
     if not isinstance(scores, Tensor) or scores.ndim != 1 or bool(scores.isnan().any()):
-        raise InputError(f"scores have to be a tensor of numbers in a row, got {told(scores)}.")
+        raise InputError(f"scores have to be a tensor of numbers in a row, got {describe(scores)}.")
     samples = len(scores)
     rank = math.ceil((samples + 1) * share)
     if rank > samples:
@@ -143,7 +143,7 @@ def stop(
     candidates = Candidates(log_probs, layout)
     least = torch.as_tensor(t, dtype=torch.float64).cpu()
     if least.shape not in ((), candidates.leaf.shape):
-        raise InputError(f"t has to be one number, or one a sample; got {told(least)}.")
+        raise InputError(f"t has to be one number, or one a sample; got {describe(least)}.")
     answers = candidates.lowest(lambda node: candidates.probability(node) > least)
     return answers.to(log_probs.device)
 

@@ -119,7 +119,7 @@ def fit(
     if config.head_only:
         # Each process computes its own features, and no gradient would synchronize the rest.
         processes.share(model.network)
-        trained, train, val = _head_alone(model, train, val, config, workers, device)
+        trained, train, val = _head_alone(model, train, val, config, workers)
     run = Run(
         trained,
         model,
@@ -143,7 +143,6 @@ def _head_alone(
     val: Dataset[Any] | None,
     config: TrainingConfig,
     workers: int,
-    device: torch.device,
 ) -> tuple[NBDT, Dataset[Any], Dataset[Any] | None]:
     """The head as a model of its own, and the data sets as the features that it reads."""
     batch_size = max(1, config.batch_size // config.accumulate)

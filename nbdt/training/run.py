@@ -284,13 +284,10 @@ class Run:
         batch_size = max(1, self.config.batch_size // self.config.accumulate)
         loader = DataLoader(own, batch_size, num_workers=self.sources.workers)
         with eval_mode(self.trained), autocast(self.learner.dtype, self.device):
-            for logits, labels in answers(
-                self.trained, loader, rows=1, forward=_in_float32
-            ).pairs():
-                counted.update(logits, labels)
-        right = (
-            [row.correct for row in counted.table().rows] if len(own) else [0] * len(RULE_SCORES)
-        )
+            for block in answers(self.trained, loader, rows=1, forward=_in_float32):
+                counted.update(block.logits, block.labels)
+        rows = counted.table().rows if len(own) else ()
+        right = [row.correct for row in rows] or [0] * len(RULE_SCORES)
         *counts, samples = processes.totals([*right, len(own)], self.device)
         return {way: count / samples for way, count in zip(RULE_SCORES, counts, strict=True)}
 

@@ -9,16 +9,17 @@ import torch
 from torchvision import datasets
 from torchvision import transforms as T
 
-from nbdt.data import ImageFolder, check_classes, readers
+from nbdt.data import ImageFolder, check_classes, published
+from nbdt.data.catalogue import data_sets
 from nbdt.data.digits import load_digits
 from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.hierarchy.library import load_classes
 from tests.data.formats import write_cifar, write_fashion_mnist, write_picture
 
 KINDS = {
-    "fashion_mnist": (datasets.FashionMNIST, readers.FASHION_MNIST),
-    "cifar10": (datasets.CIFAR10, readers.CIFAR10),
-    "cifar100": (datasets.CIFAR100, readers.CIFAR100),
+    "fashion_mnist": (datasets.FashionMNIST, published.FASHION_MNIST),
+    "cifar10": (datasets.CIFAR10, published.CIFAR10),
+    "cifar100": (datasets.CIFAR100, published.CIFAR100),
 }
 
 
@@ -38,7 +39,7 @@ def test_pictures_labels_and_tensors_are_torchvisions(
     kind, preprocessing = KINDS[name]
     transform = T.Compose([T.ToTensor(), T.Normalize(preprocessing.mean, preprocessing.std)])
     expected = kind(written, train=train)
-    found = readers.torchvision_reader(kind, name, preprocessing)(written, train)
+    found = data_sets()[name].read(written, train)
     assert len(found) == len(expected) == (20 if train else 10)
     for index, (picture, label) in enumerate(expected):
         assert np.array_equal(np.asarray(found.image(index)), np.asarray(picture))
@@ -66,9 +67,8 @@ def test_damaged_files_are_refused(written: Path, name: str, damaged: str, how: 
         path.unlink()
     else:
         path.write_bytes(b"hello, world" if how == "text" else path.read_bytes()[:-1])
-    kind, preprocessing = KINDS[name]
     with pytest.raises(FormatError, match=f"torchvision cannot read {name} there: ") as caught:
-        readers.torchvision_reader(kind, name, preprocessing)(written, False)
+        data_sets()[name].read(written, False)
     assert str(caught.value).endswith("remove it and load it again with download=True.")
     assert "\n" not in str(caught.value)
 
@@ -81,8 +81,8 @@ def test_torchvision_calls_the_classes_of_fashion_mnist_the_same() -> None:
 def test_digits_are_those_of_the_demo() -> None:
     train, test = load_digits().split(seed=0)
     for found, expected in (
-        (readers.read_digits(Path(), True), train),
-        (readers.read_digits(Path(), False), test),
+        (data_sets()["digits"].read(Path(), True), train),
+        (data_sets()["digits"].read(Path(), False), test),
     ):
         assert found.indices.tolist() == expected.indices.tolist()
         assert torch.equal(found[3][0], expected.images[3])
@@ -107,7 +107,7 @@ def tiny(tmp_path: Path) -> Path:
 
 
 def test_tiny_imagenet(tiny: Path) -> None:
-    train, val = readers.read_tiny_imagenet(tiny, True), readers.read_tiny_imagenet(tiny, False)
+    train, val = published.tiny_imagenet.read(tiny, True), published.tiny_imagenet.read(tiny, False)
     rows = load_classes("tiny_imagenet")
     for found in (train, val):
         check_classes(found, [row.name for row in rows])
@@ -124,14 +124,14 @@ def test_lines_that_are_no_annotation_are_named(tiny: Path, line: str) -> None:
     path = tiny / "tiny-imagenet-200" / "val" / "val_annotations.txt"
     path.write_text(f"val_0.JPEG\tn02124075\t0\n{line}\n")
     with pytest.raises(FormatError, match=r"val_annotations\.txt: line 2 has to begin with"):
-        readers.read_tiny_imagenet(tiny, False)
+        published.tiny_imagenet.read(tiny, False)
 
 
 def test_tiny_imagenet_without_a_class(tiny: Path) -> None:
     top = tiny / "tiny-imagenet-200" / "train"
     (top / "n02124075").rename(top / "n00000000")
     with pytest.raises(InputError, match=r"1 unknown .* \(n00000000\), 1 without .*Egyptian cat"):
-        readers.read_tiny_imagenet(tiny, True)
+        published.tiny_imagenet.read(tiny, True)
 
 
 # ── ImageNet ──────────────────────────────────────────────────────────────────────────────────
@@ -141,35 +141,33 @@ def test_imagenet(tmp_path: Path) -> None:
     rows = load_classes("imagenet1k")
     for row in rows:
         write_picture(tmp_path / "val" / row.wnid / "ILSVRC2012_val_1.JPEG", row.index % 256)
-    found = readers.read_imagenet(tmp_path, False)
+    found = published.imagenet1k.read(tmp_path, False)
     assert isinstance(found, ImageFolder)
     assert found.classes == tuple(row.name for row in rows)
     assert found.targets.tolist() == list(range(1000))
     assert found.image(300).getpixel((0, 0))[0] == 44
     assert found[0][0].shape == (3, 224, 224)
     with pytest.raises(NotFoundError, match="train: there is no such folder"):
-        readers.read_imagenet(tmp_path, True)
+        published.imagenet1k.read(tmp_path, True)
 
 
 def test_imagenet_samples(tmp_path: Path) -> None:
     for name in ("n01443537.jpg", "n01484850_great_white_shark.JPEG", "n01440764.jpg"):
         write_picture(tmp_path / name, 0)
     (tmp_path / "classes.csv").write_text("index,wnid,name\n")
-    found = readers.read_imagenet_samples(tmp_path, False)
+    found = published.imagenet_samples.read(tmp_path, False)
     assert found.targets.tolist() == [0, 1, 2]
     assert len(found.classes) == 1000
     write_picture(tmp_path / "cat.jpg", 0)
     with pytest.raises(InputError, match=r"cat\.jpg: the name has to begin with the wnid"):
-        readers.read_imagenet_samples(tmp_path, False)
+        published.imagenet_samples.read(tmp_path, False)
 
 
 # ── the real ones ─────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_real_fashion_mnist(nbdt_data: Path) -> None:
-    kind, preprocessing = KINDS["fashion_mnist"]
-    read = readers.torchvision_reader(kind, "fashion_mnist", preprocessing)
-    found = read(nbdt_data / "fashion_mnist", True)
+    found = published.fashion_mnist.read(nbdt_data / "fashion_mnist", True)
     assert np.bincount(found.targets).tolist() == [6000] * 10
     pixels = found.source.pixels / 255
     assert (round(pixels.mean(), 3), round(pixels.std(), 3)) == (0.286, 0.353)
@@ -179,7 +177,7 @@ def test_the_real_imagenet_samples(nbdt_data: Path) -> None:
     folder = nbdt_data / "imagenet_samples"
     with (folder / "classes.csv").open(encoding="utf-8", newline="") as file:
         index = {row["wnid"]: int(row["index"]) for row in csv.DictReader(file)}
-    found = readers.read_imagenet_samples(folder, False)
+    found = published.imagenet_samples.read(folder, False)
     assert list(found.wnids) == list(index)
     assert found.targets.tolist() == list(range(0, 1000, 2))
     assert [index[path.stem] for path in found.source.paths] == found.targets.tolist()
@@ -189,9 +187,9 @@ def test_the_real_cifar10_jpeg(
     nbdt_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    found = readers.read_cifar10_jpeg(nbdt_data / "cifar10_jpeg", False)
+    found = published.cifar10_jpeg.read(nbdt_data / "cifar10_jpeg", False)
     assert np.bincount(found.targets).tolist() == [1000] * 10
     assert found.classes[0] == "airplane"
-    again = readers.read_cifar10_jpeg(nbdt_data / "cifar10_jpeg", False)
+    again = published.cifar10_jpeg.read(nbdt_data / "cifar10_jpeg", False)
     assert np.array_equal(again.source.pixels, found.source.pixels)
     assert len(list((tmp_path / "nbdt" / "cifar10_jpeg").iterdir())) == 1
