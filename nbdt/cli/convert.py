@@ -24,8 +24,10 @@ from nbdt.cli.options import (
     NoNormalizeOption,
     Rule,
     Score,
+    argument,
     given,
     metric_option,
+    option,
     rule_option,
 )
 from nbdt.cli.output import note, say, say_json, working
@@ -53,32 +55,28 @@ app = typer.Typer(add_completion=False)
 def convert(
     source: Annotated[
         str,
-        typer.Argument(
-            metavar="NETWORK",
-            help="torchvision:NAME, timm:NAME, one of the project's, nbdt:NAME, or your own, as "
+        argument(
+            "NETWORK",
+            "torchvision:NAME, timm:NAME, one of the project's, nbdt:NAME, or your own, as "
             "FILE.py:FUNCTION builds it.",
         ),
     ],
     weights: Annotated[
         str,
-        typer.Option(
-            "--weights",
-            metavar="FILE",
-            help="A safetensors file, or the name of published weights, such as DEFAULT, which "
-            "are downloaded unless they are there.",
+        option(
+            "--weights FILE",
+            "A safetensors file, or the name of published weights, such as DEFAULT, which are "
+            "downloaded unless they are there.",
         ),
     ],
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FOLDER", help="The model's folder.")
-    ],
+    output: Annotated[str, option("--output -o FOLDER", "The model's folder.")],
     classes: ClassesOption = None,
     tree: Annotated[
         str | None,
-        typer.Option(
-            "--tree",
-            metavar="TREE",
-            help="A bundled tree or a file.",
-            show_default="induced from the last layer's weights",
+        option(
+            "--tree TREE",
+            "A bundled tree or a file.",
+            shown="induced from the last layer's weights",
         ),
     ] = None,
     linkage: LinkageOption = None,
@@ -88,52 +86,41 @@ def convert(
     branching: BranchingOption = None,
     no_normalize: NoNormalizeOption = False,
     name_by: Annotated[
-        str | None,
-        typer.Option(
-            "--name-by", metavar="TREE", help="Name inner nodes as this tree calls its classes."
-        ),
+        str | None, option("--name-by TREE", "Name inner nodes as this tree calls its classes.")
     ] = None,
     score: Annotated[
         Score | None,
-        typer.Option(
-            "--score",
-            metavar="SCORE",
-            help="What a node is worth: logsumexp for a network as it comes, mean for one tuned to "
+        option(
+            "--score SCORE",
+            "What a node is worth: logsumexp for a network as it comes, mean for one tuned to "
             "its tree.",
-            show_default="logsumexp",
+            shown="logsumexp",
         ),
     ] = None,
     rule: Annotated[Rule | None, rule_option("soft")] = None,
     preprocessing: Annotated[
         str | None,
-        typer.Option(
-            "--preprocessing",
-            metavar="JSON",
-            help="How an image becomes the network's input: JSON such as "
-            '{"resize": 256, "crop": 224}, a file of it, or the name of published weights that '
-            "share it.",
+        option(
+            "--preprocessing JSON",
+            'How an image becomes the network\'s input: JSON such as {"resize": 256, "crop": '
+            "224}, a file of it, or the name of published weights that share it.",
         ),
     ] = None,
     head: Annotated[
-        str | None,
-        typer.Option(
-            "--head", metavar="PATH", help="The last linear layer, where it is not found."
-        ),
+        str | None, option("--head PATH", "The last linear layer, where it is not found.")
     ] = None,
     argument: Annotated[
         list[str] | None,
-        typer.Option(
-            "--argument",
-            metavar="KEY=VALUE",
-            help="An argument of the network, as in_channels=3; may be given again.",
+        option(
+            "--argument KEY=VALUE",
+            "An argument of the network, as in_channels=3; may be given again.",
         ),
     ] = None,
     trust_pickle: Annotated[
         bool,
-        typer.Option(
+        option(
             "--trust-pickle",
-            metavar="",
-            help="Read the weights even from a file of torch.save, which can run any code.",
+            "Read the weights even from a file of torch.save, which can run any code.",
         ),
     ] = False,
     json: JsonOption = False,

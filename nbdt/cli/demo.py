@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nbdt.cli.options import JsonOption
+from nbdt.cli.options import JsonOption, option
 from nbdt.cli.output import say, say_json
 from nbdt.demo import DEFAULT_OUTPUT, run, training_progress
 
@@ -17,11 +17,9 @@ app = typer.Typer(add_completion=False)
 @app.command(epilog="Example: nbdt demo --output digits-tree")
 def demo(
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write the model.")
+        str, option("--output -o FOLDER", "Where to write the model.")
     ] = DEFAULT_OUTPUT,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", help="Of the split and the training.")
-    ] = 0,
+    seed: Annotated[int, option("--seed N", "Of the split and the training.")] = 0,
     json: JsonOption = False,
 ) -> None:
     """Train a small network on real data, and see it become a tree that explains itself.

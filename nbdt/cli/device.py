@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import typer
 
+from nbdt.cli.options import option
 from nbdt.errors import InputError
 
 DeviceOption = Annotated[
     str | None,
-    typer.Option(
-        "--device", metavar="NAME", help="Such as cpu or cuda:1.", show_default="a GPU, if any"
-    ),
+    option("--device NAME", "Such as cpu or cuda:1.", shown="a GPU, if any"),
 ]
 
 

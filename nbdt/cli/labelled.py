@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import typer
-
+from nbdt.cli.options import argument, option
 from nbdt.cli.output import complain, progress
 from nbdt.data import (
     ImageFolder,
@@ -27,22 +26,21 @@ BATCH = 32
 
 DataArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="DATA",
-        help="A folder with a subfolder of images a class, or a data set's name, of which the "
+    argument(
+        "DATA",
+        "A folder with a subfolder of images a class, or a data set's name, of which the "
         "test images are taken.",
     ),
 ]
 PartialOption = Annotated[
     bool,
-    typer.Option("--partial", metavar="", help="Classes of a folder may have no subfolder."),
+    option("--partial", "Classes of a folder may have no subfolder."),
 ]
 PartOption = Annotated[
     str | None,
-    typer.Option(
-        "--part",
-        metavar="K/N",
-        help="Only the Kth of N parts of the images, such as 1/3: drawn at random, each class "
+    option(
+        "--part K/N",
+        "Only the Kth of N parts of the images, such as 1/3: drawn at random, each class "
         "evenly, and the same ones each time.",
     ),
 ]

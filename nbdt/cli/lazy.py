@@ -14,7 +14,7 @@ from typer.main import get_command
 class LazyGroup(TyperGroup):
     """A group that knows its commands by name; a list of them costs no import.
 
-    Subclasses set `modules`; each module holds its command, or group of commands, as ``app``.
+    Subclasses set `modules`; each module holds its commands, or a group of commands, as ``app``.
     """
 
     modules: ClassVar[Mapping[str, tuple[str, str]]] = {}
@@ -30,13 +30,29 @@ class LazyGroup(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None and name in self.modules:
             module = import_module(self.modules[name][0])
-            command = get_command(module.app)
+            found = get_command(module.app)
+            command = getattr(found, "commands", {}).get(name, found)
             command.name = name
+            _tidy_help(command, ctx)
         return name, command, rest
+
+    def get_help(self, ctx: Any) -> str:
+        """What ``--help`` prints."""
+        _tidy_help(self, ctx)
+        return super().get_help(ctx)
 
 
 def show_help(ctx: typer.Context) -> None:
-    """What a group does when no command is given: it says which there are."""
+    """What a group does when no command is given: it lists its commands."""
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit(2)
+
+
+def _tidy_help(command: Any, ctx: Any) -> None:
+    """Lets paragraphs fill their lines, and switches show no type."""
+    paragraphs = (command.help or "").split("\n\n")
+    command.help = "\n\n".join(" ".join(text.split()) for text in paragraphs)
+    for parameter in command.get_params(ctx):
+        if getattr(parameter, "is_flag", False) and parameter.metavar is None:
+            parameter.metavar = ""

@@ -5,25 +5,21 @@ from __future__ import annotations
 import shlex
 from typing import Annotated
 
-import typer
-
 from nbdt.classifiers import own_network
+from nbdt.cli.options import argument, option
 from nbdt.cli.output import working
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
 
-ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A model's folder, as nbdt convert makes it.")
-]
+ModelArgument = Annotated[str, argument("MODEL", "A model's folder, as nbdt convert makes it.")]
 NetworkOption = Annotated[
     str | None,
-    typer.Option(
-        "--network",
-        metavar="FILE.py:FUNCTION",
-        help="What builds the model's network, where that is one of your own: the function is "
+    option(
+        "--network FILE.py:FUNCTION",
+        "What builds the model's network, where that is one of your own: the function is "
         "called without arguments. The file is run.",
-        show_default="as the model's folder says",
+        shown="as the model's folder says",
     ),
 ]
 

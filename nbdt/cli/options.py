@@ -1,4 +1,4 @@
-"""Options that several commands have in common."""
+"""How commands declare their options, and the options that several of them share."""
 
 from __future__ import annotations
 
@@ -24,34 +24,58 @@ class Score(StrEnum):
     mean = "mean"
 
 
+def option(spec: str, help_text: str, *, shown: str | bool = True, **more: Any) -> Any:
+    """An option: its names and what it takes, such as ``"--output -o FILE"``.
+
+    Args:
+        spec: the names, then what help calls the value; a switch takes none.
+        help_text: what it does.
+        shown: what help gives as the default, where the real one says little.
+        **more: as for `typer.Option`.
+    """
+    words = spec.split()
+    names = [word for word in words if word.startswith("-")]
+    metavar = " ".join(words[len(names) :])
+    return typer.Option(*names, metavar=metavar, help=help_text, show_default=shown, **more)
+
+
+def argument(name: str, help_text: str, *, shown: str | bool = True) -> Any:
+    """An argument, called by this name in help."""
+    return typer.Argument(metavar=name, help=help_text, show_default=shown)
+
+
 LIST_OF_CLASSES = "a file with a name a line, a bundled data set, or a number"
 
-JsonOption = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON, for programs.")]
+JsonOption = Annotated[bool, option("--json", "Print JSON, for programs.")]
+MaxLinesOption = Annotated[
+    int, option("--max-lines N", "How many lines to draw at most; 0 for all.", min=0)
+]
 OutputOption = Annotated[
-    str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write it to this file, .json or .nwk."),
+    str | None, option("--output -o FILE", "Write it to this file, .json or .nwk.")
 ]
-ClassesOption = Annotated[
-    str | None,
-    typer.Option("--classes", metavar="LIST", help=f"The classes: {LIST_OF_CLASSES}."),
-]
+ClassesOption = Annotated[str | None, option("--classes LIST", f"The classes: {LIST_OF_CLASSES}.")]
 LinkageOption = Annotated[
     str | None,
-    typer.Option(
-        "--linkage",
-        metavar="NAME",
+    option(
+        "--linkage NAME",
+        f"How clusters are joined: {', '.join(LINKAGES)}.",
+        shown="ward",
         autocompletion=lambda: list(LINKAGES),
-        help=f"How clusters are joined: {', '.join(LINKAGES)}.",
-        show_default="ward",
     ),
 ]
 BranchingOption = Annotated[
-    int | None,
-    typer.Option("--branching", metavar="K", help="The most children of a node.", show_default="2"),
+    int | None, option("--branching K", "The most children of a node.", shown="2")
 ]
 NoNormalizeOption = Annotated[
-    bool,
-    typer.Option("--no-normalize", metavar="", help="Leave the rows' lengths as they are."),
+    bool, option("--no-normalize", "Keep the lengths of the rows as they are.")
+]
+MetricOption = Annotated[
+    str | None,
+    option("--metric NAME", "How far apart classes are: euclidean or cosine.", shown="euclidean"),
+]
+RuleOption = Annotated[
+    Rule | None,
+    option("--rule RULE", "How decisions become an answer: soft or hard.", shown="the model's"),
 ]
 
 
@@ -66,14 +90,9 @@ def given(**options: Any) -> dict[str, Any]:
 
 def metric_option(help_text: str) -> Any:
     """The option --metric."""
-    return typer.Option("--metric", metavar="NAME", help=help_text, show_default="euclidean")
+    return option("--metric NAME", help_text, shown="euclidean")
 
 
-def rule_option(show_default: str) -> Any:
+def rule_option(shown: str) -> Any:
     """The option --rule."""
-    return typer.Option(
-        "--rule",
-        metavar="RULE",
-        help="How decisions become an answer: soft or hard.",
-        show_default=show_default,
-    )
+    return option("--rule RULE", "How decisions become an answer: soft or hard.", shown=shown)

@@ -113,14 +113,13 @@ def root(
         bool,
         typer.Option(
             "--version",
-            metavar="",
             callback=_show_version,
             is_eager=True,
             help="Print the version and exit.",
         ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option(DEBUG, metavar="", help="Show the traceback of an error, too.")
+        bool, typer.Option(DEBUG, help="Show the traceback of an error, too.")
     ] = False,
 ) -> None:
     """Turn a trained classifier into a decision tree whose every decision can be read."""

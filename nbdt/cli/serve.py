@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nbdt.cli.options import given
+from nbdt.cli.options import argument, given, option
 from nbdt.cli.output import note, say
 from nbdt.errors import MissingDependencyError
 
@@ -18,67 +18,43 @@ app = typer.Typer(add_completion=False)
 def serve(
     models: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="MODEL…",
-            help="Folders of models, as nbdt convert makes them, or folders of such folders.",
-            show_default="NBDT_MODELS",
+        argument(
+            "MODEL…",
+            "Folders of models, as nbdt convert makes them, or folders of such folders.",
+            shown="NBDT_MODELS",
         ),
     ] = None,
     network_from: Annotated[
         list[str] | None,
-        typer.Option(
-            "--network",
-            metavar="FILE.py:FUNCTION",
-            help="What builds networks of your own; for one of several models, "
+        option(
+            "--network FILE.py:FUNCTION",
+            "What builds networks of your own; for one of several models, "
             "MODEL=FILE.py:FUNCTION. The file is run.",
-            show_default="as the models' folders say",
+            shown="as the models' folders say",
         ),
     ] = None,
     host: Annotated[
         str | None,
-        typer.Option(
-            "--host",
-            metavar="ADDRESS",
-            help="Where to listen; 0.0.0.0 is everywhere.",
-            show_default="127.0.0.1",
-        ),
+        option("--host ADDRESS", "Where to listen; 0.0.0.0 is everywhere.", shown="127.0.0.1"),
     ] = None,
     port: Annotated[
-        int | None,
-        typer.Option(
-            "--port", metavar="NUMBER", help="The port; 0 is a free one.", show_default="8000"
-        ),
+        int | None, option("--port NUMBER", "The port; 0 is a free one.", shown="8000")
     ] = None,
     workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="N",
-            help="How many processes; each holds all models.",
-            show_default="1",
-        ),
+        int | None, option("--workers N", "How many processes; each holds all models.", shown="1")
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(
-            "--threads",
-            metavar="N",
-            help="How many threads a process computes with.",
-            show_default="the cores, shared",
+        option(
+            "--threads N", "How many threads a process computes with.", shown="the cores, shared"
         ),
     ] = None,
     keys: Annotated[
         str | None,
-        typer.Option(
-            "--keys",
-            metavar="FILE",
-            help="Let in only who has a key of this file.",
-            show_default="everybody",
-        ),
+        option("--keys FILE", "Let in only who has a key of this file.", shown="everybody"),
     ] = None,
     new_key: Annotated[
-        str | None,
-        typer.Option("--new-key", metavar="NAME", help="Only make a key, and its line in FILE."),
+        str | None, option("--new-key NAME", "Only make a key, and its line in FILE.")
     ] = None,
 ) -> None:
     """Serve models over HTTP: a page at /, and decision paths for programs.

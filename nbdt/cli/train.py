@@ -13,7 +13,7 @@ from nbdt.classifiers.base import split_name
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.inputs import is_model, read_tree
 from nbdt.cli.models import NetworkOption, as_given, restored
-from nbdt.cli.options import JsonOption, given
+from nbdt.cli.options import JsonOption, argument, given, option
 from nbdt.cli.output import note, say, say_json, working
 from nbdt.data import LabelledImages, check_classes, load_dataset
 from nbdt.data.loading import training_split
@@ -38,7 +38,7 @@ _OWN = (
     "head_only",
     "seed",
 )
-OTHERS = [name for name in TrainingConfig.__dataclass_fields__ if name not in _OWN]
+OTHERS = [name for name in TrainingConfig.model_fields if name not in _OWN]
 
 app = typer.Typer(add_completion=False)
 
@@ -51,132 +51,98 @@ app = typer.Typer(add_completion=False)
 def train(
     model: Annotated[
         str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A model's folder, as nbdt convert makes it; or a network to train from scratch: "
+        argument(
+            "MODEL",
+            "A model's folder, as nbdt convert makes it; or a network to train from scratch: "
             "torchvision:NAME, timm:NAME or nbdt:NAME.",
         ),
     ],
     data: Annotated[
         str,
-        typer.Argument(
-            metavar="DATA",
-            help="A data set's name, such as cifar10, or a folder with a subfolder of images a "
-            "class (or with train and test subfolders of that kind).",
+        argument(
+            "DATA",
+            "A data set's name, such as cifar10, or a folder with a subfolder of images a class"
+            " (or with train and test subfolders of that kind).",
         ),
     ],
     output: Annotated[
         str,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FOLDER",
-            help="Where checkpoints, the log and the tuned models (last, best) are kept.",
+        option(
+            "--output -o FOLDER",
+            "Where checkpoints, the log and the tuned models (last, best) are kept.",
         ),
     ],
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", metavar="", help="Go on from the folder's last checkpoint."),
-    ] = False,
+    resume: Annotated[bool, option("--resume", "Go on from the folder's last checkpoint.")] = False,
     epochs: Annotated[
-        int | None,
-        typer.Option(
-            "--epochs", metavar="N", help="How often each image is seen.", show_default="3"
-        ),
+        int | None, option("--epochs N", "How often each image is seen.", shown="3")
     ] = None,
     batch_size: Annotated[
-        int | None,
-        typer.Option("--batch-size", metavar="N", help="Images a step.", show_default="128"),
+        int | None, option("--batch-size N", "Images a step.", shown="128")
     ] = None,
     loss: Annotated[
         str | None,
-        typer.Option(
-            "--loss",
-            metavar="LOSS",
-            help="soft or hard, which tune to the tree; or cross-entropy of the network alone.",
-            show_default="soft",
+        option(
+            "--loss LOSS",
+            "soft or hard, which tune to the tree; or cross-entropy of the network alone.",
+            shown="soft",
         ),
     ] = None,
     tree_weight: Annotated[
         str | None,
-        typer.Option(
-            "--tree-weight",
-            metavar="W",
-            help="The weight of the tree's loss; or as 0:3 one that goes from 0 to 3 evenly, and "
-            "as 0:3:2 by the power 2.",
-            show_default="3",
+        option(
+            "--tree-weight W",
+            "The weight of the tree's loss; or as 0:3 one that goes from 0 to 3 evenly, and as "
+            "0:3:2 by the power 2.",
+            shown="3",
         ),
     ] = None,
     learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            "--learning-rate", metavar="X", help="The largest learning rate.", show_default="0.01"
-        ),
+        float | None, option("--learning-rate X", "The largest learning rate.", shown="0.01")
     ] = None,
     head_multiplier: Annotated[
         float | None,
-        typer.Option(
-            "--head-multiplier",
-            metavar="X",
-            help="How many times as large the learning rate of the last layer is.",
-            show_default="1",
+        option(
+            "--head-multiplier X",
+            "How many times as large the learning rate of the last layer is.",
+            shown="1",
         ),
     ] = None,
     head_only: Annotated[
-        bool,
-        typer.Option(
-            "--head-only", metavar="", help="Train the last layer alone, on features computed once."
-        ),
+        bool, option("--head-only", "Train the last layer alone, on features computed once.")
     ] = False,
     seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed", metavar="N", help="Of the order and of all chance.", show_default="0"
-        ),
+        int | None, option("--seed N", "Of the order and of all chance.", shown="0")
     ] = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Any other setting, as optimizer=adamw or network_weight=1:0.5; may be given "
+        option(
+            "--set NAME=VALUE",
+            "Any other setting, as optimizer=adamw or network_weight=1:0.5; may be given "
             f"again: {', '.join(OTHERS)}.",
         ),
     ] = None,
     hold_out: Annotated[
         float,
-        typer.Option(
-            "--hold-out",
-            metavar="SHARE",
-            help="The share of the training images that is kept back to judge every epoch by and "
-            "to choose the best; 0 trains on all, and only the last model is kept.",
+        option(
+            "--hold-out SHARE",
+            "The share of the training images that is kept back to judge every epoch by and to "
+            "choose the best; 0 trains on all, and only the last model is kept.",
         ),
     ] = 0.1,
     tree: Annotated[
-        str | None,
-        typer.Option(
-            "--tree",
-            metavar="TREE",
-            help="A bundled tree or a file, in place of the model's.",
-        ),
+        str | None, option("--tree TREE", "A bundled tree or a file, in place of the model's.")
     ] = None,
     no_augment: Annotated[
-        bool,
-        typer.Option(
-            "--no-augment", metavar="", help="Train on the images without random changes."
-        ),
+        bool, option("--no-augment", "Train on the images without random changes.")
     ] = False,
     download: Annotated[
-        bool,
-        typer.Option("--download", metavar="", help="Download the data set if it is not there."),
+        bool, option("--download", "Download the data set if it is not there.")
     ] = False,
-    workers: Annotated[
-        int, typer.Option("--workers", metavar="N", help="Processes that load images.")
-    ] = 0,
+    workers: Annotated[int, option("--workers N", "Processes that load images.")] = 0,
     network_from: NetworkOption = None,
     device: DeviceOption = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", metavar="", help="Write logs for TensorBoard, too.")
+        bool, option("--tensorboard", "Write logs for TensorBoard, too.")
     ] = False,
     json: JsonOption = False,
 ) -> None:

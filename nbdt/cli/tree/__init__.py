@@ -14,24 +14,24 @@ class TreeCommands(LazyGroup):
     """The commands on trees."""
 
     modules: ClassVar[Mapping[str, tuple[str, str]]] = {
-        "list": ("nbdt.cli.tree.list", "List the trees that come with nbdt."),
-        "show": ("nbdt.cli.tree.show", "Draw a tree as text."),
+        "list": ("nbdt.cli.tree.files", "List the trees that come with nbdt."),
+        "show": ("nbdt.cli.tree.files", "Draw a tree as text."),
         "draw": ("nbdt.cli.tree.draw", "Draw a tree as a picture, or as a page to look around in."),
         "build": ("nbdt.cli.tree.build", "Build a tree from rows, WordNet, a table or a shape."),
-        "name": ("nbdt.cli.tree.name", "Name a tree's inner nodes, or rename one node."),
+        "name": ("nbdt.cli.tree.files", "Name a tree's inner nodes, or rename one node."),
         "compare": (
-            "nbdt.cli.tree.compare",
+            "nbdt.cli.tree.draw",
             "Measure how far apart two trees over the same classes are, and show what they share.",
         ),
         "support": (
-            "nbdt.cli.tree.support",
+            "nbdt.cli.tree.model",
             "Measure how often each group of a tree comes back when the tree is made again.",
         ),
         "try": (
-            "nbdt.cli.tree.trial",
+            "nbdt.cli.tree.model",
             "Try edits of a model's tree on labelled images, and see what they do to its accuracy.",
         ),
-        "convert": ("nbdt.cli.tree.convert", "Convert a tree from one file format to another."),
+        "convert": ("nbdt.cli.tree.files", "Convert a tree from one file format to another."),
     }
 
 

@@ -18,8 +18,10 @@ from nbdt.cli.options import (
     LinkageOption,
     NoNormalizeOption,
     OutputOption,
+    argument,
     given,
     metric_option,
+    option,
 )
 from nbdt.cli.output import say, say_json, working
 from nbdt.cli.tree.files import tell_of, write_any_tree
@@ -64,9 +66,9 @@ def build(ctx: typer.Context) -> None:
 def rows(
     source: Annotated[
         str,
-        typer.Argument(
-            metavar="FILE",
-            help="A row of numbers a class: an array in .npy, or a CSV file, in which the name of "
+        argument(
+            "FILE",
+            "A row of numbers a class: an array in .npy, or a CSV file, in which the name of "
             "the class may come first.",
         ),
     ],
@@ -83,12 +85,11 @@ def rows(
     no_normalize: NoNormalizeOption = False,
     support: Annotated[
         int | None,
-        typer.Option(
-            "--support",
+        option(
+            "--support N",
+            "Say how often each group comes back among N trees of these rows with their columns"
+            " drawn anew.",
             min=1,
-            metavar="N",
-            help="Say how often each group comes back among N trees of these rows with their "
-            "columns drawn anew.",
         ),
     ] = None,
     output: OutputOption = None,
@@ -110,18 +111,16 @@ def rows(
 def wordnet(
     source: Annotated[
         str,
-        typer.Argument(
-            metavar="LIST",
-            help="The classes as nouns or wnids: a file with one a line, a CSV with the columns "
-            "name and wnid, or a bundled data set.",
+        argument(
+            "LIST",
+            "The classes as nouns or wnids: a file with one a line, a CSV with the columns name"
+            " and wnid, or a bundled data set.",
         ),
     ],
     folder: Annotated[
         str | None,
-        typer.Option(
-            "--wordnet",
-            metavar="FOLDER",
-            help="WordNet 3.0's dict folder, where it is not in its usual place.",
+        option(
+            "--wordnet FOLDER", "WordNet 3.0's dict folder, where it is not in its usual place."
         ),
     ] = None,
     output: OutputOption = None,
@@ -138,9 +137,7 @@ def wordnet(
 
 @app.command(epilog="Example: nbdt tree build parents kinds.csv -o tree.json")
 def parents(
-    source: Annotated[
-        str, typer.Argument(metavar="FILE", help="A CSV file with the columns child and parent.")
-    ],
+    source: Annotated[str, argument("FILE", "A CSV file with the columns child and parent.")],
     classes: ClassesOption = None,
     output: OutputOption = None,
     json: JsonOption = False,
@@ -152,15 +149,10 @@ def parents(
 
 @app.command(epilog="Example: nbdt tree build shape random --classes cifar10 --seed 1")
 def shape(
-    kind: Annotated[Shape, typer.Argument(metavar="SHAPE", help="balanced, random or flat.")],
-    classes: Annotated[
-        str,
-        typer.Option("--classes", metavar="LIST", help=f"The classes: {LIST_OF_CLASSES}."),
-    ],
+    kind: Annotated[Shape, argument("SHAPE", "balanced, random or flat.")],
+    classes: Annotated[str, option("--classes LIST", f"The classes: {LIST_OF_CLASSES}.")],
     branching: BranchingOption = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="Of a random tree.", show_default="0")
-    ] = None,
+    seed: Annotated[int | None, option("--seed N", "Of a random tree.", shown="0")] = None,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`nbdt tree draw`."""
+"""The commands `nbdt tree draw` and `nbdt tree compare`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Annotated, Literal
 import typer
 
 from nbdt.cli.inputs import read_tree
-from nbdt.cli.options import JsonOption
+from nbdt.cli.options import JsonOption, MaxLinesOption, argument, option
 from nbdt.cli.output import say, say_json, working
 from nbdt.errors import InputError
-from nbdt.files import replacing
+from nbdt.files import replacing, write_text
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.compare import compare as compare_trees
 from nbdt.view import render, to_graphviz, to_html, to_svg
 from nbdt.view.folding import Folded
+from nbdt.view.svg.tanglegram import tanglegram_svg
 
 app = typer.Typer(add_completion=False)
 
@@ -31,36 +33,27 @@ class Orientation(StrEnum):
 @app.command(epilog="Examples: nbdt tree draw my-model -o tree.html\n\n"
              "nbdt tree draw cifar10/wordnet -o tree.svg")  # fmt: skip
 def draw(
-    tree: Annotated[
-        str, typer.Argument(metavar="TREE", help="A file, a model's folder, or a bundled tree.")
-    ],
+    tree: Annotated[str, argument("TREE", "A file, a model's folder, or a bundled tree.")],
     output: Annotated[
         str,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="The picture: .html to look around in; .svg; or .dot, .png, .pdf by Graphviz.",
+        option(
+            "--output -o FILE",
+            "The picture: .html to look around in; .svg; or .dot, .png, .pdf by Graphviz.",
         ),
     ],
     orientation: Annotated[
         Orientation | None,
-        typer.Option(
-            "--orientation",
-            metavar="WAY",
-            help="Which way a picture grows: horizontal or vertical.",
-            show_default="horizontal",
+        option(
+            "--orientation WAY",
+            "Which way a picture grows: horizontal or vertical.",
+            shown="horizontal",
         ),
     ] = None,
     heights: Annotated[
-        bool,
-        typer.Option(
-            "--heights", metavar="", help="In an .svg, place nodes as high as they were merged."
-        ),
+        bool, option("--heights", "In an .svg, place nodes as high as they were merged.")
     ] = False,
     whole: Annotated[
-        bool,
-        typer.Option("--whole", metavar="", help="Draw every node of a large tree in a picture."),
+        bool, option("--whole", "Draw every node of a large tree in a picture.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -104,3 +97,43 @@ def draw(
         say_json({"output": output})
     else:
         say(f"Wrote {output}.")
+
+
+@app.command(epilog="Examples: nbdt tree compare cifar10/resnet20 cifar10/wordnet\n\n"
+             "nbdt tree compare my-model taxonomy.json -o both.svg")  # fmt: skip
+def compare(
+    tree: Annotated[str, argument("TREE", "A bundled tree, a file, or a model's folder.")],
+    other: Annotated[str, argument("OTHER", "Another tree over the same classes.")],
+    max_lines: MaxLinesOption = 60,
+    output: Annotated[
+        str | None,
+        option("--output -o FILE", "Draw both trees facing each other in this file, .svg."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Measure how far apart two trees over the same classes are, and show what they share.
+
+    The first tree is drawn; a group of classes that the other tree has too is marked with = and
+    what it is called there.
+    """
+    if output is not None and Path(output).suffix.lower() != ".svg":
+        raise InputError(f"{output}: both trees are drawn in a file that ends in .svg.")
+    mine, theirs = read_tree(tree), read_tree(other)
+    found = compare_trees(mine, theirs)
+    if output is not None:
+        write_text(output, tanglegram_svg(mine, theirs, titles=(tree, other)))
+    if json:
+        written = {} if output is None else {"output": output}
+        say_json({"tree": tree, "other": other, **found.to_dict(), **written})
+        return
+    partner = dict(found.shared) | {mine.root: theirs.root}
+    labels = {
+        node: f"{mine.name(node)} = {theirs.name(partner[node])}"
+        for node in mine.inner
+        if node in partner
+    }
+    say(mine.to_text(max_lines or len(mine), labels))
+    say("")
+    say(str(found))
+    if output is not None:
+        say(f"\nWrote {output}.")

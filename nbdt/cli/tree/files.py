@@ -1,17 +1,30 @@
-"""Trees in files of any format that the command line reads or writes."""
+"""The commands `nbdt tree list`, `show`, `name` and `convert`, and reading and writing trees."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from nbdt.cli.inputs import is_model, read_class_table, read_classes, read_tree
-from nbdt.cli.output import say, say_json
+import typer
+
+from nbdt.cli.inputs import is_model, node_of, read_class_table, read_classes, read_tree
+from nbdt.cli.options import LIST_OF_CLASSES, JsonOption, MaxLinesOption, argument, option
+from nbdt.cli.output import note, say, say_json, say_table
 from nbdt.errors import InputError
 from nbdt.files import write_text
 from nbdt.hierarchy import Hierarchy
-from nbdt.hierarchy.edit import reorder
+from nbdt.hierarchy.edit import rename, reorder
+from nbdt.hierarchy.formats import to_dict
 from nbdt.hierarchy.formats.base import suffix_of, written_formats, written_tree
-from nbdt.hierarchy.library import read_hierarchy
+from nbdt.hierarchy.library import list_hierarchies, load_hierarchy, read_hierarchy
+from nbdt.hierarchy.lookup import Node, quoted
+from nbdt.hierarchy.naming import name_by_leaves, name_by_taxonomy
+from nbdt.hierarchy.support import support_labels
+from nbdt.pretrained.replacement import replace_hierarchy
+
+_FORMATS = [kind.name for kind in written_formats()]
+
+app = typer.Typer(add_completion=False)
 
 
 def read_any_tree(source: str, classes: str | None = None, wnids: str | None = None) -> Hierarchy:
@@ -57,3 +70,174 @@ def size_of(tree: Hierarchy) -> dict[str, Any]:
 def in_words(tree: Hierarchy) -> str:
     """How large a tree is, in words."""
     return f"{tree.num_classes:,} classes, {len(tree):,} nodes, depth {tree.height(tree.root)}"
+
+
+def keep_tree(tree: Hierarchy, source: str, output: str | None = None) -> str:
+    """Writes a tree to a file, or back to the file or model's folder that it came from.
+
+    Args:
+        tree: the tree.
+        source: where it came from.
+        output: the file to write; None for where it came from.
+
+    Returns:
+        Where it was written.
+
+    Raises:
+        InputError: it came from no place that can be written to.
+    """
+    if output is None and is_model(source):
+        replace_hierarchy(source, tree)
+        return source
+    target = source if output is None else output
+    if output is None and not Path(source).is_file():
+        raise InputError(
+            f"{source}: bundled trees stay as they are; say where to write by --output."
+        )
+    write_any_tree(tree, target)
+    return target
+
+
+@app.command(epilog="Example: nbdt tree list")
+def list_trees(json: JsonOption = False) -> None:
+    """List the trees that come with nbdt.
+
+    Wherever a command takes a TREE, it takes one of these names.
+    """
+    sizes = {name: size_of(load_hierarchy(name)) for name in list_hierarchies()}
+    if json:
+        say_json([{"name": name, **size} for name, size in sizes.items()])
+        return
+    rows = [[name, *(f"{number:,}" for number in size.values())] for name, size in sizes.items()]
+    say_table(["tree", "classes", "nodes", "depth"], rows)
+
+
+@app.command(epilog="Example: nbdt tree show imagenet1k/wordnet --node dog")
+def show(
+    tree: Annotated[str, argument("TREE", "A bundled tree, a file, or a model's folder.")],
+    node: Annotated[
+        str | None, option("--node NODE", "Only what is under the node of this name or id.")
+    ] = None,
+    max_lines: MaxLinesOption = 60,
+    ids: Annotated[bool, option("--ids", "Draw the nodes' ids too.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Draw a tree as text."""
+    whole = read_tree(tree)
+    top = whole.root if node is None else node_of(whole, node)
+    part, old = _part(whole, top)
+    if json:
+        say_json(to_dict(part))
+        return
+    named = support_labels(whole)
+    labels = {
+        new: named.get(node, whole.name(node)) + (f" [{node}]" if ids else "")
+        for new, node in enumerate(old)
+    }
+    say(part.to_text(max_lines or len(part), labels))
+
+
+def _part(tree: Hierarchy, top: int) -> tuple[Hierarchy, list[int]]:
+    """The tree under a node, and what its nodes' ids are in the whole tree."""
+    if top == tree.root:
+        return tree, list(range(len(tree)))
+    return tree.subtree(top), [*sorted(set(tree.preorder(top)) - {top}), top]
+
+
+@app.command(epilog="Example: nbdt tree name my-model --node 14 --to 'striped animal'")
+def name(
+    source: Annotated[str, argument("TREE", "A file, a model's folder, or a bundled tree.")],
+    taxonomy: Annotated[
+        str | None,
+        option("--taxonomy TREE", "Name each inner node as this tree calls its classes."),
+    ] = None,
+    by_leaves: Annotated[
+        bool, option("--by-leaves", "Name each inner node by some of its classes.")
+    ] = False,
+    node: Annotated[
+        str | None, option("--node NODE", "Rename the node of this name or id.")
+    ] = None,
+    to: Annotated[str | None, option("--to NAME", "What to call that node.")] = None,
+    output: Annotated[
+        str | None, option("--output -o FILE", "Where to write the tree.", shown="where it is")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Name a tree's inner nodes, or rename one node.
+
+    Names given by hand stay, but for that of --node. A model's folder and a file are changed in
+    place, unless --output says otherwise.
+    """
+    if [taxonomy is not None, by_leaves, node is not None].count(True) != 1:
+        raise InputError("give one of --taxonomy TREE, --by-leaves, and --node NODE --to NAME.")
+    if (node is None) != (to is None):
+        raise InputError("--node says which node and --to what to call it; give both or neither.")
+    tree = read_tree(source)
+    if node is not None and to is not None:
+        renamed = node_of(tree, node)
+        named = rename(tree, {renamed: to})
+        if tree.is_leaf(renamed):
+            note("that is a class: data, calibrations and other trees know it by its old name.")
+    else:
+        named = (
+            name_by_leaves(tree)
+            if taxonomy is None
+            else name_by_taxonomy(tree, read_tree(taxonomy))
+        )
+        kept = _names_by_hand(tree)
+        named = rename(named, kept)
+        if kept:
+            note(f"kept what was named by hand: {quoted(list(kept.values()))}.")
+    tell_of(named, keep_tree(named, source, output), json)
+
+
+def _names_by_hand(tree: Hierarchy) -> dict[Node, str]:
+    return {
+        node: tree.names[node]
+        for node in tree.inner
+        if tree.attributes(node).get("name_source") == "hand"
+    }
+
+
+@app.command(
+    epilog="Example: nbdt tree convert graph-induced-ResNet18.json tree.json --wnids CIFAR10.txt"
+)
+def convert(
+    source: Annotated[
+        str,
+        argument(
+            "TREE",
+            "A file (.json: nbdt's own, networkx's node-link data, or a graph of the 2020 "
+            "release; .nwk: Newick), a bundled tree, or a model's folder.",
+        ),
+    ],
+    output: Annotated[str, argument("FILE", "The file to write: .json, or .nwk for Newick.")],
+    to: Annotated[
+        str | None,
+        option(
+            "--to FORMAT",
+            "The format to write, where the file's suffix doesn't say it: "
+            f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}.",
+        ),
+    ] = None,
+    wnids: Annotated[
+        str | None,
+        option(
+            "--wnids LIST",
+            "The wnids of a 2020 graph in the order of the classes: a file with one a line, or "
+            "a bundled data set.",
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        option(
+            "--classes LIST",
+            f"The order of the classes, where the file does not say it: {LIST_OF_CLASSES}.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Convert a tree from one file format to another."""
+    tree = read_any_tree(source, classes, wnids)
+    write_any_tree(tree, output, to)
+    tell_of(tree, output, json)
