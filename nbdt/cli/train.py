@@ -213,7 +213,7 @@ def _config(settings: list[str], **options: Any) -> TrainingConfig:
                 f"--set takes NAME=VALUE with one of {', '.join(OTHERS)}; got {text!r}."
             )
         values[name] = _value(name, value)
-    return TrainingConfig.from_dict(values | given(**options))
+    return TrainingConfig(**values | given(**options))
 
 
 def _value(name: str, text: str) -> Any:

@@ -228,7 +228,7 @@ def test_what_cannot_be_converted_is_refused_in_one_sentence(
         ("nbdt:digits-cnn", "DEFAULT", "has no published weights"),
         ("nbdt:digit-cnn", "weights.safetensors", "near names: digits-cnn"),
         ("torchvision:resnet18", "BEST", "has the weights IMAGENET1K_V1, DEFAULT, not 'BEST'"),
-        ("my.code:Net", "weights.safetensors", "a network's name is 'torchvision:…'"),
+        ("my.code:Net", "weights.safetensors", "a network's name is 'nbdt:…'"),
     ],
 )
 def test_an_unknown_network_or_its_weights(

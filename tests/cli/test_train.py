@@ -209,7 +209,7 @@ def test_a_class_may_be_called_train(run: Run, photographs: Path, tmp_path: Path
         (("nbdt:digits-cnn", "digits", "--hold-out", 1), "--hold-out is a share"),
         (("nbdt:digits-cnn", "digits", "--set", "lr=1"), "--set takes NAME=VALUE"),
         (("nbdt:digits-cnn", "digits", "--set", "optimizer"), "--set takes NAME=VALUE"),
-        (("nbdt:digits-cnn", "digits", "--set", "optimizer=lion"), "optimizer is one of"),
+        (("nbdt:digits-cnn", "digits", "--set", "optimizer=lion"), "optimizer: Input should be"),
         (("nbdt:digits-cnn", "digits", "--tree-weight", "much"), "--tree-weight is a number"),
         (("nbdt:digits-cnn", "digits", "--tree-weight", "1:2:3:4"), "START:END:POWER"),
         (("nbdt:digits-cnn", "digits", "--set", "network_weight=a:b"), "--set network_weight is a"),

@@ -98,7 +98,7 @@ def keep_tree(tree: Hierarchy, source: str, output: str | None = None) -> str:
     return target
 
 
-@app.command(epilog="Example: nbdt tree list")
+@app.command("list", epilog="Example: nbdt tree list")
 def list_trees(json: JsonOption = False) -> None:
     """List the trees that come with nbdt.
 

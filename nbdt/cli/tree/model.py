@@ -11,7 +11,7 @@ import typer
 
 from nbdt.classifiers import find_head
 from nbdt.cli.inputs import is_model, node_of, read_tree
-from nbdt.cli.labelled import DataArgument, PartialOption, batches, load_images
+from nbdt.cli.labelled import BATCH, DataArgument, PartialOption, load_images
 from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model, restored
 from nbdt.cli.options import (
     BranchingOption,
@@ -162,7 +162,7 @@ TRIES = 200
 OPTIONS = {edit.move.__name__: "--move", edit.regraft.__name__: "--beside"}
 
 
-@app.command(epilog="Examples: nbdt tree try my-model choose --suggest\n\n"
+@app.command("try", epilog="Examples: nbdt tree try my-model choose --suggest\n\n"
              "nbdt tree try my-model confirm --beside cat=dog --save edited")  # fmt: skip
 def trial(
     model: ModelArgument,
@@ -211,7 +211,7 @@ def trial(
     network, preprocessing = load_model(model, network_from)
     images = load_images(data, network.classes, preprocessing, partial=partial)
     with progress("Answering", len(images)) as advance:
-        session = EditSession(network, batches(images, advance))
+        session = EditSession(network, images, batch_size=BATCH, progress=advance)
     trials: list[Trial] = []
     for function, named in edits:
         nodes = (_node(session.tree, name) for name in named)
