@@ -125,7 +125,7 @@ def test_a_tree_of_a_shape(arguments: list[str], expected: object, run: Run) -> 
         (["rows", "gone.npy"], "gone.npy: there is no such file"),
         (["rows", "rows.npy", "--classes", "3"], "10 rows need 10 class names; got 3"),
         (["rows", "rows.npy", "--linkage", "x"], "linkage is one of"),
-        (["rows", "rows.npy", "-o", "tree.txt"], "tree.txt: a tree is written to a file that ends"),
+        (["rows", "rows.npy", "-o", "tree.txt"], "tree.txt: the suffix says the format"),
         (["rows", "rows.npy", "-o", "no/tree.json"], "no/tree.json: cannot be written"),
         (["wordnet", "cifar10", "--wordnet", "."], "holds no WordNet database"),
         (["parents", "gone.csv"], "gone.csv: there is no such file"),
