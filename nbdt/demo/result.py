@@ -25,15 +25,15 @@ _GAP = 3
 
 @dataclass(frozen=True)
 class ExplainedDigit:
-    """One held-out digit, and why it was answered as it was.
+    """One held-out digit and the explanation of its prediction.
 
     Attributes:
-        label: what was written, 0 … 9.
+        label: the digit, 0 … 9.
         label_name: its name.
-        remark: how it was answered: "answered wrong", ….
-        picture: the digit, drawn in characters by `drawn`.
+        remark: what is special about it: "classified incorrectly", ….
+        picture: the digit in characters, by `drawn`.
         image: the file with the digit.
-        explanation: the answer and its decisions.
+        explanation: the prediction and its decisions.
     """
 
     label: int
@@ -45,7 +45,7 @@ class ExplainedDigit:
 
     @property
     def correct(self) -> bool:
-        """Whether the tree answers what was written."""
+        """Whether the tree predicts the digit."""
         return self.explanation.prediction == self.label
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,14 +63,14 @@ class ExplainedDigit:
         picture = self.picture.splitlines()
         side = len(picture[0])
         # A line breaks before a number, not between it and its "%".
-        told = [
+        sentences = [
             line.replace("\u00a0", " ")
             for sentence in str(self.explanation).replace(" %", "\u00a0%").splitlines()
             for line in textwrap.wrap(sentence, _WIDTH - side - _GAP, subsequent_indent="  ")
         ]
         lines = [
             f"{left:{side + _GAP}}{right}".rstrip()
-            for left, right in zip_longest(picture, told, fillvalue="")
+            for left, right in zip_longest(picture, sentences, fillvalue="")
         ]
         title = f"“{self.label_name}”, {self.remark} ({self.image})"
         return "\n".join([title, "", *lines])
@@ -78,18 +78,18 @@ class ExplainedDigit:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What a demo showed; `str` tells it to a reader, `to_dict` to a program.
+    """What a demo did; `str` is for readers, `to_dict` for programs.
 
     Attributes:
         folder: the model's folder.
         images: the folder in it with pictures of held-out digits.
         seed: of the split and the training.
-        network: how the network is built, by name.
+        network: the network's name.
         parameters: how many numbers it learned.
         training_samples: how many digits it learned from.
         epochs: how often it saw each.
-        training_seconds: how long that took.
-        seconds: how long all of it took.
+        training_seconds: how long training took.
+        seconds: how long the whole demo took.
         hierarchy: the tree.
         accuracy: on the held-out digits.
         explained: three of the held-out digits.
@@ -140,19 +140,19 @@ class DemoResult:
             f"         ({self.epochs} epochs, seed {self.seed})",
             *_heading("The tree in the network's last layer"),
             str(self.hierarchy),
-            *_heading(f"How often it is right about the {held_out:,} held-out digits"),
+            *_heading(f"Accuracy on the {held_out:,} held-out digits"),
             str(self.accuracy),
             "",
-            "soft: the class whose path is likeliest; hard: the likeliest child at each node.",
-            "logsumexp: for a network as it comes; mean: for one that was tuned to its tree.",
+            "soft: the class with the likeliest path; hard: the likeliest child at each node.",
+            "logsumexp: for any trained network; mean: for a network tuned to its tree.",
             *_heading("Three of these digits, explained (soft, logsumexp)"),
             "\n\n".join(map(str, self.explained)),
             *_heading("What you have now"),
             f"A model      {folder}",
             f"Ten digits   {images}",
             "",
-            f"Loaded from there again, the model gives all {held_out:,} digits the same",
-            "probabilities, to the last bit. Go on with:",
+            f"The saved model was loaded again and gives all {held_out:,} digits the same",
+            "probabilities, to the last bit. Next steps:",
             "",
             f"  nbdt explain {folder} {shlex.quote(str(self.explained[-1].image))}",
             f"  nbdt explain {folder} {images}",
@@ -163,7 +163,7 @@ class DemoResult:
 
 
 def drawn(image: Float[Tensor, "height width"]) -> str:
-    """A digit in characters of five shades, two a pixel, as a pixel is twice as high as wide.
+    """A digit in five shades of characters, two per pixel since characters are tall.
 
     Example:
         >>> from nbdt.data.digits import load_digits

@@ -33,21 +33,21 @@ def run(
     seed: int = 0,
     progress: OnEpoch | None = None,
 ) -> DemoResult:
-    """Trains a network, makes it a tree, measures and explains it, saves it and loads it again.
+    """Trains a network, turns it into a tree, measures, explains, saves and reloads it.
 
-    All is computed on the CPU by one thread, so that a seed gives the same result however many
-    cores there are. Nothing is printed; torch's random numbers and settings are left as they were.
+    Everything runs on the CPU in one thread, so that a seed gives the same result on any number of
+    cores. Nothing is printed; torch's random numbers and settings stay as they were.
 
     Args:
-        output: the folder to write to: a new or empty one, or that of a demo, which is replaced.
+        output: the folder to write to: new, empty, or an earlier demo's, which is replaced.
         seed: of the split and the training, 0 … 2³² − 1.
-        progress: is called after each epoch with its number, how many there are, and its loss;
-            `training_progress` gives one.
+        progress: called after each epoch with its number, the number of epochs, and its loss;
+            see `training_progress`.
 
     Raises:
         InputError: the folder holds something else or cannot be written, or the seed is out of
             range.
-        NBDTError: the model that was loaded again answers otherwise than the one saved.
+        NBDTError: the reloaded model gives other answers than the saved one.
 
     Example:
         >>> import tempfile
@@ -59,7 +59,7 @@ def run(
     folder = Path(output)
     _check_replaceable(folder)
     training, held_out = load_digits().split(seed=seed)
-    # The random weights of a network that is built to be loaded into are no business of others.
+    # Building a network to load weights into draws random numbers.
     with torch.random.fork_rng(devices=[]), one_thread():
         trained_from = time.perf_counter()
         network = train(training, seed, progress or (lambda *_: None))
@@ -106,32 +106,25 @@ def run(
 
 
 def choose(log_probs: Tensor, labels: Tensor) -> dict[int, str]:
-    """Three samples of different classes to be explained, and what is remarkable about each.
+    """Three samples of different classes to explain, each with a remark.
 
-    The first that is right, the right one with the least probability, and the first that is
-    wrong; where none is wrong, another unsure one.
-
-    Args:
-        log_probs: the log-probabilities of the classes; shape (samples, C).
-        labels: the true classes; shape (samples,).
-
-    Returns:
-        The places of the samples, with a remark each.
+    The first correct one, the least confident correct one, and the first error; if there is no
+    error, another unsure one. `log_probs` has the shape (samples, C), `labels` (samples,).
 
     Example:
         >>> probabilities = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
         >>> choose(probabilities.log(), torch.tensor([0, 1, 0]))
-        {1: 'answered right, though least surely', 2: 'answered wrong'}
+        {1: 'correct, with the least confidence', 2: 'classified incorrectly'}
     """
     highest, answers = log_probs.max(dim=1)
     right = (answers == labels).nonzero()[:, 0].tolist()
     wrong = (answers != labels).nonzero()[:, 0].tolist()
     unsure = sorted(right, key=highest.tolist().__getitem__)
     wishes = [
-        ("answered wrong", wrong),
-        ("answered right, though least surely", unsure),
-        ("answered right", right),
-        ("answered right, though not surely", unsure),
+        ("classified incorrectly", wrong),
+        ("correct, with the least confidence", unsure),
+        ("correct", right),
+        ("correct, with little confidence", unsure),
     ]
     chosen: dict[int, str] = {}
     seen: set[int] = set()
@@ -144,7 +137,7 @@ def choose(log_probs: Tensor, labels: Tensor) -> dict[int, str]:
 
 
 def _named(tree: Hierarchy) -> Hierarchy:
-    """The tree with its inner nodes called by all of their classes: ten are few enough."""
+    """The tree with each inner node named after all of its classes."""
     groups = [
         "/".join(map(tree.name, tree.leaves(node))) for node in tree.inner if node != tree.root
     ]
@@ -152,13 +145,13 @@ def _named(tree: Hierarchy) -> Hierarchy:
         tree.parents,
         [*tree.classes, *groups, ROOT_NAME],
         merge_heights=tree.merge_heights,
-        # So that an edit which gives a group other classes does not leave it its name.
+        # An edit that changes the classes of a group then drops its name.
         attributes=dict.fromkeys(tree.inner[:-1], BY_LEAVES),
     )
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Refuses a folder that holds anything, unless a demo wrote it."""
+    """Refuses a folder that holds anything except an earlier demo."""
     try:
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return
@@ -169,13 +162,13 @@ def _check_replaceable(folder: Path) -> None:
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be read: {error.strerror}.") from None
     raise InputError(
-        f"{folder}: this is there already, and it is not a whole folder of a demo, so it is left "
-        "alone; choose another name, or remove it."
+        f"{folder}: this already exists and is not a complete demo folder; choose another name "
+        "or remove it."
     )
 
 
 def _save_images(digits: Digits, chosen: list[int], folder: Path) -> dict[int, Path]:
-    """Writes one digit of each class, the chosen ones among them; gives the files by label."""
+    """Writes one digit of each class, the chosen ones included; returns the files by label."""
     places = {label: place for place, label in reversed([*enumerate(digits.labels.tolist())])}
     places |= {int(digits.labels[place]): place for place in chosen}
     try:
@@ -189,11 +182,10 @@ def _save_images(digits: Digits, chosen: list[int], folder: Path) -> dict[int, P
 
 
 def _check_same(loaded: NBDT, saved: NBDT, images: Tensor) -> None:
-    """Refuses a model that does not decide as the one that was saved, to the bit."""
     with torch.no_grad():
         same = torch.equal(loaded(images), saved(images))
     if not same or loaded.hierarchy != saved.hierarchy:
         raise NBDTError(
-            "the model that was loaded answers otherwise than the one that was saved; this is a "
-            "defect of nbdt, please report it."
+            "the reloaded model gives other answers than the saved one; this is a bug in nbdt, "
+            "please report it."
         )

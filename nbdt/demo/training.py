@@ -1,4 +1,4 @@
-"""Training the demo's network, the same way on every machine, and showing how far it is."""
+"""Trains the demo's network, the same way on every machine, and shows its progress."""
 
 from __future__ import annotations
 
@@ -22,30 +22,20 @@ BATCH_SIZE = 64
 LEARNING_RATE = 1e-2
 WEIGHT_DECAY = 1e-2
 
-# Where there is no terminal for a bar, a line is printed once in so many epochs.
+# Without a terminal for a bar, a line is printed once every few epochs.
 _EPOCHS_A_LINE = 5
 
 OnEpoch = Callable[[int, int, float], None]
 
 
 def train(digits: Digits, seed: int, on_epoch: OnEpoch) -> nn.Module:
-    """A small network that learned from the digits: AdamW, one cycle of learning rates.
+    """A small network trained on the digits with AdamW and one cycle of learning rates.
 
-    torch's own random numbers are left as they were.
-
-    Args:
-        digits: what to learn from.
-        seed: of the first weights and of the order of the samples.
-        on_epoch: is called after each epoch with its number, how many there are, and its loss.
-
-    Example:
-        >>> from nbdt.data.digits import load_digits
-        >>> few = load_digits().select(torch.arange(20))
-        >>> train(few, 0, lambda epoch, epochs, loss: None).linear
-        Linear(in_features=64, out_features=10, bias=True)
+    The seed decides the first weights and the order of samples; torch's own random numbers stay as
+    they were.
     """
     with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would seed the random numbers of GPUs too, which nobody restores.
+        # torch.manual_seed would also seed GPUs, whose random numbers nobody restores.
         torch.default_generator.manual_seed(seed)
         network = build(NETWORK, num_classes=len(digits.classes), in_channels=1)
     order = torch.Generator().manual_seed(seed)
@@ -67,15 +57,10 @@ def train(digits: Digits, seed: int, on_epoch: OnEpoch) -> nn.Module:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Lets torch compute with one thread inside, so that results do not depend on the cores.
+    """Lets torch compute in one thread, so that results don't depend on the number of cores.
 
-    How a sum is shared out among threads changes its last bits and so, in the end, the tree. A
-    network this small is trained no faster by several.
-
-    Example:
-        >>> with one_thread():
-        ...     torch.get_num_threads()
-        1
+    Splitting a sum among threads changes its last bits and, in the end, the tree. Several threads
+    would not train so small a network any faster.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -87,14 +72,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def training_progress(console: Console) -> Iterator[OnEpoch]:
-    """What shows the progress of training: a bar on a terminal, else a line every few epochs.
-
-    Example:
-        >>> with training_progress(Console()) as progress:
-        ...     progress(1, 2, 0.5)
-        ...     progress(2, 2, 0.25)
-        training: epoch 2 of 2, loss 0.250
-    """
+    """Shows the progress of training: a bar on a terminal, else a line every few epochs."""
     if not console.is_terminal:
         yield (
             lambda epoch, epochs, loss: (

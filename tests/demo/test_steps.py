@@ -163,7 +163,7 @@ def test_what_no_demo_wrote_is_left_alone(fill, tmp_path: Path) -> None:  # type
     folder = tmp_path / "taken"
     fill(folder)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(InputError, match="taken: this is there already, and it is not a whole"):
+    with pytest.raises(InputError, match="taken: this already exists and is not a complete"):
         run(folder, progress=lambda *_: pytest.fail("it was trained all the same"))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
@@ -208,7 +208,7 @@ def test_a_model_that_comes_back_otherwise_is_a_defect(  # type: ignore[no-untyp
 ) -> None:
     original = NBDT.from_pretrained
     monkeypatch.setattr(steps.NBDT, "from_pretrained", lambda folder: change(original(folder)))
-    with pytest.raises(NBDTError, match="answers otherwise than the one that was saved"):
+    with pytest.raises(NBDTError, match="gives other answers than the saved one"):
         run(tmp_path)
 
 
@@ -233,20 +233,20 @@ def test_the_three_explained_are_of_different_classes() -> None:
     rows = log_probs(sure, fair, poor, sure[::-1], sure, [0.05, 0.9, 0.05], fair)
     labels = torch.tensor([0, 0, 0, 2, 1, 1, 1])
     assert choose(rows, labels) == {
-        3: "answered right",
-        2: "answered right, though least surely",
-        4: "answered wrong",
+        3: "correct",
+        2: "correct, with the least confidence",
+        4: "classified incorrectly",
     }
 
 
 def test_where_none_is_wrong_another_unsure_one_is_explained() -> None:
     rows = log_probs([0.9, 0.05, 0.05], [0.2, 0.7, 0.1], [0.3, 0.1, 0.6], [0.0, 0.0, 1.0])
     assert choose(rows, torch.tensor([0, 1, 2, 2])) == {
-        1: "answered right, though not surely",
-        0: "answered right",
-        2: "answered right, though least surely",
+        1: "correct, with little confidence",
+        0: "correct",
+        2: "correct, with the least confidence",
     }
 
 
 def test_where_all_are_wrong_one_is_explained() -> None:
-    assert choose(log_probs([0.9, 0.1], [0.8, 0.2]), torch.tensor([1, 1])) == {0: "answered wrong"}
+    assert choose(log_probs([0.9, 0.1], [0.8, 0.2]), torch.tensor([1, 1])) == {0: "classified incorrectly"}
