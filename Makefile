@@ -1,18 +1,22 @@
 # make demo   installs nbdt into .venv and shows what it does, on real data, in under a minute
 # make test   installs what the tests need and runs all of them
+# make fast   runs the tests of the rooms that your change touches, in about a minute
 # make lint   ruff and mypy
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test fast lint clean
 
 demo: .venv/core
 	$(BIN)/nbdt demo
 
-# One thread a process: the tests run in two processes, and torch's threads would fight over cores.
+# One thread a process: a process runs on each core, and torch's threads would fight over them.
 test: .venv/dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=95
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --cov --cov-report=term --cov-fail-under=95
+
+fast: .venv/dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fast -n logical
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-import torch
-
 from .batching import BatchQueue, Capacity
 from .errors import DeadlineError, NotReadyError, TooLargeError
 from .inference import Answer, Question
@@ -113,7 +111,6 @@ class Service:
         Raises:
             NBDTError: one cannot be loaded.
         """
-        torch.set_num_threads(self.settings.torch_threads)
         await self._in_loader(self.registry.load)
         self._open_lanes()
         self._loaded = True

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from socket import socket
 from types import FrameType
 
+import torch
 import uvicorn
 
 from nbdt.errors import NBDTError
@@ -158,6 +159,7 @@ def run(settings: Settings, listener: socket, supervisor: Connection, patient: b
     # What libraries tell their programmers is nothing that an operator can act on.
     warnings.simplefilter("ignore")
     logs.configure(settings.log_level)
+    torch.set_num_threads(settings.torch_threads)
     try:
         worker = Worker(settings, supervisor, patient=patient)
     except NBDTError as error:
