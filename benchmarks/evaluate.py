@@ -12,8 +12,7 @@ from rules import tree_of
 from timing import compare, machine
 
 from nbdt.evaluation import AccuracyByRule, Evaluator
-from nbdt.evaluation.rule_scores import RULE_SCORES, answers_by
-from nbdt.rules import Temperature, TreeLayout
+from nbdt.rules import RULE_SCORES, Predictions, TreeLayout
 
 
 def main() -> None:
@@ -37,7 +36,7 @@ def main() -> None:
 @torch.inference_mode()
 def row(num_classes: int, batch: int, rounds: int) -> None:
     tree = tree_of(num_classes)
-    layout, plain = TreeLayout(tree), Temperature()
+    layout = TreeLayout(tree)
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(num_classes, (batch,), generator=generator)
     logits = 3 * torch.randn(batch, num_classes, generator=generator)
@@ -45,8 +44,8 @@ def row(num_classes: int, batch: int, rounds: int) -> None:
     accuracy = AccuracyByRule(tree)
     evaluator = Evaluator(tree, score="logsumexp")
     base, *times = compare(
-        lambda: [answers_by(*way, logits, layout, plain) for way in RULE_SCORES],
-        lambda: accuracy.update(logits, labels),
+        lambda: [Predictions(logits, layout, score="mean").answers_by(*way) for way in RULE_SCORES],
+        lambda: accuracy.update(Predictions(logits, layout, score="mean", labels=labels)),
         lambda: evaluator.update(logits, labels),
         rounds=rounds,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
@@ -22,12 +22,19 @@ from nbdt.classifiers import (
 )
 from nbdt.display import Displayed
 from nbdt.errors import HeadError, InputError
-from nbdt.explain import Explanations, FeatureGeometry, explain_logits
-from nbdt.explain.build import unmasked_rows
+from nbdt.explain import Explanations, FeatureGeometry, explain_predictions
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs.image import Preprocessing
 from nbdt.pretrained import ModelConfig, load_tensors, read_model, write_model
-from nbdt.rules import RULES, SCORES, Rule, Score, Temperature, TreeLayout
+from nbdt.rules import (
+    Predictions,
+    RuleName,
+    ScoreName,
+    Temperature,
+    TreeLayout,
+    get_rule,
+    get_score,
+)
 
 
 class NBDT(nn.Module, Displayed):
@@ -81,8 +88,8 @@ class NBDT(nn.Module, Displayed):
         self,
         network: nn.Module,
         hierarchy: Hierarchy,
-        score: Score = "logsumexp",
-        rule: Rule = "soft",
+        score: ScoreName = "logsumexp",
+        rule: RuleName = "soft",
         *,
         preprocessing: Preprocessing | None = None,
         builder: Builder | str | None = None,
@@ -134,22 +141,22 @@ class NBDT(nn.Module, Displayed):
         self._move_layout()
 
     @property
-    def score(self) -> Score:
+    def score(self) -> ScoreName:
         """What a node is worth."""
         return self._score
 
     @score.setter
-    def score(self, score: Score) -> None:
-        self._score: Score = _chosen("score", score, SCORES)
+    def score(self, score: ScoreName) -> None:
+        self._score: ScoreName = get_score(score).name
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> RuleName:
         """How decisions become an answer, unless it is said otherwise."""
         return self._rule
 
     @rule.setter
-    def rule(self, rule: Rule) -> None:
-        self._rule: Rule = _chosen("rule", rule, RULES)
+    def rule(self, rule: RuleName) -> None:
+        self._rule: RuleName = get_rule(rule).name
 
     @property
     def temperature(self) -> Temperature:
@@ -215,7 +222,7 @@ class NBDT(nn.Module, Displayed):
         return self.temperature.log_probs(self.logits(x), self.layout, self.score)
 
     def predict(
-        self, x: Tensor | Mapping[str, Any], rule: Rule | None = None
+        self, x: Tensor | Mapping[str, Any], rule: RuleName | None = None
     ) -> Int[Tensor, " batch"]:
         """The index of each sample's predicted class.
 
@@ -234,13 +241,9 @@ class NBDT(nn.Module, Displayed):
             >>> model.predict(logits), model.predict(logits, rule="hard")
             (tensor([2]), tensor([0]))
         """
-        rule = _chosen("rule", self.rule if rule is None else rule, RULES)
+        rule = self.rule if rule is None else get_rule(rule).name
         with eval_mode(self):
-            logits = self.logits(x)
-            unmasked_rows(logits, self.hierarchy.num_classes)  # refuses NaN, which has no class
-            if rule == "hard":
-                return self.temperature.hard_predict(logits, self.layout, self.score)
-            return self.temperature.log_probs(logits, self.layout, self.score).argmax(dim=-1)
+            return self.predictions(self.logits(x), rule).answer_classes
 
     def predict_proba(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
         """The soft probability of every class, whatever the `rule`; a row sums to 1.
@@ -257,7 +260,9 @@ class NBDT(nn.Module, Displayed):
             log_probs: Tensor = self(x)
             return log_probs.exp()
 
-    def decision_path(self, x: Tensor | Mapping[str, Any], rule: Rule | None = None) -> csr_matrix:
+    def decision_path(
+        self, x: Tensor | Mapping[str, Any], rule: RuleName | None = None
+    ) -> csr_matrix:
         """Which nodes each sample passes, as in scikit-learn's ``decision_path``.
 
         Args:
@@ -281,7 +286,7 @@ class NBDT(nn.Module, Displayed):
         shape = (len(leaves), len(self.hierarchy))
         return csr_matrix((ones, np.array(indices, dtype=np.int64), starts), shape=shape)
 
-    def explain(self, x: Tensor | Mapping[str, Any], rule: Rule | None = None) -> Explanations:
+    def explain(self, x: Tensor | Mapping[str, Any], rule: RuleName | None = None) -> Explanations:
         """Each sample's prediction, with the decisions that led to it.
 
         Args:
@@ -299,16 +304,43 @@ class NBDT(nn.Module, Displayed):
             Closest decision: cat (73 %) over dog (27 %) at animal.
             Runner-up: dog (26 %); the paths diverge at animal.
         """
-        rule = _chosen("rule", self.rule if rule is None else rule, RULES)
+        rule = self.rule if rule is None else get_rule(rule).name
         with eval_mode(self):
             logits = self.logits(x)
-        return explain_logits(
+        return explain_predictions(self.predictions(logits, rule), self.geometry())
+
+    def predictions(
+        self,
+        logits: Float[Tensor, "batch classes"],
+        rule: RuleName | None = None,
+        *,
+        labels: Integer[Tensor, " batch"] | None = None,
+        indices: Integer[Tensor, " batch"] | None = None,
+    ) -> Predictions:
+        """What this model's tree decides, given the network's logits.
+
+        Args:
+            logits: as `logits` gives them.
+            rule: as in `predict`.
+            labels: the true classes, for measures.
+            indices: what the samples are called in examples.
+
+        Raises:
+            InputError: as for `nbdt.rules.Predictions`.
+
+        Example:
+            >>> model = NBDT(nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+            >>> model.predictions(torch.tensor([[5.0, 0, 0]])).answer_path.confidences.round(3)
+            array([0.993, 0.993])
+        """
+        return Predictions(
             logits,
             self.layout,
             score=self.score,
-            rule=rule,
-            geometry=self.geometry(),
+            rule=self.rule if rule is None else rule,
             temperature=self.temperature,
+            labels=labels,
+            indices=indices,
         )
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
@@ -388,8 +420,8 @@ class NBDT(nn.Module, Displayed):
         model = cls(
             network,
             saved.hierarchy,
-            _chosen("score", config.score, SCORES),
-            _chosen("rule", config.rule, RULES),
+            get_score(config.score).name,
+            get_rule(config.rule).name,
             preprocessing=config.preprocessing,
             builder=config.builder,
             head=config.head,
@@ -445,7 +477,7 @@ class NBDT(nn.Module, Displayed):
 
         `explain` works it out at each call; whoever explains logits often can keep it.
         """
-        if self.score != "mean" or self.head is None or self._head_altered:
+        if not get_score(self.score).is_linear or self.head is None or self._head_altered:
             return None
         head = find_head(self.network, self.head)
         if not isinstance(head.module, nn.Linear):
@@ -454,9 +486,3 @@ class NBDT(nn.Module, Displayed):
         if len(rows) < self.hierarchy.num_classes:
             rows = torch.cat([torch.zeros_like(rows), rows])
         return FeatureGeometry(self.hierarchy, rows)
-
-
-def _chosen(name: str, value: Any, allowed: tuple[str, ...]) -> Any:
-    if value not in allowed:
-        raise InputError(f"{name} has to be {' or '.join(map(repr, allowed))}, got {value!r:.80}.")
-    return value

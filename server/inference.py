@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,10 @@ from torch import Tensor
 
 from nbdt.attribution import Saliency, path_saliency
 from nbdt.errors import InputError, NBDTError
-from nbdt.explain import Explanation, FeatureGeometry, explain_logits
+from nbdt.explain import Explanation, FeatureGeometry, explain_predictions
 from nbdt.model import NBDT
-from nbdt.rules import RULES, Rule
+from nbdt.rules import RULES, RuleName
+from nbdt.rules.checks import usable_rows
 from nbdt.run import forward
 
 
@@ -30,7 +32,7 @@ class Question:
     """
 
     rows: Sequence[Tensor]
-    rule: Rule
+    rule: RuleName
     explain: bool
     saliency: bool = False
 
@@ -92,21 +94,16 @@ class Inference:
             InputError: the network does not take rows of a shape.
         """
         logits = self._logits([row for question in questions for row in question.rows])
-        usable = _usable(logits)
+        usable = usable_rows(logits)
         ends = np.cumsum([len(question.rows) for question in questions]).tolist()
         spans = [slice(end - len(q.rows), end) for q, end in zip(questions, ends, strict=True)]
         answers: list[Answer | Exception] = [_unusable(usable[span]) for span in spans]
-        for rule in RULES:
-            asked = [
-                index
-                for index, question in enumerate(questions)
-                if question.rule == rule and bool(usable[spans[index]].all())
-            ]
-            if asked:
-                parts = [logits[spans[index]] for index in asked]
-                explain = [questions[index].explain for index in asked]
-                for index, answer in zip(asked, self._answers(parts, rule, explain), strict=True):
-                    answers[index] = self._with_saliency(questions[index], answer)
+        asked = [index for index, span in enumerate(spans) if bool(usable[span].all())]
+        if asked:
+            rows = torch.cat([torch.arange(len(logits))[spans[index]] for index in asked])
+            some = [questions[index] for index in asked]
+            for index, answer in zip(asked, self._answers(logits[rows], some), strict=True):
+                answers[index] = self._with_saliency(questions[index], answer)
         return answers
 
     def _with_saliency(self, question: Question, answer: Answer) -> Answer | Exception:
@@ -150,48 +147,28 @@ class Inference:
         self._known_shape = shape
         return logits
 
-    def _answers(self, parts: list[Tensor], rule: Rule, explain: list[bool]) -> list[Answer]:
-        """The answers to questions of one rule; each part holds the logits of one question."""
-        layout, score, temperature = self.model.layout, self.model.score, self.model.temperature
-        together = torch.cat(parts)
-        with torch.inference_mode():
-            log_probs = temperature.log_probs(together, layout, score)
-            if rule == "hard":
-                predictions = temperature.hard_predict(together, layout, score)
-            else:
-                predictions = log_probs.argmax(dim=-1)
-        wanted = [part for part, is_wanted in zip(parts, explain, strict=True) if is_wanted]
-        explanations = iter(
-            explain_logits(
-                torch.cat(wanted),
-                layout,
-                score=score,
-                rule=rule,
-                geometry=self._geometry,
-                temperature=temperature,
+    def _answers(self, logits: Tensor, questions: Sequence[Question]) -> Iterator[Answer]:
+        """The answers to questions whose rows these are, one question after the other."""
+        predictions = self.model.predictions(logits)
+        lengths = [len(question.rows) for question in questions]
+        places = torch.split(torch.arange(len(logits)), lengths)
+        explained: dict[str, Iterator[Explanation]] = {}
+        for rule in RULES:
+            wanted = [
+                own
+                for own, question in zip(places, questions, strict=True)
+                if question.explain and question.rule == rule
+            ]
+            if wanted:
+                some = predictions.of_rows(torch.cat(wanted), RULES[rule].name)
+                explained[rule] = iter(explain_predictions(some, self._geometry))
+        for own, question in zip(places, questions, strict=True):
+            answers = predictions.answers_by(question.rule, self.model.score)
+            yield Answer(
+                predictions.log_probs[own].cpu().numpy(),
+                answers[own].cpu().numpy(),
+                tuple(islice(explained[question.rule], len(own))) if question.explain else (),
             )
-            if wanted
-            else ()
-        )
-        lengths = [len(part) for part in parts]
-        return [
-            Answer(
-                rows.numpy(),
-                classes.numpy(),
-                tuple(next(explanations) for _ in rows) if is_wanted else (),
-            )
-            for rows, classes, is_wanted in zip(
-                torch.split(log_probs, lengths),
-                torch.split(predictions, lengths),
-                explain,
-                strict=True,
-            )
-        ]
-
-
-def _usable(logits: Tensor) -> Tensor:
-    """Which rows have an answer: no NaN, nothing infinitely likely, some class not masked."""
-    return logits.amax(dim=-1).isfinite()
 
 
 def _unusable(usable: Tensor) -> InputError:

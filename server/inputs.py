@@ -23,7 +23,7 @@ from nbdt.documents import decoded, described, parsed_json
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy.text import join_names
 from nbdt.inputs.image import Preprocessing
-from nbdt.rules import RULES, Rule
+from nbdt.rules import RULES, RuleName
 from nbdt.view.svg.pictures import data_uri
 
 from .errors import TooLargeError
@@ -64,7 +64,7 @@ class ParsedRequest:
     """
 
     sources: Sequence[Source]
-    rule: Rule | None = None
+    rule: RuleName | None = None
     explain: bool = False
     saliency: bool = False
 
@@ -165,16 +165,17 @@ def check_rows(rows: int, limit: int) -> None:
         raise TooLargeError(f"the request has {rows} rows; one may have {limit}.")
 
 
-def checked_rule(value: object) -> Rule | None:
+def checked_rule(value: object) -> RuleName | None:
     """A rule that was named, or None where none was.
 
     Raises:
         InputError: there is no such rule.
     """
-    for rule in (*RULES, None):
-        if value == rule:
-            return rule
-    raise InputError(f"rule has to be {' or '.join(RULES)}, got {in_json(value)}.")
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in RULES:
+        raise InputError(f"rule has to be {' or '.join(RULES)}, got {in_json(value)}.")
+    return RULES[value].name
 
 
 def decode_base64(text: str, name: str) -> bytes:

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from nbdt.rules import RuleName, ScoreName
+
 EXPLANATION = "#/components/schemas/Explanation"
 
 Share = Annotated[float, Field(ge=0, le=1.000001)]
-Rule = Literal["soft", "hard"]
 Explanation = Annotated[dict[str, Any], WithJsonSchema({"$ref": EXPLANATION})]
 
 
@@ -46,8 +47,8 @@ class ModelSummary(_Schema):
     version: str
     generation: Annotated[int, Field(ge=1)]
     num_classes: Annotated[int, Field(ge=2)]
-    score: Literal["logsumexp", "mean"]
-    rule: Rule
+    score: ScoreName
+    rule: RuleName
 
 
 class ModelList(_Schema):
@@ -103,7 +104,7 @@ class LikelyClass(_Schema):
 class _Answer(_Schema):
     model: str
     version: str
-    rule: Rule
+    rule: RuleName
     top: Annotated[
         list[list[LikelyClass]] | None, Field(description="If asked for: the likeliest classes.")
     ] = None

@@ -195,7 +195,7 @@ class TestForward:
             (lambda x: x[0], r"shape \(batch, 3\); got \(3,\)"),
             (lambda x: x[:, :2], r"the tree has 3 classes.*got \(2, 2\)"),
             (lambda x: x[..., None, None], r"got \(2, 3, 1, 1\)"),
-            (lambda x: x.long(), r"floating point numbers; got torch.int64"),
+            (lambda x: x.long(), r"floating-point numbers; got torch.int64"),
         ],
     )
     def test_refuses_other_outputs(self, form, message):
@@ -252,7 +252,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("name", "value", "said"),
         [
-            ("score", "median", "score has to be 'mean' or 'logsumexp', got 'median'"),
+            ("score", "median", "score has to be 'logsumexp' or 'mean', got 'median'"),
             ("rule", "firm", "rule has to be 'soft' or 'hard', got 'firm'"),
             ("temperature", 0, "a temperature has to be a number above 0"),
             ("temperature", "hot", "a number above 0 or a Temperature; got 'hot'"),
@@ -366,7 +366,7 @@ class TestConstruction:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"score": "max"}, "score has to be 'mean' or 'logsumexp', got 'max'"),
+            ({"score": "max"}, "score has to be 'logsumexp' or 'mean', got 'max'"),
             ({"score": None}, "score has to be"),
             ({"rule": "greedy"}, "rule has to be 'soft' or 'hard', got 'greedy'"),
             ({"rule": ["soft"]}, "rule has to be"),

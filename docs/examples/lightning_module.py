@@ -46,7 +46,8 @@ class MeasureTree(lightning.Callback):
 
     def on_validation_batch_end(self, trainer, module, outputs, batch, batch_index):
         """Counts a batch."""
-        self.counted.update(outputs["logits"], outputs["labels"])
+        model = module.model
+        self.counted.update(model.predictions(outputs["logits"], labels=outputs["labels"]))
 
     def on_validation_epoch_end(self, trainer, module):
         """Logs what was counted."""

@@ -22,8 +22,6 @@ from nbdt.cli.options import (
     JsonOption,
     LinkageOption,
     NoNormalizeOption,
-    Rule,
-    Score,
     argument,
     given,
     metric_option,
@@ -40,6 +38,7 @@ from nbdt.hierarchy.naming import name_by_taxonomy
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
 from nbdt.pretrained.checkpoint import load_checkpoint
+from nbdt.rules import RuleName, ScoreName
 
 # What a name of published weights never ends in.
 CHECKPOINTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".tar")
@@ -89,7 +88,7 @@ def convert(
         str | None, option("--name-by TREE", "Name inner nodes as this tree calls its classes.")
     ] = None,
     score: Annotated[
-        Score | None,
+        ScoreName | None,
         option(
             "--score SCORE",
             "What a node is worth: logsumexp for a network as it comes, mean for one tuned to "
@@ -97,7 +96,7 @@ def convert(
             shown="logsumexp",
         ),
     ] = None,
-    rule: Annotated[Rule | None, rule_option("soft")] = None,
+    rule: Annotated[RuleName | None, rule_option("soft")] = None,
     preprocessing: Annotated[
         str | None,
         option(

@@ -19,8 +19,8 @@ from nbdt.cli.labelled import (
     load_images,
 )
 from nbdt.cli.leakage import check_untrained, is_trained_on
-from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
-from nbdt.cli.options import JsonOption, Rule, rule_option
+from nbdt.cli.models import ModelArgument, NetworkOption, RuleOption, as_given, load_model
+from nbdt.cli.options import JsonOption
 from nbdt.cli.other_classes import Unknown, Unseen
 from nbdt.cli.output import note, say, say_json, working
 from nbdt.errors import InputError
@@ -35,7 +35,7 @@ from nbdt.evaluation.faithfulness import evaluate_faithfulness
 from nbdt.evaluation.text import percent
 from nbdt.files import is_file
 from nbdt.model import NBDT
-from nbdt.rules import Rule as RuleName
+from nbdt.rules import RuleName
 from nbdt.run import Block
 from nbdt.selective.folder import CALIBRATION
 
@@ -48,7 +48,7 @@ def evaluate(
     data: DataArgument,
     partial: PartialOption = False,
     part: PartOption = None,
-    rule: Annotated[Rule | None, rule_option("the model's")] = None,
+    rule: RuleOption = None,
     rows: Annotated[
         int,
         typer.Option(
@@ -124,7 +124,7 @@ def evaluate(
     place = device_of(device)
     network, preprocessing = load_model(model, network_from)
     network.to(place)
-    judged = network.rule if rule is None else rule.value
+    judged = network.rule if rule is None else rule
     if fit:
         check_untrained(network, data)
     elif is_trained_on(network, data):

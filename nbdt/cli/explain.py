@@ -13,18 +13,19 @@ from torch import Tensor
 
 from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.labelled import BATCH
-from nbdt.cli.models import ModelArgument, NetworkOption, load_model
-from nbdt.cli.options import JsonOption, Rule, given, rule_option
+from nbdt.cli.models import ModelArgument, NetworkOption, RuleOption, load_model
+from nbdt.cli.options import JsonOption
 from nbdt.cli.output import complain, note, progress, say, say_drawing, say_json
 from nbdt.cli.pages import check_folder
 from nbdt.data import decode_image, list_images, open_image
 from nbdt.data.images import MAX_BYTES
 from nbdt.errors import InputError, NBDTError
-from nbdt.explain import Explanation, explain_logits
+from nbdt.explain import Explanation, explain_predictions
 from nbdt.files import write_text
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
+from nbdt.rules import Predictions, RuleName, get_rule
 from nbdt.run import answers
 from nbdt.selective import SelectiveNBDT, read_calibration
 from nbdt.selective.functional import checked_guarantee
@@ -34,7 +35,7 @@ from nbdt.view.svg import data_uri
 
 STANDARD_INPUT = "-"
 
-Explaining = Callable[[Tensor], list[Explanation]]
+Explaining = Callable[[Predictions], list[Explanation]]
 
 app = typer.Typer(add_completion=False)
 
@@ -58,7 +59,7 @@ def explain(
             metavar="IMAGE", help="Image files, folders of them, or - for one on standard input."
         ),
     ],
-    rule: Annotated[Rule | None, rule_option("the model's")] = None,
+    rule: RuleOption = None,
     top: Annotated[
         int, typer.Option("--top", min=0, metavar="N", help="Name the N likeliest classes too.")
     ] = 0,
@@ -108,7 +109,7 @@ def explain(
     place = device_of(device)
     network, preprocessing = load_model(model, network_from)
     network.to(place)
-    explaining = _explaining(network, rule)
+    explaining: Explaining = partial(explain_predictions, geometry=network.geometry())
     if guarantee is not None:
         explaining = _stopping(network, rule, guarantee, per_superclass, model)
     sources = _Sources(images, preprocessing)
@@ -119,7 +120,7 @@ def explain(
             found = dict(
                 zip(
                     block.indices.tolist(),
-                    _answered(network, explaining, block.logits, top),
+                    _answered(network.predictions(block.logits, rule), explaining, top),
                     strict=True,
                 )
             )
@@ -195,24 +196,11 @@ class _Sources:
         return self._preprocessing(open_image(name, mode))
 
 
-def _explaining(model: NBDT, rule: Rule | None) -> Explaining:
-    """Explains logits, so that the network need not be asked again for all classes."""
-    options = {"rule": model.rule, **given(rule=rule)}
-    return partial(
-        explain_logits,
-        layout=model.layout,
-        score=model.score,
-        geometry=model.geometry(),
-        temperature=model.temperature,
-        **options,
-    )
-
-
 def _stopping(
-    model: NBDT, rule: Rule | None, guarantee: float, per_superclass: bool, folder: str
+    model: NBDT, rule: RuleName | None, guarantee: float, per_superclass: bool, folder: str
 ) -> Explaining:
     """Explains with answers that stop when unsure, as the folder's calibration allows."""
-    if (rule or model.rule) == Rule.hard:
+    if not get_rule(rule or model.rule).ranks_classes:
         raise InputError(
             "--guarantee climbs from the likeliest class, which is what the soft rule predicts; "
             "say --rule soft."
@@ -223,15 +211,14 @@ def _stopping(
         model, guarantee, per_superclass=per_superclass, calibration=read_calibration(folder)
     )
     note(str(selective))
-    return selective.explain_logits
+    return selective.explain_predictions
 
 
-def _answered(model: NBDT, explaining: Explaining, logits: Tensor, top: int) -> list[Answer]:
-    explanations = explaining(logits)
+def _answered(predictions: Predictions, explaining: Explaining, top: int) -> list[Answer]:
+    explanations = explaining(predictions)
     if not top:
         return [Answer(explanation, []) for explanation in explanations]
-    log_probs = model.temperature.log_probs(logits, model.layout, model.score)
-    most = log_probs.exp().topk(min(top, len(model.classes)))
+    most = predictions.log_probs.exp().topk(min(top, predictions.layout.num_classes))
     likeliest = (
         list(zip(*row, strict=True))
         for row in zip(most.indices.tolist(), most.values.tolist(), strict=True)

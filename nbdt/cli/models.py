@@ -6,11 +6,12 @@ import shlex
 from typing import Annotated
 
 from nbdt.classifiers import own_network
-from nbdt.cli.options import argument, option
+from nbdt.cli.options import argument, option, rule_option
 from nbdt.cli.output import working
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
+from nbdt.rules import RuleName
 
 ModelArgument = Annotated[str, argument("MODEL", "A model's folder, as nbdt convert makes it.")]
 NetworkOption = Annotated[
@@ -22,6 +23,7 @@ NetworkOption = Annotated[
         shown="as the model's folder says",
     ),
 ]
+RuleOption = Annotated[RuleName | None, rule_option("the model's")]
 
 
 def restored(folder: str, network: str | None = None) -> NBDT:

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from nbdt.hierarchy.induce import LINKAGES
-
-
-class Rule(StrEnum):
-    """How decisions become an answer."""
-
-    soft = "soft"
-    hard = "hard"
-
-
-class Score(StrEnum):
-    """What a node is worth."""
-
-    logsumexp = "logsumexp"
-    mean = "mean"
 
 
 def option(spec: str, help_text: str, *, shown: str | bool = True, **more: Any) -> Any:
@@ -73,19 +58,11 @@ MetricOption = Annotated[
     str | None,
     option("--metric NAME", "How far apart classes are: euclidean or cosine.", shown="euclidean"),
 ]
-RuleOption = Annotated[
-    Rule | None,
-    option("--rule RULE", "How decisions become an answer: soft or hard.", shown="the model's"),
-]
 
 
 def given(**options: Any) -> dict[str, Any]:
     """The options that the user set; the library's own defaults do for the others."""
-    return {
-        name: value.value if isinstance(value, StrEnum) else value
-        for name, value in options.items()
-        if value is not None
-    }
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def metric_option(help_text: str) -> Any:

@@ -9,14 +9,15 @@ from typing import Annotated
 import typer
 
 from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, image_names, load_images
-from nbdt.cli.models import ModelArgument, NetworkOption, load_model
-from nbdt.cli.options import JsonOption, Rule, given, rule_option
+from nbdt.cli.models import ModelArgument, NetworkOption, RuleOption, load_model
+from nbdt.cli.options import JsonOption, given
 from nbdt.cli.output import complain, progress, say, say_json, working
 from nbdt.cli.pages import check_folder
 from nbdt.errors import InputError
 from nbdt.files import is_file, write_text
 from nbdt.pretrained import read_model
 from nbdt.report import Origin, measure, to_page
+from nbdt.rules import get_rule
 from nbdt.selective import read_calibration
 from nbdt.selective.folder import CALIBRATION
 from nbdt.selective.functional import checked_guarantee
@@ -37,7 +38,7 @@ def report(
     ] = "report.html",
     partial: PartialOption = False,
     part: PartOption = None,
-    rule: Annotated[Rule | None, rule_option("the model's")] = None,
+    rule: RuleOption = None,
     guarantee: Annotated[
         float | None,
         typer.Option(
@@ -74,7 +75,7 @@ def report(
     options = [
         *(["--partial"] if partial else []),
         *([f"--part={part}"] if part else []),
-        *([f"--rule={rule.value}"] if rule else []),
+        *([f"--rule={rule}"] if rule else []),
         *([f"--guarantee={guarantee}"] if guarantee is not None else []),
         *([f"--pictures={pictures}"] if pictures != PICTURES else []),
         *(f"--note={what}={text}" for what, text in notes.items()),
@@ -88,7 +89,7 @@ def report(
             raise InputError(
                 f"{model} is not calibrated; nbdt calibrate does it, or leave out --guarantee."
             )
-        if (rule or network.rule) == Rule.hard:
+        if not get_rule(rule or network.rule).ranks_classes:
             raise InputError("--guarantee goes with the soft rule; say --rule soft.")
     images = load_images(data, network.classes, preprocessing, partial=partial, part=part)
     with progress("Measuring", len(images)) as advance:

@@ -1,8 +1,8 @@
 """How good a tree is, measured on labelled samples in one pass and bounded memory.
 
 `evaluate` measures a model; `Evaluator` is the same for logits. Both are made of small measures
-that can be used alone: a `TreePredictor` turns logits and labels into batches, and each counter is
-updated with them. `fit_temperature` calibrates, and `evaluate_faithfulness` asks whether
+that can be used alone: each counter is updated with the `nbdt.rules.Predictions` of a batch.
+`fit_temperature` calibrates, and `evaluate_faithfulness` asks whether
 explanations are what the model does. An `EditSession` tries edits of the tree before they are made.
 """
 
@@ -25,7 +25,6 @@ from nbdt.evaluation.ood import (
     outlier_scores,
 )
 from nbdt.evaluation.paired import PairedCounts
-from nbdt.evaluation.predictions import Predictions, TreePredictor
 from nbdt.evaluation.prototypes import Prototype, PrototypeFinder, Prototypes
 from nbdt.evaluation.shares import NodeAccuracy, ShareCounter
 from nbdt.evaluation.superclasses import (
@@ -38,7 +37,7 @@ from nbdt.evaluation.superclasses import (
 from nbdt.evaluation.table import AccuracyRow, AccuracyTable
 from nbdt.evaluation.trial import AccuracyChange, NodeChange, Trial
 from nbdt.evaluation.uncertainty import UncertainSample, Uncertainty, UncertaintyCounter
-from nbdt.rules import Temperature
+from nbdt.rules import Predictions, Temperature
 
 __all__ = [
     "AccuracyByRule",
@@ -75,7 +74,6 @@ __all__ = [
     "SuperclassTable",
     "Temperature",
     "TemperatureFit",
-    "TreePredictor",
     "Trial",
     "UncertainSample",
     "Uncertainty",

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.evaluation.predictions import checked_labels
-from nbdt.evaluation.rule_scores import RULE_SCORES, Answers, answers_by
 from nbdt.evaluation.table import AccuracyRow, AccuracyTable
 from nbdt.hierarchy import Hierarchy
-from nbdt.rules import Temperature, TreeLayout
+from nbdt.rules import RULE_SCORES, Predictions, RuleName, TreeLayout, get_rule
 
 TOP = 5
 
@@ -29,13 +26,13 @@ class AccuracyByRule:
 
     Args:
         hierarchy: the tree; leaf i is class i.
-        temperature: what the logits, or the scores at single nodes, are divided by, if anything.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> counted = AccuracyByRule(tree)
-        >>> counted.update(torch.tensor([[3.0, 2.0, 2.9], [0.0, 1.0, 3.0]]), torch.tensor([0, 2]))
-        >>> counted.update(torch.tensor([[2.0, 2.0, 2.2]]), torch.tensor([2]))
+        >>> counted, layout = AccuracyByRule(tree), TreeLayout(tree)
+        >>> logits = torch.tensor([[3.0, 2.0, 2.9], [0.0, 1.0, 3.0], [2.0, 2.0, 2.2]])
+        >>> labels = torch.tensor([0, 2, 2])
+        >>> counted.update(Predictions(logits, layout, score="mean", labels=labels))
         >>> print(counted.table())
         rule     score      correct  accuracy   95 % interval  same as network
         ───────  ─────────  ───────  ────────  ──────────────  ───────────────
@@ -47,36 +44,25 @@ class AccuracyByRule:
         3 samples, 3 classes
     """
 
-    def __init__(self, hierarchy: Hierarchy, *, temperature: Temperature | None = None) -> None:
+    def __init__(self, hierarchy: Hierarchy) -> None:
         self.hierarchy = hierarchy
-        self.temperature = temperature or Temperature()
-        self._layout = TreeLayout(hierarchy)
         self._samples = 0
         # A row a way to answer: how many are correct, agree, and have the class among the top.
         self._counts = torch.zeros(1 + len(RULE_SCORES), 3, dtype=torch.int64)
 
-    def update(self, logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]) -> None:
-        """Counts a batch; an empty one changes nothing.
-
-        Args:
-            logits: the network's logits, a row a sample; −inf masks a class out.
-            labels: the true classes, 0 … C−1.
-
-        Raises:
-            InputError: the shapes do not fit, a label is no class, or a row of the logits holds
-                NaN or +inf or masks every class. Nothing of the batch is counted then.
-        """
-        labels = checked_labels(logits, labels, self.hierarchy.num_classes)
-        if not len(labels):
+    def update(self, predictions: Predictions) -> None:
+        """Counts a batch; an empty one changes nothing."""
+        if not len(predictions):
             return
-        self._layout.to(logits.device)
-        logits = logits.detach()
-        network = logits.max(dim=-1).indices
+        network = predictions.network_answers
+        labels = torch.from_numpy(predictions.labels).to(network.device)
+        ways: list[tuple[Tensor, Tensor | None]] = [(network, predictions.logits)]
+        for rule, score in RULE_SCORES:
+            ranked = get_rule(rule).ranks_classes
+            ranking = predictions.log_probs_by(score) if ranked else None
+            ways.append((predictions.answers_by(rule, score), ranking))
         counts = []
-        for answer, ranking in (
-            Answers(network, logits),
-            *(answers_by(*way, logits, self._layout, self.temperature) for way in RULE_SCORES),
-        ):
+        for answer, ranking in ways:
             correct, agreeing = (answer == labels).sum(), (answer == network).sum()
             top = correct if ranking is None else _in_top(ranking, labels).sum()
             counts.append(torch.stack([correct, agreeing, top]))
@@ -99,7 +85,7 @@ class AccuracyByRule:
                 samples=self._samples,
                 correct=correct,
                 agreeing=agreeing,
-                top5_correct=top if has_top and rule != "hard" else None,
+                top5_correct=top if has_top and _ranks_classes(rule) else None,
             )
             for (rule, score), (correct, agreeing, top) in zip(
                 ((None, None), *RULE_SCORES), self._counts.tolist(), strict=True
@@ -114,11 +100,11 @@ def accuracy_by_rule(
     """The accuracy of the network, and of the tree by each rule and score, in one pass.
 
     Args:
-        batches: (logits, labels) of each batch, as `AccuracyByRule.update` takes them.
+        batches: (logits, labels) of each batch; −inf masks a class out.
         hierarchy: the tree; leaf i is class i.
 
     Raises:
-        InputError: as in `AccuracyByRule.update`, or there is no sample.
+        InputError: as for `Predictions`, or there is no sample.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
@@ -127,10 +113,14 @@ def accuracy_by_rule(
         >>> table.network.accuracy, table.row("soft", "mean").accuracy
         (1.0, 0.0)
     """
-    counted = AccuracyByRule(hierarchy)
+    counted, layout = AccuracyByRule(hierarchy), TreeLayout(hierarchy)
     for logits, labels in batches:
-        counted.update(logits, labels)
+        counted.update(Predictions(logits, layout, score="logsumexp", labels=labels))
     return counted.table()
+
+
+def _ranks_classes(rule: RuleName | None) -> bool:
+    return rule is None or get_rule(rule).ranks_classes
 
 
 def _in_top(values: Tensor, labels: Tensor) -> Tensor:

@@ -24,9 +24,9 @@ import numpy.typing as npt
 import torch
 
 from nbdt.errors import InputError
-from nbdt.evaluation.predictions import Predictions
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray
+from nbdt.rules import Predictions
 
 BINS = 15
 
@@ -91,11 +91,13 @@ class CalibrationErrors:
         classes: the probability of each class.
 
     Example:
-        >>> from nbdt.evaluation import TreePredictor
+        >>> import torch
+        >>> from nbdt.rules import TreeLayout
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> counted = CalibrationCounter(tree)
-        >>> decider = TreePredictor(tree, score="logsumexp")
-        >>> counted.update(decider.decide(torch.zeros(2, 3), torch.tensor([0, 1])))
+        >>> layout, labels = TreeLayout(tree), torch.tensor([0, 1])
+        >>> logits = torch.zeros(2, 3)
+        >>> counted.update(Predictions(logits, layout, score="logsumexp", labels=labels))
         >>> found = counted.result()
         >>> round(found.nodes[4].error, 3)  # two in three for the pair, and both went there
         0.333
@@ -150,12 +152,12 @@ class CalibrationCounter:
         InputError: there are less than two bins.
 
     Example:
-        >>> from nbdt.evaluation import TreePredictor
+        >>> from nbdt.rules import TreeLayout
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> counted = CalibrationCounter(tree)
         >>> logits = torch.tensor([[3.0, 0.0, 0.0]] * 2)
-        >>> predictor = TreePredictor(tree, score="logsumexp")
-        >>> counted.update(predictor.decide(logits, torch.tensor([0, 1])))
+        >>> layout, labels = TreeLayout(tree), torch.tensor([0, 1])
+        >>> counted.update(Predictions(logits, layout, score="logsumexp", labels=labels))
         >>> round(counted.result().answer.error, 3)  # sure at 91 %, right in 1 of 2
         0.409
     """
@@ -171,7 +173,7 @@ class CalibrationCounter:
 
     def update(self, decided: Predictions) -> None:
         """Counts a batch."""
-        labels, ways = decided.labels, decided.true_ways
+        labels, ways = decided.labels, decided.true_path
         self._answer.add(
             np.zeros_like(labels), decided.answer_probabilities, labels == decided.answers
         )

@@ -15,12 +15,12 @@ from nbdt.evaluation.changed_nodes import edited
 from nbdt.evaluation.edits import Edit, EditFunction
 from nbdt.evaluation.judged import Judged
 from nbdt.evaluation.paired import PairedCounts, signed
-from nbdt.evaluation.predictions import checked_labels
-from nbdt.evaluation.rule_scores import RULE_SCORES
 from nbdt.evaluation.text import aligned
 from nbdt.evaluation.trial import AccuracyChange, NodeChange, Trial
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
+from nbdt.rules import RULE_SCORES
+from nbdt.rules.checks import check_logits, checked_ids
 from nbdt.run import answers
 
 
@@ -83,15 +83,12 @@ class EditSession:
                 "model with one temperature, and fit theirs afterwards."
             )
         self.model = model
-        batches = [
-            (
-                model.temperature.divide(logits).float().cpu(),
-                checked_labels(logits, labels, logits.shape[-1]).cpu(),
-            )
-            for logits, labels in answers(
-                model, data, batch_size=batch_size, progress=progress
-            ).pairs()
-        ]
+        batches = []
+        run = answers(model, data, batch_size=batch_size, progress=progress)
+        for logits, labels in run.pairs():
+            check_logits(logits, len(model.classes))
+            checked = checked_ids(labels, len(logits), len(model.classes)).cpu()
+            batches.append((model.temperature.divide(logits).float().cpu(), checked))
         if not sum(len(labels) for _, labels in batches):
             raise InputError("there is nothing to try an edit on; give at least one sample.")
         self.logits: Tensor = torch.cat([logits for logits, _ in batches])

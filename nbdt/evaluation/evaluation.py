@@ -15,7 +15,7 @@ from nbdt.evaluation.table import AccuracyTable
 from nbdt.evaluation.text import aligned, percent, percent_range, short
 from nbdt.evaluation.uncertainty import UncertainSample, Uncertainty
 from nbdt.hierarchy import Hierarchy
-from nbdt.rules import Rule, Score, Temperature
+from nbdt.rules import RuleName, ScoreName, Temperature
 
 SCHEMA = "nbdt.evaluation/1"
 
@@ -51,8 +51,8 @@ class Evaluation:
     """
 
     hierarchy: Hierarchy
-    score: Score
-    rule: Rule
+    score: ScoreName
+    rule: RuleName
     temperature: Temperature
     accuracy: AccuracyTable
     classes: tuple[NodeAccuracy, ...]

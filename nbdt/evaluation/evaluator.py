@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -10,13 +11,20 @@ from nbdt.evaluation.accuracy import AccuracyByRule
 from nbdt.evaluation.calibration import BINS, CalibrationCounter
 from nbdt.evaluation.evaluation import Evaluation
 from nbdt.evaluation.mistakes import MistakeCounter
-from nbdt.evaluation.predictions import TreePredictor
 from nbdt.evaluation.prototypes import PrototypeFinder
 from nbdt.evaluation.shares import ShareCounter
 from nbdt.evaluation.uncertainty import UncertaintyCounter
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
-from nbdt.rules import Rule, Score, Temperature
+from nbdt.rules import (
+    Predictions,
+    RuleName,
+    ScoreName,
+    Temperature,
+    TreeLayout,
+    get_rule,
+    get_score,
+)
 from nbdt.run import answers
 
 
@@ -25,7 +33,7 @@ def evaluate(
     data: Data,
     *,
     batch_size: int = 64,
-    rule: Rule | None = None,
+    rule: RuleName | None = None,
     bins: int = BINS,
     examples: int = 5,
     temperature: Temperature | None = None,
@@ -102,14 +110,17 @@ class Evaluator:
         self,
         hierarchy: Hierarchy,
         *,
-        score: Score,
-        rule: Rule = "soft",
+        score: ScoreName,
+        rule: RuleName = "soft",
         bins: int = BINS,
         examples: int = 5,
         temperature: Temperature | None = None,
     ) -> None:
-        self._decider = TreePredictor(hierarchy, score=score, rule=rule, temperature=temperature)
-        self._accuracy = AccuracyByRule(hierarchy, temperature=temperature)
+        self.score, self.rule = get_score(score).name, get_rule(rule).name
+        self.temperature = temperature or Temperature()
+        self._layout = TreeLayout(hierarchy)
+        self._next_index = 0
+        self._accuracy = AccuracyByRule(hierarchy)
         self._shares = ShareCounter(hierarchy)
         self._mistakes = MistakeCounter(hierarchy, examples=examples)
         self._calibration = CalibrationCounter(hierarchy, bins=bins)
@@ -130,20 +141,31 @@ class Evaluator:
             indices: what the samples are called in examples; by default their places in the data.
 
         Raises:
-            InputError: as in `TreePredictor.decide`; nothing of the batch is counted then.
+            InputError: as for `Predictions`; nothing of the batch is counted then.
         """
-        decided = self._decider.decide(logits, labels, indices)
-        if not len(decided):
+        if indices is None:
+            indices = torch.arange(self._next_index, self._next_index + len(labels))
+        predictions = Predictions(
+            logits,
+            self._layout,
+            score=self.score,
+            rule=self.rule,
+            temperature=self.temperature,
+            labels=labels,
+            indices=indices,
+        )
+        self._next_index += len(predictions)
+        if not len(predictions):
             return
-        self._accuracy.update(logits, labels)
         for measure in (
+            self._accuracy,
             self._shares,
             self._mistakes,
             self._calibration,
             self._uncertainty,
             self._prototypes,
         ):
-            measure.update(decided)
+            measure.update(predictions)
 
     def result(self) -> Evaluation:
         """What was measured so far.
@@ -152,10 +174,10 @@ class Evaluator:
             InputError: there was no sample yet.
         """
         return Evaluation(
-            hierarchy=self._decider.hierarchy,
-            score=self._decider.score,
-            rule=self._decider.rule,
-            temperature=self._decider.temperature,
+            hierarchy=self._layout.hierarchy,
+            score=self.score,
+            rule=self.rule,
+            temperature=self.temperature,
             accuracy=self._accuracy.table(),
             classes=self._shares.classes(),
             nodes=self._shares.nodes(),

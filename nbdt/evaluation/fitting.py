@@ -17,12 +17,17 @@ from torch import Tensor
 
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.path_decisions import PathDecisions
-from nbdt.evaluation.predictions import TreePredictor
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.model import NBDT
-from nbdt.rules import Score, Temperature
+from nbdt.rules import (
+    PathDecisions,
+    Predictions,
+    ScoreName,
+    Temperature,
+    TreeLayout,
+    get_score,
+)
 from nbdt.run import answers
 
 COOLEST, HOTTEST = 0.05, 20.0
@@ -149,7 +154,7 @@ def fit_temperature_to_logits(
     batches: Iterable[tuple[Tensor, Tensor]],
     hierarchy: Hierarchy,
     *,
-    score: Score,
+    score: ScoreName,
     per_node: bool = False,
     min_samples: int = MIN_SAMPLES,
 ) -> TemperatureFit:
@@ -165,7 +170,7 @@ def fit_temperature_to_logits(
         min_samples: as in `fit_temperature`.
 
     Raises:
-        InputError: as in `TreePredictor.decide`; or there is no sample, or its class is masked.
+        InputError: as for `Predictions`; or there is no sample, or its class is masked.
 
     Example:
         >>> import torch
@@ -176,18 +181,18 @@ def fit_temperature_to_logits(
         >>> round(fitted.temperature.value, 2)
         4.33
     """
-    whole = score == "logsumexp" and not per_node
-    # Under logsumexp the soft answers are the network's own softmax: one decision between all.
+    # Where the soft answers are the network's own softmax, they are one decision between all.
+    whole = get_score(score).keeps_softmax and not per_node
     tree = shapes.flat(hierarchy.num_classes) if whole else hierarchy
-    decider = TreePredictor(tree, score=score)
+    layout = TreeLayout(tree)
     first = tree.num_classes
     parts, samples = [], 0
     for logits, labels in batches:
-        decided = decider.decide(logits, labels)
-        if len(decided):
-            ways = decided.true_ways
+        predictions = Predictions(logits, layout, score=score, labels=labels)
+        if len(predictions):
+            ways = predictions.true_path
             parts.append(_Part(ways, ways.nodes - first if per_node else np.zeros_like(ways.nodes)))
-            samples += len(decided)
+            samples += len(predictions)
     if not samples:
         raise InputError("there is no temperature without a sample; give at least one.")
     if any(np.isneginf(part.own).any() for part in parts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -9,12 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nbdt.evaluation.predictions import TreePredictor
-from nbdt.evaluation.rule_scores import RULE_SCORES, answers_by
 from nbdt.evaluation.shares import NodeAccuracy
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import IntArray
-from nbdt.rules import Score, Temperature, TreeLayout
+from nbdt.rules import RULE_SCORES, Predictions, ScoreName, TreeLayout
 from nbdt.run import BLOCK
 
 BoolArray = npt.NDArray[np.bool_]
@@ -39,8 +38,9 @@ class Judged:
         (array([False,  True]), 1)
     """
 
-    def __init__(self, tree: Hierarchy, score: Score, logits: Tensor, labels: Tensor) -> None:
+    def __init__(self, tree: Hierarchy, score: ScoreName, logits: Tensor, labels: Tensor) -> None:
         self.tree = tree
+        self._layout = TreeLayout(tree)
         self._score = score
         self._logits = logits
         self._labels = labels
@@ -48,27 +48,21 @@ class Judged:
     @cached_property
     def right(self) -> tuple[BoolArray, ...]:
         """For each of `RULE_SCORES`, which samples are answered rightly."""
-        layout = TreeLayout(self.tree)
         blocks = [
-            [
-                answers_by(*way, logits, layout, Temperature()).classes == labels
-                for way in RULE_SCORES
-            ]
-            for logits, labels in self._blocks()
+            [predictions.answers_by(*way).numpy() == predictions.labels for way in RULE_SCORES]
+            for predictions in self._blocks
         ]
-        return tuple(torch.cat(parts).numpy() for parts in zip(*blocks, strict=True))
+        return tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True))
 
     @cached_property
     def _decisions(self) -> tuple[IntArray, IntArray, BoolArray]:
-        """Of all decisions on the ways to the true classes: node, sample, and whether right."""
-        decider = TreePredictor(self.tree, score=self._score)
+        """All decisions on the paths to the true classes: node, sample, and whether right."""
         nodes, samples, right = [], [], []
-        for logits, labels in self._blocks():
-            decided = decider.decide(logits, labels)
-            ways = decided.true_ways
-            nodes.append(ways.nodes)
-            samples.append(decided.indices[ways.samples])
-            right.append(ways.right)
+        for predictions in self._blocks:
+            path = predictions.true_path
+            nodes.append(path.nodes)
+            samples.append(predictions.indices[path.samples])
+            right.append(path.right)
         by_node, by_sample = np.concatenate(nodes), np.concatenate(samples)
         order = np.lexsort((by_sample, by_node))
         return by_node[order], by_sample[order], np.concatenate(right)[order]
@@ -84,5 +78,13 @@ class Judged:
         samples, right = self.at(node)
         return NodeAccuracy(node, self.tree.name(node), len(samples), int(right.sum()))
 
-    def _blocks(self) -> zip[tuple[Tensor, Tensor]]:
-        return zip(torch.split(self._logits, BLOCK), torch.split(self._labels, BLOCK), strict=True)
+    @property
+    def _blocks(self) -> Iterator[Predictions]:
+        for places in torch.split(torch.arange(len(self._labels)), BLOCK):
+            yield Predictions(
+                self._logits[places],
+                self._layout,
+                score=self._score,
+                labels=self._labels[places],
+                indices=places,
+            )

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from nbdt.errors import InputError
-from nbdt.evaluation.predictions import Predictions
 from nbdt.hierarchy import Hierarchy
+from nbdt.rules import Predictions
+from nbdt.rules.paths import divergence
 
 
 @dataclass(frozen=True)
@@ -167,11 +168,12 @@ class MistakeCounter:
 
     Example:
         >>> import torch
-        >>> from nbdt.evaluation import TreePredictor
+        >>> from nbdt.rules import TreeLayout
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> counted = MistakeCounter(tree)
         >>> logits = torch.tensor([[3.0, 2.0, 0.0], [1.0, 0.0, 5.0]])
-        >>> counted.update(TreePredictor(tree, score="mean").decide(logits, torch.tensor([0, 0])))
+        >>> labels = torch.tensor([0, 0])
+        >>> counted.update(Predictions(logits, TreeLayout(tree), score="mean", labels=labels))
         >>> mistakes = counted.result()
         >>> mistakes.count, mistakes.mean_height, mistakes.mean_distance
         (1, 2.0, 3.0)
@@ -194,7 +196,7 @@ class MistakeCounter:
         depths = self.hierarchy.depths
         wrong = decided.labels != decided.answers
         labels, answers = decided.labels[wrong], decided.answers[wrong]
-        nodes, true_children, taken_children = decided.walker.parting(labels, answers)
+        nodes, true_children, taken_children = divergence(decided.layout, labels, answers)
         right_depths = int(depths[decided.labels[~wrong]].sum())
 
         self._samples += len(decided)
@@ -202,7 +204,7 @@ class MistakeCounter:
         self._above_true += int(depths[decided.labels].sum())
         self._above_answer += int(depths[decided.answers].sum())
         self._distance += int((depths[labels] + depths[answers] - 2 * depths[nodes]).sum())
-        heights = decided.walker.tree.heights
+        heights = decided.hierarchy.heights
         by_height = np.bincount(heights[nodes], minlength=int(heights[-1]) + 1)
         self._by_height = by_height + (self._by_height if len(self._by_height) else 0)
         for true, taken, index in zip(

@@ -19,7 +19,7 @@ from nbdt.evaluation.text import aligned, percent
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.lookup import Node
 from nbdt.hierarchy.validation import is_integer
-from nbdt.rules import Score, TreeLayout, hard_predict
+from nbdt.rules import ScoreName, TreeLayout, hard_predict
 from nbdt.run import BLOCK
 
 # A node moved beside another one ("regraft") or below it ("move").
@@ -76,7 +76,7 @@ class MoveSuggestions:
     promising: int
     samples: int
     correct: int
-    score: Score
+    score: ScoreName
     seconds: float = field(compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def suggest_moves(session: EditSession, *, tries: int = 200, most: int = 5) -> M
     )
 
 
-def _answers(logits: Tensor, tree: Hierarchy, score: Score) -> Tensor:
+def _answers(logits: Tensor, tree: Hierarchy, score: ScoreName) -> Tensor:
     layout = TreeLayout(tree)
     return torch.cat([hard_predict(block, layout, score) for block in torch.split(logits, BLOCK)])
 

@@ -21,17 +21,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from scipy.stats import rankdata
 from torch import Tensor
 
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.predictions import TreePredictor, check_logits
 from nbdt.evaluation.text import aligned, percent
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.model import NBDT
+from nbdt.rules import Predictions
 from nbdt.run import answers
 
 THRESHOLD = 0.5
@@ -111,6 +110,7 @@ def evaluate_outliers(
         InputError: one side has no sample, or the network's answer to one is NaN or infinite.
 
     Example:
+        >>> import torch
         >>> from nbdt.hierarchy import Hierarchy
         >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> known, unknown = torch.tensor([[9.0, 1, 0], [0, 1, 8]]), torch.tensor([[1.0, 1, 1]])
@@ -138,6 +138,7 @@ class OutlierCounter:
         model: the model that the logits are of.
 
     Example:
+        >>> import torch
         >>> from nbdt.hierarchy import Hierarchy
         >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> counted = OutlierCounter(model)
@@ -148,9 +149,7 @@ class OutlierCounter:
     """
 
     def __init__(self, model: NBDT) -> None:
-        self._decider = TreePredictor(
-            model.hierarchy, score=model.score, rule=model.rule, temperature=model.temperature
-        )
+        self._model = model
         self._known = [np.empty((0, len(SCORES)))]
         self._unknown = [np.empty((0, len(SCORES)))]
 
@@ -160,7 +159,7 @@ class OutlierCounter:
         Raises:
             InputError: the logits are none of this model, or hold NaN or +inf.
         """
-        self._known.append(_scores_of(logits, self._decider))
+        self._known.append(_scores_of(self._model.predictions(logits)))
 
     def add_unknown(self, logits: Float[Tensor, "batch classes"]) -> None:
         """Scores samples of none of them.
@@ -168,7 +167,7 @@ class OutlierCounter:
         Raises:
             InputError: as in `add_known`.
         """
-        self._unknown.append(_scores_of(logits, self._decider))
+        self._unknown.append(_scores_of(self._model.predictions(logits)))
 
     def table(self) -> OutlierTable:
         """How well the scores tell them apart.
@@ -237,34 +236,28 @@ def outlier_scores(model: NBDT, data: Data, *, batch_size: int = 64) -> FloatArr
         InputError: the network's answer to a sample is NaN or infinite.
 
     Example:
+        >>> import torch
         >>> from nbdt.hierarchy import Hierarchy
         >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> outlier_scores(model, [torch.zeros(1, 3)]).round(3)
         array([[ 0.333, -1.33 ,  0.5  ]])
     """
-    decider = TreePredictor(
-        model.hierarchy, score=model.score, rule=model.rule, temperature=model.temperature
-    )
     blocks = answers(model, data, batch_size=batch_size, labels="none", rows=1)
-    return np.concatenate(
-        [np.empty((0, len(SCORES))), *(_scores_of(block.logits, decider) for block in blocks)]
-    )
+    scores = (_scores_of(model.predictions(block.logits)) for block in blocks)
+    return np.concatenate([np.empty((0, len(SCORES))), *scores])
 
 
-def _scores_of(logits: Tensor, decider: TreePredictor) -> FloatArray:
-    check_logits(logits, decider.hierarchy.num_classes)
-    nobody = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
-    decided = decider.decide(logits, nobody)
-    ways, batch = decided.answer_ways, len(decided)
-    likeliest = logits.cpu().double().log_softmax(-1).amax(-1).exp().numpy()
-    entropies = ways.totals(ways.entropies, batch)
-    # The decisions on a path, ordered from the root, with the probability of the node reached.
-    depths = decider.hierarchy.depths
-    order = np.lexsort((depths[ways.towards], ways.samples))
-    reached = np.cumsum(ways.own[order])
-    lengths = depths[decided.answers]
+def _scores_of(predictions: Predictions) -> FloatArray:
+    path, batch = predictions.answer_path, len(predictions)
+    logits = predictions.logits.cpu().double()
+    likeliest = logits.log_softmax(-1).amax(-1).exp().numpy()
+    entropies = path.totals(path.entropies, batch)
+    # The probability of each node reached on the way down.
+    own = path.own[path.root_first]
+    reached = np.cumsum(own)
+    lengths = predictions.hierarchy.depths[predictions.answers]
     starts = np.cumsum(lengths) - lengths
-    before = np.repeat(reached[starts] - ways.own[order][starts], lengths)
+    before = np.repeat(reached[starts] - own[starts], lengths)
     passed = (np.exp(reached - before) > THRESHOLD).astype(np.float64)
     depth = np.add.reduceat(passed, starts) / lengths
     return np.stack([likeliest, -entropies, depth], axis=1)

@@ -10,10 +10,10 @@ import numpy as np
 
 from nbdt.errors import InputError
 from nbdt.evaluation.extremes import Extremes
-from nbdt.evaluation.predictions import Predictions
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.hierarchy.validation import FloatArray, IntArray
+from nbdt.rules import Predictions
 
 Kind = Literal["surest", "barest", "astray"]
 KINDS: tuple[Kind, ...] = ("surest", "barest", "astray")
@@ -116,11 +116,12 @@ class PrototypeFinder:
 
     Example:
         >>> import torch
-        >>> from nbdt.evaluation import TreePredictor
+        >>> from nbdt.rules import TreeLayout
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> finder = PrototypeFinder(tree, k=1)
         >>> logits = torch.tensor([[9.0, 2.0, 0.0], [4.0, 3.0, 0.0], [1.0, 0.0, 5.0]])
-        >>> finder.update(TreePredictor(tree, score="mean").decide(logits, torch.tensor([0, 0, 0])))
+        >>> labels = torch.tensor([0, 0, 0])
+        >>> finder.update(Predictions(logits, TreeLayout(tree), score="mean", labels=labels))
         >>> found = finder.result()
         >>> [found.of(4, kind)[0].index for kind in KINDS]
         [0, 1, 2]
@@ -137,7 +138,7 @@ class PrototypeFinder:
 
     def update(self, decided: Predictions) -> None:
         """Looks through a batch."""
-        ways, labels = decided.true_ways, decided.labels
+        ways, labels = decided.true_path, decided.labels
         # A class is passed by its own samples, with the closest decision on the way to it.
         nodes = np.append(ways.nodes, labels)
         margins = np.append(ways.margins, ways.least_margins(len(decided)))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from nbdt.evaluation.interval import wilson_interval
-from nbdt.evaluation.predictions import Predictions
 from nbdt.hierarchy import Hierarchy
+from nbdt.rules import Predictions
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,12 @@ class ShareCounter:
 
     Example:
         >>> import torch
-        >>> from nbdt.evaluation import TreePredictor
+        >>> from nbdt.rules import TreeLayout
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> counted = ShareCounter(tree)
         >>> logits = torch.tensor([[3.0, 2.0, 0.0], [1.0, 0.0, 5.0]])
-        >>> counted.update(TreePredictor(tree, score="mean").decide(logits, torch.tensor([0, 0])))
+        >>> labels = torch.tensor([0, 0])
+        >>> counted.update(Predictions(logits, TreeLayout(tree), score="mean", labels=labels))
         >>> [(share.name, share.correct, share.samples) for share in counted.nodes()]
         [('animal', 2, 2), ('thing', 1, 2)]
     """
@@ -95,7 +96,7 @@ class ShareCounter:
     def update(self, decided: Predictions) -> None:
         """Counts a batch."""
         size, num_classes = len(self.hierarchy), self.hierarchy.num_classes
-        ways, labels, answers = decided.true_ways, decided.labels, decided.answers
+        ways, labels, answers = decided.true_path, decided.labels, decided.answers
         self._samples += np.bincount(np.append(ways.nodes, labels), minlength=size)
         right = np.append(ways.nodes[ways.right], labels[labels == answers])
         self._correct += np.bincount(right, minlength=size)

@@ -12,19 +12,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nbdt.data.samples import Data, checked_ids
+from nbdt.data.samples import Data
 from nbdt.errors import InputError
 from nbdt.evaluation.interval import wilson_interval
-from nbdt.evaluation.path_decisions import Walker
-from nbdt.evaluation.predictions import check_logits
 from nbdt.evaluation.text import aligned, percent, percent_range, short
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.model import NBDT
-from nbdt.rules import Score, TreeLayout, decision_log_probs
+from nbdt.rules import Predictions, ScoreName, TreeLayout
+from nbdt.rules.checks import checked_ids
 from nbdt.run import answers
 
 
@@ -148,7 +148,7 @@ class SuperclassCounter:
         nodes: Sequence[Node | None],
         classes: Sequence[str] | None = None,
         *,
-        score: Score,
+        score: ScoreName,
     ) -> None:
         given = [node for node in nodes if node is not None]
         ids = iter(node_ids(hierarchy, given))
@@ -164,9 +164,8 @@ class SuperclassCounter:
                 "no class belongs under a node below the root, so no decision can be judged."
             )
         self.hierarchy = hierarchy
-        self.score: Score = score
+        self.score: ScoreName = score
         self._layout = TreeLayout(hierarchy)
-        self._walker = Walker(hierarchy)
         # By class and the child it belongs under: how many samples, and how many of them right.
         self._counts: dict[tuple[int, int], list[int]] = {}
 
@@ -180,17 +179,14 @@ class SuperclassCounter:
         Raises:
             InputError: the logits are none of this tree, or a label is no unseen class.
         """
-        check_logits(logits, self.hierarchy.num_classes)
-        checked = checked_ids(labels, len(logits), len(self.classes), of="unseen classes")
-        array = checked.cpu().numpy()
-        targets = self._targets[array]
+        predictions = Predictions(logits, self._layout, score=self.score)
+        checked = checked_ids(labels, len(logits), len(self.classes), of="unseen classes").cpu()
+        targets = self._targets[checked.numpy()]
         kept = np.flatnonzero(targets >= 0)
-        self._layout.to(logits.device)
-        decisions = decision_log_probs(logits.detach(), self._layout, self.score).cpu().numpy()
-        ways = self._walker.ways(decisions[kept], targets[kept])
-        labels_of = array[kept][ways.samples]
+        path = predictions.of_rows(torch.from_numpy(kept)).path_to(targets[kept])
+        labels_of = checked.numpy()[kept][path.samples]
         for label, child, right in zip(
-            labels_of.tolist(), ways.towards.tolist(), ways.right.tolist(), strict=True
+            labels_of.tolist(), path.towards.tolist(), path.right.tolist(), strict=True
         ):
             counts = self._counts.setdefault((label, child), [0, 0])
             counts[0] += 1

@@ -8,7 +8,7 @@ from typing import Any
 from nbdt.errors import InputError
 from nbdt.evaluation.interval import wilson_interval
 from nbdt.evaluation.text import aligned, percent, percent_range
-from nbdt.rules import RULES, SCORES, Rule, Score
+from nbdt.rules import RULES, SCORES, RuleName, ScoreName
 
 _HEADINGS = ("rule", "score", "correct", "accuracy", "95 % interval", "top-5", "same as network")
 
@@ -34,8 +34,8 @@ class AccuracyRow:
         [0.91, 0.973]
     """
 
-    rule: Rule | None
-    score: Score | None
+    rule: RuleName | None
+    score: ScoreName | None
     samples: int
     correct: int
     agreeing: int
@@ -112,7 +112,7 @@ class AccuracyTable:
         """How the network itself did."""
         return self.rows[0]
 
-    def row(self, rule: Rule, score: Score) -> AccuracyRow:
+    def row(self, rule: RuleName, score: ScoreName) -> AccuracyRow:
         """How the tree did under one rule and score.
 
         Raises:

@@ -10,7 +10,7 @@ from nbdt.evaluation.paired import PairedCounts, signed, signed_range
 from nbdt.evaluation.shares import NodeAccuracy
 from nbdt.evaluation.text import aligned, percent, short
 from nbdt.hierarchy import Hierarchy
-from nbdt.rules import Rule, Score
+from nbdt.rules import RuleName, ScoreName, keeps_network_answer
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class AccuracyChange:
         0.03
     """
 
-    rule: Rule
-    score: Score
+    rule: RuleName
+    score: ScoreName
     counts: PairedCounts
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,11 +118,11 @@ class Trial:
     edit: Edit
     before: Hierarchy
     after: Hierarchy
-    score: Score
+    score: ScoreName
     accuracy: tuple[AccuracyChange, ...]
     nodes: tuple[NodeChange, ...]
 
-    def change(self, rule: Rule, score: Score) -> PairedCounts:
+    def change(self, rule: RuleName, score: ScoreName) -> PairedCounts:
         """What the edit does to the accuracy under one rule and score."""
         by_way = {(change.rule, change.score): change.counts for change in self.accuracy}
         return by_way[rule, score]
@@ -168,7 +168,7 @@ _CHANGE = ("before", "after", "change", "95 % interval", "gained", "lost")
 
 def _is_the_networks(change: AccuracyChange) -> bool:
     """Whether the answers are those of the network, which no tree changes."""
-    return (change.rule, change.score) == ("soft", "logsumexp")
+    return keeps_network_answer(change.rule, change.score)
 
 
 def _changed(counts: PairedCounts, *, known: bool = False) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ import numpy as np
 
 from nbdt.errors import InputError
 from nbdt.evaluation.extremes import Extremes
-from nbdt.evaluation.predictions import Predictions
 from nbdt.hierarchy import Hierarchy
+from nbdt.rules import Predictions
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,12 @@ class UncertaintyCounter:
 
     Example:
         >>> import torch
-        >>> from nbdt.evaluation import TreePredictor
+        >>> from nbdt.rules import TreeLayout
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> counted = UncertaintyCounter(tree, examples=1)
         >>> logits = torch.tensor([[9.0, 2.0, 0.0], [1.0, 0.0, 5.0], [2.0, 1.9, 2.5]])
-        >>> predictor = TreePredictor(tree, score="mean")
-        >>> counted.update(predictor.decide(logits, torch.tensor([0, 1, 0])))
+        >>> labels = torch.tensor([0, 1, 0])
+        >>> counted.update(Predictions(logits, TreeLayout(tree), score="mean", labels=labels))
         >>> found = counted.result()
         >>> found.highest_entropy[0].index, found.lowest_entropy[0].index
         (2, 0)
@@ -120,7 +120,7 @@ class UncertaintyCounter:
 
     def update(self, decided: Predictions) -> None:
         """Counts a batch."""
-        batch, ways = len(decided), decided.answer_ways
+        batch, ways = len(decided), decided.answer_path
         entropies = ways.totals(ways.entropies, batch)
         margins = ways.least_margins(batch)
         right = (decided.labels == decided.answers).astype(np.int64)

@@ -5,10 +5,17 @@ the root to the predicted class, the runner-up, and the node where their paths d
 plain data with a JSON document each, described by ``explanation.schema.json`` beside this file.
 """
 
-from nbdt.explain.build import explain_logits
+from nbdt.explain.build import explain_logits, explain_predictions
 from nbdt.explain.decision import Decision
 from nbdt.explain.explanation import Explanation
 from nbdt.explain.explanations import Explanations
 from nbdt.explain.geometry import FeatureGeometry
 
-__all__ = ["Decision", "Explanation", "Explanations", "FeatureGeometry", "explain_logits"]
+__all__ = [
+    "Decision",
+    "Explanation",
+    "Explanations",
+    "FeatureGeometry",
+    "explain_logits",
+    "explain_predictions",
+]

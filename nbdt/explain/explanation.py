@@ -17,6 +17,7 @@ from nbdt.explain.decision import DECISION_KEYS, Decision
 from nbdt.explain.document import SCHEMA, Part
 from nbdt.explain.percent import percent
 from nbdt.hierarchy.text import one_line
+from nbdt.rules import RULES, SCORES
 
 # What follows from the fields: written into the document for clients, checked when it is read.
 _DERIVED = (
@@ -190,8 +191,8 @@ class Explanation(Displayed):
             runner_up_name=part.text("runner_up_name"),
             runner_up_probability=part.share("runner_up_probability"),
             diverges_at=part.node("diverges_at"),
-            score=part.choice("score", ("mean", "logsumexp")),
-            rule=part.choice("rule", ("soft", "hard")),
+            score=part.choice("score", tuple(SCORES)),
+            rule=part.choice("rule", tuple(RULES)),
             stopped_at=part.optional("stopped_at", part.node),
             guarantee=part.optional("guarantee", part.share),
         )

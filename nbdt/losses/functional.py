@@ -21,15 +21,10 @@ from torch.nn import functional as F
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.losses.paths import PathTable, path_losses
-from nbdt.rules import RULES, SCORES, Rule, Score, TreeLayout, soft_log_probs
+from nbdt.rules import RuleName, ScoreName, TreeLayout, get_rule, get_score, soft_log_probs
 from nbdt.rules.functional import values_are_known
 
 Compat = Literal["2020"]
-_CHOICES: tuple[tuple[str, tuple[str | None, ...]], ...] = (
-    ("rule", RULES),
-    ("score", SCORES),
-    ("compat", (None, *get_args(Compat))),
-)
 
 
 class LossLayout(nn.Module):
@@ -64,8 +59,8 @@ class LossLayout(nn.Module):
 def class_losses(
     logits: Float[Tensor, "*batch classes"],
     layout: LossLayout,
-    rule: Rule = "soft",
-    score: Score = "mean",
+    rule: RuleName = "soft",
+    score: ScoreName = "mean",
     compat: Compat | None = None,
 ) -> Float[Tensor, "*batch classes"]:
     """ℓ(y) of every class y, in nats.
@@ -94,7 +89,7 @@ def class_losses(
     """
     check_kind(rule, score, compat)
     log_probs = soft_log_probs(logits, layout.rules, score)
-    if rule == "soft":
+    if not get_rule(rule).averages_decisions:
         return -(log_probs.exp().log_softmax(dim=-1) if compat else log_probs)
     return -log_probs / _decisions(layout, layout.depths, log_probs.dtype, compat)
 
@@ -103,8 +98,8 @@ def tree_losses(
     logits: Float[Tensor, "batch classes"],
     target: Int[Tensor, " batch"],
     layout: LossLayout,
-    rule: Rule = "soft",
-    score: Score = "mean",
+    rule: RuleName = "soft",
+    score: ScoreName = "mean",
     compat: Compat | None = None,
 ) -> Float[Tensor, " batch"]:
     """ℓ(y) of one class y a sample, in nats: `class_losses` at `target`, but faster.
@@ -135,7 +130,7 @@ def sample_losses(
     logits: Float[Tensor, "batch classes"],
     target: Int[Tensor, " batch"],
     layout: LossLayout,
-    kind: tuple[Rule, Score, Compat | None],
+    kind: tuple[RuleName, ScoreName, Compat | None],
     tree_weight: float = 1.0,
     network_weight: float = 0.0,
 ) -> Float[Tensor, " batch"]:
@@ -159,6 +154,7 @@ def sample_losses(
         tensor([1.7918])
     """
     rule, score, compat = kind
+    averages, scored = get_rule(rule).averages_decisions, get_score(score)
 
     def by_rules(logits: Tensor) -> Tensor:
         every = class_losses(logits, layout, rule, score, compat)
@@ -168,21 +164,21 @@ def sample_losses(
         return losses + network_weight * F.cross_entropy(logits, target, reduction="none")
 
     factor: float | Tensor = tree_weight
-    if rule == "hard":
+    if averages:
         depths = layout.depths.index_select(0, target)
         factor = tree_weight / _decisions(layout, depths, logits.dtype, compat)
-    if not (rule == "soft" and compat):  # that one is no sum over a path
+    if averages or not compat:  # that one is no sum over a path
         # In a flat tree each node is worth its own logit, so the decision is the network's.
-        if score == "logsumexp" or layout.num_inner == 1:
+        if scored.keeps_softmax or layout.num_inner == 1:
             return F.cross_entropy(logits, target, reduction="none") * (factor + network_weight)
-        if layout.paths is not None and _may_walk(logits):
+        if scored.is_linear and layout.paths is not None and _may_walk(logits):
             together = path_losses(logits, target, layout.paths, factor, network_weight, by_rules)
             if together is not None:
                 return together
     return by_rules(logits)
 
 
-def check_kind(rule: Rule, score: Score, compat: Compat | None) -> None:
+def check_kind(rule: RuleName, score: ScoreName, compat: Compat | None) -> None:
     """Checks that there is such a loss.
 
     Raises:
@@ -191,13 +187,12 @@ def check_kind(rule: Rule, score: Score, compat: Compat | None) -> None:
     Example:
         >>> check_kind("sotf", "mean", None)
         Traceback (most recent call last):
-        nbdt.errors.InputError: rule is one of 'soft', 'hard'; got 'sotf'.
+        nbdt.errors.InputError: rule has to be 'soft' or 'hard', got 'sotf'.
     """
-    for (name, allowed), value in zip(_CHOICES, (rule, score, compat), strict=True):
-        if value not in allowed:
-            raise InputError(
-                f"{name} is one of {', '.join(map(repr, allowed))}; got {value!r:.80}."
-            )
+    get_rule(rule)
+    get_score(score)
+    if compat not in (None, *get_args(Compat)):
+        raise InputError(f"compat has to be None or '2020', got {compat!r:.80}.")
 
 
 def _may_walk(logits: Tensor) -> bool:

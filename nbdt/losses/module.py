@@ -22,7 +22,7 @@ from nbdt.losses.functional import (
 )
 from nbdt.losses.schedules import Constant, Schedule, checked_progress, checked_weight
 from nbdt.losses.targets import Samples, as_torch_has_them
-from nbdt.rules import Rule, Score
+from nbdt.rules import RuleName, ScoreName, get_rule, get_score
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -95,8 +95,8 @@ class TreeSupervisionLoss(nn.Module):
         self,
         hierarchy: Hierarchy,
         *,
-        rule: Rule = "soft",
-        score: Score = "mean",
+        rule: RuleName = "soft",
+        score: ScoreName = "mean",
         tree_weight: float | Schedule = 1.0,
         network_weight: float | Schedule = 1.0,
         weight: Tensor | None = None,
@@ -156,7 +156,7 @@ class TreeSupervisionLoss(nn.Module):
         progress = self.progress if progress is None else checked_progress(progress)
         network_weight = self._at(progress, "network_weight")
         tree_weight = self._at(progress, "tree_weight")
-        if self.compat and self.rule == "hard":
+        if self.compat and get_rule(self.rule).averages_decisions:
             tree_weight *= self._at(0.0, "tree_weight")
         samples = as_torch_has_them(logits, target, self.hierarchy.num_classes, self.ignore_index)
         device = samples.logits.device
@@ -256,8 +256,8 @@ class TreeSupervisionLoss(nn.Module):
 
 
 def checked_score(
-    rule: Rule,
-    score: Score,
+    rule: RuleName,
+    score: ScoreName,
     compat: Compat | None,
     weights: tuple[float | Schedule, float | Schedule],
 ) -> str | None:
@@ -276,19 +276,20 @@ def checked_score(
         >>> checked_score("hard", "logsumexp", None, (1.0, 1.0))[:40]
         "under score='logsumexp' the hard loss of"
     """
-    if score != "logsumexp":
+    if not get_score(score).keeps_softmax:
         return None
+    averages = get_rule(rule).averages_decisions
     if compat:
         raise InputError(
             "the 2020 release knew the score 'mean' only; drop score='logsumexp', or compat."
         )
-    if rule == "soft" and not any(weight in (0, Constant(0)) for weight in weights):
+    if not averages and not any(weight in (0, Constant(0)) for weight in weights):
         raise InputError(
-            "under score='logsumexp' the soft loss of a tree is the network's own cross-entropy, "
+            "under score={score!r} the soft loss of a tree is the network's own cross-entropy, "
             "whatever the tree, and adding the two would train on it twice. Use score='mean' to "
             "train the tree, or set one of the two weights to 0."
         )
-    what = "cross-entropy" if rule == "soft" else "cross-entropy over the class's depth"
+    what = "cross-entropy over the class's depth" if averages else "cross-entropy"
     return (
         f"under score='logsumexp' the {rule} loss of a tree is the network's own {what}; "
         "score='mean' trains the tree's decisions."

@@ -11,7 +11,7 @@ from nbdt.classifiers import Builder
 from nbdt.documents import described, json_value
 from nbdt.errors import FormatError
 from nbdt.inputs.image import Preprocessing
-from nbdt.rules import Temperature
+from nbdt.rules import RULES, SCORES, Temperature
 
 SCHEMA = "nbdt.model/1"
 
@@ -126,8 +126,8 @@ class ModelConfig:
         temperature = document.get("temperature")
         return cls(
             classes=_texts("classes", document["classes"]),
-            score=_choice("score", document["score"], ("mean", "logsumexp")),
-            rule=_choice("rule", document["rule"], ("soft", "hard")),
+            score=_choice("score", document["score"], SCORES),
+            rule=_choice("rule", document["rule"], RULES),
             builder=None if builder is None else Builder.from_dict(builder),
             preprocessing=(
                 None if preprocessing is None else Preprocessing.from_dict(preprocessing)
@@ -166,10 +166,10 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
     return tuple(_text(f"an entry of {key}", entry) for entry in value)
 
 
-def _choice(key: str, value: object, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
+def _choice(key: str, value: object, allowed: Mapping[str, object]) -> str:
+    if not isinstance(value, str) or value not in allowed:
         raise FormatError(f"{key} has to be {' or '.join(allowed)}, got {described(value)}.")
-    return str(value)
+    return value
 
 
 def _record(name: str, value: object) -> FileRecord:

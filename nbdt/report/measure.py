@@ -10,7 +10,7 @@ from nbdt.errors import InputError
 from nbdt.evaluation import Evaluation, Evaluator
 from nbdt.model import NBDT
 from nbdt.report.stopping import Stopping, StoppingCounter
-from nbdt.rules import Rule
+from nbdt.rules import RuleName, get_rule
 from nbdt.run import answers
 from nbdt.selective import Calibration
 
@@ -53,7 +53,7 @@ def measure(
     model: NBDT,
     data: LabelledImages,
     *,
-    rule: Rule | None = None,
+    rule: RuleName | None = None,
     calibration: Calibration | None = None,
     guarantee: float = 0.95,
     batch_size: int = 32,
@@ -90,7 +90,7 @@ def measure(
         model.hierarchy, score=model.score, rule=rule, temperature=model.temperature
     )
     stopping = None
-    if calibration is not None and rule == "soft":
+    if calibration is not None and get_rule(rule).ranks_classes:
         stopping = StoppingCounter(model, calibration, guarantee)
 
     run = answers(

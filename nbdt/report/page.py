@@ -25,7 +25,7 @@ from nbdt.report.reading import reading
 from nbdt.report.samples import samples
 from nbdt.report.trust import calibration, guarantee
 from nbdt.report.verdict import verdict
-from nbdt.rules import Rule
+from nbdt.rules import RuleName
 from nbdt.selective import Calibration
 from nbdt.view.html import document, page_data
 from nbdt.view.html.page import STATIC_LINES
@@ -49,7 +49,7 @@ def report(
     data: LabelledImages,
     *,
     origin: Origin | None = None,
-    rule: Rule | None = None,
+    rule: RuleName | None = None,
     calibration: Calibration | None = None,
     guarantee: float = 0.95,
     pictures: int = 200,

@@ -10,7 +10,6 @@ from torch import Tensor
 from nbdt.errors import InputError
 from nbdt.evaluation import wilson_interval
 from nbdt.model import NBDT
-from nbdt.rules import TreeLayout
 from nbdt.selective import (
     Calibration,
     above_rounding,
@@ -93,19 +92,19 @@ class StoppingCounter:
             raise InputError("the calibration is of a model with another tree or score.")
         self.calibration, self.guarantee = calibration, guarantee
         self.threshold = above_rounding(threshold(calibration.scores, guarantee))
-        self._layout, self._score = TreeLayout(tree), model.score
-        self._temperature = model.temperature
+        self._model = model
         self._samples = self._valid = self._classes = 0
         self._information = 0.0
 
     def update(self, logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]) -> None:
         """Counts a batch of logits, on the CPU."""
-        log_probs = self._temperature.log_probs(logits, self._layout, self._score)
-        answers = stop(log_probs, self._layout, self.threshold)
+        predictions = self._model.predictions(logits)
+        layout = predictions.layout
+        answers = stop(predictions.log_probs, layout, self.threshold)
         self._samples += len(labels)
-        self._valid += int(is_valid(answers, labels, self._layout).sum())
-        self._classes += int((answers < self._layout.num_classes).sum())
-        self._information += float(information_kept(answers, self._layout).sum())
+        self._valid += int(is_valid(answers, labels, layout).sum())
+        self._classes += int((answers < layout.num_classes).sum())
+        self._information += float(information_kept(answers, layout).sum())
 
     def result(self) -> Stopping:
         """What was counted so far; at least one sample is needed."""

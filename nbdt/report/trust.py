@@ -19,6 +19,7 @@ from nbdt.report.markup import (
     table,
 )
 from nbdt.report.measure import Measurement
+from nbdt.rules import get_rule
 
 ENOUGH = 100
 """On fewer samples a calibration error is mostly chance."""
@@ -92,7 +93,7 @@ def guarantee(found: Measurement) -> Markup:
     stopping = found.stopping
     if stopping is None:
         said = "This model was not calibrated to stop when unsure, so it guarantees nothing."
-        if found.evaluation.rule == "hard":
+        if not get_rule(found.evaluation.rule).ranks_classes:
             said = "Stopping when unsure goes with the soft rule; here nothing is guaranteed."
         return section("guarantee", title, element("p", said))
     share = f"{100 * stopping.guarantee:.6g} %"

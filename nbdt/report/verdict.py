@@ -11,6 +11,7 @@ from nbdt.evaluation.text import percent, percent_range
 from nbdt.report.markup import Content, Markup, counted, element, join, name, section
 from nbdt.report.measure import FEW, Measurement
 from nbdt.report.origin import Origin
+from nbdt.rules import keeps_network_answer
 from nbdt.selective.fitted import fitted_to
 
 
@@ -82,7 +83,8 @@ def _sentence(
 
 def _by_construction(found: Measurement) -> str:
     evaluation = found.evaluation
-    if (evaluation.rule, evaluation.score) != ("soft", "logsumexp") or evaluation.temperature.nodes:
+    keeps = keeps_network_answer(evaluation.rule, evaluation.score)
+    if not keeps or evaluation.temperature.nodes:
         return ""
     return (
         "They are the same answers by construction, whatever the tree: under this rule and score "

@@ -1,89 +1,74 @@
-"""The rules as pure functions on logits: scores of nodes, decisions, soft and hard answers.
+"""The rules as pure functions on logits, and as modules that hold a tree and call them.
 
 Every function takes logits of any leading shape and a `TreeLayout` on the same device. Half types
 are computed in, and give, float32; float64 stays. Masked classes (logits of −inf) are allowed as
 long as one class of each sample is not: they have probability 0 and no part in a `mean`. Rows
 with NaN give NaN.
 
-Scores, for a node v with the leaves L(v):
+Scores, for a node v with the leaves L(v); see `nbdt.rules.scores`:
 
 - ``mean``: s(v) = mean of z over L(v); Wan et al. (ICLR 2021), section 3.1.
 - ``logsumexp``: s(v) = log Σ exp(z) over L(v). The product of the decisions on a path is then the
   network's own softmax.
+
+All raise `InputError` where the last dimension is not the number of classes, the logits are not
+floating-point numbers, or the score is unknown.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from nbdt.errors import InputError
+from nbdt.hierarchy import Hierarchy
 from nbdt.rules import bags, scan
+from nbdt.rules.checks import wide_logits
 from nbdt.rules.layout import TreeLayout
-
-Score = Literal["mean", "logsumexp"]
-Rule = Literal["soft", "hard"]
-SCORES: tuple[Score, ...] = get_args(Score)
-RULES: tuple[Rule, ...] = get_args(Rule)
-
-# What the fast way takes. exp() of a wider range of logits leaves what float32 holds at full
-# precision; and a float32 mean of larger logits is too coarse for probabilities to 1e-6.
-MAX_EXP_RANGE = 80.0
-MAX_MEAN_LOGIT = 40.0
+from nbdt.rules.scores import Score, ScoreName, get_score
 
 
 def node_scores(
-    logits: Float[Tensor, "*batch classes"], layout: TreeLayout, score: Score = "logsumexp"
+    logits: Float[Tensor, "*batch classes"], layout: TreeLayout, score: ScoreName = "logsumexp"
 ) -> Float[Tensor, "*batch nodes"]:
-    """What every node is worth, by node id: the mean or the log-sum-exp of its leaves' logits.
-
-    Raises:
-        InputError: the last dimension is not the number of classes, the logits are no floating
-            point numbers, or the score is unknown.
+    """What every node is worth, by node id.
 
     Example:
-        >>> from nbdt.hierarchy import Hierarchy
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> node_scores(torch.tensor([2.0, 4.0, 0.0]), layout, "mean")
         tensor([2., 4., 0., 3., 2.])
     """
-    logits = _checked(logits, layout, score)
-    if logits.requires_grad or not _ordinary(logits, layout, score):
-        return _scan_scores(logits, layout, score).to(logits.dtype)
+    logits, kind = _checked(logits, layout, score)
+    if logits.requires_grad or not _suits_bags(logits, layout, kind):
+        return kind.of_nodes(scan.widened(logits), layout).to(logits.dtype)
     flat = logits.reshape(-1, layout.num_classes)
-    rows = _bag_scores_(bags.to_rows(flat, pad=True), layout, score).index_select(
-        0, layout.node_row
-    )
+    rows = kind.of_rows_(bags.to_rows(flat, pad=True), layout).index_select(0, layout.node_row)
     scores = bags.to_samples(rows, len(flat))
-    if score == "logsumexp":
-        scores += flat.amax(-1, keepdim=True)
+    offset = kind.offset(flat)
+    if offset is not None:
+        scores += offset
     return scores.view(*logits.shape[:-1], layout.num_nodes)
 
 
 def decision_log_probs(
-    logits: Float[Tensor, "*batch classes"], layout: TreeLayout, score: Score = "logsumexp"
+    logits: Float[Tensor, "*batch classes"], layout: TreeLayout, score: ScoreName = "logsumexp"
 ) -> Float[Tensor, "*batch nodes"]:
     """The log-probability of every node given its parent, by node id; 0 at the root.
 
     The decision at a node is the softmax over its children of their scores.
 
-    Raises:
-        InputError: as `node_scores`.
-
     Example:
-        >>> from nbdt.hierarchy import Hierarchy
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> decision_log_probs(torch.tensor([1.0, 1.0, 1.0]), layout, "mean").exp()
         tensor([0.5000, 0.5000, 0.5000, 0.5000, 1.0000])
     """
-    logits = _checked(logits, layout, score)
-    if logits.requires_grad or not _ordinary(logits, layout, score):
-        return scan.decisions(_scan_scores(logits, layout, score), layout).to(logits.dtype)
+    logits, kind = _checked(logits, layout, score)
+    if logits.requires_grad or not _suits_bags(logits, layout, kind):
+        scores = kind.of_nodes(scan.widened(logits), layout)
+        return scan.decisions(scores, layout).to(logits.dtype)
     flat = logits.reshape(-1, layout.num_classes)
-    rows = _bag_scores_(bags.to_rows(flat, pad=True), layout, score)
+    rows = kind.of_rows_(bags.to_rows(flat, pad=True), layout)
     bags.decide_(rows, layout)
     rows[-1] = 0
     samples = bags.to_samples(rows.index_select(0, layout.node_row), len(flat))
@@ -91,98 +76,103 @@ def decision_log_probs(
 
 
 def soft_log_probs(
-    logits: Float[Tensor, "*batch classes"], layout: TreeLayout, score: Score = "logsumexp"
+    logits: Float[Tensor, "*batch classes"], layout: TreeLayout, score: ScoreName = "logsumexp"
 ) -> Float[Tensor, "*batch classes"]:
     """The log-probability of every class: the sum of the decisions on its path.
 
     Under ``logsumexp`` this is `torch.log_softmax` of the logits, whatever the tree.
 
-    Raises:
-        InputError: as `node_scores`.
-
     Example:
-        >>> from nbdt.hierarchy import Hierarchy
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> soft_log_probs(torch.tensor([[1.0, 1.0, 1.0]]), layout, "mean").exp()
         tensor([[0.2500, 0.2500, 0.5000]])
     """
-    logits = _checked(logits, layout, score)
-    if score == "logsumexp":
+    logits, kind = _checked(logits, layout, score)
+    if kind.keeps_softmax:
         return logits.log_softmax(dim=-1)
-    if not _ordinary(logits, layout, score):
-        return scan.soft_mean(logits, layout)
+    if not _suits_bags(logits, layout, kind):
+        return kind.precise_log_probs(logits, layout)
     flat = logits.reshape(-1, layout.num_classes)
-    return bags.soft_mean(flat, layout).view(logits.shape)
+    return kind.fast_log_probs(flat, layout).view(logits.shape)
 
 
 def hard_predict(
-    logits: Float[Tensor, "*batch classes"], layout: TreeLayout, score: Score = "logsumexp"
+    logits: Float[Tensor, "*batch classes"], layout: TreeLayout, score: ScoreName = "logsumexp"
 ) -> Int[Tensor, "*batch"]:
     """The class reached by taking the likeliest child at each node; ties go to the lower id.
 
-    Raises:
-        InputError: as `node_scores`.
-
     Example:
-        >>> from nbdt.hierarchy import Hierarchy
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> hard_predict(torch.tensor([[2.0, 4.0, 3.5]]), layout, "mean")
         tensor([2])
     """
-    logits = _checked(logits, layout, score).detach()
-    if not _ordinary(logits, layout, score):
-        return scan.greedy_leaves(_scan_scores(logits, layout, score), layout)
+    logits, kind = _checked(logits, layout, score)
+    logits = logits.detach()
+    if not _suits_bags(logits, layout, kind):
+        return scan.greedy_leaves(kind.of_nodes(scan.widened(logits), layout), layout)
     flat = logits.reshape(-1, layout.num_classes)
-    leaves = bags.greedy_leaves_(_bag_scores_(bags.to_rows(flat), layout, score), layout)
+    leaves = bags.greedy_leaves_(kind.of_rows_(bags.to_rows(flat), layout), layout)
     return leaves.view(logits.shape[:-1])
 
 
-def _checked(logits: Tensor, layout: TreeLayout, score: Score) -> Tensor:
-    """The logits in float32 or float64."""
-    if score not in SCORES:
-        raise InputError(f"score is one of {', '.join(SCORES)}; got {score!r}.")
+def _checked(logits: Tensor, layout: TreeLayout, score: ScoreName) -> tuple[Tensor, Score]:
+    kind = get_score(score)
     if not isinstance(layout, TreeLayout):
         raise InputError(f"layout has to be a TreeLayout; got {type(layout).__name__}.")
-    if not isinstance(logits, Tensor):
-        raise InputError(f"logits have to be a torch tensor; got {type(logits).__name__}.")
-    if logits.ndim == 0 or logits.shape[-1] != layout.num_classes:
-        raise InputError(
-            f"the tree has {layout.num_classes} classes, so logits have to be of shape "
-            f"(…, {layout.num_classes}); got {tuple(logits.shape)}."
-        )
-    if not logits.is_floating_point():
-        raise InputError(f"logits have to be floating point numbers; got {logits.dtype}.")
-    return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
+    return wide_logits(logits, layout.num_classes), kind
 
 
-def _ordinary(logits: Tensor, layout: TreeLayout, score: Score) -> bool:
+def _suits_bags(logits: Tensor, layout: TreeLayout, score: Score) -> bool:
     """Whether the fast way is precise: finite logits of a moderate size, in eager mode."""
     if not values_are_known(logits) or not layout.has_paths:
         return False
-    lowest, highest = torch.stack(logits.detach().aminmax()).tolist()
-    if score == "logsumexp":
-        return bool(highest - lowest <= MAX_EXP_RANGE)
-    return bool(max(-lowest, highest) <= MAX_MEAN_LOGIT)
+    return score.suits_bags(*torch.stack(logits.detach().aminmax()).tolist())
 
 
 def values_are_known(logits: Tensor) -> bool:
-    """Whether a branch may depend on what the logits are.
+    """Whether a branch may depend on the values of the logits.
 
-    It may not while torch compiles, exports or transforms a function (`torch.func`), nor on the
-    meta device; and nothing can be said of no logits at all.
+    Not while torch compiles, exports or transforms a function (`torch.func`), nor on the meta
+    device, nor where there are no logits.
     """
     if torch.compiler.is_compiling() or logits.is_meta or not logits.numel():
         return False
     return not torch._C._functorch.is_functorch_wrapped_tensor(logits)
 
 
-def _scan_scores(logits: Tensor, layout: TreeLayout, score: Score) -> Tensor:
-    """Scores in float64: logits of any size then decide as finely as they were given."""
-    scores = scan.mean_scores if score == "mean" else scan.logsumexp_scores
-    return scores(scan.widened(logits), layout)
+class _Rules(nn.Module):
+    """A tree and a score, without parameters or entries in a state dict."""
+
+    def __init__(self, hierarchy: Hierarchy, score: ScoreName = "logsumexp") -> None:
+        super().__init__()
+        self.score: ScoreName = get_score(score).name
+        self.layout = TreeLayout(hierarchy)
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        return self.layout.hierarchy
+
+    def extra_repr(self) -> str:
+        return f"score={self.score!r}"
 
 
-def _bag_scores_(leaves: Tensor, layout: TreeLayout, score: Score) -> Tensor:
-    """Scores by row; those of ``logsumexp`` lack the sample's highest logit."""
-    kinds = {"mean": bags.mean_scores, "logsumexp": bags.relative_logsumexp_scores_}
-    return kinds[score](leaves, layout)
+class SoftRules(_Rules):
+    """`soft_log_probs` as a module: logits (…, C) → log-probabilities (…, C).
+
+    Example:
+        >>> rules = SoftRules(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]), score="mean")
+        >>> rules(torch.tensor([[1.0, 1.0, 1.0]])).exp()
+        tensor([[0.2500, 0.2500, 0.5000]])
+    """
+
+    def forward(self, logits: Float[Tensor, "*batch classes"]) -> Float[Tensor, "*batch classes"]:
+        """See `soft_log_probs`."""
+        return soft_log_probs(logits, self.layout, self.score)
+
+
+class HardRules(_Rules):
+    """`hard_predict` as a module: logits (…, C) → class indices (…)."""
+
+    def forward(self, logits: Float[Tensor, "*batch classes"]) -> Int[Tensor, "*batch"]:
+        """See `hard_predict`."""
+        return hard_predict(logits, self.layout, self.score)

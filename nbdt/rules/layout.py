@@ -7,6 +7,7 @@ siblings" is a reduction over one axis of a view. The root, no node's child, is 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.lookup import LcaTable
 from nbdt.hierarchy.validation import IntArray
 
 # Above this many path steps a node, the tree is a near-chain (single linkage makes such trees),
@@ -33,6 +35,14 @@ class Siblings(NamedTuple):
     families: int
 
 
+class Families(NamedTuple):
+    """Who is whose child: node v has `counts[v]` children in a row from `first[v]` on."""
+
+    counts: IntArray
+    first: IntArray
+    children: IntArray
+
+
 class TreeLayout(nn.Module):
     """The index tensors of a tree, as buffers that move with the module that holds them.
 
@@ -40,9 +50,6 @@ class TreeLayout(nn.Module):
 
     Args:
         hierarchy: the tree.
-
-    Raises:
-        InputError: this is no Hierarchy.
 
     Attributes:
         hierarchy: the tree.
@@ -53,7 +60,7 @@ class TreeLayout(nn.Module):
             near-chains, whose lists would be of order C².
 
     Raises:
-        InputError: `hierarchy` is no Hierarchy.
+        InputError: `hierarchy` is not a Hierarchy.
 
     Example:
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
@@ -91,6 +98,7 @@ class TreeLayout(nn.Module):
         node_row[row_node] = np.arange(len(row_node))
         start, sizes = hierarchy.leaf_start, hierarchy.sizes
         self._weights: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+        self._elsewhere: dict[torch.device, TreeLayout] = {}
         self._keep("leaf_order", hierarchy.leaf_order)
         self._keep("leaf_start", start)
         self._keep("leaf_stop", start + sizes)
@@ -115,6 +123,27 @@ class TreeLayout(nn.Module):
 
     def _keep(self, name: str, values: IntArray, dtype: torch.dtype = torch.int64) -> None:
         self.register_buffer(name, torch.tensor(values, dtype=dtype), persistent=False)
+
+    def on(self, device: torch.device) -> TreeLayout:
+        """This layout if it is on that device, or else a copy there, which is kept."""
+        if self.sizes.device == device:
+            return self
+        if device not in self._elsewhere:
+            self._elsewhere[device] = TreeLayout(self.hierarchy).to(device)
+        return self._elsewhere[device]
+
+    @cached_property
+    def families(self) -> Families:
+        """The children of every node, as numpy arrays."""
+        parents = self.hierarchy.parents[:-1]
+        counts = np.bincount(parents, minlength=self.num_nodes)
+        children = np.argsort(parents, kind="stable")
+        return Families(counts, np.cumsum(counts) - counts, children)
+
+    @cached_property
+    def lca_table(self) -> LcaTable:
+        """Where the paths to any two leaves diverge."""
+        return LcaTable(self.hierarchy)
 
     def row_inverse_sizes(self, dtype: torch.dtype) -> Tensor:
         """One over the number of classes under each row's node; shape (nodes,)."""

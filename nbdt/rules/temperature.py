@@ -20,8 +20,9 @@ from nbdt.documents import described
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import scan
-from nbdt.rules.functional import Score, decision_log_probs, hard_predict, soft_log_probs
+from nbdt.rules.functional import decision_log_probs, hard_predict, soft_log_probs
 from nbdt.rules.layout import TreeLayout
+from nbdt.rules.scores import ScoreName
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Temperature:
         self,
         logits: Float[Tensor, "*batch classes"],
         layout: TreeLayout,
-        score: Score = "logsumexp",
+        score: ScoreName = "logsumexp",
     ) -> Float[Tensor, "*batch nodes"]:
         """The decisions at these temperatures; as `nbdt.rules.decision_log_probs`.
 
@@ -145,7 +146,7 @@ class Temperature:
         self,
         logits: Float[Tensor, "*batch classes"],
         layout: TreeLayout,
-        score: Score = "logsumexp",
+        score: ScoreName = "logsumexp",
     ) -> Float[Tensor, "*batch classes"]:
         """The soft log-probabilities at these temperatures; as `nbdt.rules.soft_log_probs`.
 
@@ -160,7 +161,7 @@ class Temperature:
         self,
         logits: Float[Tensor, "*batch classes"],
         layout: TreeLayout,
-        score: Score = "logsumexp",
+        score: ScoreName = "logsumexp",
     ) -> Int[Tensor, "*batch"]:
         """The hard answers at these temperatures; as `nbdt.rules.hard_predict`.
 

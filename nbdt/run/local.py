@@ -18,6 +18,7 @@ from torch import Tensor
 from nbdt.data.samples import collated, labelled
 from nbdt.errors import InputError, NBDTError, reason_of
 from nbdt.model import NBDT
+from nbdt.rules.checks import usable_rows
 
 Forward = Callable[[NBDT, Any], Tensor | tuple[Tensor, ...]]
 """From a model and a batch to its logits, or to them and other tensors with a row a sample."""
@@ -126,7 +127,7 @@ class Work:
         if len(outputs[0]) != len(rows):
             raise InputError(f"{len(rows)} labels were given for {len(outputs[0])} samples.")
         if self.keeps_failures:
-            usable = outputs[0].amax(dim=-1).isfinite()
+            usable = usable_rows(outputs[0])
             if not usable.all():
                 kept = usable.nonzero()[:, 0]
                 for place in (~usable).nonzero()[:, 0].tolist():

@@ -143,7 +143,7 @@ class Calibration:
         superclasses = tuple(
             _superclass(entry) for entry in part.parts("superclasses", ("node", "samples", "wrong"))
         )
-        return cls(superclasses, part.choice("score", SCORES), fingerprint)
+        return cls(superclasses, part.choice("score", tuple(SCORES)), fingerprint)
 
 
 def _superclass(part: Part) -> Superclass:

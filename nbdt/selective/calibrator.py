@@ -7,11 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.explain.build import unmasked_rows
 from nbdt.model import NBDT
-from nbdt.rules import TreeLayout
 from nbdt.selective.calibration import Calibration
-from nbdt.selective.candidates import checked_labels
 from nbdt.selective.fitted import fitted_to
 from nbdt.selective.functional import calibration_scores, superclass
 
@@ -34,7 +31,6 @@ class Calibrator:
 
     def __init__(self, model: NBDT) -> None:
         self._model = model
-        self._layout = TreeLayout(model.hierarchy)
         self._scores = [torch.empty(0, dtype=torch.float64)]
         self._predicted = [torch.empty(0, dtype=torch.long)]
 
@@ -48,11 +44,10 @@ class Calibrator:
         Raises:
             InputError: these are no logits, or no labels, of the tree's classes.
         """
-        unmasked_rows(logits, self._layout.num_classes)  # refuses NaN, which has no class
-        layout = self._layout.to(logits.device)
-        log_probs = self._model.temperature.log_probs(logits.detach(), layout, self._model.score)
-        labels = checked_labels(labels, len(log_probs), layout)
-        self._scores.append(calibration_scores(log_probs, labels, layout).cpu())
+        predictions = self._model.predictions(logits, labels=labels)
+        log_probs, layout = predictions.log_probs, predictions.layout
+        true = torch.from_numpy(predictions.labels)
+        self._scores.append(calibration_scores(log_probs, true, layout).cpu())
         self._predicted.append(superclass(log_probs, layout).cpu())
 
     def result(self, fingerprint: str) -> Calibration:

@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from nbdt.data.samples import checked_ids, describe
 from nbdt.documents import described
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import TreeLayout
+from nbdt.rules.checks import checked_ids, describe
 
 # How far from 1 the sum of a row's probabilities may be.
 _TOLERANCE = 0.01

@@ -27,9 +27,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nbdt.data.samples import describe
 from nbdt.errors import InputError
 from nbdt.rules import TreeLayout
+from nbdt.rules.checks import describe
 from nbdt.selective.candidates import Candidates, checked_labels
 
 ROUNDING = 1e-4

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from nbdt.data.samples import Data, Inputs, raw_bytes
 from nbdt.errors import InputError
-from nbdt.explain import Explanations, explain_logits
-from nbdt.explain.build import unmasked_rows
+from nbdt.explain import Explanations, explain_predictions
 from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
-from nbdt.rules import Temperature
+from nbdt.rules import Predictions, Temperature, get_rule
 from nbdt.run import answers, forward
 from nbdt.selective.calibration import Calibration
 from nbdt.selective.calibrator import Calibrator
@@ -154,7 +153,7 @@ class SelectiveNBDT:
             InputError: the model was not calibrated, or the logits of a sample hold NaN or +inf,
                 or are all −inf.
         """
-        return self._answers(self._log_probs(self._logits(x)))
+        return self._answers(self._predictions(x).log_probs)
 
     def explain(self, x: Inputs) -> Explanations:
         """Each sample's answer, with the decisions on the way to the likeliest class.
@@ -168,7 +167,7 @@ class SelectiveNBDT:
         Raises:
             InputError: as in `predict`.
         """
-        return self.explain_logits(self._logits(x))
+        return self.explain_predictions(self._predictions(x))
 
     def explain_logits(self, logits: Float[Tensor, "batch classes"]) -> Explanations:
         """The same of the network's logits, for whoever has them already.
@@ -188,14 +187,12 @@ class SelectiveNBDT:
             'animal'
         """
         self._check_rule()
-        explanations = explain_logits(
-            logits,
-            self.model.layout,
-            score=self.model.score,
-            geometry=self.model.geometry(),
-            temperature=self.model.temperature,
-        )
-        answers = self._answers(self._log_probs(logits)).tolist()
+        return self.explain_predictions(self.model.predictions(logits))
+
+    def explain_predictions(self, predictions: Predictions) -> Explanations:
+        """The same for a batch that `NBDT.predictions` gave."""
+        explanations = explain_predictions(predictions, self.model.geometry())
+        answers = self._answers(predictions.log_probs).tolist()
         return Explanations(
             replace(
                 explanation,
@@ -324,17 +321,12 @@ class SelectiveNBDT:
         )
         return stop(log_probs, layout, by_node[superclass(log_probs, layout).cpu()])
 
-    def _logits(self, x: Inputs) -> Float[Tensor, "batch classes"]:
+    def _predictions(self, x: Inputs) -> Predictions:
         self._check_rule()
-        logits = forward(self.model, x)
-        unmasked_rows(logits, self.model.hierarchy.num_classes)  # refuses NaN, which has no class
-        return logits
-
-    def _log_probs(self, logits: Tensor) -> Float[Tensor, "batch classes"]:
-        return self.model.temperature.log_probs(logits, self.model.layout, self.model.score)
+        return self.model.predictions(forward(self.model, x))
 
     def _check_rule(self) -> None:
-        if self.model.rule != "soft":
+        if not get_rule(self.model.rule).ranks_classes:
             raise InputError(
                 "stopping when unsure climbs from the likeliest class, as the soft rule finds it, "
                 f"but the model's rule is {self.model.rule!r}; set model.rule = 'soft'."

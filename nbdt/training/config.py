@@ -13,7 +13,7 @@ from nbdt.hierarchy.induce import induce
 from nbdt.losses import Constant, Ramp
 from nbdt.losses.module import checked_score
 from nbdt.losses.schedules import checked_weight
-from nbdt.rules import Score
+from nbdt.rules import ScoreName
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -119,7 +119,7 @@ class TrainingConfig(Document):
     epochs: Count = 3
     batch_size: Count = 128
     loss: Literal["soft", "hard", "cross_entropy"] = "soft"
-    score: Score = "mean"
+    score: ScoreName = "mean"
     tree_weight: Weight = 3.0
     network_weight: Weight = 1.0
     label_smoothing: Share = 0.0

@@ -18,10 +18,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from nbdt.evaluation import rule_scores
+from nbdt import rules
 
 # In the order of the rows of an `AccuracyTable`.
-RULE_SCORES = ("network", *(f"{rule} {score}" for rule, score in rule_scores.RULE_SCORES))
+RULE_SCORES = ("network", *(f"{rule} {score}" for rule, score in rules.RULE_SCORES))
 
 OnStep = Callable[[int, int, float, float], None]
 """Called after a step with its epoch (from 1), its number in it, the loss and images a second."""

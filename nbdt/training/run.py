@@ -281,11 +281,11 @@ class Run:
         processes.share(self.trained.network)
         own = Subset(val, range(processes.rank, len(val), processes.world))  # type: ignore[arg-type]
         counted = AccuracyByRule(self.trained.hierarchy)
-        batch_size = max(1, self.config.batch_size // self.config.accumulate)
-        loader = DataLoader(own, batch_size, num_workers=self.sources.workers)
+        size = max(1, self.config.batch_size // self.config.accumulate)
+        loader = DataLoader(own, size, num_workers=self.sources.workers)
         with eval_mode(self.trained), autocast(self.learner.dtype, self.device):
             for block in answers(self.trained, loader, rows=1, forward=_in_float32):
-                counted.update(block.logits, block.labels)
+                counted.update(self.trained.predictions(block.logits, labels=block.labels))
         rows = counted.table().rows if len(own) else ()
         right = [row.correct for row in rows] or [0] * len(RULE_SCORES)
         *counts, samples = processes.totals([*right, len(own)], self.device)

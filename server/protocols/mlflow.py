@@ -12,19 +12,20 @@ explanations.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from nbdt.errors import InputError
+from nbdt.rules import RULES
 
 from ..documents import explanations_of, predictions_of
 from ..errors import NotReadyError
 from ..exchange import ask, service_of
 from ..inputs import ParsedRequest, checked_rule, in_json, parse_instances, parse_object
 from ..openapi import INSTANCES, INSTANCES_EXAMPLE, PROBLEMS, SCORING_ERRORS, answer, body
-from ..schemas import Rule, ScoringAnswer, Status
+from ..schemas import ScoringAnswer, Status
 
 router = APIRouter(tags=["MLflow scoring"], responses=PROBLEMS)
 
@@ -47,7 +48,7 @@ _BODY = {
         "params": {
             "type": "object",
             "properties": {
-                "rule": {"enum": list(get_args(Rule))},
+                "rule": {"enum": list(RULES)},
                 "explain": {"type": "boolean"},
             },
         },

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse, Response
 
 from nbdt.errors import InputError
+from nbdt.rules import RuleName
 
 from ..documents import (
     description_of,
@@ -53,7 +54,6 @@ from ..schemas import (
     ModelList,
     Predictions,
     ReloadOutcomes,
-    Rule,
     Tree,
 )
 
@@ -80,7 +80,8 @@ router = APIRouter(
 )
 
 RuleOption = Annotated[
-    Rule | None, Query(description="How decisions become an answer; by default the model's own.")
+    RuleName | None,
+    Query(description="How decisions become an answer; by default the model's own."),
 ]
 TopOption = Annotated[
     int, Query(ge=0, le=1000, description="How many of the likeliest classes to name, too.")
@@ -216,7 +217,7 @@ def _picture(form: str, text: str) -> Response:
     return Response(text, media_type=form, headers=headers)
 
 
-def _told(served: ServedModel, found: Answer, rule: Rule | None, top: int) -> dict[str, Any]:
+def _told(served: ServedModel, found: Answer, rule: RuleName | None, top: int) -> dict[str, Any]:
     """What an answer says beside the answer."""
     document: dict[str, Any] = {
         "model": served.name,
@@ -229,7 +230,7 @@ def _told(served: ServedModel, found: Answer, rule: Rule | None, top: int) -> di
 
 
 def _parser(
-    request: Request, rule: Rule | None, *, explain: str | None = None, saliency: bool = False
+    request: Request, rule: RuleName | None, *, explain: str | None = None, saliency: bool = False
 ) -> Callable[[bytes], ParsedRequest]:
     """Reads the body as its media type says: a form with files, or JSON.
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nbdt.hierarchy import Hierarchy
+from nbdt.rules import Predictions, TreeLayout
 from tests.strategies import hierarchies
 
 
@@ -20,6 +21,18 @@ def samples(tree: Hierarchy, count: int, seed: int = 0) -> tuple[Tensor, Tensor]
     logits = torch.randn(count, tree.num_classes, generator=generator, dtype=torch.float64)
     logits[torch.arange(count), labels] += 1.5
     return logits, labels
+
+
+class Predictor:
+    """Makes `Predictions` of one tree's batches; samples are counted on from batch to batch."""
+
+    def __init__(self, tree: Hierarchy, **how) -> None:  # type: ignore[no-untyped-def]
+        self.layout, self.how, self.next = TreeLayout(tree), how, 0
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Predictions:
+        indices = torch.arange(self.next, self.next + len(logits))
+        self.next += len(logits)
+        return Predictions(logits, self.layout, labels=labels, indices=indices, **self.how)
 
 
 def cases(max_classes: int = 12) -> st.SearchStrategy[tuple[Hierarchy, int, str, str]]:

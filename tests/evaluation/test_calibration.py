@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
 from nbdt.errors import InputError
-from nbdt.evaluation import CalibrationCounter, Reliability, TreePredictor
+from nbdt.evaluation import CalibrationCounter, Reliability
 from nbdt.hierarchy import shapes
-from tests.evaluation.oracle import cases, samples, walks
+from tests.evaluation.oracle import Predictor, cases, samples, walks
 
 
 def naive_error(confidences: list[float], right: list[bool], bins: int) -> float:
@@ -30,10 +30,10 @@ def test_errors_are_those_of_naive_bins(case, bins: int) -> None:  # type: ignor
     logits, labels = samples(tree, 30, seed)
     counted, decider = (
         CalibrationCounter(tree, bins=bins),
-        TreePredictor(tree, score=score, rule=rule),
+        Predictor(tree, score=score, rule=rule),
     )
     for part, truth in zip(logits.split(11), labels.split(11), strict=True):
-        counted.update(decider.decide(part, truth))
+        counted.update(decider(part, truth))
     found = counted.result()
 
     expected, truth = walks(logits, tree, score, rule), labels.tolist()
@@ -63,7 +63,7 @@ def test_errors_are_those_of_naive_bins(case, bins: int) -> None:  # type: ignor
 def test_a_class_is_as_reliable_as_scikit_learn_says() -> None:
     tree = shapes.balanced(5)
     logits, labels = samples(tree, 2000)
-    decided = TreePredictor(tree, score="logsumexp").decide(logits, labels)
+    decided = Predictor(tree, score="logsumexp")(logits, labels)
     counted = CalibrationCounter(tree, bins=10)
     counted.update(decided)
     for leaf, found in enumerate(counted.result().classes):
@@ -78,7 +78,7 @@ def test_certain_answers_are_in_the_last_bin() -> None:
     tree = shapes.flat(3)
     counted = CalibrationCounter(tree, bins=4)
     logits = torch.tensor([[200.0, 0, 0], [0, 200.0, 0]])
-    counted.update(TreePredictor(tree, score="logsumexp").decide(logits, torch.tensor([0, 0])))
+    counted.update(Predictor(tree, score="logsumexp")(logits, torch.tensor([0, 0])))
     found = counted.result()
     assert found.answer.samples.tolist() == [0, 0, 0, 2]
     assert found.answer.error == 0.5
@@ -92,16 +92,14 @@ def test_a_bin_has_its_upper_edge() -> None:
     assert reliability.error == 0.125
     tree = shapes.flat(2)
     counted = CalibrationCounter(tree, bins=2)
-    counted.update(
-        TreePredictor(tree, score="logsumexp").decide(torch.zeros(1, 2), torch.tensor([0]))
-    )
+    counted.update(Predictor(tree, score="logsumexp")(torch.zeros(1, 2), torch.tensor([0])))
     assert counted.result().answer.samples.tolist() == [1, 0]
 
 
 def test_it_can_be_stored_as_json() -> None:
     tree = shapes.balanced(6)
     counted = CalibrationCounter(tree)
-    counted.update(TreePredictor(tree, score="logsumexp").decide(*samples(tree, 5)))
+    counted.update(Predictor(tree, score="logsumexp")(*samples(tree, 5)))
     document = json.loads(json.dumps(counted.result().to_dict(), allow_nan=False))
     assert document["bins"] == 15
     assert document["answer"]["samples"] == 5

@@ -13,13 +13,13 @@ from nbdt.evaluation.accuracy import accuracy_by_rule
 from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
 from nbdt.evaluation.judged import RULE_SCORES
-from nbdt.evaluation.predictions import TreePredictor
 from nbdt.evaluation.shares import ShareCounter
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.edit import regraft
 from nbdt.model import NBDT
 from nbdt.rules import Temperature, hard_predict, soft_log_probs
 from nbdt.rules.layout import TreeLayout
+from tests.evaluation.oracle import Predictor
 from tests.strategies import random_hierarchy
 
 CLASSES, SAMPLES = 9, 1200  # more than one block
@@ -59,7 +59,7 @@ def test_a_trial_is_what_evaluating_both_trees_gives(made: Edit, score: str) -> 
     shares = []
     for tree in (before, after):
         counter = ShareCounter(tree)
-        counter.update(TreePredictor(tree, score=score).decide(logits, labels))
+        counter.update(Predictor(tree, score=score)(logits, labels))
         shares.append({share.node: share for share in counter.nodes()})
     for change in trial.nodes:
         assert change.before is None or change.before == shares[0][change.before.node]

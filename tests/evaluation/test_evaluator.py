@@ -15,7 +15,6 @@ from nbdt.evaluation import (
     PrototypeFinder,
     ShareCounter,
     Temperature,
-    TreePredictor,
     UncertaintyCounter,
     accuracy_by_rule,
     evaluate,
@@ -25,7 +24,7 @@ from nbdt.hierarchy import load_hierarchy, shapes
 from nbdt.model import NBDT
 from nbdt.rules import TreeLayout, decision_log_probs
 from nbdt.run import BLOCK
-from tests.evaluation.oracle import samples
+from tests.evaluation.oracle import Predictor, samples
 from tests.timing import cpu_seconds
 
 TREE = shapes.random(9, branching=3, seed=4)
@@ -37,7 +36,7 @@ def test_it_is_what_the_measures_give_alone(score, rule) -> None:  # type: ignor
     model = NBDT(torch.nn.Identity(), TREE, score, rule)
     found = evaluate(model, TensorDataset(logits, labels), batch_size=30, bins=7, examples=3)
 
-    decided = TreePredictor(TREE, score=score, rule=rule).decide(logits, labels)
+    decided = Predictor(TREE, score=score, rule=rule)(logits, labels)
     shares, mistakes = ShareCounter(TREE), MistakeCounter(TREE, examples=3)
     calibration, uncertainty = (
         CalibrationCounter(TREE, bins=7),

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 
 from nbdt.errors import InputError
-from nbdt.evaluation import MistakeCounter, TreePredictor
+from nbdt.evaluation import MistakeCounter
 from nbdt.hierarchy import Hierarchy, shapes
-from tests.evaluation.oracle import cases, samples, walks
+from tests.evaluation.oracle import Predictor, cases, samples, walks
 
 
 def naive_height(tree: Hierarchy, node: int) -> int:
@@ -25,9 +25,9 @@ def above(tree: Hierarchy, leaf: int) -> set[int]:
 def test_every_number_is_that_of_naive_walks(case) -> None:  # type: ignore[no-untyped-def]
     tree, seed, score, rule = case
     logits, labels = samples(tree, 25, seed)
-    counted, decider = MistakeCounter(tree, examples=2), TreePredictor(tree, score=score, rule=rule)
+    counted, decider = MistakeCounter(tree, examples=2), Predictor(tree, score=score, rule=rule)
     for part, truth in zip(logits.split(9), labels.split(9), strict=True):
-        counted.update(decider.decide(part, truth))
+        counted.update(decider(part, truth))
     found = counted.result()
 
     pairs = [
@@ -88,7 +88,7 @@ def test_every_number_is_that_of_naive_walks(case) -> None:  # type: ignore[no-u
 def test_it_can_be_stored_as_json() -> None:
     tree = shapes.balanced(6)
     counted = MistakeCounter(tree)
-    counted.update(TreePredictor(tree, score="logsumexp").decide(*samples(tree, 50)))
+    counted.update(Predictor(tree, score="logsumexp")(*samples(tree, 50)))
     found = counted.result()
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert document["mean_height"] == found.mean_height
@@ -101,9 +101,7 @@ def test_without_a_sample_there_is_nothing_to_say() -> None:
     tree = shapes.flat(3)
     counted = MistakeCounter(tree)
     counted.update(
-        TreePredictor(tree, score="logsumexp").decide(
-            torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64)
-        )
+        Predictor(tree, score="logsumexp")(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64))
     )
     with pytest.raises(InputError, match="without a sample"):
         counted.result()

@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdt.errors import InputError, NotFoundError
-from nbdt.evaluation import PrototypeFinder, TreePredictor
+from nbdt.evaluation import PrototypeFinder
 from nbdt.evaluation.prototypes import KINDS
 from nbdt.hierarchy import Hierarchy, shapes
-from tests.evaluation.oracle import cases, samples, walks
+from tests.evaluation.oracle import Predictor, cases, samples, walks
 
 
 @given(case=cases(max_classes=8), k=st.integers(1, 4))
 def test_they_are_those_that_sorting_finds(case, k: int) -> None:  # type: ignore[no-untyped-def]
     tree, seed, score, rule = case
     logits, labels = samples(tree, 30, seed)
-    finder, decider = PrototypeFinder(tree, k=k), TreePredictor(tree, score=score, rule=rule)
+    finder, decider = PrototypeFinder(tree, k=k), Predictor(tree, score=score, rule=rule)
     for part, truth in zip(logits.split(8), labels.split(8), strict=True):
-        finder.update(decider.decide(part, truth))
+        finder.update(decider(part, truth))
     found = finder.result()
 
     passing: dict[int, list[tuple[float, bool, int, int, float]]] = {
@@ -51,7 +51,7 @@ def test_arrays_are_filled_up() -> None:
     tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
     finder = PrototypeFinder(tree, k=3)
     logits, labels = samples(tree, 1)
-    finder.update(TreePredictor(tree, score="logsumexp").decide(logits, labels))
+    finder.update(Predictor(tree, score="logsumexp")(logits, labels))
     found = finder.result()
     for kind in KINDS:
         assert found.samples[kind].shape == found.probabilities[kind].shape == (5, 3)
@@ -63,12 +63,12 @@ def test_arrays_are_filled_up() -> None:
 
 def test_what_is_found_does_not_change_afterwards() -> None:
     tree = shapes.flat(3)
-    finder, decider = PrototypeFinder(tree), TreePredictor(tree, score="logsumexp")
+    finder, decider = PrototypeFinder(tree), Predictor(tree, score="logsumexp")
     logits, labels = samples(tree, 40)
-    finder.update(decider.decide(logits[:20], labels[:20]))
+    finder.update(decider(logits[:20], labels[:20]))
     before = finder.result().to_dict()
     first = finder.result()
-    finder.update(decider.decide(logits[20:], labels[20:]))
+    finder.update(decider(logits[20:], labels[20:]))
     assert first.to_dict() == before != finder.result().to_dict()
 
 

@@ -6,18 +6,18 @@ import torch
 from hypothesis import given
 from sklearn.metrics import confusion_matrix
 
-from nbdt.evaluation import NodeAccuracy, ShareCounter, TreePredictor, wilson_interval
+from nbdt.evaluation import NodeAccuracy, ShareCounter, wilson_interval
 from nbdt.hierarchy import shapes
-from tests.evaluation.oracle import cases, samples, walks
+from tests.evaluation.oracle import Predictor, cases, samples, walks
 
 
 @given(case=cases())
 def test_counts_are_those_of_naive_walks(case) -> None:  # type: ignore[no-untyped-def]
     tree, seed, score, rule = case
     logits, labels = samples(tree, 20, seed)
-    counted, decider = ShareCounter(tree), TreePredictor(tree, score=score, rule=rule)
+    counted, decider = ShareCounter(tree), Predictor(tree, score=score, rule=rule)
     for part, truth in zip(logits.split(7), labels.split(7), strict=True):
-        counted.update(decider.decide(part, truth))
+        counted.update(decider(part, truth))
 
     expected = walks(logits, tree, score, rule)
     answers = [walk.answer for walk in expected]
@@ -52,9 +52,7 @@ def test_shares_follow_from_counts() -> None:
 def test_what_was_never_met_has_no_accuracy() -> None:
     tree = shapes.balanced(4)
     counted = ShareCounter(tree)
-    counted.update(
-        TreePredictor(tree, score="logsumexp").decide(torch.eye(4)[:1], torch.tensor([0]))
-    )
+    counted.update(Predictor(tree, score="logsumexp")(torch.eye(4)[:1], torch.tensor([0])))
     unseen = counted.classes()[3]
     assert (unseen.samples, unseen.accuracy, unseen.interval, unseen.precision) == (0, *[None] * 3)
     assert unseen.to_dict()["interval"] is None

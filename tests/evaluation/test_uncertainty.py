@@ -9,11 +9,11 @@ from hypothesis import given
 from scipy.stats import entropy
 
 from nbdt.errors import InputError
-from nbdt.evaluation import TreePredictor, UncertaintyCounter
+from nbdt.evaluation import UncertaintyCounter
 from nbdt.explain import explain_logits
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.rules import TreeLayout
-from tests.evaluation.oracle import cases, samples, walks
+from tests.evaluation.oracle import Predictor, cases, samples, walks
 
 
 @given(case=cases())
@@ -22,10 +22,10 @@ def test_every_number_is_that_of_naive_walks(case) -> None:  # type: ignore[no-u
     logits, labels = samples(tree, 15, seed)
     counted, decider = (
         UncertaintyCounter(tree, examples=4),
-        TreePredictor(tree, score=score, rule=rule),
+        Predictor(tree, score=score, rule=rule),
     )
     for part, truth in zip(logits.split(6), labels.split(6), strict=True):
-        counted.update(decider.decide(part, truth))
+        counted.update(decider(part, truth))
     found = counted.result()
 
     expected = walks(logits, tree, score, rule)
@@ -54,7 +54,7 @@ def test_for_a_flat_tree_it_is_the_entropy_of_the_classes() -> None:
     tree = shapes.flat(6)
     logits, labels = samples(tree, 1)
     counted = UncertaintyCounter(tree)
-    counted.update(TreePredictor(tree, score="logsumexp").decide(logits, labels))
+    counted.update(Predictor(tree, score="logsumexp")(logits, labels))
     assert counted.result().mean_entropy == pytest.approx(entropy(logits.softmax(1)[0]))
 
 
@@ -62,7 +62,7 @@ def test_the_margin_is_that_of_the_explanation() -> None:
     tree = shapes.random(8, seed=3)
     logits, labels = samples(tree, 10)
     counted = UncertaintyCounter(tree, examples=10)
-    counted.update(TreePredictor(tree, score="mean").decide(logits, labels))
+    counted.update(Predictor(tree, score="mean")(logits, labels))
     explained = explain_logits(logits, TreeLayout(tree), score="mean")
     for one in counted.result().smallest_margin:
         assert one.margin == pytest.approx(explained[one.index].closest.margin, abs=1e-9)
@@ -72,7 +72,7 @@ def test_it_can_be_stored_as_json_even_where_all_else_is_masked() -> None:
     tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
     counted = UncertaintyCounter(tree)
     logits = torch.tensor([[1.0, -torch.inf, -torch.inf]])
-    counted.update(TreePredictor(tree, score="logsumexp").decide(logits, torch.tensor([0])))
+    counted.update(Predictor(tree, score="logsumexp")(logits, torch.tensor([0])))
     found = counted.result()
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert document["smallest_margin"] == [

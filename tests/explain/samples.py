@@ -14,11 +14,11 @@ from torch import Tensor
 import nbdt.explain
 from nbdt.explain import Decision, Explanation, explain_logits
 from nbdt.hierarchy import Hierarchy
-from nbdt.rules import Rule, Score, TreeLayout
+from nbdt.rules import RuleName, ScoreName, TreeLayout
 from tests.strategies import hierarchies
 
-SCORES: tuple[Score, ...] = get_args(Score)
-RULES: tuple[Rule, ...] = get_args(Rule)
+SCORES: tuple[ScoreName, ...] = get_args(ScoreName)
+RULES: tuple[RuleName, ...] = get_args(RuleName)
 
 THING = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
 
@@ -38,8 +38,8 @@ class Recipe:
 
     tree: Hierarchy
     seed: int
-    score: Score
-    rule: Rule
+    score: ScoreName
+    rule: RuleName
     masked: list[int]
     stop: int | None
     guarantee: float | None

@@ -440,11 +440,11 @@ def test_rows_with_every_class_masked_are_refused_by_row():
 @pytest.mark.parametrize(
     ("logits", "reason"),
     [
-        (torch.zeros(3), r"shape \(batch, 3\); got \(3,\)"),
-        (torch.zeros(2, 4), r"shape \(batch, 3\); got \(2, 4\)"),
-        (torch.zeros(1, 2, 3), r"shape \(batch, 3\); got \(1, 2, 3\)"),
-        (torch.zeros(2, 3, dtype=torch.int64), r"floating-point numbers, got dtype torch\.int64"),
-        ([[1.0, 2.0, 3.0]], "floating-point numbers, got list"),
+        (torch.zeros(3), r"shape \(batch, 3\), .*; got \(3,\)"),
+        (torch.zeros(2, 4), r"shape \(…, 3\); got \(2, 4\)"),
+        (torch.zeros(1, 2, 3), r"shape \(batch, 3\), .*; got \(1, 2, 3\)"),
+        (torch.zeros(2, 3, dtype=torch.int64), r"floating-point numbers; got torch\.int64"),
+        ([[1.0, 2.0, 3.0]], "floating-point numbers; got a list"),
     ],
 )
 def test_what_is_no_batch_of_logits_is_refused(logits, reason):
@@ -455,9 +455,9 @@ def test_what_is_no_batch_of_logits_is_refused(logits, reason):
 @pytest.mark.usefixtures("unchecked")
 def test_unknown_rules_scores_and_foreign_geometry_are_refused():
     layout, logits = TreeLayout(THING), torch.zeros(1, 3)
-    with pytest.raises(InputError, match="rule is one of soft, hard; got 'both'"):
+    with pytest.raises(InputError, match="rule has to be 'soft' or 'hard', got 'both'"):
         explain_logits(logits, layout, rule="both")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="score is one of mean, logsumexp; got 'max'"):
+    with pytest.raises(InputError, match="score has to be 'logsumexp' or 'mean', got 'max'"):
         explain_logits(logits, layout, score="max")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="TreeLayout, got Hierarchy"):
         explain_logits(logits, THING)  # type: ignore[arg-type]

@@ -107,7 +107,7 @@ def changed(place: str, value: Any) -> dict[str, Any]:
         ("stopped_at", 2, "stopped_at is 2, which is not on the path"),
         ("diverges_at", 1, "diverges_at is 1, which is not on the path"),
         ("runner_up", 0, "runner_up is the predicted class itself"),
-        ("score", "max", "score has to be 'mean' or 'logsumexp', got 'max'"),
+        ("score", "max", "score has to be 'logsumexp' or 'mean', got 'max'"),
         ("rule", None, "rule has to be 'soft' or 'hard', got null"),
         ("guarantee", 95, "guarantee has to be from 0 to 1, got 95.0"),
     ],

@@ -336,10 +336,10 @@ def test_hard_cross_entropy_comes_with_a_warning_that_names_the_caller():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"rule": "firm"}, "rule is one of 'soft', 'hard'; got 'firm'"),
-        ({"score": "max"}, "score is one of"),
+        ({"rule": "firm"}, "rule has to be 'soft' or 'hard', got 'firm'"),
+        ({"score": "max"}, "score has to be"),
         ({"reduction": "max"}, "reduction is one of 'mean', 'sum', 'none'"),
-        ({"compat": "2021"}, "compat is one of None, '2020'"),
+        ({"compat": "2021"}, "compat has to be None or '2020'"),
         ({"compat": "2020", "score": "logsumexp"}, "knew the score 'mean' only"),
         ({"tree_weight": -1}, "tree_weight has to be a finite number of at least 0; got -1"),
         ({"network_weight": "1"}, "network_weight has to be"),

@@ -31,7 +31,7 @@ RULES = [node_scores, decision_log_probs, soft_log_probs, hard_predict]
 def way(request, monkeypatch):
     """Every test that asks for it runs once by each of the two implementations."""
     if request.param == "scan":
-        monkeypatch.setattr(functional, "_ordinary", lambda *_: False)
+        monkeypatch.setattr(functional, "_suits_bags", lambda *_: False)
     return request.param
 
 
@@ -279,7 +279,7 @@ def test_rows_with_nan_give_nan_and_leave_the_others_alone(score):
         (torch.tensor(1.0), "mean", "3 classes"),
         (torch.zeros(2, 3, dtype=torch.long), "mean", "floating"),
         (torch.zeros(2, 3), "median", "median"),
-        (np.zeros((2, 3)), "mean", "torch tensor; got ndarray"),
+        (np.zeros((2, 3)), "mean", "tensor of floating-point numbers; got an? ndarray"),
     ],
 )
 @pytest.mark.parametrize("rule", RULES)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nbdt.explain import Explanation, explain_logits
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.support import SUPPORT, TREES
-from nbdt.rules import Rule, Score, TreeLayout
+from nbdt.rules import RuleName, ScoreName, TreeLayout
 from tests.explain.samples import THING, random_logits
 from tests.strategies import hierarchies
 
@@ -36,8 +36,8 @@ def explain(
     seed: int = 0,
     *,
     scale: float = 2.5,
-    rule: Rule = "soft",
-    score: Score = "logsumexp",
+    rule: RuleName = "soft",
+    score: ScoreName = "logsumexp",
     stop: int | None = None,
 ) -> Explanation:
     """An explanation of random logits; with `stop`, one that ends after so many decisions."""

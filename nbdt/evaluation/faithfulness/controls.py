@@ -21,9 +21,9 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.evaluation.predictions import checked_labels
 from nbdt.hierarchy import Hierarchy, shapes
-from nbdt.rules import Score, TreeLayout, hard_predict
+from nbdt.rules import ScoreName, TreeLayout, hard_predict
+from nbdt.rules.checks import check_logits, checked_ids
 
 KINDS = ("random trees", "shuffled leaves")
 
@@ -119,7 +119,12 @@ class ControlCounter:
     """
 
     def __init__(
-        self, hierarchy: Hierarchy, *, score: Score = "logsumexp", trees: int = 10, seed: int = 0
+        self,
+        hierarchy: Hierarchy,
+        *,
+        score: ScoreName = "logsumexp",
+        trees: int = 10,
+        seed: int = 0,
     ) -> None:
         for name, value, least in (("trees", trees, 2), ("seed", seed, 0)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -146,7 +151,8 @@ class ControlCounter:
             InputError: the shapes do not fit, a label is no class, or a row of the logits holds
                 NaN or +inf or masks every class.
         """
-        labels = checked_labels(logits, labels, self._classes)
+        check_logits(logits, self._classes)
+        labels = checked_ids(labels, len(logits), self._classes).to(logits.device)
         answers = [
             hard_predict(logits, layout.to(logits.device), self.score) for layout in self._layouts
         ]

@@ -18,17 +18,19 @@ deleting features at random does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.stats import t as student
+from torch import Tensor
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray
-from nbdt.rules import Score
+from nbdt.rules import Predictions, Score, ScoreName, TreeLayout
 
 # How many times features are deleted in random order for each decision.
 REPEATS = 3
@@ -105,7 +107,7 @@ def delete_features(
     bias: FloatArray,
     hierarchy: Hierarchy,
     *,
-    score: Score = "logsumexp",
+    score: ScoreName = "logsumexp",
     steps: int = 50,
     seed: int = 0,
 ) -> Deletion:
@@ -140,17 +142,28 @@ def delete_features(
     generator = np.random.default_rng(seed)
     largest, random = [], []
     decisions = 0
-    for row in features:
+    predictions = Predictions(
+        torch.from_numpy(features @ rows.T + bias), TreeLayout(hierarchy), score=score, rule="hard"
+    )
+    path = predictions.answer_path
+    ordered = iter(path.root_first.tolist())
+    lengths = hierarchy.depths[predictions.answers].tolist()
+    for row, logits, length in zip(features, predictions.logits, lengths, strict=True):
         stands = []
-        for children, taken, weights in _decisions(row, rows, bias, hierarchy, score):
-            orders = [np.argsort(-weights * row, kind="stable")]
+        for step in islice(ordered, length):
+            children = hierarchy.children(int(path.nodes[step]))
+            places = [children.index(int(one[step])) for one in (path.towards, path.rivals)]
+            families = [np.array(hierarchy.leaves(child)) for child in children]
+            leads = _gradient(predictions.score, logits, *(families[place] for place in places))
+            leaves = np.concatenate(families)
+            orders = [np.argsort(-(leads @ rows) * row, kind="stable")]
             orders += [generator.permutation(width) for _ in range(REPEATS)]
             kept = np.stack([row[:, None] * _kept(order, counts) for order in orders], axis=1)
-            leaves = np.concatenate([hierarchy.leaves(child) for child in children])
-            logits = rows[leaves] @ kept.reshape(width, -1) + bias[leaves][:, None]
-            sizes = hierarchy.sizes[list(children)]
-            best = _scores(logits, sizes, score).argmax(axis=0)
-            stands.append((best == taken).reshape(len(orders), -1))
+            found = torch.from_numpy(rows[leaves] @ kept.reshape(width, -1) + bias[leaves][:, None])
+            sizes = [len(family) for family in families]
+            scores = [predictions.score.of_leaves(part.T) for part in torch.split(found, sizes)]
+            best = torch.stack(scores).numpy().argmax(axis=0)
+            stands.append((best == places[0]).reshape(len(orders), -1))
         mean = np.mean(stands, axis=0)
         largest.append(mean[0])
         random.append(mean[1:].mean(axis=0))
@@ -169,50 +182,13 @@ def delete_features(
     )
 
 
-def _decisions(
-    features: FloatArray, rows: FloatArray, bias: FloatArray, tree: Hierarchy, score: Score
-) -> Iterator[tuple[tuple[int, ...], int, FloatArray]]:
-    """The decisions on one sample's hard path.
-
-    Each is its children, the place among them of the one taken, and the gradient of the margin,
-    shape (features,).
-    """
-    logits = rows @ features + bias
-    node = tree.root
-    while children := tree.children(node):
-        leaves = [np.array(tree.leaves(child)) for child in children]
-        sizes = tree.sizes[list(children)]
-        scores = _scores(logits[np.concatenate(leaves)][:, None], sizes, score)[:, 0]
-        taken = int(scores.argmax())
-        scores[taken] = -np.inf
-        rival = int(scores.argmax())
-        gradients = [
-            _gradient(logits[leaves[one]], rows[leaves[one]], score) for one in (taken, rival)
-        ]
-        yield children, taken, gradients[0] - gradients[1]
-        node = children[taken]
-
-
-def _gradient(logits: FloatArray, rows: FloatArray, score: Score) -> FloatArray:
-    """The gradient of one node's score to the features, given the logits and rows under it."""
-    if score == "mean":
-        mean: FloatArray = rows.mean(axis=0)
-        return mean
-    weights = np.exp(logits - logits.max())
-    gradient: FloatArray = weights / weights.sum() @ rows
+def _gradient(score: Score, logits: Tensor, taken: IntArray, rival: IntArray) -> FloatArray:
+    """The gradient of one node's score less that of another to the logits; shape (C,)."""
+    with torch.enable_grad():
+        variable = logits.clone().requires_grad_()
+        lead = score.of_leaves(variable[taken]) - score.of_leaves(variable[rival])
+        gradient: FloatArray = torch.autograd.grad(lead, variable)[0].numpy()
     return gradient
-
-
-def _scores(logits: FloatArray, sizes: IntArray, score: Score) -> FloatArray:
-    """The scores of nodes whose leaves' logits follow each other; (leaves, k) → (nodes, k)."""
-    starts = np.cumsum(sizes) - sizes
-    if score == "mean":
-        means: FloatArray = np.add.reduceat(logits, starts, axis=0) / sizes[:, None]
-        return means
-    highest = np.maximum.reduceat(logits, starts, axis=0)
-    shares = np.exp(logits - np.repeat(highest, sizes, axis=0))
-    scores: FloatArray = highest + np.log(np.add.reduceat(shares, starts, axis=0))
-    return scores
 
 
 def _kept(order: IntArray, counts: IntArray) -> FloatArray:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.rules import Score, Temperature, TreeLayout, node_scores, scan
+from nbdt.rules import ScoreName, Temperature, TreeLayout, node_scores, scan
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def check_locality(
     logits: Float[Tensor, "batch classes"],
     layout: TreeLayout,
     *,
-    score: Score = "logsumexp",
+    score: ScoreName = "logsumexp",
     temperature: Temperature | None = None,
 ) -> Locality:
     """Interferes with every decision on each sample's hard path, and looks at all the others.

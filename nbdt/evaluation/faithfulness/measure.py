@@ -19,7 +19,7 @@ from nbdt.evaluation.interval import wilson_interval
 from nbdt.evaluation.paired import signed, signed_range
 from nbdt.evaluation.text import percent, percent_range
 from nbdt.model import NBDT
-from nbdt.rules import Score
+from nbdt.rules import ScoreName
 from nbdt.run import answers, forward, forward_with_inputs_of
 
 # How far the logits may be from those worked out anew from the features, of the largest of them.
@@ -50,7 +50,7 @@ class Faithfulness:
         (True, 1.0)
     """
 
-    score: Score
+    score: ScoreName
     samples: int
     agreeing: int
     locality: Locality

@@ -1,0 +1,177 @@
+"""The decisions on the path to one node each, for many samples at once: the walk of every room.
+
+Only the decisions on these paths are looked at, not those of the whole tree: at 1,000 classes that
+is a dozen of a thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.validation import FloatArray, IntArray
+from nbdt.rules.layout import TreeLayout
+
+
+def climb(tree: Hierarchy, targets: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+    """The paths to these nodes, one step after the other from the target upwards.
+
+    Yields:
+        The places in `targets` whose path has this step, and the node there. The root is the end
+        of no step.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> [(places.tolist(), nodes.tolist()) for places, nodes in climb(tree, np.array([0, 2]))]
+        [([0, 1], [0, 2]), ([0], [3])]
+    """
+    places, nodes = np.arange(len(targets)), targets
+    while True:
+        below_root = nodes != tree.root
+        places, nodes = places[below_root], nodes[below_root]
+        if not len(places):
+            return
+        yield places, nodes
+        nodes = tree.parents[nodes]
+
+
+class PathDecisions:
+    """What was decided on the path from the root to one node, the target, of each sample.
+
+    All arrays have an entry a decision; `values` and `children` a run of entries a decision. The
+    order is that of `climb`; see `root_first`.
+
+    Args:
+        decisions: log p(node | its parent), by node id; shape (batch, nodes).
+        targets: a node a sample; shape (batch,). The path to the root has no decision.
+        layout: the tree.
+
+    Attributes:
+        samples: the row of the sample.
+        nodes: where it was decided.
+        towards: the child towards the target.
+        starts: where the runs begin.
+        counts: how long they are.
+        children: the children of these nodes, lowest id first.
+        values: log p of these children.
+        own: log p of the child towards the target.
+        margins: `own` less log p of its likeliest sibling, in nats: negative where another child
+            is likelier.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> decisions = np.log([[0.6, 0.4, 0.8, 0.2, 1.0]])  # p(node | its parent)
+        >>> path = PathDecisions(decisions, np.array([0]), TreeLayout(tree))  # to "cat"
+        >>> [tree.name(node) for node in path.nodes], path.right.tolist()
+        (['animal', 'thing'], [True, False])
+    """
+
+    def __init__(
+        self, decisions: npt.NDArray[np.floating], targets: IntArray, layout: TreeLayout
+    ) -> None:
+        nothing = np.empty(0, dtype=np.int64)
+        steps = list(climb(layout.hierarchy, targets))
+        self.samples: IntArray = np.concatenate([nothing, *(places for places, _ in steps)])
+        self.towards: IntArray = np.concatenate([nothing, *(nodes for _, nodes in steps)])
+        self.nodes: IntArray = layout.hierarchy.parents[self.towards]
+        families = layout.families
+        self.counts: IntArray = families.counts[self.nodes]
+        self.starts: IntArray = np.cumsum(self.counts) - self.counts
+        first = families.first[self.nodes]
+        places = np.arange(int(self.counts.sum())) + self.spread(first - self.starts)
+        self.children: IntArray = families.children[places]
+        self.values: FloatArray = decisions[self.spread(self.samples), self.children].astype(
+            np.float64
+        )
+        is_own = self.children == self.spread(self.towards)
+        self.own: FloatArray = self.values[is_own]
+        others = np.where(is_own, -np.inf, self.values)
+        self.margins: FloatArray = self.own - self.reduced(np.maximum, others)
+
+    def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """One value a decision, given to each of its children."""
+        return np.repeat(values, self.counts)
+
+    def reduced(self, operation: np.ufunc, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """One value a decision from those of its children: their sum, maximum, …."""
+        found: npt.NDArray[Any] = operation.reduceat(values, self.starts)
+        return found
+
+    @cached_property
+    def highest(self) -> FloatArray:
+        """Log p of the likeliest child."""
+        return self.reduced(np.maximum, self.values)
+
+    @cached_property
+    def taken(self) -> IntArray:
+        """The likeliest child; of equals, the lowest id."""
+        likeliest = self.values == self.spread(self.highest)
+        nobody = self.children.max(initial=0) + 1
+        return self.reduced(np.minimum, np.where(likeliest, self.children, nobody))
+
+    @cached_property
+    def rivals(self) -> IntArray:
+        """The likeliest sibling of the child towards the target; of equals, the lowest id."""
+        others = np.where(self.children == self.spread(self.towards), -np.inf, self.values)
+        likeliest = others == self.spread(self.reduced(np.maximum, others))
+        likeliest &= self.children != self.spread(self.towards)
+        nobody = self.children.max(initial=0) + 1
+        return self.reduced(np.minimum, np.where(likeliest, self.children, nobody))
+
+    @cached_property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Whether the likeliest child is the one towards the target."""
+        return np.equal(self.taken, self.towards)
+
+    @cached_property
+    def confidences(self) -> FloatArray:
+        """The probability of the likeliest child."""
+        confidences: FloatArray = np.exp(self.highest)
+        return confidences
+
+    @cached_property
+    def entropies(self) -> FloatArray:
+        """The entropy of each decision, −Σ p log p, in nats."""
+        shares = np.exp(self.values)
+        return self.reduced(np.add, -shares * np.where(shares > 0, self.values, 0))
+
+    @cached_property
+    def root_first(self) -> IntArray:
+        """The order that has each sample's decisions together, from the root down."""
+        # Steps go up, so backwards they go down.
+        backwards = np.argsort(self.samples[::-1], kind="stable")
+        order: IntArray = len(self.samples) - 1 - backwards
+        return order
+
+    def totals(self, values: FloatArray, batch: int) -> FloatArray:
+        """The sum over each sample's path of one value a decision; shape (batch,)."""
+        return np.bincount(self.samples, weights=values, minlength=batch).astype(np.float64)
+
+    def least_margins(self, batch: int) -> FloatArray:
+        """The smallest margin on each sample's path, +∞ where it has no decision; (batch,)."""
+        least = np.full(batch, np.inf)
+        np.minimum.at(least, self.samples, self.margins)
+        return least
+
+
+def divergence(layout: TreeLayout, a: IntArray, b: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Where the paths to two leaves diverge: the node, the child towards a, the child towards b.
+
+    Args:
+        layout: the tree.
+        a: leaves; shape (pairs,).
+        b: other leaves, none the same as its partner; shape (pairs,).
+
+    Example:
+        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> divergence(layout, np.array([0]), np.array([2]))
+        (array([4]), array([3]), array([2]))
+    """
+    table = layout.lca_table
+    towards_a, towards_b = table.towards(a, b), table.towards(b, a)
+    return layout.hierarchy.parents[towards_a], towards_a, towards_b
