@@ -2,12 +2,10 @@
 
 The parts, each of which knows only those before it:
 
-    settings, errors, logs, metrics
-        ─► batching, images, inputs, tensors, inference ─► models ─► service         (no HTTP)
-        ─► bodies, forms, negotiation, problems, schemas, openapi, documents, pictures, exchange
-        ─► native, kserve, oip, mlflow, operations, page                             (routes)
-        ─► keys, security, observation, tracing ─► app                               (around them)
-        ─► connections, worker, supervisor                                           (processes)
+    settings, logs, errors, observation, batching, rows, parsing, inference, models, service
+        ─► exchange, answers, openapi ─► protocols, page                             (HTTP)
+        ─► keys, app                                                                 (around it)
+        ─► worker, supervisor                                                        (processes)
 """
 
 from .settings import Settings, read_settings

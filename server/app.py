@@ -12,37 +12,51 @@ from importlib import metadata
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nbdt.errors import NBDTError
 
-from . import operations, page
-from .bodies import Bodies
-from .keys import KeyRing, read_keys
+from . import page
+from .answers import Status
+from .errors import ErrorAnswer, NotReadyError, Problem, error_response
+from .exchange import Bodies, service_of
+from .keys import KeyCheck, KeyRing, read_keys
 from .logs import logger
-from .metrics import Metrics
-from .observation import ID_HEADER, Observation
-from .openapi import describe
-from .problems import problem_of, problem_response
-from .protocols import kserve, mlflow, native, oip
-from .security import KeyCheck, SecurityHeaders
+from .observation import CONTENT_TYPE, ID_HEADER, Metrics, Observation, trace
+from .openapi import answer, describe, errors
+from .protocols import find_protocols
 from .service import Service
 from .settings import Settings
-from .tracing import trace
 
 DESCRIPTION = """\
 Predictions of neural-backed decision trees, explained as the decisions that led to them.
 
-The same models answer over four protocols: the native one below `/api/v1`, KServe v1 below `/v1`,
-the Open Inference Protocol below `/v2`, and MLflow's scoring at `/invocations`.
+The same models answer over several protocols:
+
 """
 
+_PROBES = frozenset({"/livez", "/readyz"})
+# Open for those who have no key yet, in addition to probes.
+_OPEN_PATHS = frozenset({"/", "/page/", "/openapi.json"})
+
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
 
 OnLoaded = Callable[[Exception | None], None]
+
+operations = APIRouter(tags=["Operations"], responses=errors())
 
 
 def create_app(settings: Settings, *, on_loaded: OnLoaded | None = None) -> FastAPI:
@@ -51,8 +65,8 @@ def create_app(settings: Settings, *, on_loaded: OnLoaded | None = None) -> Fast
     Models are loaded once it has started; until they are, it answers 503.
 
     Args:
-        settings: see there.
-        on_loaded: is called once, with None when the models are loaded, or with the reason why
+        settings: its limits and switches.
+        on_loaded: called once, with None when the models are loaded, or with the reason why
             they could not be.
 
     Raises:
@@ -61,14 +75,16 @@ def create_app(settings: Settings, *, on_loaded: OnLoaded | None = None) -> Fast
     metrics = Metrics(shared=settings.workers > 1)
     service = Service(settings, metrics)
     keys = None if settings.keys is None else KeyRing(read_keys(settings.keys))
+    protocols = find_protocols()
+    probes = _PROBES.union(*(one.probes for one in protocols))
     app = FastAPI(
         title="nbdt",
         version=metadata.version("nbdt-toolkit"),
         summary="Decision paths over HTTP",
-        description=DESCRIPTION,
+        description=DESCRIPTION + "\n".join(f"- {one.name} at {one.below}" for one in protocols),
         lifespan=_lifespan,
-        middleware=list(_middleware(settings, metrics, keys)),
-        exception_handlers=dict.fromkeys(_TOLD, _tell),
+        middleware=list(_middleware(settings, metrics, keys, probes)),
+        exception_handlers=dict.fromkeys(_EXPECTED, _answer_error),
         openapi_url=None,  # and with it the pages that load their scripts from elsewhere
     )
     app.state.service = service
@@ -77,23 +93,53 @@ def create_app(settings: Settings, *, on_loaded: OnLoaded | None = None) -> Fast
     app.state.reload = service.reload
     app.state.on_loaded = on_loaded or (lambda error: None)
     app.state.loading = None
-    for module in (native, kserve, oip, mlflow, operations, page):
-        app.include_router(module.router)
-        _answer_head(app, module.router)
+    app.state.error_forms = {start: form for one in protocols for start, form in one.errors.items()}
+    for router in (*(one.router for one in protocols), operations, page.router):
+        app.include_router(router)
+        _answer_head(app, router)
 
     @lru_cache(maxsize=1)
     def described(models: tuple[str, ...]) -> bytes:
-        return json.dumps(describe(app, models)).encode()
+        forms = dict.fromkeys((Problem, *app.state.error_forms.values()))
+        return json.dumps(describe(app, models, forms)).encode()
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response:
-        # It is open to those who have no key, too, and they are not to learn of models.
+        # Clients without a key may read it, too, and they must not learn the models' names.
         names = service.registry.names if keys is None else ()
         return Response(described(names), media_type="application/json")
 
     if settings.tracing:
-        trace(app)
+        trace(app, quiet=probes | {"/metrics"})
     return app
+
+
+# ── operations ────────────────────────────────────────────────────────────────────────────────
+
+
+@operations.get("/livez", responses=answer(Status))
+async def livez() -> JSONResponse:
+    """Whether the process answers at all; if not, it should be restarted."""
+    return JSONResponse({"status": "alive"})
+
+
+@operations.get("/readyz", responses=answer(Status))
+async def readyz(request: Request) -> JSONResponse:
+    """Whether requests should be sent here: not while it loads or is about to stop."""
+    service = service_of(request)
+    if not service.ready:
+        raise NotReadyError("about to stop." if service.draining else "the models are loading.")
+    return JSONResponse({"status": "ready"})
+
+
+@operations.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(request: Request) -> Response:
+    """All numbers, in Prometheus's text format."""
+    return Response(service_of(request).metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def _answer_head(app: FastAPI, router: APIRouter) -> None:
@@ -103,10 +149,15 @@ def _answer_head(app: FastAPI, router: APIRouter) -> None:
             app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
 
 
-def _middleware(settings: Settings, metrics: Metrics, keys: KeyRing | None) -> Iterator[Middleware]:
+# ── around the routes ─────────────────────────────────────────────────────────────────────────
+
+
+def _middleware(
+    settings: Settings, metrics: Metrics, keys: KeyRing | None, probes: frozenset[str]
+) -> Iterator[Middleware]:
     """What surrounds the routes, the outermost first."""
     yield Middleware(SecurityHeaders)
-    yield Middleware(Observation, metrics=metrics)
+    yield Middleware(Observation, metrics=metrics, quiet=probes | {"/metrics"})
     if settings.origins:
         yield Middleware(
             CORSMiddleware,
@@ -116,12 +167,45 @@ def _middleware(settings: Settings, metrics: Metrics, keys: KeyRing | None) -> I
             expose_headers=(ID_HEADER, "Retry-After"),
         )
     if keys is not None:
-        yield Middleware(KeyCheck, keys=keys)
+        yield Middleware(KeyCheck, keys=keys, open_paths=probes | _OPEN_PATHS)
+
+
+class SecurityHeaders:
+    """Middleware that adds security headers where an answer has not set its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_secured)
+
+
+# Errors that clients learn of; any other goes up to `Observation`.
+_EXPECTED = (NBDTError, HTTPException, RequestValidationError, ClientDisconnect)
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    described = ErrorAnswer.of(error)
+    if described is None:  # an error of the library that is no answer to a request
+        raise error
+    return error_response(described, request.scope)
+
+
+# ── loading ───────────────────────────────────────────────────────────────────────────────────
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Loads the models beside the first requests, and lets the last ones come to their end."""
+    """Loads the models beside the first requests, and lets the last ones finish."""
     loading = start_loading(app)
     yield
     loading.cancel()
@@ -130,9 +214,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def start_loading(app: FastAPI) -> asyncio.Task[None]:
-    """The task that loads the models of an application; there is one only, begun at the first call.
+    """The one task that loads the models of an application, started by the first call.
 
-    It ends without an error, whatever comes of it; ``on_loaded`` of the application is told.
+    It ends without an error in any case, and calls ``on_loaded`` of the application.
     """
     if app.state.loading is None:
         app.state.loading = asyncio.create_task(_load(app))
@@ -154,14 +238,3 @@ async def _load(app: FastAPI) -> None:
         fields = {"model": name, "version": served.version}
         logger.info("model loaded", extra={"fields": fields})
     app.state.on_loaded(None)
-
-
-# Errors that a client is told of; any other goes up to `Observation`.
-_TOLD = (NBDTError, HTTPException, RequestValidationError, ClientDisconnect)
-
-
-async def _tell(request: Request, error: Exception) -> Response:
-    problem = problem_of(error)
-    if problem is None:  # an error of the library that is no answer to a request
-        raise error
-    return problem_response(problem, request.url.path)

@@ -1,38 +1,47 @@
-"""From a request to an answer of the service: what all protocols have in common."""
+"""From a request over HTTP to an answer of the service: what all protocols have in common."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
-from .bodies import Bodies
-from .errors import MediaTypeError
+from .errors import (
+    MediaTypeError,
+    NotAcceptableError,
+    OverloadedError,
+    SlowBodyError,
+    TooLargeError,
+)
 from .inference import Answer
-from .inputs import ParsedRequest
 from .models import ServedModel
+from .parsing import ParsedRequest
 from .service import Service
+from .settings import Settings
 
 T = TypeVar("T")
 Asked = TypeVar("Asked", bound=ParsedRequest)
 
 
 def service_of(request: Request) -> Service:
-    """The service that the application was made with."""
+    """The service of the request's application."""
     service: Service = request.app.state.service
     return service
 
 
-async def ask(
+async def respond(
     request: Request,
     model: str,
     parse: Callable[[bytes], Asked],
+    write: Callable[[ServedModel, Asked, Answer], Response],
     *,
     seconds: float | None = None,
-) -> tuple[ServedModel, Asked, Answer]:
-    """What a model says of the rows in a request's body; which model, and what was asked.
+) -> Response:
+    """A model's answer to the rows in a request's body.
 
     Whatever can be refused before the body is read, is; and when the client leaves, its rows
     leave the queue.
@@ -40,7 +49,8 @@ async def ask(
     Args:
         request: its body is read here.
         model: the model's name.
-        parse: from the body to what is asked; called in a thread.
+        parse: from the body to what it asks; called in a thread.
+        write: from the answer to the response; called in a thread where there are explanations.
         seconds: how long the answer may take; see `Service.answer`.
 
     Raises:
@@ -55,8 +65,11 @@ async def ask(
     bodies: Bodies = request.app.state.bodies
     with bodies.reading() as body:
         data = await body.read(request.stream(), _declared(request))
-        answer = service.answer(model, lambda: parse(data), seconds=seconds)
-        return await _unless_left(request, answer)
+        answering = service.answer(model, lambda: parse(data), seconds=seconds)
+        found = await _unless_left(request, answering)
+    if found[1].explain:
+        return await service.in_decoder(lambda: write(*found))
+    return write(*found)
 
 
 def _declared(request: Request) -> int | None:
@@ -82,3 +95,120 @@ async def _unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
 async def _left(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+# ── bodies ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Bodies:
+    """Reads bodies of requests within limits of length, time, and memory of all together.
+
+    Example:
+        >>> async def chunks():
+        ...     yield b"ab"
+        ...     yield b"c"
+        >>> async def read():
+        ...     bodies = Bodies(Settings())
+        ...     with bodies.reading() as body:
+        ...         return await body.read(chunks()), bodies.buffered
+        >>> asyncio.run(read())
+        (b'abc', 3)
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.buffered = 0
+
+    @contextmanager
+    def reading(self) -> Iterator[Body]:
+        """One body, whose memory counts until the block ends."""
+        body = Body(self)
+        try:
+            yield body
+        finally:
+            self.buffered -= body.length
+
+
+class Body:
+    """The body of one request; made by `Bodies.reading`."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self.length = 0
+
+    async def read(self, chunks: AsyncIterator[bytes], declared: int | None = None) -> bytes:
+        """All of it.
+
+        Args:
+            chunks: as they come.
+            declared: its length, if the client stated it.
+
+        Raises:
+            TooLargeError: it is too long; known at once if it was declared.
+            SlowBodyError: the client takes too long to send it.
+            OverloadedError: all bodies together take up too much memory.
+        """
+        settings = self._bodies.settings
+        self._check(declared or 0)
+        parts = []
+        try:
+            async with asyncio.timeout(settings.body_seconds):
+                async for chunk in chunks:
+                    self._check(self.length + len(chunk))
+                    if self._bodies.buffered + len(chunk) > settings.buffered_bytes:
+                        raise OverloadedError("too many large requests at once; try again later.")
+                    self._bodies.buffered += len(chunk)
+                    self.length += len(chunk)
+                    parts.append(chunk)
+        except TimeoutError:
+            raise SlowBodyError(
+                f"the request was not complete within {settings.body_seconds:g} s."
+            ) from None
+        return b"".join(parts)
+
+    def _check(self, length: int) -> None:
+        limit = self._bodies.settings.body_bytes
+        if length > limit:
+            raise TooLargeError(f"the body exceeds the limit of {limit:,} bytes.")
+
+
+# ── negotiation (RFC 9110, section 12.5.1) ────────────────────────────────────────────────────
+
+
+def preferred(request: Request, offers: Sequence[str]) -> str:
+    """The media type that a request's ``Accept`` header prefers; ties: the first offer.
+
+    Raises:
+        NotAcceptableError: it accepts none of them.
+
+    Example:
+        >>> accept = [(b"accept", b"text/html, */*;q=0.8")]
+        >>> request = Request({"type": "http", "headers": accept})
+        >>> preferred(request, ["application/json", "text/html"])
+        'text/html'
+    """
+    accept = request.headers.get("accept", "")
+    wishes = [_wish(part) for part in accept.split(",") if part.strip()] or [("*/*", 1.0)]
+    best = max(offers, key=lambda offer: _quality(offer, wishes))
+    if _quality(best, wishes) <= 0:
+        raise NotAcceptableError(f"the answer is available as {', '.join(offers)}.")
+    return best
+
+
+def _wish(part: str) -> tuple[str, float]:
+    kind, *parameters = (piece.strip() for piece in part.split(";"))
+    quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+    try:
+        return kind.lower(), float(quality)
+    except ValueError:
+        return kind.lower(), 1.0
+
+
+def _quality(offer: str, wishes: Sequence[tuple[str, float]]) -> float:
+    """What the most specific wish that covers the offer says of it."""
+    family = offer.partition("/")[0]
+    for pattern in (offer, f"{family}/*", "*/*"):
+        found = [quality for kind, quality in wishes if kind == pattern]
+        if found:
+            return max(found)
+    return 0.0

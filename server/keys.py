@@ -1,7 +1,7 @@
 """API keys: who may ask, and how often.
 
 The file of keys is JSON and holds no key, only the SHA-256 of each; a key is 256 random bits, so
-that nothing slower is needed to keep it from being guessed:
+no slower hash is needed to keep it from being guessed:
 
     {"keys": [{"name": "team-a", "sha256": "…", "rate": "600/minute", "admin": false}]}
 """
@@ -13,48 +13,76 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import limits
 import limits.aio
+from pydantic import ConfigDict, Field, field_validator
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nbdt.documents import described
+from nbdt.documents import Document, described
 from nbdt.errors import FormatError, InputError
 from nbdt.files import error_context, read_json
 
-from .errors import RateLimitError
+from .errors import ErrorAnswer, RateLimitError, RefusalError, UnauthorizedError, error_response
 
 PREFIX = "nbdt_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
-_NAME_RULE = "has to be of letters, digits and . _ @ - only, at most 100"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME_RULE = "has to consist of letters, digits and . _ @ - only, at most 100"
 
 
-@dataclass(frozen=True)
-class Key:
-    """What is known of a key.
+class Key(Document):
+    """What the service knows of a key.
 
     Attributes:
-        name: whose it is; the log says it.
+        name: its owner's name, for the log.
         sha256: its hash, in hexadecimal.
         rate: how often it may be used in a worker, as "600/minute"; None for any number.
         admin: whether it may have the models reloaded.
     """
 
     name: str
-    sha256: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     rate: str | None = None
     admin: bool = False
 
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{_NAME_RULE}, got {described(name)}.")
+        return name
+
+    @field_validator("rate")
+    @classmethod
+    def _check_rate(cls, rate: str | None) -> str | None:
+        try:
+            if rate is None or len(limits.parse_many(rate)) == 1:
+                return rate
+        except ValueError:
+            pass
+        raise ValueError(f"has to be a rate such as '600/minute', got {described(rate)}.")
+
+
+class _KeyFile(Document):
+    model_config = ConfigDict(extra="ignore")
+    keys: tuple[Key, ...]
+
+    @field_validator("keys")
+    @classmethod
+    def _check_keys(cls, keys: tuple[Key, ...]) -> tuple[Key, ...]:
+        if not keys:
+            raise ValueError("has no entry, so nobody would be let in.")
+        if len({key.name for key in keys}) < len(keys):
+            raise ValueError("has two entries with the same name.")
+        return keys
+
 
 def new_key(name: str) -> tuple[str, dict[str, Any]]:
-    """A new key, and its entry in the file.
-
-    Raises:
-        InputError: the file could not hold the name.
+    """A new key, and its entry in the file of keys.
 
     Example:
         >>> secret, entry = new_key("team-a")
@@ -67,31 +95,22 @@ def new_key(name: str) -> tuple[str, dict[str, Any]]:
     return secret, {"name": name, "sha256": _digest(secret)}
 
 
-def read_keys(path: Path) -> list[Key]:
-    """The keys of a file.
+def read_keys(path: Path) -> tuple[Key, ...]:
+    """The keys in a file.
 
     Raises:
         NotFoundError: there is no such file.
-        FormatError: it is no file of keys; the message says where.
+        FormatError: the file is not valid; the message names the place.
     """
     document = read_json(path)
     with error_context(path):
-        if not isinstance(document, Mapping) or not isinstance(document.get("keys"), list):
+        if not isinstance(document, dict):
             raise FormatError('expected {"keys": […]}.')
-        keys = [_key(entry, f"keys[{index}]") for index, entry in enumerate(document["keys"])]
-        if not keys:
-            raise FormatError("there is no key in it, so nobody would be let in.")
-        if len({key.name for key in keys}) < len(keys):
-            raise FormatError("two keys have one name.")
-    return keys
+        return _KeyFile.from_dict(document).keys
 
 
 class KeyRing:
-    """The keys that are let in.
-
-    Args:
-        keys: all of them.
-    """
+    """The keys that are let in."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._limiter = limits.aio.strategies.MovingWindowRateLimiter(
@@ -100,14 +119,14 @@ class KeyRing:
         self.replace(keys)
 
     def replace(self, keys: Sequence[Key]) -> None:
-        """Lets in these keys from now on; how often those that stay were used stays counted."""
+        """Lets in these keys from now on; past uses of those that stay still count."""
         self._rates = {key.name: limits.parse(key.rate) for key in keys if key.rate}
         self._keys = tuple(keys)
 
     def find(self, secret: str) -> Key | None:
-        """The key of that secret, or None.
+        """The key with that secret, or None.
 
-        It takes as long for a wrong secret as for a right one: all are compared, in full.
+        A wrong secret takes as long as a right one: all keys are compared, in full.
         """
         digest = _digest(secret)
         found = None
@@ -132,29 +151,51 @@ class KeyRing:
         )
 
 
+class KeyCheck:
+    """Middleware that lets in only requests with a key, and not more often than the key allows.
+
+    The key is sent as ``Authorization: Bearer …`` or ``X-API-Key: …``.
+
+    Args:
+        app: the application inside.
+        keys: the keys.
+        open_paths: what needs no key; a path that ends in "/" stands for all below it.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyRing, open_paths: Collection[str]) -> None:
+        self.app = app
+        self.keys = keys
+        self._open = frozenset(open_paths)
+        self._open_below = tuple(one for one in open_paths if len(one) > 1 and one.endswith("/"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] == "http" and not self._is_open(scope["path"]):
+            try:
+                await self._admit(scope)
+            except RefusalError as error:
+                answer = ErrorAnswer.of(error)
+                assert answer is not None, "every refusal has a status"
+                await error_response(answer, scope)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _is_open(self, path: str) -> bool:
+        return path in self._open or path.startswith(self._open_below)
+
+    async def _admit(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        scheme, _, secret = headers.get("Authorization", "").partition(" ")
+        bearer = scheme.lower() == "bearer"
+        secret = secret.strip() if bearer else headers.get("X-API-Key", "")
+        key = self.keys.find(secret)
+        if key is None and secret:
+            raise UnauthorizedError("this key is not known.")
+        if key is None:
+            raise UnauthorizedError("a key is needed, as in Authorization: Bearer nbdt_….")
+        scope.setdefault("state", {}).update(key=key.name, admin=key.admin)
+        await self.keys.count(key)
+
+
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _key(entry: object, where: str) -> Key:
-    if not isinstance(entry, Mapping) or not {"name", "sha256"} <= set(entry):
-        raise FormatError(f"{where} needs a name and a sha256.")
-    unknown = set(entry).difference(("name", "sha256", "rate", "admin"))
-    if unknown:
-        raise FormatError(f"{where} has the unknown key {described(min(map(str, unknown)))}.")
-    name, digest = entry["name"], entry["sha256"]
-    rate, admin = entry.get("rate"), entry.get("admin", False)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise FormatError(f"{where}.name {_NAME_RULE}.")
-    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-        raise FormatError(f"{where}.sha256 has to be 64 hexadecimal digits.")
-    if not isinstance(admin, bool):
-        raise FormatError(f"{where}.admin has to be true or false.")
-    try:
-        if rate is not None and len(limits.parse_many(rate)) != 1:
-            raise ValueError
-    except (ValueError, TypeError):
-        raise FormatError(
-            f"{where}.rate has to be as '600/minute', got {described(rate)}."
-        ) from None
-    return Key(name, digest, rate, admin)

@@ -1,4 +1,4 @@
-"""Logs: a JSON object a line, with the id of the request that it is about."""
+"""Logs: one JSON object per line, with the id of the request that it is about."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def checked_id(given: str) -> str:
-    r"""The id that a client gave its request, if it is one that may stand in a header and a log.
+    r"""The id that a client gave its request if it is safe in a header and a log, else a new one.
 
     Example:
         >>> checked_id("order-17")
@@ -33,7 +33,7 @@ def checked_id(given: str) -> str:
 class JSONFormatter(logging.Formatter):
     r"""A record as one line of JSON, in ASCII: nothing in it can break a line or a terminal.
 
-    Fields of its own go in as ``extra={"fields": {…}}``.
+    Further fields are passed as ``extra={"fields": {…}}``.
 
     Example:
         >>> record = logging.makeLogRecord({"msg": "a\nb", "fields": {"rows": 2}})
@@ -59,9 +59,7 @@ class JSONFormatter(logging.Formatter):
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
-    """Writes to a stream; what cannot be written is lost, and nothing else.
-
-    A full disk is no reason to answer no requests.
+    """Writes to a stream (default: standard error). A full disk loses lines, and nothing else.
 
     Attributes:
         lost: how many lines could not be written.
@@ -78,7 +76,7 @@ class LogHandler(logging.StreamHandler[TextIO]):
 
 
 def configure(level: str, stream: TextIO | None = None) -> LogHandler:
-    """Sends the logs of the service and of its server to one stream (default: standard error)."""
+    """Sends the logs of the service and of uvicorn to one stream (default: standard error)."""
     handler = LogHandler(stream)
     for name in ("nbdt.server", "uvicorn", "uvicorn.error", "uvicorn.access"):
         one = logging.getLogger(name)

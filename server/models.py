@@ -12,18 +12,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
 from nbdt.classifiers import own_network
+from nbdt.documents import checked
 from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
 from nbdt.files import error_context, read_json
 from nbdt.model import NBDT
 from nbdt.pretrained import CONFIG, ModelConfig
 
 from .inference import Answer, Inference, Question
-from .inputs import RowReader, Source, parse_instances
+from .parsing import InstanceList, RequestDocument, sources_of
+from .rows import RowReader, Source
 from .settings import Settings
 
 GOLDEN = "golden.json"
@@ -243,8 +244,8 @@ def load_model(folder: Path, name: str, settings: Settings, generation: int = 1)
     with error_context(folder):
         _try_out(served)
     if (folder / GOLDEN).exists():
-        golden = read_json(folder / GOLDEN)
         with error_context(folder / GOLDEN):
+            golden = checked(_Golden, read_json(folder / GOLDEN))
             _compare(served, golden, settings.request_rows)
     return served
 
@@ -295,25 +296,28 @@ def _try_out(served: ServedModel) -> None:
         raise FormatError("the network answers a row otherwise in a batch than alone.")
 
 
-def _compare(served: ServedModel, golden: Any, limit: int) -> None:
-    """Refuses a model that answers its golden request otherwise than it should."""
-    if not isinstance(golden, Mapping) or set(golden) < {"instances", "predictions"}:
-        raise FormatError('expected {"instances": […], "predictions": […]}.')
-    answer = _answered(served, parse_instances(golden, limit))
-    expected = golden["predictions"]
-    if not isinstance(expected, list) or len(expected) != len(answer.predictions):
+class _GoldenPrediction(RequestDocument):
+    prediction: int
+    probability: float
+
+
+class _Golden(RequestDocument):
+    instances: InstanceList
+    predictions: list[_GoldenPrediction]
+
+
+def _compare(served: ServedModel, golden: _Golden, limit: int) -> None:
+    """Refuses a model that does not answer its golden request as expected."""
+    answer = _answered(served, sources_of(golden.instances, limit))
+    if len(golden.predictions) != len(answer.predictions):
         raise FormatError(f"expected {len(answer.predictions)} predictions.")
-    for index, (wanted, prediction) in enumerate(zip(expected, answer.predictions, strict=True)):
+    for index, (wanted, prediction) in enumerate(
+        zip(golden.predictions, answer.predictions, strict=True)
+    ):
         probability = float(np.exp(answer.log_probs[index, prediction]))
-        try:
-            fits = wanted["prediction"] == int(prediction)
-            fits = fits and abs(wanted["probability"] - probability) <= TOLERANCE
-        except (TypeError, KeyError):
+        off = abs(wanted.probability - probability)
+        if wanted.prediction != prediction or off > TOLERANCE:
             raise FormatError(
-                f'predictions[{index}] has to hold "prediction" and "probability".'
-            ) from None
-        if not fits:
-            raise FormatError(
-                f"instance {index} comes out as class {prediction} ({probability:.4f}), not as "
-                f"{wanted['prediction']!r:.20} ({wanted['probability']!r:.20})."
+                f"instance {index} is predicted as class {prediction} ({probability:.4f}), not as "
+                f"{wanted.prediction} ({wanted.probability:.4f})."
             )

@@ -17,11 +17,11 @@ from nbdt.data.digits import load_digits
 from nbdt.errors import NotFoundError
 from nbdt.view.html import script, style
 
-from .negotiation import preferred
-from .openapi import PROBLEMS, answer
-from .schemas import Status
+from .answers import Status
+from .exchange import preferred
+from .openapi import answer, errors
 
-router = APIRouter(tags=["Page"], responses=PROBLEMS)
+router = APIRouter(tags=["Page"], responses=errors())
 
 # Nothing but what the service itself has: no script in the page, no style but element.style.
 POLICY = (
@@ -38,7 +38,7 @@ _DIGIT_SIDE = 128
 async def index(request: Request) -> Response:
     """The page; or for programs, which do not ask for HTML: that the service is alive."""
     offers = ("application/json", "text/html")
-    if preferred(request.headers.get("accept", ""), offers) == "text/html":
+    if preferred(request, offers) == "text/html":
         return Response(
             _read("index.html"),
             media_type="text/html",

@@ -13,10 +13,10 @@ from typing import TypeVar
 from .batching import BatchQueue, Capacity
 from .errors import DeadlineError, NotReadyError, TooLargeError
 from .inference import Answer, Question
-from .inputs import ParsedRequest, check_rows
 from .logs import logger
-from .metrics import Metrics
 from .models import Registry, Reload, ServedModel
+from .observation import Metrics
+from .parsing import ParsedRequest, check_rows
 from .settings import Settings
 
 T = TypeVar("T")

@@ -1,51 +1,53 @@
-"""The process that starts the workers, and starts again those that die."""
+"""The process that starts the workers, and replaces those that die or hang.
+
+It is uvicorn's supervisor, with what that lacks: SIGHUP is passed on, since workers reload models
+and keys without a restart; a worker that dies again and again comes back later and later; and the
+reason why no worker can serve becomes an error.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING
 
 from prometheus_client.multiprocess import mark_process_dead
+from uvicorn import Config
+from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess, Process
 
-from nbdt.errors import InputError
+from nbdt.errors import InputError, NBDTError
 
 from .logs import logger
 from .settings import GRACE, METRICS_FOLDER, Settings
 
-_TICK = 0.25
+if TYPE_CHECKING:
+    from .worker import Worker
+
 # A worker that dies young is started again later and later, in seconds.
 _YOUNG = 10.0
 _DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-# How often each may end before any was ready, until it is given up.
+# How often each may end before any was ready, until the service gives up.
 _TRIES = 3
-
-
-@dataclass(eq=False)
-class _Process:
-    """A worker as the supervisor sees it."""
-
-    process: BaseProcess
-    pipe: Connection
-    started_at: float
-    ready: bool = False
+# How long a worker that has answered before may leave a ping unanswered, in seconds. Before, it
+# imports libraries, which takes as long as the disk does.
+_HUNG = 60.0
+# How long to wait for the answer to a ping; it is looked for again at the next turn.
+_WAIT = 0.1
 
 
 class Supervisor:
     """Runs workers until it is told to stop; signals reach them through it.
 
     Args:
-        settings: see there.
-        on_ready: is called once, with the address, when the first worker has its models.
+        settings: its limits and switches.
+        on_ready: called once, with the address, when the first worker has its models.
 
     Attributes:
         listener: the socket that all workers share. It is the supervisor's, so while a worker is
@@ -61,15 +63,6 @@ class Supervisor:
         self.settings = settings
         self.listener = _listening(settings)
         self._on_ready = on_ready
-        self._ever_ready = False
-        self._failure = ""
-        self._lost = 0
-        self._deaths = [0] * settings.workers
-        self._due = [0.0] * settings.workers
-        self._workers: list[_Process | None] = [None] * settings.workers
-        self._signals: list[int] = []
-        # A fresh process each: torch's threads do not survive a fork.
-        self._context = multiprocessing.get_context("spawn")
 
     @property
     def address(self) -> str:
@@ -83,148 +76,209 @@ class Supervisor:
         Raises:
             InputError: no worker was ever ready; the message says why.
         """
-        minded = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        before = {one: signal.signal(one, self._note_signal) for one in minded}
+        before = {number: signal.getsignal(number) for number in SIGNALS}
         folder = tempfile.mkdtemp(prefix="nbdt-metrics-") if self.settings.workers > 1 else None
         if folder is not None:
             os.environ[METRICS_FOLDER] = folder  # for the workers, which inherit it
         try:
-            while not self._failure and not self._stops():
-                self._start_missing()
-                self._watch()
+            workers = Workers(self.settings, self.listener, lambda: self._on_ready(self.address))
+            workers.run()
         finally:
-            self._stop_all()
-            for one, handler in before.items():
-                signal.signal(one, handler)
+            self.listener.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)
             if folder is not None:
                 os.environ.pop(METRICS_FOLDER)
                 shutil.rmtree(folder, ignore_errors=True)
-        if self._failure:
-            raise InputError(self._failure)
+        if workers.failure:
+            raise InputError(workers.failure)
 
-    def _note_signal(self, number: int, _: object) -> None:
-        self._signals.append(number)
 
-    def _stops(self) -> bool:
-        """Passes on what came as signals; whether one of them was to stop."""
-        while self._signals:
-            number = self._signals.pop(0)
-            if number != signal.SIGHUP:
-                return True
-            self._send(signal.SIGHUP)
-        return False
+class WorkerProcess(Process):
+    """A worker, in its own process and as the supervisor sees it.
 
-    def _start_missing(self) -> None:
-        now = time.monotonic()
-        for place, worker in enumerate(self._workers):
-            if worker is None and self._due[place] <= now:
-                ours, theirs = self._context.Pipe()
-                # The first listens at once, so that probes hear that it is not ready; whoever comes
-                # to others leaves the requests to them until it can answer any.
-                patient = any(self._workers)
-                process = self._context.Process(
-                    target=_work,
-                    args=(self.settings, self.listener, theirs, patient),
-                    name=f"nbdt-{place}",
-                )
-                process.start()
-                theirs.close()
-                self._workers[place] = _Process(process, ours, now)
+    Args:
+        config: uvicorn's.
+        listener: the shared socket.
+        settings: of the worker.
+        patient: whether it leaves connections to others until its models are loaded.
+    """
 
-    def _watch(self) -> None:
-        """Waits for a moment for workers that have something to say, or have ended."""
-        alive = [worker for worker in self._workers if worker is not None]
-        wait([*(w.process.sentinel for w in alive), *(w.pipe for w in alive)], _TICK)
-        for place, worker in enumerate(self._workers):
-            if worker is None:
-                continue
-            self._listen(worker)
-            if not worker.process.is_alive() and not self._failure:
-                self._bury(place, worker)
+    def __init__(
+        self, config: Config, listener: socket.socket, settings: Settings, *, patient: bool
+    ) -> None:
+        super().__init__(config, [listener])
+        self.settings = settings
+        self.patient = patient
+        self.started_at = time.monotonic()
+        self.restart_at: float | None = None  # set once it is dead
+        self._pinged_at: float | None = None
+        self._answers = False
 
-    def _listen(self, worker: _Process) -> None:
+    # ── in the supervisor ─────────────────────────────────────────────────────────────────────
+
+    def state(self) -> bool | str | None:
+        """Whether its models are loaded, or why they cannot be; None if it is dead or hung."""
         try:
-            if not worker.pipe.poll():
-                return
-            failure = worker.pipe.recv()
-        except (EOFError, OSError):
-            return
-        if failure:
-            if self._ever_ready:  # so it may serve again when that is put right
-                logger.error("a worker cannot serve: %s", failure)
-            else:
-                self._failure = failure
-            return
-        worker.ready = True
-        if not self._ever_ready:
-            self._ever_ready = True
-            self._on_ready(self.address)
+            if not self.process.is_alive():
+                return self.parent_conn.recv() if self.parent_conn.poll() else None
+            if self._pinged_at is None:
+                self.parent_conn.send(b"ping")
+                self._pinged_at = time.monotonic()
+            if self.parent_conn.poll(_WAIT):
+                self._answers, self._pinged_at = True, None
+                state: bool | str = self.parent_conn.recv()
+                return state
+        except (OSError, EOFError):
+            return None
+        return None if self._answers and time.monotonic() - self._pinged_at > _HUNG else False
 
-    def _bury(self, place: int, worker: _Process) -> None:
-        lived = time.monotonic() - worker.started_at
+    # ── in the worker ─────────────────────────────────────────────────────────────────────────
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """What the worker's process does."""
+        # Until the worker handles them, a reload is nothing to do, and Ctrl+C the supervisor's.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threading.Thread(target=self.always_pong, daemon=True).start()
+        failure = ""
+        try:
+            # Imported in the worker only: the supervisor needs no torch.
+            worker: Worker = import_module(".worker", __package__).own_process(
+                self.settings, patient=self.patient
+            )
+            self._server = worker
+            worker.run(sockets)
+            failure = worker.failure
+        except ImportError as error:
+            failure = f"nbdt serve cannot start: {error}; pip install '.[serve]' in a checkout."
+        except NBDTError as error:
+            failure = str(error)
+        if failure:
+            self.child_conn.send(failure)
+
+    def pong(self) -> None:
+        """Answers one ping with whether the models are loaded."""
+        self.child_conn.recv()
+        self.child_conn.send(getattr(self._server, "loaded", False))
+
+
+class Workers(Multiprocess):
+    """All workers.
+
+    Args:
+        settings: see `Supervisor`.
+        listener: the socket that they share.
+        on_ready: called once, when the first has its models.
+
+    Attributes:
+        failure: why no worker can serve, or "".
+    """
+
+    processes: list[WorkerProcess]  # type: ignore[assignment]
+    # More and fewer workers would need other settings.
+    handle_ttin = handle_ttou = None  # type: ignore[assignment]
+
+    def __init__(
+        self, settings: Settings, listener: socket.socket, on_ready: Callable[[], None]
+    ) -> None:
+        super().__init__(Config("", workers=settings.workers, log_config=None), [listener])
+        self.settings = settings
+        self.failure = ""
+        self._on_ready = on_ready
+        self._ever_ready = False
+        self._lost = 0
+        self._deaths = [0] * settings.workers
+
+    def init_processes(self) -> None:
+        """Starts all workers."""
+        for place in range(self.settings.workers):
+            self.processes.append(self._started(patient=place > 0))
+
+    def _started(self, *, patient: bool) -> WorkerProcess:
+        # The first listens at once, so that probes hear that it is not ready; those beside others
+        # leave the requests to them until they can answer any.
+        process = WorkerProcess(self.config, self.sockets[0], self.settings, patient=patient)
+        process.start()
+        return process
+
+    def keep_subprocess_alive(self) -> None:
+        """Sees how all workers are, and replaces those that are dead or hung."""
+        for place, process in enumerate(self.processes):
+            if process.restart_at is None:
+                self._look_after(place, process)
+        if self.failure:
+            self.should_exit.set()
+            return
+        for place, process in enumerate(self.processes):
+            if process.restart_at is not None and time.monotonic() >= process.restart_at:
+                patient = any(one.restart_at is None for one in self.processes)
+                self.processes[place] = self._started(patient=patient)
+
+    def _look_after(self, place: int, process: WorkerProcess) -> None:
+        state = process.state()
+        if state is None:
+            self._bury(place, process)
+        elif isinstance(state, str):
+            if self._ever_ready:  # so it may serve again when that is put right
+                logger.error("a worker cannot serve: %s", state)
+            else:
+                self.failure = state
+        elif state and not self._ever_ready:
+            self._ever_ready = True
+            self._on_ready()
+
+    def _bury(self, place: int, process: WorkerProcess) -> None:
+        process.kill()  # where it hangs
+        process.join()
+        lived = time.monotonic() - process.started_at
         self._deaths[place] = self._deaths[place] + 1 if lived < _YOUNG else 0
         delay = _DELAYS[min(max(self._deaths[place] - 1, 0), len(_DELAYS) - 1)]
-        self._due[place] = time.monotonic() + delay
-        fields = {"worker": worker.process.pid, "exit": worker.process.exitcode, "delay": delay}
+        process.restart_at = time.monotonic() + delay
         self._lost += 1
         if not self._ever_ready and self._lost >= _TRIES * self.settings.workers:
-            self._failure = (
+            self.failure = (
                 f"workers were started {self._lost} times, and each ended before it could serve "
-                f"(exit status {worker.process.exitcode}); what is above says why."
+                f"(exit status {process.exitcode}); what is above says why."
             )
-            logger.error("a worker has ended", extra={"fields": fields})
-        else:
-            logger.error("a worker has ended; another is started", extra={"fields": fields})
+        fields = {"worker": process.pid, "exit": process.exitcode, "delay": delay}
+        ending = "" if self.failure else "; another is started"
+        logger.error("a worker has ended%s", ending, extra={"fields": fields})
         if METRICS_FOLDER in os.environ:
             # What was on its way in this worker no longer counts as such.
-            mark_process_dead(worker.process.pid, os.environ[METRICS_FOLDER])  # type: ignore[no-untyped-call]
-        worker.pipe.close()
-        worker.process.close()
-        self._workers[place] = None
+            mark_process_dead(process.pid, os.environ[METRICS_FOLDER])  # type: ignore[no-untyped-call]
 
-    def _send(self, number: int) -> None:
-        for worker in self._workers:
-            if worker is not None and worker.process.pid and worker.process.is_alive():
-                os.kill(worker.process.pid, number)
+    def handle_hup(self) -> None:
+        """Has all workers reload, where uvicorn would replace them."""
+        for process in self.processes:
+            if process.pid and process.process.is_alive():
+                os.kill(process.pid, signal.SIGHUP)
 
-    def _stop_all(self) -> None:
-        """Has all workers drain and end, and ends those that do not come to an end."""
-        self.listener.close()
-        self._send(signal.SIGTERM)
+    def terminate_all(self) -> None:
+        """Has all workers drain and end."""
+        self.sockets[0].close()
+        super().terminate_all()
+
+    def join_all(self) -> None:
+        """Waits for all workers, and kills those that do not end."""
         until = time.monotonic() + patience(self.settings)
-        for worker in self._workers:
-            if worker is not None:
-                worker.process.join(max(0.0, until - time.monotonic()))
-                if worker.process.is_alive():
-                    worker.process.kill()
-                    worker.process.join()
-                worker.pipe.close()
+        for process in self.processes:
+            process.process.join(max(0.0, until - time.monotonic()))
+            if process.process.is_alive():
+                process.kill()
+                process.join()
 
 
 def patience(settings: Settings) -> float:
-    """How many seconds workers have to come to their end, before they are ended.
+    """How many seconds workers have to end, before they are killed.
 
-    They serve on for a while, and then end what is in flight; see `nbdt.server.worker.Worker`.
+    They serve on for a while, and then finish what is in flight; see `nbdt.server.worker.Worker`.
 
     Example:
         >>> patience(Settings(drain=5, body_seconds=30, deadline=30))
         75.0
     """
     return settings.drain + settings.body_seconds + settings.deadline + 2 * GRACE
-
-
-def _work(settings: Settings, listener: socket.socket, pipe: Connection, patient: bool) -> None:
-    """What a worker process does."""
-    # Until the worker minds them, a reload is nothing to do, and Ctrl+C is the supervisor's.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        # Imported in the worker only: the supervisor needs no torch.
-        worker = import_module(".worker", __package__)
-    except ImportError as error:
-        pipe.send(f"nbdt serve cannot start: {error}; pip install 'nbdt-toolkit[serve]'.")
-        return
-    worker.run(settings, listener, pipe, patient)
 
 
 def _listening(settings: Settings) -> socket.socket:

@@ -1,7 +1,7 @@
-"""A process that serves: uvicorn, and the signals that it minds.
+"""A process that serves: uvicorn, and the signals that it handles.
 
-SIGTERM  drains and ends: /readyz says 503, requests go on to be answered for a while, then no
-         more connections are taken, and what is in flight is answered
+SIGTERM  drains and ends: /readyz says 503, requests are still answered for a while, then no new
+         connections are accepted, and what is in flight is answered
 SIGINT   the same without the while
 SIGHUP   reads the file of keys again, and loads the models that have changed
 """
@@ -11,42 +11,54 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+import multiprocessing
 import signal
 import time
 import warnings
-from multiprocessing.connection import Connection
 from socket import socket
 from types import FrameType
+from typing import Any
 
 import torch
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from nbdt.errors import NBDTError
 
 from . import logs
 from .app import create_app, start_loading
-from .connections import TimedProtocol
 from .keys import KeyRing, read_keys
 from .logs import logger
 from .models import Reload
 from .service import Service
 from .settings import GRACE, Settings
 
+# How long a client may take to send the head of a request, and to begin with the first.
+HEAD_SECONDS = 15.0
+# How long a client may take nothing at all of an answer that waits to be sent.
+STALL_SECONDS = 15.0
+
 
 class Worker(uvicorn.Server):
     """Serves one application.
 
     Args:
-        settings: see there.
-        supervisor: a pipe to the process that started this one. It is told "" when the models are
-            loaded, or why they cannot be; when it ends, so does the worker.
-        patient: whether it takes no connection until the models are loaded; else it answers 503
+        settings: its limits and switches.
+        patient: whether it accepts no connection until the models are loaded; else it answers 503
             meanwhile.
+        owns_process: whether the process is its own, so that it may handle SIGHUP and settle the
+            garbage collector; it then ends when the process that started it does.
+
+    Attributes:
+        loaded: whether the models are loaded.
+        failure: why they cannot be, or "".
     """
 
     def __init__(
-        self, settings: Settings, supervisor: Connection | None = None, *, patient: bool = False
+        self, settings: Settings, *, patient: bool = False, owns_process: bool = False
     ) -> None:
+        self.loaded = False
+        self.failure = ""
         self.app = create_app(settings, on_loaded=self._on_loaded)
         self.app.state.reload = self.reload
         super().__init__(
@@ -59,7 +71,7 @@ class Worker(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_keep_alive=settings.keep_alive,
-                # Of a request that has just begun to come, the body may take its time, too.
+                # The body of a request that has just begun to come may take its time, too.
                 timeout_graceful_shutdown=math.ceil(
                     settings.body_seconds + settings.deadline + GRACE
                 ),
@@ -67,7 +79,7 @@ class Worker(uvicorn.Server):
         )
         self._drain = settings.drain
         self._patient = patient
-        self._supervisor = supervisor
+        self._owns_process = owns_process
         self._exit_at: float | None = None
         self._reloading: asyncio.Task[None] | None = None
 
@@ -77,15 +89,22 @@ class Worker(uvicorn.Server):
         service: Service = self.app.state.service
         return service
 
+    def run(self, sockets: list[socket] | None = None) -> None:
+        """Serves until a signal or a failure ends it."""
+        super().run(sockets)
+        gc.unfreeze()  # else libraries take for lost what the collector does not find at the end
+
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Begins to mind SIGHUP and the end of the supervisor, and to serve."""
-        loop = asyncio.get_running_loop()
-        if self._supervisor is not None:
+        """Begins to handle SIGHUP, and to serve."""
+        if self._owns_process:
             # Before the models are loaded, as one may be replaced while it is read.
+            loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._start_reload)
-            loop.add_reader(self._supervisor.fileno(), self._supervisor_ended)
         if self._patient:
-            await start_loading(self.app)
+            loading = start_loading(self.app)
+            while not loading.done():
+                await asyncio.wait([loading], timeout=1.0)
+                self._end_with_supervisor()
         if not self.should_exit:
             await super().startup(sockets)
 
@@ -98,12 +117,14 @@ class Worker(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to end now; asked ten times a second."""
+        if counter % 10 == 0:
+            self._end_with_supervisor()
         if self._exit_at is not None and time.monotonic() >= self._exit_at:
             self.should_exit = True
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Minds SIGTERM and SIGINT."""
+        """Handles SIGTERM and SIGINT."""
         self.service.draining = True
         if sig == signal.SIGTERM and self._drain and self._exit_at is None:
             self._exit_at = time.monotonic() + self._drain
@@ -113,10 +134,10 @@ class Worker(uvicorn.Server):
     def _on_loaded(self, error: Exception | None) -> None:
         if error is None:
             self._settle()
+            self.loaded = True
         else:
+            self.failure = str(error)
             self.should_exit = True
-        if self._supervisor is not None:
-            self._supervisor.send("" if error is None else str(error))
 
     def _settle(self) -> None:
         """Has the garbage collector pass over what stays: the libraries and the models.
@@ -124,15 +145,16 @@ class Worker(uvicorn.Server):
         To walk through all of their objects takes tenths of a second, in which nothing is
         answered; left alone, it happens every few seconds under load.
         """
-        if self._supervisor is not None:  # else the process is not the worker's own
+        if self._owns_process:
             gc.unfreeze()  # what a replaced model has left behind may go
             gc.collect()
             gc.freeze()
 
-    def _supervisor_ended(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._supervisor.fileno())  # type: ignore[union-attr]
-        logger.warning("the supervisor has ended; so does this worker")
-        self.handle_exit(signal.SIGTERM, None)
+    def _end_with_supervisor(self) -> None:
+        parent = multiprocessing.parent_process() if self._owns_process else None
+        if parent is not None and not parent.is_alive() and not self.service.draining:
+            logger.warning("the supervisor has ended; so does this worker")
+            self.handle_exit(signal.SIGTERM, None)
 
     def _start_reload(self) -> None:
         self._reloading = asyncio.create_task(self._read_and_reload())
@@ -154,16 +176,82 @@ class Worker(uvicorn.Server):
             logger.warning("keys kept as they were", extra={"fields": {"reason": str(error)}})
 
 
-def run(settings: Settings, listener: socket, supervisor: Connection, patient: bool) -> None:
-    """What a worker process does, from its beginning to its end; see `Worker`."""
-    # What libraries tell their programmers is nothing that an operator can act on.
+def own_process(settings: Settings, *, patient: bool) -> Worker:
+    """A worker for a process that does nothing else.
+
+    Raises:
+        NBDTError: the settings name a file of keys that is not valid.
+    """
+    # Warnings of libraries are for programmers; an operator cannot act on them.
     warnings.simplefilter("ignore")
     logs.configure(settings.log_level)
     torch.set_num_threads(settings.torch_threads)
-    try:
-        worker = Worker(settings, supervisor, patient=patient)
-    except NBDTError as error:
-        supervisor.send(str(error))
-        return
-    worker.run([listener])
-    gc.unfreeze()  # else libraries take for lost what the collector does not find at the end
+    return Worker(settings, patient=patient, owns_process=True)
+
+
+class TimedProtocol(H11Protocol):
+    """HTTP/1.1 by h11, which bounds the length of a head, with a bound on its time as well.
+
+    Without it, connections that send a byte now and then, or none, would stay forever. Between
+    requests, when nothing of the next one has come, the time is uvicorn's ``timeout_keep_alive``.
+
+    A connection that is closed stays until the client has taken all of its answers; here, until it
+    has taken nothing for a while.
+    """
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _stall_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Starts to wait for the first head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what has come; while a request is answered, nothing is waited for."""
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._wait_for_head()
+        else:
+            self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        """Waits for what has begun to come: the next head, or the rest of a body."""
+        super().on_response_complete()
+        begins = self.conn.their_state is self.conn.our_state  # else a body is still coming
+        idle = begins and not self.conn.trailing_data[0]
+        if (self.cycle is None or self.cycle.response_complete) and not idle:
+            self._wait_for_head()
+        self._watch_sending()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stops to wait."""
+        super().connection_lost(exc)
+        self._stop_waiting()
+        self._stop_watching()
+
+    def _wait_for_head(self) -> None:
+        if self._head_timer is None and not self.transport.is_closing():
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _watch_sending(self) -> None:
+        """Looks again later whether the client took any of what waits to be sent now."""
+        self._stop_watching()
+        if unsent := self.transport.get_write_buffer_size():
+            self._stall_timer = self.loop.call_later(STALL_SECONDS, self._check_sending, unsent)
+
+    def _check_sending(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() >= before:
+            self.transport.abort()
+        else:
+            self._watch_sending()
+
+    def _stop_watching(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None

@@ -1,1 +1,44 @@
-"""What is spoken over HTTP: one module a protocol."""
+"""What is spoken over HTTP: one module per protocol, each with its `Protocol` as ``PROTOCOL``.
+
+To add a protocol, add its module: its requests as documents, from them a
+`nbdt.server.parsing.ParsedRequest`, the schemas of its answers, its form of errors, and routes that
+call `nbdt.server.exchange.respond` with what parses the one and writes the other. The application
+mounts whatever it finds here.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from fastapi import APIRouter
+
+from ..errors import ErrorForm
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way to ask the service over HTTP.
+
+    Attributes:
+        name: what its users call it.
+        below: the paths where it answers, for people.
+        router: its routes, with their parts of the OpenAPI document.
+        errors: the form of its errors, by how its paths begin; others are RFC 9457's.
+        probes: paths that ask how the service is: open without a key, and not worth a log line.
+    """
+
+    name: str
+    below: str
+    router: APIRouter
+    errors: Mapping[str, type[ErrorForm]] = field(default_factory=dict)
+    probes: frozenset[str] = frozenset()
+
+
+def find_protocols() -> list[Protocol]:
+    """The protocols of this package's modules, by name."""
+    modules = (import_module(f"{__name__}.{one.name}") for one in pkgutil.iter_modules(__path__))
+    protocols: list[Protocol] = [module.PROTOCOL for module in modules]
+    return sorted(protocols, key=lambda protocol: protocol.name)

@@ -8,15 +8,44 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
-from ..documents import explanations_of, predictions_of
-from ..exchange import ask, service_of
-from ..inputs import ParsedRequest, parse_instances, parse_object
-from ..openapi import INSTANCES_BODY, PLAIN_ERRORS, ModelName, answer
-from ..schemas import KServeExplanations, KServeModels, KServePredictions, KServeStatus
+from ..answers import ExplanationSchema, Prediction, Schema, explanations_of, predictions_of
+from ..errors import PlainError
+from ..exchange import respond, service_of
+from ..openapi import INSTANCES_EXAMPLE, ModelName, answer, body, errors
+from ..parsing import Instances, ParsedRequest, read_document, sources_of
+from . import Protocol
 
-router = APIRouter(prefix="/v1", tags=["KServe v1"], responses=PLAIN_ERRORS)
+router = APIRouter(prefix="/v1", tags=["KServe v1"], responses=errors(PlainError))
+PROTOCOL = Protocol("KServe v1", "`/v1`", router, {"/v1/": PlainError})
+
+_BODY = body(Instances, INSTANCES_EXAMPLE)
+
+
+class KServeModels(Schema):
+    """The names of the models."""
+
+    models: list[str]
+
+
+class KServeStatus(Schema):
+    """Whether a model is ready."""
+
+    name: str
+    ready: bool
+
+
+class KServePredictions(Schema):
+    """The predicted class of each instance."""
+
+    predictions: list[Prediction]
+
+
+class KServeExplanations(Schema):
+    """The path of each instance."""
+
+    explanations: list[ExplanationSchema]
 
 
 @router.get("/models", responses=answer(KServeModels))
@@ -34,26 +63,33 @@ async def model_status(request: Request, model: ModelName) -> JSONResponse:
     return JSONResponse({"name": served.name, "ready": True})
 
 
-@router.post(
-    "/models/{model}:predict", openapi_extra=INSTANCES_BODY, responses=answer(KServePredictions)
-)
-async def predict(request: Request, model: ModelName) -> JSONResponse:
+@router.post("/models/{model}:predict", openapi_extra=_BODY, responses=answer(KServePredictions))
+async def predict(request: Request, model: ModelName) -> Response:
     """The predicted class of each instance, by the model's own rule."""
-    served, _, found = await ask(request, model, _parser(request))
-    return JSONResponse({"predictions": predictions_of(served, found)})
+    return await respond(
+        request,
+        model,
+        _parser(request),
+        lambda served, _, found: JSONResponse({"predictions": predictions_of(served, found)}),
+    )
 
 
-@router.post(
-    "/models/{model}:explain", openapi_extra=INSTANCES_BODY, responses=answer(KServeExplanations)
-)
-async def explain(request: Request, model: ModelName) -> JSONResponse:
+@router.post("/models/{model}:explain", openapi_extra=_BODY, responses=answer(KServeExplanations))
+async def explain(request: Request, model: ModelName) -> Response:
     """The path of each instance, by the model's own rule."""
-    _, _, found = await ask(request, model, _parser(request, explain=True))
-    return await service_of(request).in_decoder(
-        lambda: JSONResponse({"explanations": explanations_of(found)})
+    return await respond(
+        request,
+        model,
+        _parser(request, explain=True),
+        lambda served, _, found: JSONResponse({"explanations": explanations_of(found)}),
     )
 
 
 def _parser(request: Request, *, explain: bool = False) -> Callable[[bytes], ParsedRequest]:
     limit = service_of(request).settings.request_rows
-    return lambda data: ParsedRequest(parse_instances(parse_object(data), limit), explain=explain)
+
+    def parse(data: bytes) -> ParsedRequest:
+        instances = read_document(Instances, data).instances
+        return ParsedRequest(sources_of(instances, limit), explain=explain)
+
+    return parse

@@ -4,79 +4,112 @@ https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/#inference-ser
 
 It names no model, so where several are served the address does: ``/invocations?model=digits``.
 Rows come as MLflow's client sends them: an array or a list as ``inputs``, a data frame with one
-column of images in base64 as ``dataframe_split``; or as ``instances``, as in KServe's v1. Of
+column of images in base64 as ``dataframe_split``; or as ``instances``, as in KServe's v1. In
 ``params``, ``rule`` is how decisions become an answer, and with ``explain`` the predictions are
 explanations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from pydantic import Field
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from nbdt.documents import Document
 from nbdt.errors import InputError
-from nbdt.rules import RULES
+from nbdt.rules import RuleName
 
-from ..documents import explanations_of, predictions_of
-from ..errors import NotReadyError
-from ..exchange import ask, service_of
-from ..inputs import ParsedRequest, checked_rule, in_json, parse_instances, parse_object
-from ..openapi import INSTANCES, INSTANCES_EXAMPLE, PROBLEMS, SCORING_ERRORS, answer, body
-from ..schemas import ScoringAnswer, Status
+from ..answers import (
+    ExplanationSchema,
+    Prediction,
+    Schema,
+    Status,
+    explanations_of,
+    predictions_of,
+)
+from ..errors import ErrorAnswer, ErrorForm, NotReadyError
+from ..exchange import respond, service_of
+from ..inference import Answer
+from ..models import ServedModel
+from ..openapi import INSTANCES_EXAMPLE, answer, body, errors
+from ..parsing import InstanceList, ParsedRequest, RequestDocument, read_document, sources_of
+from . import Protocol
 
-router = APIRouter(tags=["MLflow scoring"], responses=PROBLEMS)
 
-ROWS = ("instances", "inputs", "dataframe_split")
+class ScoringError(ErrorForm):
+    """An error, as MLflow has it."""
+
+    error_code: str
+    message: str
+
+    @classmethod
+    def of(cls, error: ErrorAnswer) -> Self:
+        """The error in this form."""
+        return cls(error_code=error.title.upper().replace(" ", "_"), message=error.detail)
+
+
+router = APIRouter(tags=["MLflow scoring"], responses=errors())
+PROTOCOL = Protocol(
+    "MLflow scoring",
+    "`/invocations`",
+    router,
+    {"/invocations": ScoringError},
+    probes=frozenset({"/ping"}),
+)
+
+
+class Frame(RequestDocument):
+    """A data frame with one column: images in base64."""
+
+    columns: Any = None
+    data: list[Annotated[list[str], Field(min_length=1, max_length=1)]]
+
+
+class Params(Document):
+    """Options of a request."""
+
+    rule: RuleName | None = None
+    explain: bool = False
+
+
+class Invocation(RequestDocument):
+    """Rows in one of three forms, and options."""
+
+    instances: InstanceList | None = None
+    inputs: InstanceList | None = None
+    dataframe_split: Frame | None = None
+    params: Params | None = None
+
+
+class ScoringAnswer(Schema):
+    """What MLflow's scoring protocol answers: explanations, where they were asked for."""
+
+    predictions: list[Prediction | ExplanationSchema]
+
 
 ModelOption = Annotated[
     str | None, Query(description="The model's name; may be left out where only one is served.")
 ]
-_BODY = {
-    "type": "object",
-    "properties": {
-        **dict.fromkeys(("instances", "inputs"), INSTANCES["properties"]["instances"]),
-        "dataframe_split": {
-            "type": "object",
-            "properties": {
-                "columns": {"type": "array", "items": {"type": "string"}, "maxItems": 1},
-                "data": {"type": "array", "items": {"type": "array", "maxItems": 1}},
-            },
-        },
-        "params": {
-            "type": "object",
-            "properties": {
-                "rule": {"enum": list(RULES)},
-                "explain": {"type": "boolean"},
-            },
-        },
-    },
-}
 
 
 @router.post(
     "/invocations",
-    openapi_extra=body(("application/json", _BODY, INSTANCES_EXAMPLE)),
-    responses=answer(ScoringAnswer) | SCORING_ERRORS,
+    openapi_extra=body(Invocation, INSTANCES_EXAMPLE),
+    responses=answer(ScoringAnswer) | errors(ScoringError),
 )
-async def invocations(request: Request, model: ModelOption = None) -> JSONResponse:
+async def invocations(request: Request, model: ModelOption = None) -> Response:
     """The predicted class of each row."""
     service = service_of(request)
     service.check_ready()
     names = service.registry.names
     if model is None and len(names) > 1:
-        raise InputError(f"several models are served; say which: /invocations?model={names[0]}.")
-    limit = service.settings.request_rows
-    served, inquiry, found = await ask(
-        request, model or names[0], lambda data: _inquiry(parse_object(data), limit)
-    )
-    if inquiry.explain:
-        return await service.in_decoder(
-            lambda: JSONResponse({"predictions": explanations_of(found)})
+        raise InputError(
+            f"several models are served; name one, as in /invocations?model={names[0]}."
         )
-    return JSONResponse({"predictions": predictions_of(served, found)})
+    limit = service.settings.request_rows
+    return await respond(request, model or names[0], lambda data: _parsed(data, limit), _written)
 
 
 @router.get("/ping", responses=answer(Status))
@@ -93,30 +126,19 @@ async def version(request: Request) -> PlainTextResponse:
     return PlainTextResponse(request.app.version)
 
 
-def _inquiry(document: Mapping[str, Any], limit: int) -> ParsedRequest:
-    """What the body asks; the more so as its rows come in one of several forms."""
-    forms = [form for form in ROWS if form in document]
-    if len(forms) != 1:
-        raise InputError(
-            f"the body has to hold one of {', '.join(ROWS)}, got {len(forms)} of them."
-        )
-    rows = document[forms[0]]
-    if forms == ["dataframe_split"]:
-        rows = [{"b64": cell} for cell in _column(rows)]
-    params = document.get("params")
-    params = {} if params is None else params
-    if not isinstance(params, Mapping) or not set(params) <= {"rule", "explain"}:
-        raise InputError("params may hold rule and explain only.")
-    explain = params.get("explain", False)
-    if not isinstance(explain, bool):
-        raise InputError(f"explain has to be true or false, got {in_json(explain)}.")
-    sources = parse_instances({"instances": rows}, limit)
-    return ParsedRequest(sources, checked_rule(params.get("rule")), explain)
+def _parsed(data: bytes, limit: int) -> ParsedRequest:
+    document = read_document(Invocation, data)
+    params = document.params or Params()
+    forms = ("instances", "inputs", "dataframe_split")
+    given = [getattr(document, form) for form in forms if form in document.model_fields_set]
+    if len(given) != 1 or given[0] is None:
+        raise InputError(f"the body has to hold exactly one of {', '.join(forms)}.")
+    rows = given[0]
+    if isinstance(rows, Frame):
+        rows = [{"b64": row[0]} for row in rows.data]
+    return ParsedRequest(sources_of(rows, limit), params.rule, params.explain)
 
 
-def _column(frame: object) -> list[Any]:
-    """The one column of a data frame."""
-    data = frame.get("data") if isinstance(frame, Mapping) else None
-    if not isinstance(data, list) or any(not isinstance(r, list) or len(r) != 1 for r in data):
-        raise InputError("dataframe_split has to hold data of one column: images in base64.")
-    return [row[0] for row in data]
+def _written(served: ServedModel, asked: ParsedRequest, found: Answer) -> Response:
+    predictions = explanations_of(found) if asked.explain else predictions_of(served, found)
+    return JSONResponse({"predictions": predictions})

@@ -4,38 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from nbdt.errors import InputError
-from nbdt.rules import RuleName
+from nbdt.rules import RuleName, ScoreName
 
-from ..documents import (
-    description_of,
-    explanations_of,
-    likeliest,
-    predictions_of,
-    summary_of,
-)
-from ..errors import ForbiddenError, MediaTypeError
-from ..exchange import ask, service_of
-from ..forms import parse_files
-from ..inference import Answer
-from ..inputs import ParsedRequest, ShownFile, Source, parse_object, parse_only_instances
-from ..models import ServedModel
-from ..negotiation import preferred
-from ..openapi import (
-    INSTANCES,
-    INSTANCES_EXAMPLE,
-    PROBLEMS,
-    ModelName,
-    answer,
-    body,
-)
-from ..pictures import (
+from ..answers import (
     DOT,
     EXPLANATION_FORMS,
     HTML,
@@ -44,26 +23,29 @@ from ..pictures import (
     SIDES,
     SVG,
     TREE_FORMS,
+    ExplanationSchema,
+    Prediction,
+    Schema,
+    Share,
     explanations_as,
+    explanations_of,
+    likeliest,
+    predictions_of,
     saliency_strips,
     tree_as,
 )
-from ..schemas import (
-    Explanations,
-    ModelDescription,
-    ModelList,
-    Predictions,
-    ReloadOutcomes,
-    Tree,
-)
+from ..errors import ForbiddenError, MediaTypeError
+from ..exchange import preferred, respond, service_of
+from ..inference import Answer
+from ..models import ServedModel
+from ..openapi import INSTANCES_EXAMPLE, ModelName, answer, body, errors
+from ..parsing import OnlyInstances, ParsedRequest, parse_files, read_document, sources_of
+from ..rows import ShownFile, Source
+from . import Protocol
 
 
 async def check_parameters(request: Request) -> None:
-    """Refuses what a route does not know: a rule that is misspelt would be none at all.
-
-    Raises:
-        RequestValidationError: the address has a parameter that the route has not.
-    """
+    """Refuses parameters that a route does not know: a misspelled one would have no effect."""
     known = [one.alias for one in request.scope["route"].dependant.query_params]
     for name in request.query_params:
         if name not in known:
@@ -75,9 +57,10 @@ async def check_parameters(request: Request) -> None:
 router = APIRouter(
     prefix="/api/v1",
     tags=["Native"],
-    responses=PROBLEMS,
+    responses=errors(),
     dependencies=[Depends(check_parameters)],
 )
+PROTOCOL = Protocol("Native", "`/api/v1`", router)
 
 RuleOption = Annotated[
     RuleName | None,
@@ -89,11 +72,9 @@ TopOption = Annotated[
 TimeoutOption = Annotated[
     float | None, Query(gt=0, description="Seconds after which the answer is of no use any more.")
 ]
-
 SaliencyOption = Annotated[
     bool, Query(description="Whether to draw which pixels made each decision; of one image.")
 ]
-
 _FORM = {
     "type": "object",
     "properties": {
@@ -105,10 +86,105 @@ _FORM = {
     },
     "required": ["image"],
 }
-_ROWS = body(
-    ("application/json", {**INSTANCES, "additionalProperties": False}, INSTANCES_EXAMPLE),
-    ("multipart/form-data", _FORM, None),
-)
+_ROWS = body(OnlyInstances, INSTANCES_EXAMPLE, _FORM)
+
+
+# ── the schemas of answers ────────────────────────────────────────────────────────────────────
+
+
+class ModelSummary(Schema):
+    """A model in a list of models."""
+
+    name: str
+    version: str
+    generation: Annotated[int, Field(ge=1)]
+    num_classes: Annotated[int, Field(ge=2)]
+    score: ScoreName
+    rule: RuleName
+
+
+class ModelList(Schema):
+    """All models."""
+
+    models: list[ModelSummary]
+
+
+class ModelInput(Schema):
+    """What a model takes: the shape of an array (null: any length), and how images become one."""
+
+    images: bool
+    shape: list[int | None] | None
+    preprocessing: dict[str, Any] | None
+
+
+class ModelDescription(ModelSummary):
+    """All of a model but its tree."""
+
+    classes: list[str]
+    num_nodes: Annotated[int, Field(ge=3)]
+    input: ModelInput
+    network: dict[str, Any] | None
+    files: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
+    provenance: dict[str, Any]
+
+
+class Tree(BaseModel):
+    """A tree of classes: schema ``nbdt.hierarchy/1``."""
+
+    parents: list[Annotated[int, Field(ge=-1)]]
+    names: list[str]
+
+
+class LikelyClass(Schema):
+    """One of the likeliest classes of a row."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    index: Annotated[int, Field(ge=0, alias="class")]
+    name: str
+    probability: Share
+
+
+class _Answer(Schema):
+    model: str
+    version: str
+    rule: RuleName
+    top: Annotated[
+        list[list[LikelyClass]] | None, Field(description="If asked for: the likeliest classes.")
+    ] = None
+
+
+class Predictions(_Answer):
+    """The predicted class of each row."""
+
+    predictions: list[Prediction]
+
+
+class Explanations(_Answer):
+    """The path of each row."""
+
+    explanations: list[ExplanationSchema]
+    saliency: Annotated[
+        list[str] | None,
+        Field(description="If asked for: a picture of each path, as a data: address of a PNG."),
+    ] = None
+
+
+class ReloadOutcome(Schema):
+    """What became of one model."""
+
+    name: str
+    outcome: Literal["loaded", "replaced", "unchanged", "kept"]
+    reason: str
+
+
+class ReloadOutcomes(Schema):
+    """What became of each model."""
+
+    models: list[ReloadOutcome]
+
+
+# ── routes ────────────────────────────────────────────────────────────────────────────────────
 
 
 @router.get("/models", responses=answer(ModelList))
@@ -116,14 +192,40 @@ async def list_models(request: Request) -> JSONResponse:
     """The models that are served."""
     service = service_of(request)
     service.check_ready()
-    models = [summary_of(service.model(name)) for name in service.registry.names]
+    models = [_summary(service.model(name)) for name in service.registry.names]
     return JSONResponse({"models": models})
 
 
 @router.get("/models/{model}", responses=answer(ModelDescription))
 async def describe_model(request: Request, model: ModelName) -> JSONResponse:
     """A model: its classes, its input, its rule, the hashes of its files, where it comes from."""
-    return JSONResponse(description_of(service_of(request).model(model)))
+    served = service_of(request).model(model)
+    own, shape = served.model, served.read.shape
+    preprocessing, builder = own.preprocessing, own.builder
+    description = {
+        "classes": list(own.classes),
+        "num_nodes": len(own.hierarchy),
+        "input": {
+            "images": preprocessing is not None,
+            "shape": None if shape is None else list(shape),
+            "preprocessing": preprocessing and preprocessing.to_dict(),
+        },
+        "network": builder and builder.to_dict(),
+        "files": dict(served.files),
+        "provenance": own.provenance,
+    }
+    return JSONResponse(_summary(served) | description)
+
+
+def _summary(served: ServedModel) -> dict[str, Any]:
+    return {
+        "name": served.name,
+        "version": served.version,
+        "generation": served.generation,
+        "num_classes": served.model.hierarchy.num_classes,
+        "score": served.model.score,
+        "rule": served.model.rule,
+    }
 
 
 @router.get(
@@ -141,7 +243,7 @@ async def tree(request: Request, model: ModelName) -> Response:
     """A model's tree, in the form that ``Accept`` prefers."""
     service = service_of(request)
     served = service.model(model)
-    form = preferred(request.headers.get("accept", ""), TREE_FORMS)
+    form = preferred(request, TREE_FORMS)
     return _picture(form, await service.in_decoder(lambda: tree_as(form, served)))
 
 
@@ -152,12 +254,14 @@ async def predict(
     rule: RuleOption = None,
     top: TopOption = 0,
     timeout: TimeoutOption = None,
-) -> JSONResponse:
+) -> Response:
     """The predicted class of each image or array."""
-    parse = _parser(request, rule)
-    served, _, found = await ask(request, model, parse, seconds=timeout)
-    document = {"predictions": predictions_of(served, found)}
-    return JSONResponse(_told(served, found, rule, top) | document)
+
+    def write(served: ServedModel, asked: ParsedRequest, found: Answer) -> Response:
+        predictions = {"predictions": predictions_of(served, found)}
+        return JSONResponse(_common(served, asked, found, top) | predictions)
+
+    return await respond(request, model, _parser(request, rule), write, seconds=timeout)
 
 
 @router.post(
@@ -180,20 +284,18 @@ async def explain(
     saliency: SaliencyOption = False,
 ) -> Response:
     """The path of each image or array: the decisions from the root to the predicted class."""
-    form = preferred(request.headers.get("accept", ""), EXPLANATION_FORMS)
-    parse = _parser(request, rule, explain=form, saliency=saliency)
-    served, inquiry, found = await ask(request, model, parse, seconds=timeout)
-    service = service_of(request)
+    form = preferred(request, EXPLANATION_FORMS)
 
-    def written() -> Response:
+    def write(served: ServedModel, asked: ParsedRequest, found: Answer) -> Response:
         if form != JSON:
-            return _picture(form, explanations_as(form, served, inquiry.sources, found))
-        document = _told(served, found, rule, top) | {"explanations": explanations_of(found)}
+            return _picture(form, explanations_as(form, served, asked.sources, found))
+        document = _common(served, asked, found, top) | {"explanations": explanations_of(found)}
         if saliency:
-            document["saliency"] = saliency_strips(inquiry.sources, found, service.settings)
+            document["saliency"] = saliency_strips(served, asked.sources, found)
         return JSONResponse(document)
 
-    return await service.in_decoder(written)
+    parse = _parser(request, rule, explain=form, saliency=saliency)
+    return await respond(request, model, parse, write, seconds=timeout)
 
 
 @router.post("/reload", responses=answer(ReloadOutcomes))
@@ -203,7 +305,7 @@ async def reload(request: Request) -> JSONResponse:
     if not service.settings.admin:
         raise ForbiddenError("reloading over HTTP is off; send SIGHUP to the service instead.")
     if not getattr(request.state, "admin", False):
-        raise ForbiddenError("the key is no admin's.")
+        raise ForbiddenError("only an admin's key allows this.")
     outcomes = await request.app.state.reload()
     return JSONResponse(
         {"models": [{"name": o.name, "outcome": o.outcome, "reason": o.reason} for o in outcomes]}
@@ -217,12 +319,11 @@ def _picture(form: str, text: str) -> Response:
     return Response(text, media_type=form, headers=headers)
 
 
-def _told(served: ServedModel, found: Answer, rule: RuleName | None, top: int) -> dict[str, Any]:
-    """What an answer says beside the answer."""
+def _common(served: ServedModel, asked: ParsedRequest, found: Answer, top: int) -> dict[str, Any]:
     document: dict[str, Any] = {
         "model": served.name,
         "version": served.version,
-        "rule": rule or served.model.rule,
+        "rule": asked.rule or served.model.rule,
     }
     if top:
         document["top"] = likeliest(served, found, top)
@@ -248,18 +349,18 @@ def _parser(
         if kind == "multipart/form-data":
             sources: list[Source] = list(parse_files(data, content_type, limit))
         else:
-            sources = parse_only_instances(parse_object(data), limit)
+            sources = sources_of(read_document(OnlyInstances, data).instances, limit)
         if saliency and not all(isinstance(source, bytes) for source in sources):
-            raise InputError("saliency is drawn over an image; send one instead of an array.")
+            raise InputError("saliency needs an image; send one instead of an array.")
         if explain == SVG and len(sources) > 1:
-            raise InputError("an SVG is of one row; send one, or ask for text/html.")
+            raise InputError("an SVG shows one row; send one, or ask for text/html.")
         if explain in SIDES:
             side = SIDES[explain]
             sources = [ShownFile(one, side) if isinstance(one, bytes) else one for one in sources]
         return ParsedRequest(sources, rule, explain is not None, saliency)
 
     if saliency and find_spec("captum") is None:
-        raise InputError("this service draws no saliency; it needs the extra [saliency].")
+        raise InputError("this service draws no saliency; it needs the extra [attribution].")
     if kind not in ("multipart/form-data", "application/json"):
         raise MediaTypeError(
             f"send a form (multipart/form-data), or JSON with the header Content-Type: "

@@ -7,10 +7,10 @@ import time
 import httpx
 import pytest
 
-from nbdt.server import connections, page
+from nbdt.server import page, worker
 from nbdt.server.settings import Settings
 from tests.server.conftest import b64, eventually, png, serving
-from tests.server.test_images import png_of_size
+from tests.server.test_rows import png_of_size
 
 PREDICT = "/api/v1/models/digits/predict"
 HEAD = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -96,7 +96,7 @@ def test_heads_that_are_not_valid(small, client, head):
 
 
 def test_connections_without_a_request_are_cut(models, monkeypatch):
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(worker, "HEAD_SECONDS", 0.2)
     with serving(Settings(models=(models / "digits",))) as running:
         for start in ("", "GET / HT", "GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET"):
             begun = time.monotonic()
@@ -105,7 +105,7 @@ def test_connections_without_a_request_are_cut(models, monkeypatch):
 
 
 def test_between_requests_a_connection_stays_for_as_long_as_is_set(models, monkeypatch):
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "HEAD_SECONDS", 0.1)
     ask = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
     with serving(Settings(models=(models / "digits",), keep_alive=1)) as running:
         begun = time.monotonic()
@@ -114,7 +114,7 @@ def test_between_requests_a_connection_stays_for_as_long_as_is_set(models, monke
 
 
 def test_a_body_that_goes_on_after_its_refusal_is_cut(models, monkeypatch):
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(worker, "HEAD_SECONDS", 0.2)
     with serving(Settings(models=(models / "digits",))) as running:
         host, port = running.url.removeprefix("http://").split(":")
         head = HEAD.replace("digits", "nope") + "Content-Length: 1000\r\n\r\n"
@@ -135,7 +135,7 @@ def test_a_body_that_goes_on_after_its_refusal_is_cut(models, monkeypatch):
 @pytest.mark.parametrize("times", [1, 400])
 def test_whoever_takes_no_answer_is_cut(models, monkeypatch, times):
     """A long answer, or many that wait behind it."""
-    monkeypatch.setattr(connections, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(worker, "STALL_SECONDS", 0.2)
     with serving(Settings(models=(models / "digits",), keep_alive=1)) as running:
         monkeypatch.setattr(page, "_read", lambda name: "x" * (8 << 20 if times == 1 else 20_000))
         host, port = running.url.removeprefix("http://").split(":")
@@ -148,7 +148,7 @@ def test_whoever_takes_no_answer_is_cut(models, monkeypatch, times):
 
 
 def test_whoever_takes_an_answer_slowly_gets_all_of_it(models, monkeypatch):
-    monkeypatch.setattr(connections, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(worker, "STALL_SECONDS", 0.3)
     with serving(Settings(models=(models / "digits",), keep_alive=1)) as running:
         monkeypatch.setattr(page, "_read", lambda name: "x" * (16 << 20))
         host, port = running.url.removeprefix("http://").split(":")
@@ -195,7 +195,7 @@ def test_forms_of_endless_parts_are_refused(client):
 def test_a_file_that_is_too_long_is_refused(client):
     answer = client.post(PREDICT, files={"image": ("a.png", bytes(60_000))})
     assert answer.status_code == 413
-    assert "60,000 bytes are more than the 50,000" in answer.json()["detail"]
+    assert "60,000 bytes exceed the limit of 50,000" in answer.json()["detail"]
 
 
 def test_many_pairs_of_one_key_take_no_longer(client):

@@ -89,12 +89,12 @@ def test_a_golden_request_has_to_come_out(tmp_path):
     assert load_model(folder, "digits", Settings()).name == "digits"
     document["predictions"][1]["probability"] -= 0.01
     (folder / GOLDEN).write_text(json.dumps(document))
-    with pytest.raises(FormatError, match=r"golden\.json: instance 1 comes out as class"):
+    with pytest.raises(FormatError, match=r"golden\.json: instance 1 is predicted as class"):
         load_model(folder, "digits", Settings())
     for wrong, said in (
-        ([], "expected {"),
+        ([], "valid dictionary"),
         ({"instances": document["instances"], "predictions": []}, "expected 2 predictions"),
-        ({"instances": document["instances"], "predictions": [1, 2]}, "has to hold"),
+        ({"instances": document["instances"], "predictions": [1, 2]}, r"predictions\[0\]"),
     ):
         (folder / GOLDEN).write_text(json.dumps(wrong))
         with pytest.raises(FormatError, match=said):

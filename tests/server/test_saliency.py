@@ -16,7 +16,9 @@ from nbdt.server.protocols import native
 from tests.server.conftest import b64, png
 
 EXPLAIN = "/api/v1/models/digits/explain"
-needs_captum = pytest.mark.skipif(find_spec("captum") is None, reason="needs the extra [saliency]")
+needs_captum = pytest.mark.skipif(
+    find_spec("captum") is None, reason="needs the extra [attribution]"
+)
 
 
 @needs_captum
@@ -50,7 +52,7 @@ def test_maps_are_those_of_the_library(model):
     ("instances", "status", "said"),
     [
         ([b64(png(1))] * 2, 413, "saliency is drawn of one row, got 2"),
-        ([[[[0.0] * 8] * 8]], 400, "drawn over an image"),
+        ([[[[0.0] * 8] * 8]], 400, "saliency needs an image"),
     ],
 )
 def test_it_is_drawn_of_one_image(client, instances, status, said):
@@ -65,7 +67,7 @@ def test_without_the_extra_it_is_refused(client, monkeypatch):
     body = {"instances": [b64(png(1))]}
     answer = client.post(EXPLAIN, params={"saliency": "true"}, json=body)
     assert answer.status_code == 400
-    assert "extra [saliency]" in answer.json()["detail"]
+    assert "extra [attribution]" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("error", [InputError("no maps"), NotFoundError("no layer")])

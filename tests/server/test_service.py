@@ -14,7 +14,7 @@ from nbdt.errors import NotFoundError
 from nbdt.server import models as models_module
 from nbdt.server.errors import DeadlineError, NotReadyError, OverloadedError
 from nbdt.server.inference import Inference
-from nbdt.server.inputs import ParsedRequest
+from nbdt.server.parsing import ParsedRequest
 from nbdt.server.service import Service
 from nbdt.server.settings import Settings
 from tests.server.conftest import b64, eventually, png, save_model, serving

@@ -1,7 +1,7 @@
 """The processes: a worker that is killed comes back, SIGHUP reloads, SIGTERM ends all in order."""
 
-import multiprocessing
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,10 +13,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from uvicorn import Config
+from uvicorn.supervisors.multiprocess import SIGNALS
 
 from nbdt.errors import InputError
+from nbdt.server import supervisor
 from nbdt.server.settings import METRICS_FOLDER, Settings
-from nbdt.server.supervisor import Supervisor, _work
+from nbdt.server.supervisor import Supervisor, WorkerProcess, Workers
 from tests.server.conftest import b64, eventually, png, save_model
 
 PROGRAM = """
@@ -63,7 +66,7 @@ class Said:
             self.lines.append(line.strip())
 
     def first(self, start):
-        eventually(lambda: any(line.startswith(start) for line in self.lines), 60)
+        eventually(lambda: any(line.startswith(start) for line in self.lines), 240)
         return next(line for line in self.lines if line.startswith(start))
 
     @property
@@ -86,9 +89,9 @@ def test_the_life_of_a_service(tmp_path):
     try:
         said = Said(process)
         url = said.first("http://")
-        eventually(lambda: said.loaded == set(workers_of(process)) and len(said.loaded) == 2, 60)
+        eventually(lambda: said.loaded == set(workers_of(process)) and len(said.loaded) == 2, 240)
         body = {"instances": [b64(png())]}
-        first = httpx.post(url + PREDICT, json=body, trust_env=False, timeout=60).json()
+        first = httpx.post(url + PREDICT, json=body, trust_env=False, timeout=120).json()
         (expected,) = first["predictions"]
 
         # One worker is killed. But for what was in flight in it nobody notices, and soon there are
@@ -118,7 +121,7 @@ def test_the_life_of_a_service(tmp_path):
                 eventually(lambda: len(found) > 5)
                 os.kill(killed, signal.SIGKILL)
                 begun = time.monotonic()
-                eventually(lambda: len(said.loaded) == 3, 30)
+                eventually(lambda: len(said.loaded) == 3, 240)
                 come_back = time.monotonic() - begun
                 count = len(found)
                 eventually(lambda: len(found) > count + 10)
@@ -138,18 +141,18 @@ def test_the_life_of_a_service(tmp_path):
 
         def versions():
             answers = [
-                httpx.post(url + PREDICT, json=body, trust_env=False, timeout=60) for _ in range(6)
+                httpx.post(url + PREDICT, json=body, trust_env=False, timeout=120) for _ in range(6)
             ]
             return {one.json()["version"] for one in answers if one.status_code == 200}
 
-        eventually(lambda: first["version"] not in versions(), 60)
-        numbers = httpx.get(f"{url}/metrics", trust_env=False, timeout=60).text
+        eventually(lambda: first["version"] not in versions(), 120)
+        numbers = httpx.get(f"{url}/metrics", trust_env=False, timeout=120).text
         assert "nbdt_queue_rows 0.0" in numbers  # what was in the dead worker is not on its way
         assert "nbdt_requests_in_flight 1.0" in numbers
         assert 'nbdt_reloads_total{model="digits",outcome="replaced"}' in numbers
 
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}/livez", trust_env=False)
     finally:
@@ -173,168 +176,167 @@ def test_the_address():
 
 
 class FakeProcess:
-    """A worker process that only tells how it is."""
+    """A worker process that only tells how it is; `died` ends it at once or says why it failed."""
 
-    def __init__(self):
-        self.alive, self.pid, self.exitcode = True, None, -9
-        self.sentinel, self._end = os.pipe()
+    pid, exitcode = None, -9
 
-    def is_alive(self):
-        return self.alive
+    def __init__(self, patient):
+        self.patient = patient
+        self.reports = [False]
+        self.restart_at = None
+        self.started_at = time.monotonic()
 
-    def close(self):
-        os.close(self.sentinel)
-        os.close(self._end)
+    def state(self):
+        return self.reports[0] if len(self.reports) == 1 else self.reports.pop(0)
 
-    def join(self, timeout=None):
-        self.alive = False
+    def kill(self):
+        pass
+
+    join = terminate = kill
+
+    @property
+    def process(self):
+        return Ended
+
+
+class Ended:
+    """The process itself, which has ended."""
+
+    @staticmethod
+    def join(timeout):
+        pass
+
+    @staticmethod
+    def is_alive():
+        return False
 
 
 @pytest.fixture
-def supervisor(monkeypatch):
-    """A supervisor of one worker that is no process; gives both ends of its pipe."""
-    supervisor = Supervisor(Settings(port=0))
-    ends = []
+def start(monkeypatch):
+    """Makes workers that are no processes; `started` lists all that there ever were."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
 
-    def start_missing():
-        from nbdt.server.supervisor import _Process
+    def make(count=1, on_ready=lambda: None):
+        listener = socket.socket()
+        listener.close()
+        workers = Workers(Settings(port=0, workers=count), listener, on_ready)
+        workers.started = []
 
-        if supervisor._workers[0] is None and supervisor._due[0] <= time.monotonic():
-            ours, theirs = multiprocessing.Pipe()
-            ends.append((FakeProcess(), theirs))
-            supervisor._workers[0] = _Process(ends[-1][0], ours, time.monotonic())
+        def started(*, patient):
+            workers.started.append(FakeProcess(patient))
+            return workers.started[-1]
 
-    monkeypatch.setattr(supervisor, "_start_missing", start_missing)
-    yield supervisor, ends
-    supervisor.listener.close()
-    for _, theirs in ends:
-        theirs.close()
+        monkeypatch.setattr(workers, "_started", started)
+        return workers
 
-
-def test_a_failure_before_anything_was_served_ends_it_with_the_reason(supervisor):
-    one, ends = supervisor
-    one._start_missing()
-    ends[0][1].send("models: there is no such folder.")
-    with pytest.raises(InputError, match="there is no such folder"):
-        one.run()
+    yield make
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def test_a_worker_that_dies_young_comes_back_later_and_later(supervisor):
-    told = []
-    one, ends = supervisor
-    one._on_ready = told.append
-    one._start_missing()
-    ends[0][1].send("")
-    one._watch()
-    assert told == [one.address]
-    delays = []
-    for _ in range(9):
-        if one._workers[0] is None:
-            one._due[0] = 0.0
-            one._start_missing()
-        ends[-1][0].alive = False
-        os.write(ends[-1][0]._end, b"x")
-        before = time.monotonic()
-        one._watch()
-        delays.append(one._due[0] - before)
-    assert delays[0] < delays[1] < delays[3]
+def die(workers, *places):
+    """Has workers die, and gives how long each waits until it is started again."""
+    now = time.monotonic()
+    for place in places:
+        workers.processes[place].restart_at = None
+        workers.processes[place].reports = [None]
+    dead = [workers.processes[place] for place in places]
+    workers.keep_subprocess_alive()
+    return [one.restart_at - now for one in dead]
+
+
+def test_a_failure_before_anything_was_served_ends_it_with_the_reason(start, monkeypatch):
+    workers = start()
+    monkeypatch.setattr(FakeProcess, "state", lambda self: "models: there is no such folder.")
+    workers.run()
+    assert workers.failure == "models: there is no such folder."
+
+
+def test_a_worker_that_dies_young_comes_back_at_once_and_then_later_and_later(start):
+    ready = []
+    workers = start(on_ready=lambda: ready.append(True))
+    workers.init_processes()
+    workers.processes[0].reports = [True]
+    workers.keep_subprocess_alive()
+    workers.keep_subprocess_alive()
+    assert ready == [True]
+    delays = [die(workers, 0)[0] for _ in range(9)]
+    assert delays[0] < 0.3
+    assert 0.5 <= delays[1] < delays[3]
     assert max(delays) <= 17
+    assert len(workers.started) == 2  # the others are not due yet
     # Once it has served, a failure is no reason to end.
-    one._due[0] = 0.0
-    one._start_missing()
-    ends[-1][1].send("changed weights")
-    one._watch()
-    assert not one._failure
-    one._workers[0].process.alive = False
+    workers.processes[0].restart_at = None
+    workers.processes[0].reports = ["changed weights", None]
+    workers.keep_subprocess_alive()
+    assert not workers.failure
 
 
-def die(supervisor, ends):
-    supervisor._due[0] = 0.0
-    supervisor._start_missing()
-    ends[-1][0].alive = False
-    os.write(ends[-1][0]._end, b"x")
-    supervisor._watch()
+def test_it_is_given_up_where_no_worker_was_ever_ready(start, monkeypatch):
+    workers = start()
+    monkeypatch.setattr(supervisor, "_DELAYS", (0.0,))
+    monkeypatch.setattr(FakeProcess, "state", lambda self: None)
+    workers.run()
+    assert re.search(r"started 3 times, and each ended .* \(exit status -9\)", workers.failure)
+    assert len(workers.started) == 3
 
 
-def test_a_worker_that_dies_is_started_again_at_first_at_once(supervisor):
-    one, ends = supervisor
-    one._ever_ready = True
-    now = time.monotonic()
-    die(one, ends)
-    assert one._due[0] - now < 0.3
-    now = time.monotonic()
-    die(one, ends)
-    assert one._due[0] - now >= 0.5
+def test_only_the_first_worker_listens_before_it_is_loaded(start):
+    workers = start(3)
+    workers.init_processes()
+    assert [one.patient for one in workers.started] == [False, True, True]
+    workers._ever_ready = True
+    for places, patient in (((0,), [True]), ((0, 1, 2), [False, True, True])):
+        workers._deaths, workers.started = [0] * 3, []
+        die(workers, *places)
+        assert [one.patient for one in workers.started] == patient
 
 
-def test_it_is_given_up_where_no_worker_was_ever_ready(supervisor, monkeypatch):
-    one, ends = supervisor
-    watch = one._watch
-
-    def watch_them_die():
-        if one._workers[0] is not None:
-            ends[-1][0].alive = False
-            os.write(ends[-1][0]._end, b"x")
-        watch()
-
-    monkeypatch.setattr(one, "_watch", watch_them_die)
-    with pytest.raises(InputError, match=r"started 3 times, and each ended .* \(exit status -9\)"):
-        one.run()
-    assert len(ends) == 3
-
-
-def test_a_library_that_cannot_be_imported_is_told(monkeypatch):
-    ours, theirs = multiprocessing.Pipe()
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setitem(sys.modules, "nbdt.server.worker", None)
-    _work(Settings(), None, theirs, False)
-    assert ours.poll()
-    assert "nbdt-toolkit[serve]" in ours.recv()
-
-
-def test_only_the_first_worker_listens_before_it_is_loaded(monkeypatch):
-    started = []
-
-    class Context:
-        def Pipe(self):
-            return multiprocessing.Pipe()
-
-        def Process(self, target, args, name):
-            started.append((name, args[-1]))
-            process = FakeProcess()
-            process.start = lambda: None
-            return process
-
-    supervisor = Supervisor(Settings(port=0, workers=3))
-    supervisor._context = Context()
-    supervisor._start_missing()
-    assert started == [("nbdt-0", False), ("nbdt-1", True), ("nbdt-2", True)]
-
-    def die(*places):
-        for place in places:
-            supervisor._workers[place].process.alive = False
-            os.write(supervisor._workers[place].process._end, b"x")
-        supervisor._watch()
-        supervisor._due = [0.0] * 3
-        started.clear()
-        supervisor._start_missing()
-        return started
-
-    assert die(0) == [("nbdt-0", True)]
-    assert die(0, 1, 2) == [("nbdt-0", False), ("nbdt-1", True), ("nbdt-2", True)]
-    die(0, 1, 2)
-    supervisor.listener.close()
-
-
-def test_a_dead_worker_has_nothing_on_its_way(supervisor, monkeypatch, tmp_path):
-    one, ends = supervisor
+def test_a_dead_worker_has_nothing_on_its_way(start, monkeypatch, tmp_path):
     monkeypatch.setenv(METRICS_FOLDER, str(tmp_path))
-    one._start_missing()
-    process = ends[0][0]
-    process.pid = 4321
+    workers = start()
+    workers.init_processes()
+    workers.processes[0].pid = 4321
     for name in ("gauge_livesum_4321.db", "gauge_livesum_99.db", "counter_4321.db"):
         (tmp_path / name).touch()
-    process.alive = False
-    os.write(process._end, b"x")
-    one._watch()
+    die(workers, 0)
     assert {file.name for file in tmp_path.iterdir()} == {"gauge_livesum_99.db", "counter_4321.db"}
+
+
+def test_running_leaves_signals_and_environment_as_they_were(monkeypatch):
+    before = [signal.getsignal(number) for number in SIGNALS]
+    seen = []
+
+    def run(workers):
+        seen.append((METRICS_FOLDER in os.environ, signal.getsignal(signal.SIGHUP)))
+        workers.failure = "no"
+
+    monkeypatch.setattr(Workers, "run", run)
+    with pytest.raises(InputError, match="no"):
+        Supervisor(Settings(port=0, workers=2)).run()
+    assert seen[0][0]
+    assert seen[0][1] not in before
+    assert METRICS_FOLDER not in os.environ
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def one_process():
+    with socket.socket() as listener:
+        return WorkerProcess(Config("", log_config=None), listener, Settings(), patient=False)
+
+
+def test_a_library_that_cannot_be_imported_is_reported(monkeypatch):
+    process = one_process()
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(process, "always_pong", lambda: None)
+    monkeypatch.setitem(sys.modules, "nbdt.server.worker", None)
+    process.target()
+    assert "[serve]" in process.parent_conn.recv()
+
+
+def test_a_process_reports_its_last_words_once(monkeypatch):
+    process = one_process()
+    monkeypatch.setattr(process, "process", Ended)
+    process.child_conn.send("no such folder.")
+    assert process.state() == "no such folder."
+    assert process.state() is None

@@ -127,13 +127,13 @@ class Collector:
 
 def test_the_garbage_collector_is_to_leave_alone_what_stays(models, monkeypatch):
     collector = Collector(monkeypatch)
-    ours, theirs = multiprocessing.Pipe()
-    worker = Worker(Settings(models=(models / "digits",)), theirs)
+    worker = Worker(Settings(models=(models / "digits",)), owns_process=True)
     once = ["unfreeze", "collect", "freeze"]
 
     async def run():
         async with worker.app.router.lifespan_context(worker.app):
-            await asyncio.get_running_loop().run_in_executor(None, ours.recv)
+            while not worker.loaded:
+                await asyncio.sleep(0.01)
             assert collector.called == once
             await worker.reload()
             assert collector.called == 2 * once
@@ -148,11 +148,23 @@ def test_in_a_process_of_others_the_garbage_collector_is_theirs(models, monkeypa
     assert collector.called == []
 
 
-def test_the_supervisor_is_told_why_the_models_cannot_be_loaded(models, monkeypatch):
+def test_it_ends_where_the_models_cannot_be_loaded(models, monkeypatch):
     collector = Collector(monkeypatch)
-    ours, theirs = multiprocessing.Pipe()
-    worker = Worker(Settings(models=(models / "digits",)), theirs)
+    worker = Worker(Settings(models=(models / "digits",)), owns_process=True)
     worker._on_loaded(InputError("there is no such folder."))
-    assert ours.recv() == "there is no such folder."
+    assert worker.failure == "there is no such folder."
     assert worker.should_exit
+    assert not worker.loaded
     assert collector.called == []
+
+
+def test_it_ends_with_its_supervisor(models, monkeypatch):
+    class Parent:
+        def is_alive(self):
+            return False
+
+    monkeypatch.setattr(multiprocessing, "parent_process", Parent)
+    worker = Worker(Settings(models=(models / "digits",), drain=9), owns_process=True)
+    asyncio.run(worker.on_tick(0))
+    assert worker.service.draining
+    assert not worker.should_exit  # it drains, as after SIGTERM

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from nbdt.errors import HeadError, InputError, NotFoundError
+from nbdt.server.app import create_app
 from nbdt.server.errors import (
     DeadlineError,
+    ErrorAnswer,
     ForbiddenError,
     MediaTypeError,
     NotAcceptableError,
@@ -16,8 +18,15 @@ from nbdt.server.errors import (
     SlowBodyError,
     TooLargeError,
     UnauthorizedError,
+    error_response,
 )
-from nbdt.server.problems import problem_of, problem_response
+from nbdt.server.settings import Settings
+
+APP = create_app(Settings())
+
+
+def responded(answer, path):
+    return error_response(answer, {"app": APP, "path": path})
 
 
 @pytest.mark.parametrize(
@@ -38,21 +47,21 @@ from nbdt.server.problems import problem_of, problem_response
     ],
 )
 def test_each_refusal_has_its_status(error, status):
-    problem = problem_of(error)
+    problem = ErrorAnswer.of(error)
     assert (problem.status, problem.detail) == (status, "a")
-    document = json.loads(problem_response(problem, "/api/v1/models").body)
+    document = json.loads(responded(problem, "/api/v1/models").body)
     assert document["status"] == status
     assert set(document) == {"type", "title", "status", "detail"}
 
 
 def test_what_is_our_own_fault_is_not_told():
-    assert problem_of(HeadError("/secret/path")) is None
-    assert problem_of(RuntimeError("/secret/path")) is None
+    assert ErrorAnswer.of(HeadError("/secret/path")) is None
+    assert ErrorAnswer.of(RuntimeError("/secret/path")) is None
 
 
 def test_when_to_try_again():
-    assert problem_of(OverloadedError("a", retry_after=3.2)).headers == {"Retry-After": "4"}
-    assert problem_of(OverloadedError("a", retry_after=0.0)).headers == {"Retry-After": "1"}
+    assert ErrorAnswer.of(OverloadedError("a", retry_after=3.2)).headers == {"Retry-After": "4"}
+    assert ErrorAnswer.of(OverloadedError("a", retry_after=0.0)).headers == {"Retry-After": "1"}
 
 
 @pytest.mark.parametrize(
@@ -66,6 +75,6 @@ def test_when_to_try_again():
     ],
 )
 def test_each_protocol_has_its_form_of_errors(path, kind, keys):
-    answer = problem_response(problem_of(InputError("a")), path)
+    answer = responded(ErrorAnswer.of(InputError("a")), path)
     assert answer.headers["content-type"] == kind
     assert set(json.loads(answer.body)) == keys

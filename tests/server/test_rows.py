@@ -1,17 +1,24 @@
-"""Image files of strangers: which are read, which refused, and when."""
+"""Images and arrays from strangers: what is read, what is refused, and when."""
 
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from nbdt.data import decode_image
 from nbdt.errors import InputError
+from nbdt.inputs.image import Preprocessing
 from nbdt.server.errors import MediaTypeError, TooLargeError
-from nbdt.server.images import MAX_SCANS, read_image
+from nbdt.server.rows import MAX_SCANS, RowReader, as_array, read_image
+from nbdt.server.settings import Settings
 from tests.server.conftest import encoded, png
 from tests.timing import cpu_seconds
+
+GREY = Preprocessing(mode="L", resize=(8, 8))
 
 
 def read(data, mode="RGB", max_bytes=10_000_000, max_pixels=25_000_000):
@@ -54,7 +61,7 @@ def test_what_is_no_image_is_refused(data):
 
 
 def test_too_long_a_file_is_refused_before_it_is_opened():
-    with pytest.raises(TooLargeError, match="1,001 bytes are more than the 1,000"):
+    with pytest.raises(TooLargeError, match="1,001 bytes exceed the limit of 1,000"):
         read(bytes(1001), max_bytes=1000)
 
 
@@ -67,7 +74,7 @@ def test_too_many_pixels_are_refused_before_any_is_decoded():
             read(bomb)
 
     assert cpu_seconds(refuse) < 0.2
-    with pytest.raises(TooLargeError, match="4 × 3 pixels are more than the 11"):
+    with pytest.raises(TooLargeError, match="4 × 3 pixels exceed the limit of 11"):
         read(png(size=(4, 3)), max_pixels=11)
 
 
@@ -119,3 +126,70 @@ def test_rotation_transparency_palettes_cmyk_and_16_bits_are_handled():
     assert cmyk[1] < 60
     deep = Image.fromarray(np.full((1, 1), 0x8034, dtype=np.uint16))
     assert read(encoded(deep, "PNG"), "L").getpixel((0, 0)) == 0x80
+
+
+def test_texts_are_refused_before_they_are_padded_to_the_longest():
+    texts = ["x" * 50_000, *[""] * 200]  # 40 MB, if each took as much as the first
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="expected an array of numbers"):
+            as_array([texts], "instance 0")
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
+    many = [["x" * 5_000_000, *[""] * 100_000]]  # 1.8 TiB
+    with pytest.raises(InputError, match="expected an array of numbers"):
+        as_array(many, "instance 0")
+
+
+@pytest.mark.parametrize("value", [[1, 2.5], [[1], [True]], [[[0]]], [list(range(1000))] * 1000])
+def test_numbers_in_lists_are_read_as_numpy_reads_them(value):
+    assert np.array_equal(as_array(value, "a"), np.asarray(value, np.float32))
+
+
+def test_an_image_becomes_what_preprocessing_makes_of_it():
+    image = png(1)
+    (row,) = RowReader(GREY, Settings())([image])
+    assert torch.equal(row, GREY(decode_image(image, "L")))
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "shape"),
+    [
+        (None, None),
+        (GREY, (1, 8, 8)),
+        (Preprocessing(resize=8), (3, None, None)),
+        (Preprocessing(resize=9, crop=8), (3, 8, 8)),
+        (Preprocessing(crop=(4, 6), rotate=90), (3, 6, 4)),
+        (Preprocessing(), (3, None, None)),
+    ],
+)
+def test_the_shape_of_rows(preprocessing, shape):
+    assert RowReader(preprocessing, Settings()).shape == shape
+
+
+def test_arrays_have_to_be_of_that_shape():
+    reader = RowReader(GREY, Settings())
+    with pytest.raises(InputError, match=r"row 1: the network takes 1 × 8 × 8 numbers, got \(8,\)"):
+        reader([np.zeros((1, 8, 8), np.float32), np.zeros(8, np.float32)])
+    anything = RowReader(Preprocessing(), Settings())
+    assert anything([np.zeros((3, 2, 5), np.float32)])[0].shape == (3, 2, 5)
+    with pytest.raises(InputError, match="3 × any × any"):
+        anything([np.zeros((1, 2, 5), np.float32)])
+
+
+def test_a_row_may_have_so_many_numbers():
+    reader = RowReader(None, Settings(row_values=10))
+    with pytest.raises(TooLargeError, match="row 0: 11 numbers exceed the limit of 10"):
+        reader([np.zeros(11, np.float32)])
+
+
+def test_without_preprocessing_images_are_refused():
+    with pytest.raises(InputError, match="send arrays"):
+        RowReader(None, Settings())([png()])
+
+
+def test_what_preprocessing_refuses_names_the_row():
+    wide = Preprocessing(resize=8000)
+    with pytest.raises(InputError, match="row 0: "):
+        RowReader(wide, Settings())([png(size=(400, 1))])

@@ -39,7 +39,7 @@ def test_trees_in_every_form(client, model, form, start):
 def test_a_tree_is_drawn_once(client, monkeypatch):
     headers = {"Accept": "image/svg+xml"}
     first = client.get(f"{API}/digits/tree", headers=headers).text
-    monkeypatch.setattr("nbdt.server.pictures.to_svg", lambda *_, **__: pytest.fail("drawn again"))
+    monkeypatch.setattr("nbdt.server.answers.to_svg", lambda *_, **__: pytest.fail("drawn again"))
     assert client.get(f"{API}/digits/tree", headers=headers).text == first
 
 
@@ -83,7 +83,7 @@ def test_images_are_made_small_one_by_one_while_the_limits_hold(server, client, 
         images.append(weakref.ref(image))
         return image
 
-    monkeypatch.setattr("nbdt.server.images.decode_image", decode)
+    monkeypatch.setattr("nbdt.server.rows.decode_image", decode)
     body = {"instances": [b64(png(seed)) for seed in range(5)]}
     headers = {"Accept": "text/html"}
     answer = client.post(f"{API}/digits/explain", json=body, headers=headers)

@@ -9,7 +9,7 @@ import pytest
 from nbdt.data import decode_image
 from nbdt.explain import Explanation
 from nbdt.hierarchy.formats import from_dict
-from nbdt.server import documents
+from nbdt.server import answers
 from nbdt.server.keys import new_key
 from nbdt.server.protocols import kserve, mlflow, native, oip
 from nbdt.server.settings import Settings
@@ -99,7 +99,7 @@ def test_explanations_are_written_beside_the_event_loop(client, monkeypatch, mod
 
     def explanations_of(found):
         threads.append(threading.current_thread().name)
-        return documents.explanations_of(found)
+        return answers.explanations_of(found)
 
     monkeypatch.setattr(module, "explanations_of", explanations_of)
     tensor = {"name": "input", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": [0.0] * 64}
@@ -114,10 +114,14 @@ def test_explanations_are_written_beside_the_event_loop(client, monkeypatch, mod
         ({"content": b"x", "headers": {"Content-Type": "text/plain"}}, 415, "not 'text/plain'"),
         ({"files": {"image": ("a.png", b"no image")}}, 415, "row 0: this is not a JPEG"),
         ({"json": {"instances": [[[1.0]]]}}, 400, "row 0: the network takes 1 × 8 × 8"),
-        ({"json": {"instances": [[0.0]] * 65}}, 413, "65 rows; one may have 64"),
+        ({"json": {"instances": [[0.0]] * 65}}, 413, "65 rows; the limit is 64"),
         ({"json": {"instances": [None]}}, 400, "or an array, got null"),
         ({"json": {"instances": [{"b46": "x"}]}}, 400, "got an object with the key 'b46'"),
-        ({"json": {"instances": [[0.0]], "rule": "hard", "top": 3}}, 400, "the keys 'rule', 'top'"),
+        (
+            {"json": {"instances": [[0.0]], "rule": "hard", "top": 3}},
+            400,
+            "the body has an unknown key 'rule'",
+        ),
         (
             {"params": {"rul": "hard"}, "json": {}},
             422,

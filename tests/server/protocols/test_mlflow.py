@@ -1,6 +1,7 @@
 """MLflow's scoring protocol, and its client."""
 
 import base64
+import re
 
 import pytest
 
@@ -53,22 +54,28 @@ def test_params_choose_the_rule_and_explanations(client, model):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "one of instances, inputs, dataframe_split"),
+        ({}, "exactly one of instances, inputs, dataframe_split"),
         ({"inputs": [], "instances": []}, "one of instances"),
-        ({"inputs": {"a": [1]}}, "a list of images or arrays"),
-        ({"inputs": [[1.0]], "params": {"temperature": 1}}, "rule and explain only"),
-        ({"inputs": [[1.0]], "params": []}, "rule and explain only"),
-        ({"inputs": [[1.0]], "params": {"explain": 1}}, "explain has to be true or false"),
-        ({"inputs": [[1.0]], "params": {"rule": 1}}, "rule has to be"),
-        ({"dataframe_split": {"data": [["a", "b"]]}}, "data of one column"),
-        ({"dataframe_split": []}, "data of one column"),
+        ({"inputs": {"a": [1]}}, "inputs: .*valid list"),
+        (
+            {"inputs": [[1.0]], "params": {"temperature": 1}},
+            "params has an unknown key 'temperature'",
+        ),
+        ({"inputs": [[1.0]], "params": []}, "params: "),
+        ({"inputs": [[1.0]], "params": {"explain": 1}}, "params.explain: .*boolean"),
+        ({"inputs": [[1.0]], "params": {"rule": 1}}, "params.rule: "),
+        (
+            {"dataframe_split": {"data": [["a", "b"]]}},
+            r"dataframe_split.data\[0\]: .*at most 1 item",
+        ),
+        ({"dataframe_split": []}, "dataframe_split: "),
     ],
 )
 def test_requests_that_are_not_valid(client, body, said):
     answer = ask(client, **body)
     assert answer.status_code == 400
     assert answer.json()["error_code"] == "BAD_REQUEST"
-    assert said in answer.json()["message"]
+    assert re.search(said, answer.json()["message"])
 
 
 def test_where_several_models_are_served_one_is_named(server):
@@ -106,5 +113,5 @@ def test_mlflows_own_client(single, model):
     text = base64.b64encode(image).decode()
     (again,) = client.invoke([{"b64": text}], params={"rule": "soft"})["predictions"]
     assert again["probability"] == pytest.approx(found["probability"], abs=1e-5)
-    with pytest.raises(Exception, match="has to hold one of instances"):
+    with pytest.raises(Exception, match="exactly one of instances"):
         client.invoke("{}")

@@ -1,0 +1,251 @@
+"""From the body of a request to what it asks: JSON read as documents, and forms with files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import ConfigDict, Field, WithJsonSchema
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from nbdt.documents import Document, checked, decoded, described, parsed_json
+from nbdt.errors import FormatError, InputError
+from nbdt.hierarchy.text import join_names
+from nbdt.rules import RuleName
+
+from .errors import TooLargeError
+from .rows import Source, as_array, decode_base64
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True)
+class ParsedRequest:
+    """What a client asks.
+
+    Attributes:
+        sources: the rows as they came.
+        rule: how decisions become an answer; None for the model's default.
+        explain: whether the paths are wanted, in addition to the predicted classes.
+        saliency: whether to compute which pixels made each decision, too.
+    """
+
+    sources: Sequence[Source]
+    rule: RuleName | None = None
+    explain: bool = False
+    saliency: bool = False
+
+
+# ── JSON ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class RequestDocument(Document):
+    """A JSON body, or a part of one, that may hold more than the service reads."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+Instance = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "description": "A JPEG, PNG or WebP file in base64.",
+                    "properties": {"b64": {"type": "string", "contentEncoding": "base64"}},
+                    "required": ["b64"],
+                    "additionalProperties": False,
+                },
+                {
+                    "type": "array",
+                    "description": "The network's own input, as nested lists of numbers.",
+                },
+            ]
+        }
+    ),
+]
+"""A row in JSON; `sources_of` reads it."""
+
+InstanceList = Annotated[list[Instance], Field(json_schema_extra={"minItems": 1})]
+
+
+class Instances(RequestDocument):
+    """Rows, as most protocols have them."""
+
+    instances: InstanceList
+
+
+class OnlyInstances(Instances):
+    """Rows, and no other key: it would have no effect."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def read_document(kind: type[D], body: bytes) -> D:
+    """A JSON body as a document, read strictly.
+
+    Raises:
+        InputError: it is not JSON in UTF-8, is nested too deeply, has a key twice, holds NaN,
+            infinity or a number beyond 64 bits, or is not such a document.
+
+    Example:
+        >>> read_document(Instances, b'{"instances": [NaN]}')
+        Traceback (most recent call last):
+        nbdt.errors.InputError: the body has the number NaN, which is no valid JSON.
+    """
+    if not body:
+        raise InputError("the body is empty; expected JSON.")
+    try:
+        value = parsed_json(decoded(body))
+    except FormatError as error:
+        raise InputError(f"the body {error}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"the body has to be a JSON object, got {in_json(value)}.")
+    try:
+        return checked(kind, value)
+    except FormatError as error:
+        raise InputError(str(error).replace("the document", "the body", 1)) from None
+
+
+def in_json(value: object) -> str:
+    """How an error describes a value that came as JSON; short, whatever the value.
+
+    Example:
+        >>> in_json(None), in_json(True), in_json({"b46": "…"}), in_json([])
+        ('null', 'true', "an object with the key 'b46'", 'a list')
+    """
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, Mapping) and value:
+        keys = join_names(map(repr, value), len(value))
+        return f"an object with the key{'s' * (len(value) > 1)} {keys}"
+    return "{}" if isinstance(value, Mapping) else described(value)
+
+
+def sources_of(instances: Sequence[Any], limit: int) -> list[Source]:
+    """The sources that stand in JSON: each an image, {"b64": "…"}, or an array in nested lists.
+
+    Raises:
+        TooLargeError: there are more than `limit`.
+        InputError: there is none, or one is neither an image nor an array.
+
+    Example:
+        >>> sources_of([[[1, 2]], {"b64": "R0lG"}], 64)
+        [array([[1., 2.]], dtype=float32), b'GIF']
+    """
+    check_rows(len(instances), limit)
+    return [_source(value, f"instance {index}") for index, value in enumerate(instances)]
+
+
+def _source(value: Any, name: str) -> Source:
+    if isinstance(value, list):
+        return as_array(value, name)
+    if isinstance(value, dict) and set(value) == {"b64"} and isinstance(value["b64"], str):
+        return decode_base64(value["b64"], name)
+    raise InputError(
+        f'{name}: expected an image, {{"b64": "…"}}, or an array, got {in_json(value)}.'
+    )
+
+
+def check_rows(rows: int, limit: int) -> None:
+    """Refuses a request without rows, or with too many."""
+    if rows == 0:
+        raise InputError("the request holds no image and no array.")
+    if rows > limit:
+        raise TooLargeError(f"the request has {rows} rows; the limit is {limit}.")
+
+
+# ── forms ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def parse_files(body: bytes, content_type: str, limit: int) -> list[bytes]:
+    r"""The contents of the files in a multipart/form-data body (RFC 7578), in order.
+
+    Args:
+        body: the form.
+        content_type: the header, which holds the boundary.
+        limit: the most files.
+
+    Raises:
+        InputError: the form is not valid, is truncated, or has a field that is not a file.
+        TooLargeError: it has too many files.
+
+    Example:
+        >>> head = b'Content-Disposition: form-data; name="image"; filename="cat.gif"'
+        >>> form = b"--x\r\n" + head + b"\r\n\r\nGIF\r\n--x--"
+        >>> parse_files(form, "multipart/form-data; boundary=x", 64)
+        [b'GIF']
+    """
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    if not boundary:
+        raise InputError("the Content-Type of the form names no boundary.")
+    files = _Files(limit)
+    try:
+        parser = MultipartParser(boundary, files.callbacks())
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as error:
+        raise InputError(f"the form is not valid: {error!s:.100}.") from None
+    if not files.ended:
+        raise InputError("the form is truncated; its last boundary is missing.")
+    return [bytes(one) for one in files.found]
+
+
+class _Files:
+    """Collects what the parser finds in each part of the form."""
+
+    def __init__(self, limit: int) -> None:
+        self.found: list[bytearray] = []
+        self.ended = False
+        self._limit = limit
+        self._name, self._value = b"", b""
+        self._is_file = False
+
+    def callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_end,
+            "on_part_data": self._data,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        if len(self.found) == self._limit:
+            raise TooLargeError(f"the form has more than {self._limit} files.")
+        self._is_file = False
+        self.found.append(bytearray())
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            _, options = parse_options_header(self._value)
+            self._is_file = b"filename" in options
+        self._name, self._value = b"", b""
+
+    def _headers_end(self) -> None:
+        if not self._is_file:
+            raise InputError(
+                "a field of the form is not a file; options go into the address, as ?rule=hard."
+            )
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        self.found[-1] += data[start:end]
+
+    def _end(self) -> None:
+        self.ended = True

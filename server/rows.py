@@ -1,0 +1,248 @@
+"""From what clients send to rows for the network: uploaded images and arrays, within limits.
+
+A *source* is one row as it came: an image file, or an array with the network's own input.
+
+Accepted are JPEG, PNG and WebP files with one picture, recognized by their content and checked
+before any pixel is decoded. `nbdt.inputs.image.to_mode` says how EXIF rotation, transparency,
+palettes, CMYK and 16-bit gray are handled; of a JPEG with several pictures (MPO) the first counts.
+Animated PNG and WebP are refused, since nothing says which picture is meant.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nbdt.data import decode_image
+from nbdt.errors import InputError
+from nbdt.inputs.image import Preprocessing
+from nbdt.view.svg.pictures import data_uri
+
+from .errors import MediaTypeError, TooLargeError
+from .settings import Settings
+
+FloatArray = npt.NDArray[np.float32]
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+# A usual progressive JPEG has about ten scans. Each takes as long as the whole image, however few
+# bytes it has, so thousands of them are an attack.
+MAX_SCANS = 100
+_START_OF_SCAN = b"\xff\xda"
+
+
+@dataclass(eq=False)
+class ShownFile:
+    """An image file that the answer shows.
+
+    Attributes:
+        data: the file.
+        side: its greatest width and height in the answer, in pixels.
+        picture: a small ``data:`` address. `RowReader` makes it with the row, one image at a time
+            and while capacity, deadline and the length of bodies are bounded; until then it is "".
+    """
+
+    data: bytes
+    side: int
+    picture: str = ""
+
+
+Source = bytes | ShownFile | FloatArray
+
+
+def decode_base64(text: str, name: str) -> bytes:
+    """The bytes of a base64 text; errors call it `name`."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise InputError(f"{name}: this is not base64.") from None
+
+
+def as_array(value: Any, name: str) -> FloatArray:
+    """Numbers in nested lists, or an array of another type, as float32; all are finite.
+
+    Example:
+        >>> as_array([[1, 2], [3]], "instance 0")
+        Traceback (most recent call last):
+        nbdt.errors.InputError: instance 0: expected an array of numbers; its lists need ...
+    """
+    try:
+        array = np.asarray(value if isinstance(value, np.ndarray) else _numbers(value))
+    except ValueError:
+        array = np.asarray("ragged")
+    if array.dtype.kind not in "iuf" or array.size == 0:
+        raise InputError(
+            f"{name}: expected an array of numbers; its lists need equal lengths, and not 0."
+        )
+    with np.errstate(over="ignore"):  # what overflows is refused in the next line
+        array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise InputError(f"{name}: it holds NaN or a number that 32 bits cannot hold.")
+    return array
+
+
+def _numbers(value: Any) -> Any:
+    """The value itself, if it is a number or nested lists of numbers; else a ValueError.
+
+    numpy would pad all texts of a list to the longest: terabytes from a few megabytes.
+    """
+    groups = [[value]]
+    while groups:
+        group = groups.pop()
+        kinds = set(map(type, group))
+        if kinds == {list}:
+            groups.extend(group)
+        elif not kinds <= {int, float, bool}:
+            raise ValueError
+    return value
+
+
+def read_image(
+    data: bytes, mode: str, *, max_bytes: int, max_pixels: int, name: str = "the image"
+) -> Image.Image:
+    """Decodes an image file from a stranger.
+
+    Args:
+        data: the whole file.
+        mode: "RGB" or "L".
+        max_bytes: the greatest length.
+        max_pixels: the most pixels; read from the header.
+        name: what messages call it.
+
+    Raises:
+        TooLargeError: it is longer, or has more pixels.
+        MediaTypeError: it is not a JPEG, PNG or WebP file.
+        InputError: it is animated, broken or truncated.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("L", (4, 3)).save(file, "PNG")
+        >>> read_image(file.getvalue(), "RGB", max_bytes=1000, max_pixels=12).size
+        (4, 3)
+    """
+    if len(data) > max_bytes:
+        raise TooLargeError(f"{name}: {len(data):,} bytes exceed the limit of {max_bytes:,}.")
+    if data.startswith(b"\xff\xd8") and data.count(_START_OF_SCAN) > MAX_SCANS:
+        raise InputError(f"{name}: the JPEG has more than {MAX_SCANS} scans.")
+    width, height, format_, pictures = _header(data, max_pixels, name)
+    if width * height > max_pixels:
+        raise TooLargeError(
+            f"{name}: {width} × {height} pixels exceed the limit of {max_pixels:,}."
+        )
+    if pictures > 1 and format_ in FORMATS:
+        raise InputError(f"{name}: the image is animated; send one picture of it.")
+    return decode_image(data, mode, name=name)
+
+
+def _header(data: bytes, max_pixels: int, name: str) -> tuple[int, int, str, int]:
+    """Width, height, format and number of pictures; no pixel is decoded for it."""
+    try:
+        # Pillow warns of sizes that are checked here, and refuses those far beyond.
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return image.width, image.height, str(image.format), getattr(image, "n_frames", 1)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise TooLargeError(f"{name}: its pixels exceed the limit of {max_pixels:,}.") from None
+    except Exception:  # Pillow raises nearly anything on a broken file
+        raise MediaTypeError(
+            f"{name}: this is not a JPEG, PNG or WebP image, or it is broken."
+        ) from None
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """From sources to a network's input, within limits.
+
+    Args:
+        preprocessing: how an image becomes the network's input; None where the model does not
+            say, and then only arrays are accepted.
+        settings: the limits.
+
+    Example:
+        >>> reader = RowReader(Preprocessing(mode="L", resize=(2, 2)), Settings())
+        >>> reader.shape
+        (1, 2, 2)
+        >>> reader([np.zeros((1, 2, 2), dtype=np.float32)])[0].shape
+        torch.Size([1, 2, 2])
+    """
+
+    preprocessing: Preprocessing | None
+    settings: Settings
+
+    @property
+    def shape(self) -> tuple[int | None, ...] | None:
+        """The shape of a row, with None where it depends on the image; None if nothing is known."""
+        if self.preprocessing is None:
+            return None
+        crop, resize = self.preprocessing.crop, self.preprocessing.resize
+        # A single number as a crop means a square; as a size it is the length of the shorter side.
+        size = (crop, crop) if isinstance(crop, int) else crop or resize
+        height, width = size if isinstance(size, tuple) else (None, None)
+        if self.preprocessing.rotate in (90, 270):
+            height, width = width, height
+        return self.preprocessing.channels, height, width
+
+    def __call__(self, sources: Sequence[Source]) -> list[Tensor]:
+        """The rows, one per source.
+
+        Raises:
+            InputError: the network does not take a source; the message names it.
+            TooLargeError, MediaTypeError: as `read_image`; or a row has too many numbers.
+        """
+        return [self._row(source, f"row {index}") for index, source in enumerate(sources)]
+
+    def image(self, data: bytes, mode: str, name: str = "the image") -> Image.Image:
+        """An image file, decoded within the limits."""
+        return read_image(
+            data,
+            mode,
+            max_bytes=self.settings.image_bytes,
+            max_pixels=self.settings.image_pixels,
+            name=name,
+        )
+
+    def _row(self, source: Source, name: str) -> Tensor:
+        if isinstance(source, bytes):
+            row = self._from_image(source, name)
+        elif isinstance(source, ShownFile):
+            row = self._from_image(source.data, name)
+            source.picture = data_uri(self.image(source.data, "RGB", name), source.side)
+        else:
+            self._check_shape(source.shape, name)
+            row = torch.from_numpy(source)
+        if row.numel() > self.settings.row_values:
+            raise TooLargeError(
+                f"{name}: {row.numel():,} numbers exceed the limit of {self.settings.row_values:,}."
+            )
+        return row
+
+    def _from_image(self, data: bytes, name: str) -> Tensor:
+        if self.preprocessing is None:
+            raise InputError(
+                f"{name}: the model does not say how an image becomes its input; send arrays."
+            )
+        image = self.image(data, self.preprocessing.mode, name)
+        try:
+            return self.preprocessing(image)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+
+    def _check_shape(self, shape: tuple[int, ...], name: str) -> None:
+        expected = self.shape
+        if expected is None:
+            return
+        fits = len(shape) == len(expected) and all(
+            wanted in (None, got) for wanted, got in zip(expected, shape, strict=True)
+        )
+        if not fits:
+            wanted = " × ".join("any" if side is None else str(side) for side in expected)
+            raise InputError(f"{name}: the network takes {wanted} numbers, got {shape}.")
