@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+from pydantic import ConfigDict
 
 from nbdt.classifiers import own_network
 from nbdt.documents import checked
@@ -302,6 +303,7 @@ class _GoldenPrediction(RequestDocument):
 
 
 class _Golden(RequestDocument):
+    model_config = ConfigDict(title="the file")
     instances: InstanceList
     predictions: list[_GoldenPrediction]
 

@@ -48,7 +48,7 @@ class ParsedRequest:
 class RequestDocument(Document):
     """A JSON body, or a part of one, that may hold more than the service reads."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", title="the body")
 
 
 Instance = Annotated[
@@ -111,7 +111,7 @@ def read_document(kind: type[D], body: bytes) -> D:
     try:
         return checked(kind, value)
     except FormatError as error:
-        raise InputError(str(error).replace("the document", "the body", 1)) from None
+        raise InputError(str(error)) from None
 
 
 def in_json(value: object) -> str:

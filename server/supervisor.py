@@ -22,7 +22,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn import Config
 from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess, Process
 
-from nbdt.errors import InputError, NBDTError
+from nbdt.errors import InputError, NBDTError, missing
 
 from .logs import logger
 from .settings import GRACE, METRICS_FOLDER, Settings
@@ -151,7 +151,7 @@ class WorkerProcess(Process):
             worker.run(sockets)
             failure = worker.failure
         except ImportError as error:
-            failure = f"nbdt serve cannot start: {error}; pip install '.[serve]' in a checkout."
+            failure = f"{missing(error.name or str(error), 'serve', 'nbdt serve')}"
         except NBDTError as error:
             failure = str(error)
         if failure:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Query, Request
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from nbdt.documents import Document
@@ -63,7 +63,7 @@ PROTOCOL = Protocol(
 class Frame(RequestDocument):
     """A data frame with one column: images in base64."""
 
-    columns: Any = None
+    columns: Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": "string"}})] = None
     data: list[Annotated[list[str], Field(min_length=1, max_length=1)]]
 
 

@@ -167,10 +167,12 @@ class InferenceRequest(RequestDocument):
 
     def wanted(self) -> dict[str, bool]:
         """The outputs that are wanted, in order, and whether as bytes."""
-        as_bytes = self.parameters is not None and self.parameters.binary_data_output
+        as_bytes = (self.parameters or RequestParameters()).binary_data_output
         if not self.outputs:
             return dict.fromkeys(OUTPUTS, as_bytes)
-        given = {one.name: one.parameters and one.parameters.binary_data for one in self.outputs}
+        given = {
+            one.name: (one.parameters or OutputParameters()).binary_data for one in self.outputs
+        }
         return {name: as_bytes if flag is None else flag for name, flag in given.items()}
 
 
@@ -202,7 +204,7 @@ def _parsed(data: bytes, length: str | None, limit: int) -> InferenceParsed:
     outputs = document.wanted()
     return InferenceParsed(
         sources=tensor.images(own) if is_image else tensor.rows(own),
-        rule=document.parameters and document.parameters.rule,
+        rule=(document.parameters or RequestParameters()).rule,
         explain="path" in outputs,
         identity=document.id,
         outputs=tuple(outputs.items()),
@@ -211,7 +213,7 @@ def _parsed(data: bytes, length: str | None, limit: int) -> InferenceParsed:
 
 def _own_bytes(tensor: InputTensor, binary: bytes) -> bytes | None:
     """The bytes after the JSON, which have to belong to the tensor; None if its data is JSON."""
-    size = tensor.parameters and tensor.parameters.binary_data_size
+    size = (tensor.parameters or InputParameters()).binary_data_size
     if size is None and tensor.data is None:
         raise InputError(f"{tensor.name}: data has to be a list, got null.")
     if size is not None and size > len(binary):

@@ -120,9 +120,8 @@ def test_the_life_of_a_service(tmp_path):
             try:
                 eventually(lambda: len(found) > 5)
                 os.kill(killed, signal.SIGKILL)
-                begun = time.monotonic()
+                eventually(lambda: len(set(workers_of(process)) - {killed}) == 2)
                 eventually(lambda: len(said.loaded) == 3, 240)
-                come_back = time.monotonic() - begun
                 count = len(found)
                 eventually(lambda: len(found) > count + 10)
             finally:
@@ -131,7 +130,6 @@ def test_the_life_of_a_service(tmp_path):
                 one.result()
         assert set(workers_of(process)) == said.loaded - {killed}
         assert other in said.loaded
-        assert come_back < 30
         assert set(found) <= {0, 200}
         assert found.count(0) <= 2  # one in flight for each that asks
 
