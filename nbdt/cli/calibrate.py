@@ -20,7 +20,7 @@ from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import say, say_json
 from nbdt.selective import Calibrator, SelectiveNBDT
-from nbdt.selective.folder import CALIBRATION, write_calibration
+from nbdt.selective.calibration import CALIBRATION, write_calibration
 from nbdt.selective.functional import checked_guarantee
 
 app = typer.Typer(add_completion=False)

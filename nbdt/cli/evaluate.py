@@ -37,7 +37,7 @@ from nbdt.files import is_file
 from nbdt.model import NBDT
 from nbdt.rules import RuleName
 from nbdt.run import Block
-from nbdt.selective.folder import CALIBRATION
+from nbdt.selective.calibration import CALIBRATION
 
 app = typer.Typer(add_completion=False)
 

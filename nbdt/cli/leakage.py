@@ -12,7 +12,7 @@ from nbdt.cli.labelled import Part
 from nbdt.data.loading import place_of, training_split
 from nbdt.errors import InputError, NBDTError
 from nbdt.model import NBDT
-from nbdt.selective.fitted import fitted_to
+from nbdt.selective.calibration import fitted_to
 
 
 def check_untrained(model: NBDT, data: str) -> None:

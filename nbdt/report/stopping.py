@@ -35,7 +35,11 @@ class Stopping:
 
     Example:
         >>> from nbdt.selective.calibration import Superclass
-        >>> parts = Calibration((Superclass(2, 99, ()),), "mean", "0" * 64)
+        >>> parts = Calibration(
+        ...     score="mean",
+        ...     fingerprint="0" * 64,
+        ...     superclasses=(Superclass(node=2, samples=99, wrong=()),),
+        ... )
         >>> found = Stopping(parts, 0.9, 0.7, samples=100, valid=93, classes=80, information=0.9)
         >>> found.validity
         0.93

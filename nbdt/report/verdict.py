@@ -12,7 +12,7 @@ from nbdt.report.markup import Content, Markup, counted, element, join, name, se
 from nbdt.report.measure import FEW, Measurement
 from nbdt.report.origin import Origin
 from nbdt.rules import keeps_network_answer
-from nbdt.selective.fitted import fitted_to
+from nbdt.selective.calibration import fitted_to
 
 
 def verdict(found: Measurement, origin: Origin) -> Markup:

@@ -4,13 +4,11 @@
     selective.predict(images)                  # a node each, and 95 % of them hold the true class
 
 `SelectiveNBDT` does it for a model, and `nbdt.selective.functional` has the definitions and the
-proof; `is_valid`, `information_kept` and `curve` measure what it is worth, also against
-`nbdt.selective.conformal`.
+proof; `is_valid`, `information_kept` and `curve` measure what it is worth, also compared with
+conformal sets.
 """
 
-from nbdt.selective.calibration import Calibration
-from nbdt.selective.calibrator import Calibrator
-from nbdt.selective.folder import read_calibration
+from nbdt.selective.calibration import Calibration, Calibrator, read_calibration
 from nbdt.selective.functional import (
     above_rounding,
     calibration_scores,

@@ -1,42 +1,56 @@
-"""`Calibration`: what labelled samples say of how sure a tree is where it is wrong."""
+"""What labelled samples show about how sure a tree is where it is wrong; collected and stored.
+
+A saved model's calibration is ``calibration.json`` in its folder: a `Calibration` and what it was
+made of, which is the SHA-256 of the tree's parents and of the weights, the classes, the score, the
+temperature and the preprocessing. If one of these has changed, the calibration is refused; other
+names of inner nodes do not matter.
+"""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 import torch
+from jaxtyping import Float, Int
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
-from nbdt.explain.document import Part
+from nbdt.documents import Document, described
+from nbdt.errors import FormatError, InputError, NotFoundError
+from nbdt.files import error_context, is_file, read_json, sha256, write_json
+from nbdt.model import NBDT
+from nbdt.pretrained import WEIGHTS, SavedModel, read_model
 from nbdt.rules import SCORES
+from nbdt.selective.functional import calibration_scores, superclass
 
 SCHEMA = "nbdt.calibration/1"
+CALIBRATION = "calibration.json"
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
-
-@dataclass(frozen=True, slots=True)
-class Superclass:
+class Superclass(Document):
     """The calibration samples whose predicted class lies under one child of the root.
 
     Attributes:
         node: the child of the root.
         samples: how many there are.
-        wrong: the scores of those whose predicted class is not the true one, ascending; those of
-            the others are −∞.
-
-    Example:
-        >>> Superclass(3, samples=5, wrong=(0.5, 0.75)).scores
-        tensor([  -inf,   -inf,   -inf, 0.5000, 0.7500], dtype=torch.float64)
+        wrong: the scores of those whose predicted class is wrong, ascending; the scores of the
+            others are −∞.
     """
 
-    node: int
-    samples: int
-    wrong: tuple[float, ...]
+    node: int = Field(ge=0)
+    samples: int = Field(ge=0)
+    wrong: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+
+    @field_validator("wrong")
+    @classmethod
+    def _at_most_all(cls, wrong: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        if len(wrong) > info.data.get("samples", math.inf):
+            raise ValueError(f"holds {len(wrong)} scores of {info.data['samples']} samples.")
+        return wrong
 
     @property
     def scores(self) -> Tensor:
@@ -45,30 +59,34 @@ class Superclass:
         return torch.tensor([-math.inf] * right + list(self.wrong), dtype=torch.float64)
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What labelled samples say of how sure a tree is where it is wrong.
+class Calibration(Document):
+    """What labelled samples show about how sure a tree is where it is wrong.
 
-    It serves every guarantee that so many samples allow.
+    It serves every guarantee that has enough samples.
 
     Attributes:
-        superclasses: the samples' scores, apart for each child of the root.
         score: what a node was worth: "logsumexp" or "mean".
-        fingerprint: of the samples: the SHA-256, in hexadecimal, of the bytes of all inputs, one
-            after the other, and then of the labels as 64-bit little-endian integers.
+        fingerprint: the samples' `nbdt.data.samples.Fingerprint`.
+        superclasses: the samples' scores, separately for each child of the root.
 
     Example:
-        >>> parts = (Superclass(2, 4, (0.9,)), Superclass(3, 5, (0.5, 0.75)))
-        >>> calibration = Calibration(parts, "logsumexp", "0" * 64)
+        >>> animal = Superclass(node=3, samples=5, wrong=(0.5, 0.75))
+        >>> parts = (Superclass(node=2, samples=4, wrong=()), animal)
+        >>> calibration = Calibration(score="mean", fingerprint="0" * 64, superclasses=parts)
         >>> calibration.samples, calibration.wrong
-        (9, 3)
-        >>> Calibration.from_dict(calibration.to_dict()) == calibration
-        True
+        (9, 2)
     """
 
-    superclasses: tuple[Superclass, ...]
     score: str
-    fingerprint: str
+    fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
+    superclasses: tuple[Superclass, ...]
+
+    @field_validator("score")
+    @classmethod
+    def _known(cls, score: str) -> str:
+        if score not in SCORES:
+            raise ValueError(f"has to be {' or '.join(SCORES)}, got {described(score)}.")
+        return score
 
     @property
     def samples(self) -> int:
@@ -77,7 +95,7 @@ class Calibration:
 
     @property
     def wrong(self) -> int:
-        """How many of them have another predicted class than the true one."""
+        """How many of them were predicted wrong."""
         return sum(len(part.wrong) for part in self.superclasses)
 
     @property
@@ -88,70 +106,159 @@ class Calibration:
     @classmethod
     def of(
         cls,
-        scores: Tensor,
-        predicted: Tensor,
+        scores: Float[Tensor, " samples"],
+        predicted: Int[Tensor, " samples"],
         superclasses: Iterable[int],
         score: str,
         fingerprint: str,
     ) -> Calibration:
-        """From the scores of samples and the superclass that each is predicted in.
+        """From the samples' calibration scores, and the child of the root each is predicted under.
 
         Args:
-            scores: as `nbdt.selective.calibration_scores` gives them; shape (samples,).
-            predicted: as `nbdt.selective.superclass` gives them; shape (samples,).
+            scores: as `nbdt.selective.calibration_scores` gives them.
+            predicted: as `nbdt.selective.superclass` gives them.
             superclasses: the children of the root.
             score: what a node was worth.
             fingerprint: of the samples.
-
-        Example:
-            >>> scores = torch.tensor([0.75, -math.inf, 0.5])
-            >>> Calibration.of(scores, torch.tensor([3, 2, 3]), [2, 3], "mean", "0" * 64)
-            Calibration(superclasses=(Superclass(node=2, samples=1, wrong=()), Superclass(node=3,
-            samples=2, wrong=(0.5, 0.75))), score='mean', fingerprint='000...')
         """
         parts = []
         for node in superclasses:
             own = scores[predicted == node].double()
             wrong = own[own > -math.inf].sort().values.tolist()
-            parts.append(Superclass(node, len(own), tuple(wrong)))
-        return cls(tuple(parts), score, fingerprint)
+            parts.append(Superclass(node=node, samples=len(own), wrong=tuple(wrong)))
+        return cls(score=score, fingerprint=fingerprint, superclasses=tuple(parts))
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration as values that JSON can hold."""
-        return {
-            "schema": SCHEMA,
-            "score": self.score,
-            "fingerprint": self.fingerprint,
-            "superclasses": [
-                {"node": part.node, "samples": part.samples, "wrong": list(part.wrong)}
-                for part in self.superclasses
-            ],
-        }
+        return {"schema": SCHEMA, **super().to_dict()}
 
     @classmethod
-    def from_dict(cls, document: object) -> Calibration:
-        """The calibration that `to_dict` gave; the document may come from a stranger.
+    def from_dict(cls, document: object) -> Self:
+        """The calibration that `to_dict` gave.
 
         Raises:
-            FormatError: the document is not of this schema or contradicts itself.
+            FormatError: the document does not follow this schema.
         """
-        part = Part(document, "$", ("schema", "score", "fingerprint", "superclasses"))
-        part.constant("schema", SCHEMA)
-        fingerprint = part.text("fingerprint")
-        if not _SHA256.fullmatch(fingerprint):
-            part.refuse("fingerprint", "has to be a SHA-256: 64 hexadecimal digits")
-        superclasses = tuple(
-            _superclass(entry) for entry in part.parts("superclasses", ("node", "samples", "wrong"))
+        schema = document.get("schema") if isinstance(document, Mapping) else None
+        if not isinstance(document, Mapping) or schema != SCHEMA:
+            raise FormatError(f"the schema is {described(schema)}; this version reads {SCHEMA}.")
+        return super().from_dict({key: document[key] for key in document if key != "schema"})
+
+
+class Calibrator:
+    """A calibration from logits that are at hand, batch by batch.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> calibrator = Calibrator(model)
+        >>> calibrator.update(torch.tensor([[1.0, 0.9, -2], [3, 0, 0]]), torch.tensor([1, 0]))
+        >>> found = calibrator.result("0" * 64)
+        >>> found.samples, found.wrong
+        (2, 1)
+    """
+
+    def __init__(self, model: NBDT) -> None:
+        self._model = model
+        self._scores = [torch.empty(0, dtype=torch.float64)]
+        self._predicted = [torch.empty(0, dtype=torch.long)]
+
+    def update(self, logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]) -> None:
+        """Adds a batch: what `NBDT.logits` gave, and the true classes."""
+        predictions = self._model.predictions(logits, labels=labels)
+        log_probs, layout = predictions.log_probs, predictions.layout
+        true = torch.from_numpy(predictions.labels)
+        self._scores.append(calibration_scores(log_probs, true, layout).cpu())
+        self._predicted.append(superclass(log_probs, layout).cpu())
+
+    def result(self, fingerprint: str) -> Calibration:
+        """What was found so far, in samples of this `nbdt.data.samples.Fingerprint`.
+
+        Raises:
+            InputError: the model's temperature was fitted to these very samples, in this order.
+        """
+        if fitted_to(self._model).get("fingerprint") == fingerprint:
+            raise InputError(
+                "the model's temperature was fitted to these very samples, so they cannot show how "
+                "sure it is of others; calibrate with samples that had no part in that."
+            )
+        tree = self._model.hierarchy
+        return Calibration.of(
+            torch.cat(self._scores),
+            torch.cat(self._predicted),
+            tree.children(tree.root),
+            self._model.score,
+            fingerprint,
         )
-        return cls(superclasses, part.choice("score", tuple(SCORES)), fingerprint)
 
 
-def _superclass(part: Part) -> Superclass:
-    samples = part.number("samples")
-    wrong = part.items("wrong")
-    for place, value in wrong:
-        if not isinstance(value, float | int) or isinstance(value, bool) or not 0 <= value <= 1:
-            part.refuse(place, "has to be a probability, from 0 to 1")
-    if not samples.is_integer() or samples < len(wrong):
-        part.refuse("samples", f"has to be a whole number, at least the {len(wrong)} of wrong")
-    return Superclass(part.node("node"), int(samples), tuple(float(value) for _, value in wrong))
+def fitted_to(model: NBDT) -> Mapping[str, Any]:
+    """The samples a model's temperature was fitted to, as far as its provenance says.
+
+    Their ``fingerprint``, and from commands ``data`` and ``part``; empty where nothing is noted, or
+    the model has another temperature by now.
+    """
+    # The folder of a stranger may say anything.
+    noted = model.provenance.get("temperature")
+    if not isinstance(noted, Mapping) or noted.get("temperature") != model.temperature.to_dict():
+        return {}
+    return noted
+
+
+def write_calibration(folder: str | os.PathLike[str], calibration: Calibration) -> None:
+    """Writes a calibration to the folder of the very model that was calibrated.
+
+    Raises:
+        NotFoundError: there is no such folder, or it holds no model.
+        FormatError: the model in it was changed after it was saved.
+        InputError: the file cannot be written.
+    """
+    made_of = _made_of(read_model(folder))
+    write_json(Path(folder) / CALIBRATION, {**calibration.to_dict(), "model": made_of})
+
+
+def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
+    """The calibration of a saved model.
+
+    Raises:
+        NotFoundError: there is no such folder, it holds no model, or the model is not calibrated.
+        FormatError: a file is not valid, or the model is not the one that was calibrated.
+    """
+    saved = read_model(folder)
+    path = Path(folder) / CALIBRATION
+    if not is_file(path):
+        raise NotFoundError(
+            f"{folder}: this model was not calibrated; give it labelled samples that had no part "
+            f"in its training: nbdt calibrate {folder} DATA, or SelectiveNBDT.calibrate."
+        )
+    document = read_json(path)
+    with error_context(path):
+        made_of = document.pop("model", None) if isinstance(document, dict) else None
+        calibration = Calibration.from_dict(document)
+        expected = _made_of(saved)
+        if not isinstance(made_of, dict) or made_of.keys() != expected.keys():
+            raise FormatError(f"model has to say what it was made of: {', '.join(expected)}.")
+        changed = [key for key in expected if made_of[key] != expected[key]]
+        if changed:
+            raise FormatError(
+                f"was made for another model: the {' and the '.join(changed)} changed since; "
+                f"calibrate it again: nbdt calibrate {folder} DATA."
+            )
+        children = saved.hierarchy.children(saved.hierarchy.root)
+        if tuple(part.node for part in calibration.superclasses) != children:
+            raise FormatError("its superclasses are not the children of the tree's root.")
+    return calibration
+
+
+def _made_of(saved: SavedModel) -> dict[str, Any]:
+    """What the calibration of a model depends on."""
+    config = saved.config
+    steps = config.preprocessing and config.preprocessing.to_dict()
+    return {
+        "tree": sha256(saved.hierarchy.parents.astype("<i8").tobytes()),
+        "weights": config.files[WEIGHTS].sha256,
+        "classes": list(config.classes),
+        "score": config.score,
+        "temperature": config.temperature.to_dict(),
+        "preprocessing": steps,
+    }

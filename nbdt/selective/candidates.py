@@ -21,23 +21,18 @@ _TOLERANCE = 0.01
 
 
 class Candidates:
-    """For each row of log-probabilities, the way up from its likeliest class.
+    """For each row of log-probabilities, the path up from its likeliest class.
 
     Everything is on the CPU and in float64, so that the same log-probabilities give the same
     answers on every device.
 
-    Args:
-        log_probs: the soft log-probability of every class, as a model gives it.
-        layout: the tree.
-
     Attributes:
-        leaf: the likeliest class ŷ of each row; of equals, the first.
+        leaf: the likeliest class ŷ of each row; among equals, the first.
 
     Raises:
-        InputError: these are no log-probabilities of the tree's classes.
+        InputError: these are not log-probabilities of the tree's classes.
 
     Example:
-        >>> from nbdt.hierarchy import Hierarchy
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> candidates = Candidates(torch.tensor([[0.5, 0.25, 0.25]]).log(), layout)
         >>> candidates.leaf, candidates.probability(torch.tensor([3]))
@@ -64,7 +59,7 @@ class Candidates:
         self._parent = layout.jumps[0].cpu()
 
     def probability(self, node: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        """The p of one node a row: 1 less what lies outside it.
+        """The p of one node a row: 1 minus what lies outside it.
 
         Outside are the classes before and after those of the node, as the tree is drawn. Both
         are sums of positive numbers from one end, which never fall on the way down; so p never
@@ -88,11 +83,8 @@ class Candidates:
     def highest(self, wanted: Callable[[Tensor], Tensor]) -> Int[Tensor, " batch"]:
         """Climbs from the likeliest class as long as the next node is wanted.
 
-        O(log depth) steps, as whole stretches are tried first: so what is wanted has to be wanted
-        of all candidates below, too.
-
-        Args:
-            wanted: tells of one node a row whether it is wanted.
+        O(log depth) steps, as whole stretches are tried first: so whoever wants a node has to want
+        all candidates below it, too.
         """
         node = self.leaf
         for jump in reversed(self.layout.jumps.cpu().unbind()):
@@ -101,11 +93,7 @@ class Candidates:
         return node
 
     def lowest(self, wanted: Callable[[Tensor], Tensor]) -> Int[Tensor, " batch"]:
-        """The deepest candidate that is wanted, at last the root.
-
-        Args:
-            wanted: tells of one node a row whether it is wanted; where it is, all above have to be.
-        """
+        """The deepest candidate that is wanted, or the root; all above have to be wanted, too."""
 
         def unwanted(node: Tensor) -> Tensor:
             return ~wanted(node) & (node != self.root)
@@ -114,41 +102,25 @@ class Candidates:
 
 
 def checked_labels(labels: Any, batch: int, layout: TreeLayout) -> Int[Tensor, " batch"]:
-    """The labels on the CPU.
-
-    Raises:
-        InputError: they are not `batch` whole numbers, each of them a class.
-    """
+    """The labels on the CPU, which have to be `batch` classes of the tree."""
     return checked_ids(labels, batch, layout.num_classes).cpu()
 
 
 def checked_answers(answers: Any, layout: TreeLayout) -> Int[Tensor, " batch"]:
-    """The answers on the CPU.
-
-    Raises:
-        InputError: they are not whole numbers in a row, each of them a node.
-    """
+    """The answers on the CPU, which have to be nodes of the tree."""
     batch = len(answers) if isinstance(answers, Tensor) and answers.ndim else 1
     return checked_ids(answers, batch, layout.num_nodes, one="answer", of="nodes").cpu()
 
 
 def check_layout(layout: Any) -> None:
-    """Refuses what is no TreeLayout.
-
-    Raises:
-        InputError: it is none.
-    """
+    """Refuses anything but a TreeLayout."""
     if not isinstance(layout, TreeLayout):
         hint = ": TreeLayout(tree) makes one of it" if isinstance(layout, Hierarchy) else ""
         raise InputError(f"layout has to be a TreeLayout, got {described(layout)}{hint}.")
 
 
 def check_log_probs(log_probs: Any, layout: Any) -> None:
-    """Refuses what is no tensor with a row a sample and a column a class of the tree.
-
-    Raises:
-        InputError: it is none, or `layout` no TreeLayout.
-    """
+    """Refuses anything but a tensor with a row a sample and a column a class of the tree."""
     check_layout(layout)
     rows = isinstance(log_probs, Tensor) and log_probs.is_floating_point() and log_probs.ndim == 2
     if not rows or log_probs.shape[1] != layout.num_classes:

@@ -13,6 +13,14 @@ with a probability of at most α, whatever the network, the tree and n: split co
 (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005; Angelopoulos and
 Bates, arXiv 2107.07511, section 1), climbing as in Goren, Galil and El-Yaniv, "Hierarchical
 Selective Classification", NeurIPS 2024.
+
+It is compared with *conformal sets*: a set holds every class whose probability is at least a
+threshold (the least ambiguous sets of Sadinle, Lei and Wasserman, J. Am. Stat. Assoc. 114, 2019),
+and with the promised probability the true one. The lowest node above the whole set keeps the
+promise, so it too is an answer; but one unlikely class far away pushes it up to the root.
+
+`log_probs` are the soft log-probabilities of all classes, as a model gives them; `layout` is the
+tree. All functions raise `InputError` for anything else.
 """
 
 from __future__ import annotations
@@ -41,14 +49,6 @@ def calibration_scores(
 ) -> Float[Tensor, " batch"]:
     """S = p(the child of lca(ŷ, y) towards ŷ) of each sample, −∞ where ŷ = y; in float64.
 
-    Args:
-        log_probs: the soft log-probability of every class, as a model gives it.
-        labels: the true classes.
-        layout: the tree.
-
-    Raises:
-        InputError: these are no log-probabilities, or no labels, of the tree's classes.
-
     Example:
         >>> from nbdt.hierarchy import Hierarchy
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
@@ -68,13 +68,9 @@ def threshold(scores: Float[Tensor, " samples"], guarantee: float) -> float:
 
     The guarantee is taken as it is written in decimals: 0.95 is 19/20.
 
-    Args:
-        scores: as `calibration_scores` gives them.
-        guarantee: 1 − α, between 0 and 1.
-
     Raises:
-        InputError: there are less than 1/α − 1 scores, they are no row of numbers, or `guarantee`
-            is out of range.
+        InputError: there are fewer than 1/α − 1 scores, one is NaN, or `guarantee` is not between
+            0 and 1.
 
     Example:
         >>> scores = torch.arange(1.0, 20.0)  # 1 to 19
@@ -101,15 +97,11 @@ def threshold(scores: Float[Tensor, " samples"], guarantee: float) -> float:
 def above_rounding(t: float) -> float:
     """The threshold, raised by what rounding may add to a p that equals it.
 
-    A sample is rounded otherwise in another batch or on another machine, and one that would
+    A sample is rounded differently in another batch or on another machine, and one that would
     stop at the threshold must not slip past it. Log-probabilities that differ by up to `ROUNDING`
     nats change 1 − p by a factor of at least exp(−`ROUNDING`), so a sample with S ≤ t stays at
-    or below the raised threshold. It costs the answers whose 1 − p is within 0.01 % of 1 − t. One
+    or below the raised threshold. The cost: answers whose 1 − p is within 0.01 % of 1 − t. One
     thing is left to chance: two likeliest classes that tie to within rounding may change places.
-
-    Example:
-        >>> above_rounding(0.9), above_rounding(-math.inf)
-        (0.90001..., -inf)
     """
     # The last bits make up for the rounding of 1 − p itself, where p is next to 1.
     return t if math.isinf(t) else t + ROUNDING * (1 - t) + 4 * sys.float_info.epsilon
@@ -120,18 +112,12 @@ def stop(
     layout: TreeLayout,
     t: float | Float[Tensor, " batch"],
 ) -> Int[Tensor, " batch"]:
-    """The deepest candidate with p > t of each sample: ŷ, a node above it, or at last the root.
+    """The node answered for each sample, the deepest candidate with p > t: ŷ or a node above it.
 
     Args:
-        log_probs: the soft log-probability of every class, as a model gives it.
+        log_probs: the soft log-probability of every class.
         layout: the tree.
-        t: the threshold, one for all or one a sample.
-
-    Returns:
-        Ids of nodes.
-
-    Raises:
-        InputError: these are no log-probabilities of the tree's classes, or no such thresholds.
+        t: the threshold, one for all samples or one for each.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -151,33 +137,50 @@ def stop(
 def superclass(
     log_probs: Float[Tensor, "batch classes"], layout: TreeLayout
 ) -> Int[Tensor, " batch"]:
-    """The child of the root above each sample's likeliest class; it may be that class itself.
-
-    Args:
-        log_probs: the soft log-probability of every class, as a model gives it.
-        layout: the tree.
-
-    Raises:
-        InputError: these are no log-probabilities of the tree's classes.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> superclass(torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]]).log(), layout)
-        tensor([3, 2])
-    """
+    """The child of the root above each sample's likeliest class; it may be that class itself."""
     candidates = Candidates(log_probs, layout)
     return candidates.highest(lambda node: node != candidates.root).to(log_probs.device)
 
 
 def checked_guarantee(guarantee: Any) -> float:
-    """The guarantee as a float.
-
-    Raises:
-        InputError: it is no number between 0 and 1.
-    """
+    """The guarantee as a float, which has to be between 0 and 1."""
     if not isinstance(guarantee, float | np.floating) or not 0 < guarantee < 1:
         raise InputError(
             f"a guarantee has to be a share between 0 and 1, such as 0.95; got {guarantee!r:.80}."
         )
     return float(guarantee)
+
+
+# ── conformal sets ────────────────────────────────────────────────────────────────────────────
+
+
+def set_scores(
+    log_probs: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"], layout: TreeLayout
+) -> Float[Tensor, " batch"]:
+    """1 − p(y) of each sample; `threshold` of them is the threshold of the conformal sets."""
+    shares = Candidates(log_probs, layout).shares
+    true = checked_labels(labels, len(log_probs), layout)
+    return 1 - shares.gather(1, true.unsqueeze(1)).squeeze(1)
+
+
+def common_ancestor(
+    log_probs: Float[Tensor, "batch classes"], layout: TreeLayout, t: float
+) -> Int[Tensor, " batch"]:
+    """The lowest node above the likeliest class and every class with 1 − p ≤ t.
+
+    Example:
+        >>> from nbdt.hierarchy import Hierarchy
+        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> log_probs = torch.tensor([[0.6, 0.3, 0.1]]).log()
+        >>> [common_ancestor(log_probs, layout, t).item() for t in (0.5, 0.8, 0.95)]
+        [0, 3, 4]
+    """
+    candidates = Candidates(log_probs, layout)
+    place = layout.leaf_start.cpu()[: layout.num_classes]
+    members = (1 - candidates.shares <= t).scatter(1, candidates.leaf.unsqueeze(1), True)
+    # A node is above all of the set if it is above the first and the last, as the tree is drawn.
+    first = torch.where(members, place, layout.num_classes).argmin(dim=1)
+    last = torch.where(members, place, -1).argmax(dim=1)
+    return candidates.lowest(
+        lambda node: candidates.holds(node, first) & candidates.holds(node, last)
+    )

@@ -1,4 +1,4 @@
-"""How good answers are that may stop early: valid, and yet informative."""
+"""How good answers are that may stop early: how often they are valid, and how much they tell."""
 
 from __future__ import annotations
 
@@ -31,9 +31,6 @@ def is_valid(
 ) -> Bool[Tensor, " batch"]:
     """Whether each true class lies under the node answered; the mean is the *validity*.
 
-    Raises:
-        InputError: an answer is no node, a label no class, or `layout` no TreeLayout.
-
     Example:
         >>> from nbdt.hierarchy import Hierarchy
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
@@ -51,9 +48,6 @@ def information_kept(answers: Int[Tensor, " batch"], layout: TreeLayout) -> Floa
 
     L(v) are the classes under v (Goren et al., NeurIPS 2024, where this is the coverage).
 
-    Raises:
-        InputError: an answer is no node, or `layout` is no TreeLayout.
-
     Example:
         >>> from nbdt.hierarchy import Hierarchy
         >>> layout = TreeLayout(Hierarchy([4, 4, 5, 5, 6, 6, -1], ["cat", "dog", "car", "bus"]))
@@ -67,17 +61,12 @@ def information_kept(answers: Int[Tensor, " batch"], layout: TreeLayout) -> Floa
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """What is gained in validity for information given up, over all thresholds.
+    """The validity gained for information given up, over all thresholds.
 
     Attributes:
         thresholds: −∞ and then every p at which some answer changes, rising; shape (points,).
         information: the mean information kept at each; from 1 down to 0.
         validity: the share of answers that hold the true class; from the accuracy to 1.
-
-    Example:
-        >>> points = Curve(np.array([-np.inf, 0.6]), np.array([1.0, 0.0]), np.array([0.8, 1.0]))
-        >>> round(points.area, 3), points.information_at(0.9)
-        (0.1, 0.0)
     """
 
     thresholds: FloatArray
@@ -106,15 +95,8 @@ def curve(
     """Validity and information kept by `stop` at every threshold there is.
 
     With the layout of a flat tree (`nbdt.hierarchy.shapes.flat`) this is plain selective
-    classification: the likeliest class or no answer.
-
-    Args:
-        log_probs: the soft log-probability of every class, as a model gives it.
-        labels: the true classes.
-        layout: the tree.
-
-    Raises:
-        InputError: these are no log-probabilities, or no labels, of the tree's classes.
+    classification: the likeliest class or no answer. The arguments are those of
+    `nbdt.selective.functional`.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -151,7 +133,7 @@ def curve(
 def _changes(
     candidates: Candidates, true: Tensor
 ) -> Iterator[tuple[FloatArray, FloatArray, IntArray]]:
-    """What changes on the way up: a step each, for the samples that are not at the root yet.
+    """What changes at each step up, for the samples that are not at the root yet.
 
     Yields:
         The p of the samples' nodes, which is the threshold from which on the node above is the

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Mapping
@@ -16,13 +15,17 @@ from torch import Tensor, nn
 from nbdt.data.samples import Data, Inputs, raw_bytes
 from nbdt.errors import InputError
 from nbdt.explain import Explanations, explain_predictions
+from nbdt.files import sha256
 from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
 from nbdt.rules import Predictions, Temperature, get_rule
 from nbdt.run import answers, forward
-from nbdt.selective.calibration import Calibration
-from nbdt.selective.calibrator import Calibrator
-from nbdt.selective.folder import read_calibration, write_calibration
+from nbdt.selective.calibration import (
+    Calibration,
+    Calibrator,
+    read_calibration,
+    write_calibration,
+)
 from nbdt.selective.functional import (
     above_rounding,
     checked_guarantee,
@@ -35,39 +38,37 @@ from nbdt.selective.functional import (
 class SelectiveNBDT:
     """A model that stops at an inner node where it is unsure, with a guarantee.
 
-    Once calibrated, an answer is the deepest node, among the likeliest class and those above it,
-    with a probability above a threshold. Then **at least a share `guarantee` of answers hold the
-    true class, on average over calibration samples and samples to predict**, for any network and
-    tree and from any number of samples that is enough; `nbdt.selective.functional` has the proof.
-    It assumes two things:
+    Once calibrated, an answer is the deepest node, among the likeliest class and the nodes above
+    it, with a probability above a threshold. Then **at least a share `guarantee` of answers hold
+    the true class, on average over calibration samples and samples to predict**, for any network
+    and tree; `nbdt.selective.functional` has the proof. It assumes two things:
 
-    - the samples to predict are drawn like those of calibration (they are exchangeable): the same
-      source, the same preprocessing, independent of each other;
+    - the samples to predict are drawn like the calibration samples (they are exchangeable): from
+      the same source, with the same preprocessing, independent of each other;
     - the calibration samples had no part in training the network, nor in choosing its tree or its
       temperature.
 
-    It says nothing of a single class or sample. Calibrated anew with other samples, the share is
-    another; with n of them it varies by about √(α(1 − α)/n). After its weights were changed a model
-    has to be calibrated again, and it has to be run in the precision that it was calibrated in.
+    It says nothing about a single class or sample. Other calibration samples give another share;
+    with n of them it varies by about √(α(1 − α)/n). Calibrate again after any change of the
+    weights, and run the model in the precision that it was calibrated in.
 
     Args:
         model: the model, whose rule has to be "soft".
         guarantee: 1 − α, the least share of answers that hold the true class, between 0 and 1.
-        per_superclass: whether each child of the root has a threshold of its own; the guarantee
-            then holds among the samples that are predicted under each. Every one of them needs
-            enough samples.
+        per_superclass: whether each child of the root has its own threshold; the guarantee then
+            holds among the samples that are predicted under each, and each needs enough samples.
         calibration: what `calibrate` found, or `read_calibration` read, for this model.
 
     Attributes:
-        calibration: what the calibration samples said; None before `calibrate`.
+        calibration: what the calibration samples showed; None before `calibrate`.
         thresholds: the threshold for predictions under each of these nodes: the root, or its
             children. −∞ where every likeliest class is sure enough. Each is raised by what
             rounding may add; see `nbdt.selective.above_rounding`.
         sizes: how many calibration samples each threshold comes from.
 
     Raises:
-        InputError: the model's rule is "hard", `guarantee` is out of range, or the calibration is
-            of another model or too small for it.
+        InputError: the model's rule is "hard", `guarantee` is out of range, or the calibration
+            belongs to another model or is too small for it.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -108,32 +109,31 @@ class SelectiveNBDT:
     def guarantee(self) -> float:
         """The share of answers that hold the true class.
 
-        It stays, as thresholds hang on it. For another one, give this one's calibration to
+        Thresholds depend on it, so it cannot be set. For another one, give the calibration to
         another ``SelectiveNBDT(model, 0.99, calibration=…)``.
         """
         return self._guarantee
 
     @property
     def per_superclass(self) -> bool:
-        """Whether each child of the root has a threshold of its own; stays likewise."""
+        """Whether each child of the root has its own threshold; it cannot be set either."""
         return self._per_superclass
 
     def calibrate(self, data: Data, *, batch_size: int = 64) -> SelectiveNBDT:
-        """Finds the thresholds; what an earlier calibration found is forgotten.
+        """Finds the thresholds, in place of earlier ones.
 
         Args:
             data: labelled samples that had no part in training, one by one or in batches, as for
-                `nbdt.evaluation.evaluate`. They are moved to the model's device.
-            batch_size: how many samples given one by one are answered at a time.
+                `nbdt.evaluation.evaluate`.
+            batch_size: how many single samples are answered at a time.
 
         Returns:
             Itself.
 
         Raises:
             InputError: there are fewer samples than the guarantee needs, 1/α − 1 (under each
-                child of the root, if it is to hold there); they are those that the model's
-                temperature was fitted to, as its provenance says; or they are not valid, or say
-                that their classes are not the model's.
+                child of the root, if it has to hold there); the model's temperature was fitted to
+                them, as its provenance says; or they are not valid samples of its classes.
         """
         self._check_rule()
         calibrator = Calibrator(self.model)
@@ -146,9 +146,6 @@ class SelectiveNBDT:
     def predict(self, x: Inputs) -> Int[Tensor, " batch"]:
         """The node answered for each sample: its likeliest class, or a node above it.
 
-        Args:
-            x: a batch as the network takes it.
-
         Raises:
             InputError: the model was not calibrated, or the logits of a sample hold NaN or +inf,
                 or are all −inf.
@@ -156,36 +153,15 @@ class SelectiveNBDT:
         return self._answers(self._predictions(x).log_probs)
 
     def explain(self, x: Inputs) -> Explanations:
-        """Each sample's answer, with the decisions on the way to the likeliest class.
+        """Each sample's answer, with the decisions on the path to the likeliest class.
 
         Each explanation's `stopped_at` is the node answered, None where that is the class; its
-        `guarantee` is that of this model.
-
-        Args:
-            x: a batch as the network takes it.
-
-        Raises:
-            InputError: as in `predict`.
+        `guarantee` is this model's.
         """
         return self.explain_predictions(self._predictions(x))
 
     def explain_logits(self, logits: Float[Tensor, "batch classes"]) -> Explanations:
-        """The same of the network's logits, for whoever has them already.
-
-        Args:
-            logits: what `NBDT.logits` gave; shape (batch, classes).
-
-        Raises:
-            InputError: as in `predict`.
-
-        Example:
-            >>> from nbdt.hierarchy import Hierarchy
-            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-            >>> held_out = [(torch.tensor([1.0, 0.9 - i / 9, -2]), i % 2) for i in range(9)]
-            >>> model = SelectiveNBDT(NBDT(nn.Identity(), tree), guarantee=0.9).calibrate(held_out)
-            >>> model.explain_logits(torch.tensor([[1.0, 0.9, -2]]))[0].answer_name
-            'animal'
-        """
+        """The same for logits that `NBDT.logits` gave."""
         self._check_rule()
         return self.explain_predictions(self.model.predictions(logits))
 
@@ -203,14 +179,10 @@ class SelectiveNBDT:
         )
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Writes the model to a folder, and its calibration with it; see `nbdt.pretrained`.
-
-        Args:
-            folder: a new or empty folder, or that of a model, which is replaced.
+        """Writes the model and its calibration to a folder, as `NBDT.save_pretrained` does.
 
         Raises:
-            InputError: the model was not calibrated, or changed since, or as in
-                `NBDT.save_pretrained`.
+            InputError: the model was not calibrated, or changed since, or cannot be saved.
 
         Example:
             >>> import tempfile
@@ -239,16 +211,11 @@ class SelectiveNBDT:
         per_superclass: bool = False,
         network: nn.Module | None = None,
     ) -> SelectiveNBDT:
-        """Loads a model and its calibration, which may serve any guarantee that it is enough for.
-
-        Args:
-            folder: the model's folder.
-            guarantee: as for the class.
-            per_superclass: as for the class.
-            network: as in `NBDT.from_pretrained`.
+        """Loads a model and its calibration, for any guarantee that has enough samples.
 
         Raises:
-            NotFoundError: there is no such folder, it holds no model, or that is not calibrated.
+            NotFoundError: there is no such folder, it holds no model, or the model is not
+                calibrated.
             FormatError: a file is not valid, or the model was changed after its calibration.
             InputError: as for the class, or the folder does not say how to build the network.
         """
@@ -268,7 +235,7 @@ class SelectiveNBDT:
             lines.append(f"Probabilities are those at {self._temperature}.")
         for node, t in self.thresholds.items():
             under = f" under {self._name(node)}" if self.per_superclass else ""
-            lines.append(f"Answers{under} are {_told(t)}.")
+            lines.append(f"Answers{under} are {_in_words(t)}.")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -278,11 +245,11 @@ class SelectiveNBDT:
     # ── parts ─────────────────────────────────────────────────────────────────────────────────
 
     def _use(self, calibration: Calibration) -> None:
-        """Takes over a calibration, if it is of this model and enough for the guarantee."""
+        """Takes a calibration, if it belongs to this model and is enough for the guarantee."""
         tree = self.model.hierarchy
         nodes = tuple(part.node for part in calibration.superclasses)
         if nodes != tree.children(tree.root) or calibration.score != self.model.score:
-            raise InputError("the calibration is of a model with another tree or score.")
+            raise InputError("the calibration belongs to a model with another tree or score.")
         scores = {tree.root: calibration.scores}
         if self.per_superclass:
             scores = {part.node: part.scores for part in calibration.superclasses}
@@ -299,7 +266,7 @@ class SelectiveNBDT:
         self.sizes = MappingProxyType({node: len(own) for node, own in scores.items()})
 
     def _valid_calibration(self) -> Calibration:
-        """The calibration, if there is one and the model's tree and score are those of it."""
+        """The calibration, if there is one and the model did not change since."""
         if self.calibration is None:
             raise InputError(
                 "this model was not calibrated; call calibrate(data) with labelled samples that "
@@ -338,14 +305,11 @@ class SelectiveNBDT:
 
 def _digest(model: NBDT) -> str:
     """The SHA-256 of all weights."""
-    found = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        if isinstance(tensor, Tensor):
-            found.update(raw_bytes(tensor))
-    return found.hexdigest()
+    tensors = (value for value in model.state_dict().values() if isinstance(value, Tensor))
+    return sha256(*(sha256(raw_bytes(tensor)) for tensor in tensors))
 
 
-def _told(t: float) -> str:
+def _in_words(t: float) -> str:
     if t < 0:
         return "the likeliest classes, all sure enough"
     if t >= 1:

@@ -12,7 +12,7 @@ from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
 from nbdt.rules import Temperature
 from nbdt.selective import SelectiveNBDT
-from nbdt.selective.folder import write_calibration
+from nbdt.selective.calibration import write_calibration
 from tests.cli.conftest import Run, even_out, is_one_sentence, make_model
 
 

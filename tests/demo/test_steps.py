@@ -249,4 +249,6 @@ def test_where_none_is_wrong_another_unsure_one_is_explained() -> None:
 
 
 def test_where_all_are_wrong_one_is_explained() -> None:
-    assert choose(log_probs([0.9, 0.1], [0.8, 0.2]), torch.tensor([1, 1])) == {0: "classified incorrectly"}
+    assert choose(log_probs([0.9, 0.1], [0.8, 0.2]), torch.tensor([1, 1])) == {
+        0: "classified incorrectly"
+    }

@@ -1,5 +1,6 @@
 import math
 from fractions import Fraction
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from nbdt.selective import (
     superclass,
     threshold,
 )
-from nbdt.selective.functional import ROUNDING
+from nbdt.selective.functional import ROUNDING, common_ancestor, set_scores
 from tests.selective import oracle
 from tests.strategies import caterpillar, random_hierarchy
 
@@ -308,3 +309,44 @@ def test_there_is_one_threshold_or_one_a_sample():
     rows = torch.tensor([[0.5, 0.25, 0.25]]).log().expand(3, 3)
     with pytest.raises(InputError, match=r"one a sample; got torch.float64 of shape \(2,\)"):
         stop(rows, LAYOUT, torch.tensor([0.5, 0.5]))
+
+
+# ── conformal sets ────────────────────────────────────────────────────────────────────────────
+
+
+@given(oracle.samples(), st.floats(0, 1))
+def test_it_is_the_lowest_common_ancestor_of_the_set(drawn, t):
+    tree, rows, _ = drawn
+    assume((rows.exp() - (1 - t)).abs().min() > 1e-9)
+    expected = []
+    for row in rows.tolist():
+        members = [leaf for leaf, log_p in enumerate(row) if math.exp(log_p) >= 1 - t]
+        expected.append(reduce(tree.lca, members, oracle.likeliest(row)))
+    assert common_ancestor(rows, TreeLayout(tree), t).tolist() == expected
+
+
+@given(oracle.samples())
+def test_the_set_holds_the_class_just_if_its_score_does_not_exceed_the_threshold(drawn):
+    tree, rows, labels = drawn
+    layout = TreeLayout(tree)
+    for row, label, t in zip(rows, labels, set_scores(rows, labels, layout).tolist(), strict=True):
+        answer = common_ancestor(row[None], layout, t)
+        assert is_valid(answer, label[None], layout).all()
+
+
+def test_sets_keep_the_guarantee():
+    draws, n, guarantee = 3000, 19, 0.9
+    layout = TreeLayout(balanced(8))
+    rows, labels = drawn_samples(draws * (n + 1), layout.hierarchy, seed=1)
+    scores = set_scores(rows, labels, layout).view(draws, n + 1)
+    right = 0
+    for own, block, true in zip(scores, rows.split(n + 1), labels.split(n + 1), strict=True):
+        answer = common_ancestor(block[-1:], layout, threshold(own[:n], guarantee))
+        right += int(is_valid(answer, true[-1:], layout))
+    assert right >= binom.ppf(1e-6, draws, guarantee)
+
+
+def test_an_empty_set_is_the_likeliest_class():
+    rows = torch.tensor([[0.6, 0.3, 0.1]]).log()
+    assert common_ancestor(rows, TreeLayout(balanced(3)), 0.0).tolist() == [0]
+    assert set_scores(rows, torch.tensor([2]), TreeLayout(balanced(3))).item() == pytest.approx(0.9)

@@ -33,7 +33,7 @@ from nbdt.files import is_file
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.lookup import Node
 from nbdt.hierarchy.support import resampled_trees, support_labels, support_of, with_support
-from nbdt.selective.folder import CALIBRATION
+from nbdt.selective.calibration import CALIBRATION
 
 app = typer.Typer(add_completion=False)
 
