@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.labelled import (
     Answered,
     DataArgument,
@@ -16,7 +15,14 @@ from nbdt.cli.labelled import (
     load_images,
 )
 from nbdt.cli.leakage import check_unfitted, check_untrained
-from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
+from nbdt.cli.models import (
+    DeviceOption,
+    ModelArgument,
+    NetworkOption,
+    as_given,
+    device_of,
+    load_model,
+)
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import say, say_json
 from nbdt.selective import Calibrator, SelectiveNBDT

@@ -10,7 +10,6 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.labelled import (
     Answered,
     DataArgument,
@@ -19,7 +18,15 @@ from nbdt.cli.labelled import (
     load_images,
 )
 from nbdt.cli.leakage import check_untrained, is_trained_on
-from nbdt.cli.models import ModelArgument, NetworkOption, RuleOption, as_given, load_model
+from nbdt.cli.models import (
+    DeviceOption,
+    ModelArgument,
+    NetworkOption,
+    RuleOption,
+    as_given,
+    device_of,
+    load_model,
+)
 from nbdt.cli.options import JsonOption
 from nbdt.cli.other_classes import Unknown, Unseen
 from nbdt.cli.output import note, say, say_json, working

@@ -11,12 +11,17 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from torch import Tensor
 
-from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.labelled import BATCH
-from nbdt.cli.models import ModelArgument, NetworkOption, RuleOption, load_model
+from nbdt.cli.models import (
+    DeviceOption,
+    ModelArgument,
+    NetworkOption,
+    RuleOption,
+    device_of,
+    load_model,
+)
 from nbdt.cli.options import JsonOption
-from nbdt.cli.output import complain, note, progress, say, say_drawing, say_json
-from nbdt.cli.pages import check_folder
+from nbdt.cli.output import check_folder, complain, note, progress, say, say_drawing, say_json
 from nbdt.data import decode_image, list_images, open_image
 from nbdt.data.images import MAX_BYTES
 from nbdt.errors import InputError, NBDTError

@@ -1,9 +1,11 @@
-"""The model that a command is given."""
+"""The model that a command is given, and the device that it computes on."""
 
 from __future__ import annotations
 
 import shlex
 from typing import Annotated
+
+import torch
 
 from nbdt.classifiers import own_network
 from nbdt.cli.options import argument, option, rule_option
@@ -24,6 +26,11 @@ NetworkOption = Annotated[
     ),
 ]
 RuleOption = Annotated[RuleName | None, rule_option("the model's")]
+
+DeviceOption = Annotated[
+    str | None,
+    option("--device NAME", "Such as cpu or cuda:1.", shown="a GPU, if any"),
+]
 
 
 def restored(folder: str, network: str | None = None) -> NBDT:
@@ -52,3 +59,23 @@ def load_model(folder: str, network: str | None = None) -> tuple[NBDT, Preproces
 def as_given(network: str | None) -> str:
     """The option ``--network`` as it was given, for a command that is suggested."""
     return "" if network is None else f" --network {shlex.quote(network)}"
+
+
+def device_of(name: str | None) -> torch.device:
+    """The device of that name; without one a GPU, if there is any.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"--device is such as cpu, cuda or cuda:1; got {name!r:.80}.") from None
+    try:
+        torch.empty(0, device=device)
+    # torch says in many ways that a device is not there: built without it, no driver, no such GPU.
+    except (AssertionError, RuntimeError, NotImplementedError):
+        raise InputError(f"--device {name!s:.80}: there is no such device here.") from None
+    return device

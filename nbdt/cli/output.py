@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -19,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from nbdt.errors import InputError
 from nbdt.hierarchy.text import one_line
 
 # Wider than any table: where no terminal limits it, nothing is wrapped.
@@ -117,3 +119,9 @@ def _harmless(text: str) -> str:
 
 def _one_sentence(message: str) -> str:
     return one_line(" ".join(message.split()))
+
+
+def check_folder(page: str) -> None:
+    """Refuses a page in a folder that doesn't exist, before the work for it."""
+    if not Path(page).resolve().parent.is_dir():
+        raise InputError(f"{page}: the folder for this file does not exist.")

@@ -11,8 +11,7 @@ import typer
 from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, image_names, load_images
 from nbdt.cli.models import ModelArgument, NetworkOption, RuleOption, load_model
 from nbdt.cli.options import JsonOption, given
-from nbdt.cli.output import complain, progress, say, say_json, working
-from nbdt.cli.pages import check_folder
+from nbdt.cli.output import check_folder, complain, progress, say, say_json, working
 from nbdt.errors import InputError
 from nbdt.files import is_file, write_text
 from nbdt.pretrained import read_model

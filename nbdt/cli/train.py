@@ -10,9 +10,8 @@ import typer
 
 from nbdt.classifiers import Builder, induce, is_own
 from nbdt.classifiers.base import split_name
-from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.inputs import is_model, read_tree
-from nbdt.cli.models import NetworkOption, as_given, restored
+from nbdt.cli.models import DeviceOption, NetworkOption, as_given, device_of, restored
 from nbdt.cli.options import JsonOption, argument, given, option
 from nbdt.cli.output import note, say, say_json, working
 from nbdt.data import LabelledImages, check_classes, load_dataset

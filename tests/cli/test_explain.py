@@ -292,7 +292,7 @@ def test_a_page_that_cannot_be_written_is_refused_first(
 ) -> None:
     result = run("explain", model, images / "zero", "--html", "gone/page.html")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "gone/page.html: there is no folder to write this file to" in result.stderr
+    assert "gone/page.html: the folder for this file does not exist" in result.stderr
     assert is_one_sentence(result.stderr)
 
 

@@ -9,7 +9,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from nbdt.cli import app, main
-from nbdt.cli.lazy import LazyGroup
+from nbdt.cli.options import LazyGroup
 from nbdt.cli.program import Application
 from nbdt.errors import InputError
 from tests.cli.conftest import Run, is_one_sentence

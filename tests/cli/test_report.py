@@ -135,7 +135,7 @@ def test_classes_may_have_no_subfolder_if_that_is_said(
 def test_what_cannot_be_begun_is_refused_first(run: Run, model: Path, images: Path) -> None:
     for arguments, said in (
         (["--note", "Date"], "--note takes WHAT=TEXT, as Date=2026-07-01; got 'Date'"),
-        (["-o", "gone/page.html"], "gone/page.html: there is no folder to write this file to"),
+        (["-o", "gone/page.html"], "gone/page.html: the folder for this file does not exist"),
     ):
         result = run("report", model, images, *arguments)
         assert (result.exit_code, result.stdout) == (2, "")

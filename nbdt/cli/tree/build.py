@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from nbdt.cli.inputs import read_class_table, read_classes, read_rows
-from nbdt.cli.lazy import show_help
 from nbdt.cli.options import (
     LIST_OF_CLASSES,
     BranchingOption,
@@ -22,6 +21,7 @@ from nbdt.cli.options import (
     given,
     metric_option,
     option,
+    show_help,
 )
 from nbdt.cli.output import say, say_json, working
 from nbdt.cli.tree.files import tell_of, write_any_tree
