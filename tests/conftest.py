@@ -50,7 +50,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Keeps how long each file took, for `tests/fast.py`."""
-    cache = session.config.cache
+    cache = getattr(session.config, "cache", None)
     if cache is not None and not hasattr(session.config, "workerinput"):
         known = cache.get("nbdt/seconds", {})
         cache.set("nbdt/seconds", known | {file: round(one, 2) for file, one in _seconds.items()})
