@@ -1,5 +1,6 @@
 import io
 import sys
+import warnings
 from importlib import metadata
 from typing import Any, NoReturn
 
@@ -168,7 +169,7 @@ def test_the_program_prints_what_a_stream_cannot_show_in_another_way(
     monkeypatch.setattr("sys.argv", ["nbdt", "tree", "show", "digits/shape"])
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
     monkeypatch.setattr("sys.stderr", None)
-    with pytest.raises(SystemExit) as end:
+    with warnings.catch_warnings(), pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 0
     lines = sys.stdout.buffer.getvalue().splitlines()  # type: ignore[attr-defined]
