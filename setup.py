@@ -76,9 +76,12 @@ setup(
         "nbdt": [
             "py.typed",
             "explain/*.json",
-            "report/*.css",
+            "report/templates/*",
+            "view/*.css",
+            "view/svg/*.css",
             "view/html/*.css",
             "view/html/script/*.js",
+            "view/html/templates/*.html",
         ],
         "nbdt.server": ["web/*"],
         "nbdt.hierarchies": ["*/*.json", "*/*.csv", "*.md", "LICENSE-*"],

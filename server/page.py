@@ -1,6 +1,6 @@
-"""The web page at ``/``: made of the view layer's parts, and of nothing from elsewhere.
+"""The web page at ``/``, made of the parts of `nbdt.view` and nothing from elsewhere.
 
-Programs that do not ask for HTML are told that the service is alive, as KServe has it.
+Programs that do not ask for HTML get the status of the service, as KServe defines it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from nbdt.data.digits import load_digits
 from nbdt.errors import NotFoundError
+from nbdt.view.assets import templates
 from nbdt.view.html import script, style
 
 from .answers import Status
@@ -36,11 +37,11 @@ _DIGIT_SIDE = 128
 
 @router.get("/", responses=answer(Status, {"text/html": "The page."}))
 async def index(request: Request) -> Response:
-    """The page; or for programs, which do not ask for HTML: that the service is alive."""
+    """The page; for programs, which do not ask for HTML, the status of the service."""
     offers = ("application/json", "text/html")
     if preferred(request, offers) == "text/html":
         return Response(
-            _read("index.html"),
+            _index(),
             media_type="text/html",
             headers={"Content-Security-Policy": POLICY, "Vary": "Accept"},
         )
@@ -49,13 +50,13 @@ async def index(request: Request) -> Response:
 
 @router.get("/page/style.css", include_in_schema=False)
 async def style_sheet() -> Response:
-    """The views' style sheet, and the page's."""
+    """The style sheet of the views and of this page."""
     return Response(style() + _read("page.css"), media_type="text/css")
 
 
 @router.get("/page/script.js", include_in_schema=False)
 async def page_script() -> Response:
-    """The views' script, and the page's."""
+    """The script of the views and of this page."""
     return Response(script() + _read("page.js"), media_type="text/javascript")
 
 
@@ -68,6 +69,11 @@ def sample(name: str) -> Response:
         file = resources.files("sklearn.datasets.images") / _PHOTOGRAPHS[name]
         return Response(file.read_bytes(), media_type="image/jpeg")
     raise NotFoundError(f"there is no sample {name!r:.80}.")
+
+
+@cache
+def _index() -> str:
+    return templates(__package__, "web").get_template("index.html").render()
 
 
 @cache

@@ -23,25 +23,13 @@ _MOST_UNEVEN = 2.0
 def feature_layer(
     model: NBDT, x: Float[Tensor, "1 channels height width"], name: str | None = None
 ) -> str:
-    """The layer whose output is the last map of features before the logits.
+    """The name of the layer whose output is the last feature map before the logits.
 
     One pass of `x` is watched: of the layers that give a (batch, channels, height, width) tensor
     of more than one pixel, the one from whose output the logits come without passing another
-    such. Where parts of the network end in several maps, where what is read last are tokens, or
-    where there is no map, nothing is guessed.
-
-    Args:
-        model: the model, in eval mode.
-        x: an input.
-        name: a layer named by the caller, which is checked instead.
-
-    Returns:
-        The layer's name, for ``model.network.get_submodule``.
-
-    Raises:
-        InputError: there is no such layer, or there are several; the message lists what there
-            is. Or the layer named gives no map.
-        NotFoundError: the network has no layer of that name.
+    such. Where parts of the network end in several maps, where tokens are read last, or where
+    there is no map, it raises an error that lists the candidates instead of guessing. A layer
+    named by the caller is checked only.
 
     Example:
         >>> from nbdt.classifiers import build

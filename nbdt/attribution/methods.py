@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nbdt.errors import InputError, MissingDependencyError, NBDTError
+from nbdt.errors import InputError, NBDTError, missing
 
 MethodName = Literal["integrated_gradients", "grad_cam", "occlusion"]
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
@@ -26,7 +26,7 @@ Method = MethodName | Callable[[nn.Module], Any]
 _BATCH_VALUES = 2**21
 # The window that occlusion hides has this part of each side, and moves by half of itself.
 _WINDOWS_A_SIDE = 8
-# Arguments of Captum's `attribute` that are no business of the caller, or have another name.
+# Arguments of Captum's `attribute` that the caller does not set, or that have another name here.
 _OURS = ("inputs", "target", "additional_forward_args", "return_convergence_delta", "baselines")
 
 
@@ -35,9 +35,6 @@ class Attributor:
     """One of Captum's attributions, with its arguments and what is known of its results.
 
     Attributes:
-        name: what results call it.
-        attribution: Captum's object.
-        arguments: what its ``attribute`` is called with, besides the input and the target.
         repeats: how many channels hold each contribution again.
         at_once: whether one call gives the maps of all decisions.
         complete: whether the maps share out the rise of the difference from the baseline.
@@ -53,11 +50,7 @@ class Attributor:
     needs_gradients: bool = True
 
     def maps(self, x: Tensor, decisions: int) -> Float[Tensor, "decisions height width"]:
-        """A number a pixel for each of the decisions, in float32 on the CPU.
-
-        Raises:
-            InputError: Captum refuses the arguments, or gives no map.
-        """
+        """A number a pixel for each of the decisions, in float32 on the CPU."""
         targets = [None] if self.at_once else range(decisions)
         found = torch.cat([self._attributed(x, target) for target in targets])
         summed = found.sum(dim=1, keepdim=True) / self.repeats
@@ -94,17 +87,13 @@ def attributor(
 
     Args:
         method: a name, or a function that makes one of Captum's attributions.
-        explained: what is explained: from an input to a column of numbers a decision.
+        explained: a module from an input to a column of numbers a decision.
         x: the input.
-        baseline: the input that stands for "nothing to be seen"; None for Captum's, 0.
-        layer: the layer that "grad_cam" looks at.
-        arguments: what else Captum's ``attribute`` is to be given.
-
-    Raises:
-        InputError: there is no such method, or it does not take an argument.
-        MissingDependencyError: Captum is not installed.
+        baseline: the input without information; None for Captum's, 0.
+        layer: the layer for "grad_cam".
+        arguments: what else is passed on to Captum's ``attribute``.
     """
-    captum = import_captum()
+    captum = _import_captum()
     known: dict[str, Any] = {}
     given = dict(arguments)
     if method == "integrated_gradients":
@@ -125,7 +114,7 @@ def attributor(
     takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
     if baseline is not None:
         if "baselines" not in parameters and not takes_any:
-            raise InputError(f"{name} compares with no baseline; leave it out.")
+            raise InputError(f"{name} does not use a baseline; leave it out.")
         given["baselines"] = baseline
     refused = [key for key in arguments if key in _OURS or not (key in parameters or takes_any)]
     if refused:
@@ -136,17 +125,14 @@ def attributor(
     return Attributor(name, attribution, given, **known)
 
 
-def import_captum() -> Any:
-    """The package captum.attr, or a MissingDependencyError that says how to install it."""
+def _import_captum() -> Any:
     try:
         with warnings.catch_warnings():
             # In notebooks without widgets, of which Captum's progress bars could make use.
             warnings.filterwarnings("ignore", message="IProgress not found")
             import captum.attr
     except ImportError:
-        raise MissingDependencyError(
-            "saliency needs the package captum: pip install 'nbdt-toolkit[saliency]'."
-        ) from None
+        raise missing("captum", "attribution", "saliency") from None
     return captum.attr
 
 

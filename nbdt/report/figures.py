@@ -1,16 +1,18 @@
-"""The drawings of a report, as small SVG elements that the report's style sheet colours."""
+"""The drawings of a report, as small SVG elements that the report's style sheet colors."""
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 
 from nbdt.evaluation import Reliability, wilson_interval
 from nbdt.evaluation.text import percent, percent_range
-from nbdt.report.markup import Markup, element
+from nbdt.view.svg.shapes import Box, Rect, Shape, Stroke, Text
 
 _BAR_WIDTH, _BAR_HEIGHT = 150, 16
 _SIDE, _COUNTS = 340, 64  # the square of a reliability diagram, and the counts below it
@@ -42,114 +44,97 @@ class Axis:
 
     def heading(self) -> Markup:
         """What stands over a column of bars: where the axis begins and ends."""
-        ends = [element("span", f"{100 * end:.0f} %") for end in (self.low, self.high)]
-        return element("span", ends, class_="axis")
+        ends = "".join(f"<span>{100 * end:.0f} %</span>" for end in (self.low, self.high))
+        return Markup(f'<span class="axis">{ends}</span>')
 
     def bar(self, share: float, interval: tuple[float, float]) -> Markup:
         """A share as a dot on its interval."""
         middle = _BAR_HEIGHT / 2
         low, high = map(self.place, interval)
-        return element(
-            "svg",
-            element("line", class_="rail", x1=6, x2=_BAR_WIDTH - 6, y1=middle, y2=middle),
-            element("line", class_="span", x1=low, x2=high, y1=middle, y2=middle),
-            element("circle", class_="dot", cx=self.place(share), cy=middle, r=4),
-            class_="interval",
-            viewBox=f"0 0 {_BAR_WIDTH} {_BAR_HEIGHT}",
-            width=_BAR_WIDTH,
-            height=_BAR_HEIGHT,
-            role="img",
-            aria_label=f"{percent(share)}, 95 % interval {percent_range(interval)}",
+        return _drawing(
+            "interval",
+            (
+                _line("rail", 6, middle, _BAR_WIDTH - 6, middle),
+                _line("span", low, middle, high, middle),
+                _dot(self.place(share), middle, 4),
+            ),
+            (_BAR_WIDTH, _BAR_HEIGHT),
+            f"{percent(share)}, 95 % interval {percent_range(interval)}",
         )
+
+
+def share_bar(share: float) -> Markup:
+    """A share of the whole as a filled part of a bar, for who sees the number beside it."""
+    rail, part = (
+        Rect(Box(0, 0, 150 * one, 8), css, 4) for one, css in ((1, "rail"), (share, "part"))
+    )
+    return _drawing("share", (rail, part), (150, 8), "")
 
 
 def reliability_diagram(found: Reliability, title: str) -> Markup:
     """Confidence and how often it was right, bin by bin, with how many samples each bin holds.
 
-    A point below the diagonal was surer than it was right. Lines are 95 % intervals.
-
-    Example:
-        >>> found = Reliability(np.array([0, 3]), np.array([np.nan, 0.9]), np.array([np.nan, 1.0]))
-        >>> drawing = reliability_diagram(found, "the answers")
-        >>> drawing.count("<circle"), ">3</text>" in drawing
-        (1, True)
+    A point below the diagonal was overconfident. Lines are 95 % intervals.
     """
     bottom = _TOP + _SIDE
-    parts = [
-        element("rect", class_="frame", x=_LEFT, y=_TOP, width=_SIDE, height=_SIDE),
-        element("line", class_="ideal", x1=_LEFT, y1=bottom, x2=_LEFT + _SIDE, y2=_TOP),
-        *_axes(bottom),
-    ]
-    for place in np.flatnonzero(found.samples).tolist():
-        samples = int(found.samples[place])
-        confidence, accuracy = float(found.confidences[place]), float(found.accuracies[place])
-        right = min(samples, round(accuracy * samples))
-        low, high = wilson_interval(right, samples)
-        x = _LEFT + _SIDE * confidence
-        below = [bottom - _SIDE * bound for bound in (low, high)]
-        parts += [
-            element("line", class_="span", x1=x, x2=x, y1=below[0], y2=below[1]),
-            element("circle", class_="dot", cx=x, cy=bottom - _SIDE * accuracy, r=4.5),
-        ]
-    parts += _counts(found, bottom + 46)
-    return element(
-        "svg",
-        parts,
-        class_="reliability",
-        viewBox=f"0 0 {_LEFT + _SIDE + 14} {bottom + 46 + _COUNTS + 18}",
-        role="img",
-        aria_label=f"Reliability diagram of {title}; the table below it holds the same numbers",
+    return _drawing(
+        "reliability",
+        (
+            Rect(Box(_LEFT, _TOP, _SIDE, _SIDE), "frame"),
+            _line("ideal", _LEFT, bottom, _LEFT + _SIDE, _TOP),
+            *_axes(bottom),
+            *_points(found, bottom),
+            *_counts(found, bottom + 46 + _COUNTS),
+        ),
+        (_LEFT + _SIDE + 14, bottom + 46 + _COUNTS + 18),
+        f"Reliability diagram of {title}; the table below it holds the same numbers",
     )
 
 
 def reliability_cells(found: Reliability) -> list[list[str]]:
     """The bins that hold samples as rows of a table: bin, samples, confidence, right, interval."""
     rows = []
-    for place in np.flatnonzero(found.samples).tolist():
-        samples, share = int(found.samples[place]), float(found.accuracies[place])
-        interval = wilson_interval(min(samples, round(share * samples)), samples)
+    for place, samples, confidence, share, interval in _bins(found):
         edges = (float(found.edges[place]), float(found.edges[place + 1]))
-        cells = [percent_range(edges), f"{samples:,}", percent(float(found.confidences[place]))]
+        cells = [percent_range(edges), f"{samples:,}", percent(confidence)]
         rows.append([*cells, percent(share), percent_range(interval)])
     return rows
 
 
-def _axes(bottom: float) -> list[Markup]:
-    ticks = []
+def _bins(found: Reliability) -> Iterator[tuple[int, int, float, float, tuple[float, float]]]:
+    """Of each bin with samples: its place, how many, confidence, share right and its interval."""
+    for place in np.flatnonzero(found.samples).tolist():
+        samples, share = int(found.samples[place]), float(found.accuracies[place])
+        interval = wilson_interval(min(samples, round(share * samples)), samples)
+        yield place, samples, float(found.confidences[place]), share, interval
+
+
+def _points(found: Reliability, bottom: float) -> Iterator[Shape]:
+    for _, _, confidence, share, (low, high) in _bins(found):
+        x = _LEFT + _SIDE * confidence
+        yield _line("span", x, bottom - _SIDE * low, x, bottom - _SIDE * high)
+        yield _dot(x, bottom - _SIDE * share, 4.5)
+
+
+def _axes(bottom: float) -> Iterator[Shape]:
     for share in (0, 0.25, 0.5, 0.75, 1):
-        x, y, text = _LEFT + _SIDE * share, bottom - _SIDE * share, f"{100 * share:.0f}"
-        ticks += [
-            element("text", text, x=x, y=bottom + 17, text_anchor="middle"),
-            element("text", text, x=_LEFT - 7, y=y + 4, text_anchor="end"),
-        ]
-    middle = _TOP + _SIDE / 2
-    turned = f"rotate(-90 11 {middle:.0f})"
-    right = element("text", "right, %", x=11, y=middle, text_anchor="middle", transform=turned)
-    mean = element(
-        "text", "mean probability, %", x=_LEFT + _SIDE / 2, y=bottom + 34, text_anchor="middle"
-    )
-    return [*ticks, right, mean]
+        said = f"{100 * share:.0f}"
+        yield Text(_LEFT + _SIDE * share, bottom + 17, said, "middle")
+        yield Text(_LEFT - 7, bottom - _SIDE * share + 4, said, "end")
+    yield Text(11, _TOP + _SIDE / 2, "correct, %", "middle upwards")
+    yield Text(_LEFT + _SIDE / 2, bottom + 34, "mean probability, %", "middle")
 
 
-def _counts(found: Reliability, top: float) -> list[Markup]:
+def _counts(found: Reliability, base: float) -> Iterator[Shape]:
     """How many samples each bin holds, as bars with their numbers."""
     most, width = int(found.samples.max()), _SIDE / len(found.samples)
-    base = top + _COUNTS
-    drawn = [element("line", class_="rail", x1=_LEFT, x2=_LEFT + _SIDE, y1=base, y2=base)]
-    for place in np.flatnonzero(found.samples).tolist():
-        samples = int(found.samples[place])
+    yield _line("rail", _LEFT, base, _LEFT + _SIDE, base)
+    for place, samples, *_ in _bins(found):
         height = max(1.0, (_COUNTS - 16) * samples / most)
         x = _LEFT + width * place
-        drawn += [
-            element("rect", class_="count", x=x + 1.5, width=width - 3, y=base - height,
-                    height=height),
-            element("text", _compact(samples), class_="small", x=x + width / 2,
-                    y=base - height - 4, text_anchor="middle"),
-        ]  # fmt: skip
-    caption = element(
-        "text", "samples in each bin", x=_LEFT + _SIDE / 2, y=base + 14, text_anchor="middle"
-    )
-    return [*drawn, caption]
+        yield Rect(Box(x + 1.5, base - height, width - 3, height), "count")
+        yield Text(x + width / 2, base - height - 4, _compact(samples), "small middle")
+    yield Text(_LEFT + _SIDE / 2, base + 14, "samples in each bin", "middle")
 
 
 def _compact(number: int) -> str:
@@ -157,3 +142,22 @@ def _compact(number: int) -> str:
     if number < 10_000:
         return str(number)
     return f"{number // 1000}k" if number < 1_000_000 else f"{number // 1_000_000}M"
+
+
+def _line(css: str, x: float, y: float, to_x: float, to_y: float) -> Stroke:
+    return Stroke((("M", (x, y)), ("L", (to_x, to_y))), css)
+
+
+def _dot(x: float, y: float, radius: float) -> Rect:
+    return Rect(Box(x - radius, y - radius, 2 * radius, 2 * radius), "dot", radius)
+
+
+def _drawing(css: str, shapes: Iterable[Shape], size: tuple[float, float], label: str) -> Markup:
+    """The shapes as an SVG element; one without a label is not read aloud."""
+    said = f'role="img" aria-label="{html.escape(label)}"' if label else 'aria-hidden="true"'
+    width, height = size
+    body = "".join(shape.svg() for shape in shapes)
+    return Markup(
+        f'<svg class="{css}" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f"{said}>{body}</svg>"
+    )

@@ -1,51 +1,158 @@
-"""Single samples with the decisions that led to their answers."""
+"""The samples of a report: which are shown, by rules that it states, and their pictures."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
+import numpy as np
+
+from nbdt.data import LabelledImages
+from nbdt.data.sources import ImageFiles
 from nbdt.errors import InputError
-from nbdt.explain import Decision, Explanation, explain_logits
-from nbdt.explain.percent import percent
-from nbdt.report.album import Album
-from nbdt.report.choose import Group
-from nbdt.report.markup import (
-    Content,
-    Markup,
-    counted,
-    element,
-    join,
-    more,
-    name,
-    node_name,
-    section,
-    table,
-)
-from nbdt.report.measure import Measurement
+from nbdt.evaluation import Evaluation, NodeAccuracy
+from nbdt.evaluation.prototypes import KINDS, Kind
+from nbdt.evaluation.text import percent, percent_range
+from nbdt.explain import Explanation, explain_logits
+from nbdt.hierarchy.text import one_line
+from nbdt.report.measure import FEW, Measurement
 from nbdt.run import answers
+from nbdt.view.html import NodeDetails, Prototype
+from nbdt.view.svg.pictures import data_uri
+
+SIZE = 64  # pixels of the page; twice as many are kept for screens that have them
+EACH = 3
+"""How many samples a group has at most."""
+
+_CONFIDENT, _BORDERLINE, _MISROUTED = KINDS
+_WORDS = dict(zip(KINDS, ("most confident", "borderline", "misrouted"), strict=True))
+_MOST_OF_A_KIND = 2
+_WEAKEST = 10  # how many of the weakest decisions get pictures first
 
 
-def samples(found: Measurement, groups: list[Group], album: Album) -> Markup:
-    """The chosen samples, each with its picture, its answer and, folded, its path."""
-    parts = []
-    for group in groups:
-        explanations = _explained(found, group)
-        cards = [
-            _card(found, index, explanation, album)
-            for index, explanation in zip(group.indices, explanations, strict=True)
-        ]
-        parts += [
-            element("h3", group.title),
-            element("p", group.rule, class_="hint"),
-            element("div", cards, class_="cards samples"),
-        ]
-    intro = element(
-        "p", "Chosen by the rules stated, none by hand; a sample is shown where it fits first."
-    )
-    return section("samples", "Samples, explained", intro, parts)
+class Album:
+    """Gives pictures of samples until there are as many as the report may hold.
+
+    Attributes:
+        data: the samples.
+        most: how many pictures there may be.
+        used: how many were given.
+        characters: how long they are, all together.
+
+    Example:
+        >>> from nbdt.data import load_dataset
+        >>> album = Album(load_dataset("digits"), most=1)
+        >>> album.address(7)[:21], album.address(8), album.used
+        ('data:image/png;base64', None, 1)
+    """
+
+    def __init__(self, data: LabelledImages, most: int) -> None:
+        self.data = data
+        self.most = most
+        self.used = self.characters = 0
+        self._addresses: dict[int, str] = {}
+
+    def address(self, index: int) -> str | None:
+        """The picture of a sample as a ``data:`` address; None when there are enough."""
+        if self.used == self.most:
+            return None
+        if index not in self._addresses:
+            self._addresses[index] = data_uri(self.data.image(index), SIZE)
+        self.used += 1
+        self.characters += len(self._addresses[index])
+        return self._addresses[index]
+
+    def addresses(self, indices: Iterable[int]) -> list[tuple[int, str]]:
+        """Samples with their pictures, as many as there may be."""
+        pairs = ((index, self.address(index)) for index in indices)
+        return [(index, address) for index, address in pairs if address is not None]
+
+    def class_name(self, index: int) -> str:
+        """The name of a sample's class."""
+        return one_line(self.data.classes[int(self.data.targets[index])])
+
+    def sample_name(self, index: int) -> str:
+        """What a sample is called: its place in the data, and its file if it has one.
+
+        The folders of the file are left out: they say more of a machine than of a sample.
+        """
+        path = file_of(self.data, index)
+        return f"sample {index}" if path is None else one_line(f"sample {index}, {path.name}")
 
 
-def _explained(found: Measurement, group: Group) -> list[Explanation]:
+def file_of(data: LabelledImages, index: int) -> Path | None:
+    """Where a sample's picture lies; None for those that are in memory."""
+    if not isinstance(data.source, ImageFiles):
+        return None
+    return data.source.paths[int(data.indices[index])]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Samples of one kind, how they were chosen, and once `explained`, with their explanations."""
+
+    title: str
+    rule: str
+    indices: tuple[int, ...]
+    explained: tuple[tuple[int, str | None, Explanation], ...] = ()
+
+
+def choose(found: Measurement) -> list[Group]:
+    """Samples drawn at random, and the most and least confident answers; no sample twice."""
+    shown: set[int] = set()
+    groups = []
+    for title, rule, candidates in (
+        (
+            "Drawn at random",
+            "The first of the samples as shuffled with the seed 0, whatever was measured.",
+            _at_random(found),
+        ),
+        (
+            "Most confident, correct",
+            "Of each class the correct answer whose closest decision had the largest margin; of "
+            "these, those with the highest probability.",
+            _of_classes(found, _CONFIDENT, highest=True),
+        ),
+        (
+            "Borderline, correct",
+            "Of each class the correct answer whose closest decision had the smallest margin; of "
+            "these, those with the lowest probability.",
+            _of_classes(found, _BORDERLINE, highest=False),
+        ),
+        (
+            "Most confident errors",
+            "Of each class the wrong answer furthest from the true path; of these, those with the "
+            "highest probability.",
+            _of_classes(found, _MISROUTED, highest=True),
+        ),
+    ):
+        indices = tuple(islice((one for one in candidates if one not in shown), EACH))
+        shown.update(indices)
+        if indices:
+            groups.append(Group(title, rule, indices))
+    return groups
+
+
+def _at_random(found: Measurement) -> Iterator[int]:
+    # RandomState's numbers are promised to stay what they are.
+    order = np.random.RandomState(0).permutation(len(found.data))
+    return (index for index in order.tolist() if index not in found.left_out)
+
+
+def _of_classes(found: Measurement, kind: Kind, *, highest: bool) -> Iterator[int]:
+    """The first prototype of every class that has one, by probability and then by class."""
+    prototypes = found.evaluation.prototypes
+    leaves = range(found.model.hierarchy.num_classes)
+    firsts = [(leaf, first) for leaf in leaves for first in prototypes.of(leaf, kind)[:1]]
+    sign = -1 if highest else 1
+    order = sorted((sign * first.probability, leaf, first.index) for leaf, first in firsts)
+    return (index for _, _, index in order)
+
+
+def explained(found: Measurement, group: Group, album: Album) -> Group:
+    """The group with the pictures and explanations of its samples."""
     model = found.model
     run = answers(model, found.data.select(group.indices), on_failure="keep")
     explanations = [
@@ -62,101 +169,67 @@ def _explained(found: Measurement, group: Group) -> list[Explanation]:
     ]
     if run.failures:
         raise InputError("; ".join(run.failures.values()))
-    return explanations
+    pictures = map(album.address, group.indices)
+    triples = tuple(zip(group.indices, pictures, explanations, strict=True))
+    return Group(group.title, group.rule, group.indices, triples)
 
 
-def _card(found: Measurement, index: int, explanation: Explanation, album: Album) -> Markup:
-    label = int(found.data.targets[index])
-    right = explanation.prediction == label
-    truth = node_name(label, album.class_name(index))
-    verdict = "right" if right else "wrong"
-    picture = album.thumbnail(index)
-    return element(
-        "article",
-        picture,
-        element(
-            "div",
-            element("p", name(album.sample_name(index)), class_="hint"),
-            element(
-                "p",
-                element("strong", node_name(explanation.prediction, explanation.prediction_name)),
-                f" ({_share(explanation.probability)}) ",
-                element("span", verdict, class_=f"tag {verdict}"),
-            ),
-            None if right else element("p", "True class: ", truth, "."),
-            None if explanation.agrees else _disagreement(explanation),
-            element("p", _closest(explanation)),
-            more(
-                f"The path: {counted(len(explanation.path), 'decision')}",
-                _path(explanation, index),
-            ),
-        ),
+def node_details(evaluation: Evaluation, album: Album) -> dict[int, NodeDetails]:
+    """What the page says of each node, with pictures for as many nodes as there may be.
+
+    The weakest decisions get pictures first, then the nodes that most samples pass; every one of
+    them a picture of each kind before any gets a second one.
+    """
+    pictures: dict[int, dict[tuple[int, int], Prototype]] = {}
+    for rank in range(_MOST_OF_A_KIND):
+        for node in _by_importance(evaluation):
+            for place, kind in enumerate(KINDS):
+                for one in evaluation.prototypes.of(node, kind)[rank : rank + 1]:
+                    address = album.address(one.index)
+                    if address is None:
+                        break
+                    is_own = kind != _MISROUTED and node < evaluation.hierarchy.num_classes
+                    to = "" if is_own else f" → {evaluation.hierarchy.name(one.child)}"
+                    caption = f"{_WORDS[kind]}: {album.class_name(one.index)}{to}"
+                    pictures.setdefault(node, {})[place, rank] = Prototype(
+                        address, f"{caption}, {percent(one.probability)}"
+                    )
+    return {
+        share.node: _details(evaluation, share, pictures.get(share.node, {}))
+        for share in (*evaluation.classes, *evaluation.nodes)
+    }
+
+
+def ranked(shares: Sequence[NodeAccuracy]) -> list[NodeAccuracy]:
+    """Those with at least `FEW` samples that are ever wrong, the least accurate first."""
+    judged = (share for share in shares if share.samples >= FEW and share.correct < share.samples)
+    return sorted(judged, key=lambda share: (share.correct / share.samples, share.node))
+
+
+def _by_importance(evaluation: Evaluation) -> list[int]:
+    first = [share.node for share in ranked(evaluation.nodes)[:_WEAKEST]]
+    rest = sorted(
+        (*evaluation.nodes, *evaluation.classes),
+        key=lambda share: (-share.samples, -share.node),
     )
+    return list(dict.fromkeys([*first, *(share.node for share in rest if share.samples)]))
 
 
-# What follows says it in the sentences of Explanation.to_text, with the names as links.
-
-
-def _disagreement(explanation: Explanation) -> Markup:
-    network = node_name(explanation.network_prediction, explanation.network_prediction_name)
-    return element("p", "The network says ", network, ".")
-
-
-def _closest(explanation: Explanation) -> Markup:
-    closest = explanation.closest
-    taken, other = _child(closest, closest.child), _child(closest, closest.nearest_sibling)
-    where = node_name(closest.node, closest.node_name)
-    if len(explanation.path) > 1:
-        if closest.contrary:
-            end = ", as the whole path is likelier."
-            return join("At ", where, " it takes ", taken, " against ", other, end)
-        return join("Closest decision: ", taken, " over ", other, " at ", where, ".")
-    others = len(closest.children) - 2
-    more = f" and {others} more" if others else ""
-    if closest.contrary:
-        end = ", as no class there is as likely."
-        return join("One decision: ", taken, " against ", other, more, end)
-    return join("One decision: ", taken, " over ", other, more, ".")
-
-
-def _path(explanation: Explanation, index: int) -> Markup:
-    rows = [_step(decision) for decision in explanation.path]
-    start = explanation.path[0]
-    taken = join("taken, from ", node_name(start.node, start.node_name), " on")
-    headings: list[Content] = [taken, "rather than", "lead"]
-    return join(
-        table(f"The path of sample {index}", headings, rows, words=2),
-        element(
-            "p",
-            "Runner-up: ",
-            _sure(
-                explanation.runner_up,
-                explanation.runner_up_name,
-                explanation.runner_up_probability,
-            ),
-            "; the paths diverge at ",
-            node_name(explanation.diverges_at, explanation.diverges_at_name),
-            ".",
-        ),
+def _details(
+    evaluation: Evaluation, share: NodeAccuracy, pictures: dict[tuple[int, int], Prototype]
+) -> NodeDetails:
+    facts = {}
+    if share.interval:
+        facts["95 % interval"] = percent_range(share.interval)
+    if share.node in evaluation.calibration.nodes:
+        facts["Calibration error"] = percent(evaluation.calibration.nodes[share.node].error)
+    if share.answered is not None:
+        facts["Times answered"] = f"{share.answered:,}"
+        if share.precision is not None:
+            facts["Precision"] = percent(share.precision)
+    return NodeDetails(
+        accuracy=share.accuracy,
+        samples=share.samples,
+        facts=facts,
+        prototypes=tuple(pictures[place] for place in sorted(pictures)),
     )
-
-
-def _step(decision: Decision) -> list[Content]:
-    lead = f"{decision.margin:.2f}" if math.isfinite(decision.margin) else "∞"
-    return [
-        element("strong", _child(decision, decision.child)),
-        _child(decision, decision.nearest_sibling),
-        lead.replace("-", "−"),
-    ]
-
-
-def _child(decision: Decision, child: int) -> Markup:
-    return _sure(child, decision.name_of(child), decision.probability_of(child))
-
-
-def _sure(node: int, called: str, probability: float) -> Markup:
-    return join(node_name(node, called), f" ({_share(probability)})")
-
-
-def _share(probability: float) -> str:
-    return percent(probability).replace(" ", "\N{NO-BREAK SPACE}")

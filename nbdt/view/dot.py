@@ -10,34 +10,39 @@ from nbdt.errors import InputError, MissingDependencyError
 from nbdt.explain import Explanation
 from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
+from nbdt.view.assets import LIGHT
 from nbdt.view.folding import Folded, Item, fold
-from nbdt.view.palette import LIGHT
 from nbdt.view.support import supports
 
 Format = Literal["svg", "png", "pdf"]
 
-_BOX = {"shape": "box", "style": "rounded,filled", "color": LIGHT.tint, "fillcolor": LIGHT.tint}
-_ON_PATH = {"color": LIGHT.path, "fillcolor": LIGHT.path_tint, "fontcolor": LIGHT.path}
+_BOX = {
+    "shape": "box",
+    "style": "rounded,filled",
+    "color": LIGHT["tint"],
+    "fillcolor": LIGHT["tint"],
+}
+_ON_PATH = {"color": LIGHT["path"], "fillcolor": LIGHT["path-tint"], "fontcolor": LIGHT["path"]}
 _RIVAL = {
     "style": "rounded,filled,dashed",
-    "color": LIGHT.rival,
-    "fillcolor": LIGHT.rival_tint,
-    "fontcolor": LIGHT.rival,
+    "color": LIGHT["rival"],
+    "fillcolor": LIGHT["rival-tint"],
+    "fontcolor": LIGHT["rival"],
 }
 _NODE_LOOKS = {
     "path": _ON_PATH,
-    "answer": {"color": LIGHT.path, "fillcolor": LIGHT.path, "fontcolor": LIGHT.on_path},
-    "beyond": {"style": "rounded,dashed", "color": LIGHT.path, "fontcolor": LIGHT.muted},
+    "answer": {"color": LIGHT["path"], "fillcolor": LIGHT["path"], "fontcolor": LIGHT["on-path"]},
+    "beyond": {"style": "rounded,dashed", "color": LIGHT["path"], "fontcolor": LIGHT["muted"]},
     "rival": _RIVAL,
     "runner_up": _RIVAL,
     "other": {},
 }
 _EDGE_LOOKS = {
-    "path": {"color": LIGHT.path},
-    "answer": {"color": LIGHT.path},
-    "beyond": {"color": LIGHT.path, "style": "dotted"},
-    "rival": {"color": LIGHT.rival, "style": "dashed"},
-    "runner_up": {"color": LIGHT.rival, "style": "dashed"},
+    "path": {"color": LIGHT["path"]},
+    "answer": {"color": LIGHT["path"]},
+    "beyond": {"color": LIGHT["path"], "style": "dotted"},
+    "rival": {"color": LIGHT["rival"], "style": "dashed"},
+    "runner_up": {"color": LIGHT["rival"], "style": "dashed"},
     "other": {},
 }
 _SIGNS = {
@@ -90,15 +95,15 @@ def to_graphviz(
         graph_attr={
             "rankdir": "TB" if orientation == "vertical" else "LR",
             "ordering": "out",
-            "bgcolor": LIGHT.surface,
+            "bgcolor": LIGHT["surface"],
             "nodesep": "0.12",
             "ranksep": "0.45",
         },
         node_attr={
             **{"shape": "plaintext", "fontname": "Helvetica,Arial,sans-serif", "fontsize": "11"},
-            **{"fontcolor": LIGHT.text, "height": "0.3", "margin": "0.12,0.05"},
+            **{"fontcolor": LIGHT["text"], "height": "0.3", "margin": "0.12,0.05"},
         },
-        edge_attr={"arrowhead": "none", "color": LIGHT.line, "penwidth": "1"},
+        edge_attr={"arrowhead": "none", "color": LIGHT["line"], "penwidth": "1"},
     )
     folding = fold(subject, explanation, folded=folded)
     items, supported = folding.items, supports(folding)

@@ -1,10 +1,10 @@
-// The service's page: asks the service, and hands the answers to the views, which stand above.
+// The service's page: asks the service and hands the answers to the views, whose script comes before.
 "use strict";
 
 (() => {
   const element = (id) => document.getElementById(id);
   const [ask, model, drop, files, key] = ["ask", "model", "drop", "files", "key"].map(element);
-  const REPLACED = "The model is being replaced; try again.";
+  const REPLACED = "The model is being replaced. Try again.";
   const SAMPLES = { grey: ["three", "seven"], colour: ["flower", "temple"] };
 
   const known = new Map(); // model → what the service tells of it, and its tree, of one version
@@ -37,7 +37,7 @@
     if (answer.status === 401) element("key-field").hidden = false;
     if (!answer.ok) {
       const problem = await answer.json().catch(() => ({}));
-      const told = problem.detail ?? `The service answers ${answer.status}.`;
+      const told = problem.detail ?? `The service answered ${answer.status}.`;
       throw Object.assign(new Error(told), { status: answer.status });
     }
     return answer.json();
@@ -95,7 +95,7 @@
     const turn = ++asked;
     const name = model.value;
     if (!known.has(name)) return;
-    const notes = leftOut.map((file) => `${file} is no image.`);
+    const notes = leftOut.map((file) => `${file} is not an image.`);
     say(chosen.length ? "Asking …" : "Loading …", "", { busy: true });
     try {
       const data = { tree: known.get(name).tree, explanations: [] };
@@ -112,7 +112,7 @@
       if (turn !== asked) return;
       nbdt.mount(element("view"), clean(data));
       const answers = clean(data.explanations.map((said) => said.answer_name));
-      if (!takesImages) notes.push("This model takes arrays only, which this page cannot send.");
+      if (!takesImages) notes.push("This model takes only arrays, which this page cannot send.");
       say(answers.length ? `Answer: ${answers.join(", ")}.` : "", notes.join(" "));
     } catch (error) {
       if (turn === asked) say("", error.message);
@@ -121,7 +121,7 @@
 
   function choose(list) {
     const images = [...list].filter((file) => file.type.startsWith("image/"));
-    if (!images.length) return say("", "That is no image; JPEG, PNG and WebP are read.");
+    if (!images.length) return say("", "This is not an image; choose JPEG, PNG or WebP.");
     leftOut = [...list].filter((file) => !images.includes(file)).map(({ name }) => name);
     for (const { url } of chosen) URL.revokeObjectURL(url);
     chosen = images.map((file) => ({ file, name: file.name, url: URL.createObjectURL(file) }));

@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 import nbdt
+from nbdt.attribution import Saliency
 from nbdt.data.digits import PREPROCESSING, Digits, load_digits
 from nbdt.demo.training import one_thread, train
 from nbdt.hierarchy import Hierarchy
 
-pytest.importorskip("captum", reason="saliency is the extra [saliency], on Captum")
+pytest.importorskip("captum", reason="saliency is the extra [attribution], on Captum")
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,13 @@ def conv(tree: Hierarchy) -> nbdt.NBDT:
         nn.Linear(6, 4),
     )
     return nbdt.NBDT(network, tree).eval()
+
+
+def made(**changes):
+    fields = {
+        "attribution": torch.tensor([[1.0, -0.5], [0.25, 0.0]]),
+        "node": 3, "node_name": "animal", "child": 0, "child_name": "cat",
+        "rival": 1, "rival_name": "dog",
+        "probability": 0.999, "difference": 2.0, "method": "integrated_gradients",
+    }  # fmt: skip
+    return Saliency(**fields | changes)

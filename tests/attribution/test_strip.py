@@ -3,11 +3,12 @@ import pytest
 import torch
 from PIL import Image
 
-from nbdt.attribution import lettering, overlay, strip
+import nbdt.attribution.strip as module
+from nbdt.attribution import overlay, strip
 from nbdt.attribution.overlay import AGAINST, FOR
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
-from tests.attribution.test_result import made
+from tests.attribution.conftest import made
 
 IMAGE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 50, 3), np.uint8))
 
@@ -92,19 +93,73 @@ def test_a_wide_picture_is_made_smaller(width, height, rows):
     assert (np.asarray(sheet)[12 : 12 + rows, 12:332] == (255, 0, 0)).all()
 
 
-def test_letters_of_any_script_are_drawn_or_written_as_codes(monkeypatch):
-    monkeypatch.setattr(lettering, "SYSTEM_FONTS", ())
-    lettering._system_fonts.cache_clear()
-    try:
-        said = strip([one(child_name="猫")], IMAGE)
-        code = strip([one(child_name=r"\u732b")], IMAGE)
-        latin = strip([one()], IMAGE)
-    finally:
-        lettering._system_fonts.cache_clear()
+# ── letters ───────────────────────────────────────────────────────────────────────────────────
+
+needs_a_font = pytest.mark.skipif(len(module._fonts()) < 2, reason="no system font is installed")
+OWN = module._fonts()[0]
+
+
+def clear():
+    for one in (module._fonts, module._lettering, module._has):
+        one.cache_clear()
+
+
+@pytest.fixture
+def no_fonts(monkeypatch):
+    """A system without any font."""
+    monkeypatch.setattr(module, "SYSTEM_FONTS", ("absent.ttf",))
+    clear()
+    yield
+    clear()
+
+
+def test_letters_of_any_script_are_drawn_or_written_as_codes(no_fonts):
+    said = strip([one(child_name="猫")], IMAGE)
+    code = strip([one(child_name=r"\u732b")], IMAGE)
+    latin = strip([one()], IMAGE)
     assert latin.height == code.height == 244
     assert said.height > 244, "a line below says what the code is"
     assert ink(said)[244:].any()
     assert np.array_equal(np.asarray(said)[:244], np.asarray(code))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("German short-haired pointer (71 %)", "German short-haired pointer (71 %)"),
+        ("two\nlines", "two lines"),
+        ("wide\u3000and\xa0narrow", "wide and narrow"),
+        ("\u202eturned", "\\u202eturned"),
+        ("", ""),
+    ],
+)
+def test_english_names_look_the_same_everywhere(name, text):
+    said, font = module._lettering(name)
+    assert said == text
+    assert font.getname() == OWN.getname()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("猫", r"\u732b"), ("🐈 cat", r"\U0001f408 cat"), ("ø", r"\xf8"), ("c\u200dt", "c\u200dt")],
+)
+def test_what_no_font_has_is_written_as_its_code(no_fonts, name, text):
+    assert module._lettering(name)[0] == text
+
+
+@needs_a_font
+@pytest.mark.parametrize("name", ["naïve café", "Журавль", "кот и cat"])
+def test_other_letters_are_set_in_a_font_that_has_them(name):
+    said, font = module._lettering(name)
+    assert said == name
+    assert font.getname() != OWN.getname()
+
+
+def test_letters_from_right_to_left_need_a_pillow_that_can_write_so(monkeypatch):
+    monkeypatch.setattr(module.features, "check", lambda name: False)
+    clear()
+    assert module._lettering("חתול")[0] == r"\u05d7\u05ea\u05d5\u05dc"
+    clear()
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,13 @@ def test_a_node_shows_what_was_measured_of_it(opened: Callable[..., Any]) -> Non
         page.get_by_role("searchbox").fill("seven")
         page.keyboard.press("Enter")
         said = page.get_by_role("region", name="Selected node").inner_text()
-        for text in ("Accuracy", "Samples", "95 % interval", "Times answered", "surest: seven"):
+        for text in (
+            "Accuracy",
+            "Samples",
+            "95 % interval",
+            "Times answered",
+            "most confident: seven",
+        ):
             assert text in said
         pictures = page.get_by_role("region", name="Selected node").get_by_role("img")
         assert pictures.count() >= 4

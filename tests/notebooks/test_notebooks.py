@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-pytest.importorskip("captum", reason="imagenet.ipynb needs the extra [saliency]")
+pytest.importorskip("captum", reason="imagenet.ipynb needs the extra [attribution]")
 run = pytest.importorskip("notebooks.run", reason="notebooks are run by nbclient, of [dev]")
 
 NOTEBOOKS = run.notebooks()

@@ -3,16 +3,19 @@ import torch
 
 from nbdt.explain import Explanation
 from nbdt.report import Measurement, measure
-from nbdt.report.choose import EACH, choose
+from nbdt.report.samples import EACH, choose
 from tests.report.test_measure import broken
 
 
 def test_the_samples_are_what_the_rules_say(found: Measurement) -> None:
     groups = {group.title: group for group in choose(found)}
     assert list(groups) == [
-        "Drawn by lot", "Right, and sure", "Barely right", "Wrong, and sure of it",
-    ]  # fmt: skip
-    lot = groups["Drawn by lot"].indices
+        "Drawn at random",
+        "Most confident, correct",
+        "Borderline, correct",
+        "Most confident errors",
+    ]
+    lot = groups["Drawn at random"].indices
     assert lot == tuple(np.random.RandomState(0).permutation(450)[:EACH].tolist())
 
     # Everything is worked out again from the explanations of all samples.
@@ -32,9 +35,9 @@ def test_the_samples_are_what_the_rules_say(found: Measurement) -> None:
         firsts = [i for i in firsts if i not in lot]
         return sorted(firsts, key=lambda i: sign * said[i].probability)[:EACH]
 
-    assert list(groups["Right, and sure"].indices) == expected(-1)
-    assert list(groups["Barely right"].indices) == expected(1)
-    wrong = groups["Wrong, and sure of it"].indices
+    assert list(groups["Most confident, correct"].indices) == expected(-1)
+    assert list(groups["Borderline, correct"].indices) == expected(1)
+    wrong = groups["Most confident errors"].indices
     assert all(said[i].prediction != labels[i] for i in wrong)
     sure = [said[i].probability for i in wrong]
     assert sure == sorted(sure, reverse=True)
@@ -51,4 +54,4 @@ def test_no_sample_is_shown_twice_or_was_left_out(found: Measurement) -> None:
 def test_without_mistakes_there_is_no_group_of_them(found: Measurement) -> None:
     answers = found.model.predict(torch.stack([x for x, _ in found.data])).numpy()  # type: ignore[attr-defined]
     right = measure(found.model, found.data.select(answers == found.data.targets))
-    assert [group.title for group in choose(right)][-1] == "Barely right"
+    assert [group.title for group in choose(right)][-1] == "Borderline, correct"

@@ -1,22 +1,27 @@
 """The samples of a report, and what is said of them."""
 
+import base64
+import io
 import re
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 import nbdt
 from nbdt.data import LabelledImages
+from nbdt.data.sources import ImageFiles
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
 from nbdt.report import Measurement, measure, to_page
-from nbdt.report.choose import choose
+from nbdt.report.samples import SIZE, Album, choose
 from tests.report.test_measure import broken
-from tests.report.test_page import part
+from tests.report.test_render import part
 
 
 def random_named(digits: LabelledImages) -> nbdt.Hierarchy:
@@ -25,7 +30,7 @@ def random_named(digits: LabelledImages) -> nbdt.Hierarchy:
 
 def test_a_sample_says_what_was_wrong(found: Measurement, page: str) -> None:
     said = part(page, "samples")
-    index = int(re.findall(r"Wrong, and sure of it.*?sample (\d+)", said)[0])
+    index = int(re.findall(r"Most confident errors.*?sample (\d+)", said)[0])
     (explanation,) = found.model.explain(found.data[index][0][None])
     truth = found.data.classes[int(found.data.targets[index])]
     assert f"{explanation.prediction_name} ({100 * explanation.probability:.0f}" in said
@@ -97,3 +102,26 @@ def test_a_picture_that_is_gone_is_an_error(model: NBDT, digits: LabelledImages)
     gone = replace(found, data=broken(found.data, set(range(450))))
     with pytest.raises(InputError, match="the image is broken"):
         to_page(gone)
+
+
+def test_pictures_are_small_and_counted(tmp_path: Path) -> None:
+    paths = []
+    for shade in range(3):
+        folder = tmp_path / "secret" / str(shade)
+        folder.mkdir(parents=True)
+        Image.new("RGB", (900, 600), (shade, 9, 9)).save(folder / "a<b.jpg")
+        paths.append(folder / "a<b.jpg")
+    data = LabelledImages(ImageFiles(paths), [0, 1, 0], ["x<y", "z"], Preprocessing())
+    album = Album(data, most=4)
+    address = album.address(0)
+    assert address is not None
+    image = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+    assert image.size == (2 * SIZE, round(2 * SIZE * 2 / 3))
+    assert album.address(0) == address
+    assert [index for index, _ in album.addresses([1, 2, 0])] == [1, 2]
+    assert (album.used, album.address(0), album.addresses([1])) == (4, None, [])
+    assert album.characters > 2 * len(address)
+    # Where the files lie is nobody's business.
+    assert (album.class_name(0), album.sample_name(0)) == ("x<y", "sample 0, a<b.jpg")
+    in_memory = LabelledImages([Image.new("L", (4, 4))], [0], ["x"], Preprocessing(mode="L"))
+    assert Album(in_memory, most=1).sample_name(0) == "sample 0"

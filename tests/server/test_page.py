@@ -203,7 +203,7 @@ def test_a_model_of_arrays_says_that_the_page_cannot_ask_it(browser, tmp_path):
         page = browser.new_page()
         page.goto(running.url)
         page.wait_for_selector(".outline")
-        assert "takes arrays only" in page.inner_text("#error")
+        assert "takes only arrays" in page.inner_text("#error")
         assert page.locator("#samples").is_hidden()
         page.close()
 
@@ -250,7 +250,7 @@ def test_an_image_that_is_refused_takes_no_other_with_it(page):
     page.set_input_files("#files", [good[0], bad, text, good[1]])
     page.wait_for_selector("#error:not(:empty)")
     said = page.inner_text("#error")
-    assert said.startswith("names.txt is no image. bad.png: this is not a JPEG, PNG or WebP")
+    assert said.startswith("names.txt is not an image. bad.png: this is not a JPEG, PNG or WebP")
     assert page.inner_text("#status").count(",") == 1  # two answers
     assert "3.png" in page.inner_text("#view")
     page.set_input_files("#files", good[0])

@@ -17,7 +17,7 @@ from tests.server.conftest import b64, png
 
 EXPLAIN = "/api/v1/models/digits/explain"
 needs_captum = pytest.mark.skipif(
-    find_spec("captum") is None, reason="needs the extra [attribution]"
+    find_spec("captum") is None, reason="needs [attribution]"
 )
 
 

@@ -22,13 +22,13 @@ from nbdt.rules import TreeLayout
 from nbdt.view.html import (
     NodeDetails,
     Prototype,
-    as_json,
     content_security_policy,
     page_data,
     script,
     style,
     to_html,
 )
+from nbdt.view.html.data import as_json
 from tests.strategies import hierarchies, random_hierarchy
 
 TREE = nbdt.Hierarchy(
@@ -226,14 +226,14 @@ def test_explanations_of_another_tree_are_refused() -> None:
     ("arguments", "error", "said"),
     [
         ({"explanations": ["cat"]}, InputError, "explanation 0: .*an Explanation, got str"),
-        ({"captions": ["one"]}, InputError, "captions needs one entry an explanation, 2, or none"),
-        ({"images": [RED] * 3}, InputError, "images needs one entry an explanation, 2.*got 3"),
+        ({"captions": ["one"]}, InputError, "captions needs 2 entries, one per explanation; got 1"),
+        ({"images": [RED] * 3}, InputError, "images needs 2 entries.*got 3"),
         ({"images": [RED, "http://localhost/x.png"]}, InputError, "data:image"),
-        ({"images": RED}, InputError, "images has to be a list, got Image"),
-        ({"captions": "ab"}, InputError, "captions has to be a list, got str"),
-        ({"explanations": 3}, InputError, "one or several of them, got int"),
+        ({"images": RED}, InputError, "images must be a list, got Image"),
+        ({"captions": "ab"}, InputError, "captions must be a list, got str"),
+        ({"explanations": 3}, InputError, "one Explanation or several, got int"),
         ({"details": {9: NodeDetails()}}, NotFoundError, "there is no node 9"),
-        ({"details": {3: {"accuracy": 1}}}, InputError, "NodeDetails by node; got dict of node 3"),
+        ({"details": {3: {"accuracy": 1}}}, InputError, "NodeDetails by node; node 3 has dict"),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -259,8 +259,8 @@ def test_what_is_no_tree_is_refused_with_what_to_pass(subject: Any) -> None:
     [
         ({"accuracy": 1.01}, "from 0 to 1"),
         ({"accuracy": float("nan")}, "from 0 to 1"),
-        ({"samples": -1}, "how many"),
-        ({"samples": float("inf")}, "how many"),
+        ({"samples": -1}, "must be a count"),
+        ({"samples": float("inf")}, "must be a count"),
     ],
 )
 def test_impossible_details_are_refused(known: dict[str, Any], said: str) -> None:

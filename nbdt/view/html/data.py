@@ -3,21 +3,79 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from nbdt.errors import InputError
+from nbdt.evaluation.text import percent
 from nbdt.explain import Explanation
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.formats import to_dict
 from nbdt.hierarchy.text import one_line
-from nbdt.view.html.details import NodeDetails
 from nbdt.view.marks import in_names_of
 from nbdt.view.svg.pictures import Picturable, data_uri
 
-IMAGE_SIZE = 132  # as page.css shows it, in pixels
+# As page.css shows them, in pixels.
+IMAGE_SIZE = 132
+PROTOTYPE_SIZE = 96
 # These could end the element that the JSON stands in, or begin another one.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """A picture that shows what a node is about, with a caption such as "cat, 99 %"."""
+
+    image: Picturable
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeDetails:
+    """What a page says of a node when it is selected; whatever is not known is left out.
+
+    Args:
+        accuracy: how often the node is right, in [0, 1]: of a class, the share of its samples
+            that are predicted; of an inner node, the share of the samples whose class lies under
+            it that are sent to the right child.
+        samples: how many samples that was measured on.
+        facts: anything else, as {what: how much} in the order of reading, both as text.
+        prototypes: pictures of typical samples.
+
+    Example:
+        >>> details = NodeDetails(accuracy=0.93, samples=1000, facts={"Calibration error": "2.1 %"})
+        >>> details.to_dict()
+        {'accuracy': '93.0 %', 'samples': 1000, 'facts': [['Calibration error', '2.1 %']]}
+    """
+
+    accuracy: float | None = None
+    samples: int | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    prototypes: tuple[Prototype, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.accuracy is not None and not 0 <= self.accuracy <= 1:
+            raise InputError(f"accuracy must be from 0 to 1, got {self.accuracy!r:.60}.")
+        if self.samples is not None and not (0 <= self.samples < math.inf):
+            raise InputError(f"samples must be a count, got {self.samples!r:.60}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The details as the plain data that the page's script reads."""
+        known: dict[str, Any] = {}
+        if self.accuracy is not None:
+            known["accuracy"] = percent(float(self.accuracy))
+        if self.samples is not None:
+            known["samples"] = int(self.samples)
+        if self.facts:
+            known["facts"] = [[one_line(str(k)), one_line(str(v))] for k, v in self.facts.items()]
+        if self.prototypes:
+            known["prototypes"] = [
+                {"image": data_uri(shown.image, PROTOTYPE_SIZE), "caption": one_line(shown.caption)}
+                for shown in self.prototypes
+            ]
+        return known
 
 
 def page_data(
@@ -30,35 +88,20 @@ def page_data(
 ) -> dict[str, Any]:
     """What the page's script shows: documents of the tree and the explanations, and the rest.
 
-    Args:
-        tree: the tree.
-        explanations: one, several or none.
-        images: the image that each explanation is of, or None; or none at all.
-        captions: what each explanation is of, such as the name of a file; or none at all.
-        details: what else is known of single nodes.
+    The arguments are those of `to_html`.
 
     Returns:
         ``tree`` (a document ``nbdt.hierarchy/1``), ``explanations`` (documents
         ``nbdt.explanation/1``) and, where given, ``images``, ``captions`` and ``details``. All
         texts in it are on one line, and none can reorder what stands around it.
-
-    Raises:
-        InputError: `tree` is no tree, an explanation belongs to another one, images or captions
-            are not as many as the explanations, or details are given of a node that does not
-            exist.
-
-    Example:
-        >>> tree = Hierarchy([2, 2, -1], ["cat", "dog", "pet"])
-        >>> page_data(tree)["tree"]["parents"]
-        [2, 2, -1]
     """
     given = checked(tree, explanations)
     for name, several in (("images", images), ("captions", captions)):
         if several is not None and (isinstance(several, str) or not isinstance(several, Sequence)):
-            raise InputError(f"{name} has to be a list, got {type(several).__name__}.")
+            raise InputError(f"{name} must be a list, got {type(several).__name__}.")
         if several and len(several) != len(given):
             raise InputError(
-                f"{name} needs one entry an explanation, {len(given)}, or none; got {len(several)}."
+                f"{name} needs {len(given)} entries, one per explanation; got {len(several)}."
             )
     document = to_dict(tree)
     document.pop("merge_heights", None)  # many digits, which the page does not show
@@ -77,7 +120,7 @@ def page_data(
             tree.name(node)  # which refuses a node that does not exist
             if not isinstance(known, NodeDetails):
                 raise InputError(
-                    f"details are NodeDetails by node; got {type(known).__name__} of node {node}."
+                    f"details must be NodeDetails by node; node {node} has {type(known).__name__}."
                 )
         data["details"] = {str(node): known.to_dict() for node, known in details.items()}
     return data
@@ -86,22 +129,17 @@ def page_data(
 def checked(
     tree: Hierarchy, explanations: Explanation | Iterable[Explanation] | None
 ) -> list[Explanation]:
-    """The explanations as a list, each of them of this tree and in its names.
-
-    Raises:
-        InputError: `tree` is no tree, or an explanation is none or belongs to another tree.
-    """
+    """The explanations as a list, each checked to be of this tree and in its names."""
     if not isinstance(tree, Hierarchy):
         raise InputError(
-            "a page shows a tree to look around in, and explanations in it: pass a Hierarchy "
-            "first, such as model.hierarchy, and then the explanations; got "
-            f"{type(tree).__name__}."
+            "a page shows a tree and explanations in it: pass a Hierarchy first, such as "
+            f"model.hierarchy, then the explanations; got {type(tree).__name__}."
         )
     if isinstance(explanations, Explanation):
         explanations = [explanations]
     if not isinstance(explanations, Iterable | None):
         raise InputError(
-            f"explanations has to be one or several of them, got {type(explanations).__name__}."
+            f"explanations must be one Explanation or several, got {type(explanations).__name__}."
         )
     given = list(explanations or ())
     for index, explanation in enumerate(given):

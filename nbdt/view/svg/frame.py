@@ -11,10 +11,10 @@ from nbdt.errors import InputError
 from nbdt.explain import Explanation
 from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
+from nbdt.view.assets import svg_style
 from nbdt.view.folding import Folded, Folding, fold
 from nbdt.view.labels import clean
 from nbdt.view.layout import LAYOUT_KINDS, LayoutKind
-from nbdt.view.palette import svg_style
 from nbdt.view.support import supports
 from nbdt.view.svg.dendrogram import draw_dendrogram
 from nbdt.view.svg.drawing import Drawing, Orientation, draw_indented, draw_tidy

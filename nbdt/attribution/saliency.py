@@ -1,8 +1,9 @@
-"""From a decision to its saliency: what is explained, for which input, by which method."""
+"""Which pixels made a decision: what is explained, for which input, by which method."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -11,12 +12,79 @@ from torch import Tensor, nn
 
 from nbdt.attribution.layers import feature_layer
 from nbdt.attribution.methods import Method, attributor
-from nbdt.attribution.result import Saliency
 from nbdt.classifiers import eval_mode
 from nbdt.errors import InputError
 from nbdt.explain import Decision, Explanation
+from nbdt.explain.percent import percent
 from nbdt.hierarchy.lookup import Node, node_ids
+from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Saliency:
+    """What each pixel of one input contributed to preferring one child of a node over another.
+
+    Attributes:
+        attribution: one number a pixel of the network's input, summed over its channels, in the
+            units of the scores; positive speaks for the child, negative for its rival. It lies as
+            the input does: turned, if the preprocessing turns images. In float32, on the CPU;
+            shape (H, W).
+        node: the node that decided.
+        node_name: its name.
+        child: the child taken.
+        child_name: its name.
+        rival: the nearest sibling of the child: the most likely of those not taken.
+        rival_name: its name.
+        probability: of the child among all children of the node, in [0, 1].
+        difference: what is explained: the score of the child minus the score of its rival, at the
+            model's temperature.
+        method: "integrated_gradients", "grad_cam", "occlusion", or the name of another class of
+            Captum.
+        layer: the layer that GradCAM looked at; None for other methods.
+        baseline_difference: the same difference at the baseline input; None where the method does
+            not share out the rise from there.
+        preprocessing: how the picture became the input, where the model knows.
+    """
+
+    attribution: Float[Tensor, "height width"]
+    node: int
+    node_name: str
+    child: int
+    child_name: str
+    rival: int
+    rival_name: str
+    probability: float
+    difference: float
+    method: str
+    layer: str | None = None
+    baseline_difference: float | None = None
+    preprocessing: Preprocessing | None = None
+
+    @property
+    def convergence_delta(self) -> float | None:
+        """By how much the map misses what it shares out, in the units of the scores.
+
+        The sum of the map minus the rise of the difference from the baseline to the input: 0 for
+        exact Integrated Gradients (completeness: Sundararajan et al., ICML 2017, proposition 1).
+        None where the method makes no such promise.
+        """
+        if self.baseline_difference is None:
+            return None
+        return self.attribution.double().sum().item() - self.difference + self.baseline_difference
+
+    def __str__(self) -> str:
+        return (
+            f"{self.node_name}: {self.child_name} ({percent(self.probability)}), not "
+            f"{self.rival_name}; the scores differ by {self.difference:.2f}"
+        )
+
+    def __repr__(self) -> str:
+        height, width = self.attribution.shape
+        return (
+            f"Saliency({self.node_name!r}: {self.child_name!r} over {self.rival_name!r}, "
+            f"{height}×{width}, {self.method})"
+        )
 
 
 def decision_saliency(
@@ -31,18 +99,17 @@ def decision_saliency(
 ) -> Saliency:
     """What each pixel contributed to a node's preferring the child taken to its nearest sibling.
 
-    Explained is the difference of their scores, under the model's own score and temperature: the
+    It explains the difference of their scores under the model's own score and temperature: the
     decision's margin. The methods:
 
     - "integrated_gradients" (Sundararajan et al., ICML 2017): gradients added up on the straight
-      way from the baseline to the input, ``n_steps=50`` of them. The map shares out the rise of
-      the difference: it sums to that, but for `Saliency.convergence_delta`.
-    - "grad_cam" (Selvaraju et al., ICCV 2017): the last map of features, weighted by its mean
-      gradient. Coarse and quick. Without the paper's ReLU, as what speaks for the sibling counts
-      too.
+      line from the baseline to the input, in ``n_steps=50`` steps. The map sums to the rise of the
+      difference, except for `Saliency.convergence_delta`.
+    - "grad_cam" (Selvaraju et al., ICCV 2017): the last feature map, weighted by its mean gradient.
+      Coarse and fast. Without the paper's ReLU, since evidence for the sibling counts too.
     - "occlusion" (Zeiler and Fergus, ECCV 2014): how far the difference falls when a window
       (``sliding_window_shapes``, ``strides``) is set to the baseline, averaged over the windows
-      that hold a pixel. Slow.
+      that cover a pixel. Slow.
     - a class of `captum.attr`, or a function that makes one: ``captum.attr.InputXGradient``,
       ``lambda explained: LayerGradCam(explained, net.layer3)``.
 
@@ -52,20 +119,14 @@ def decision_saliency(
     Args:
         model: the model.
         x: one input, as the network takes it; shape (1, C, H, W).
-        decision: one of ``model.explain(x)[0].path``; or a node, by id or name, of which the
-            likeliest child is taken.
+        decision: one of ``model.explain(x)[0].path``; or a node, by id or name, whose most likely
+            child is then explained.
         method: how contributions are computed.
-        baseline: what stands for "nothing to be seen": a number, or a tensor that broadcasts to
-            `x`, in the units of `x`. By default 0: mean grey for most networks.
-        layer: the name of the layer that "grad_cam" looks at; by default the last that gives a
-            map of features, where there is only one such.
+        baseline: the input without information: a number, or a tensor that broadcasts to `x`, in
+            the units of `x`. By default 0: mean gray for most networks.
+        layer: the name of the layer for "grad_cam"; by default the last one that gives a feature
+            map, if there is only one.
         **arguments: passed on to Captum's ``attribute``.
-
-    Raises:
-        InputError: `x` is not one input, the decision is not one of this model's, the method does
-            not take an argument, or the scores at `x` or at the baseline are not finite.
-        NotFoundError: the tree has no such node, or the network no such layer.
-        MissingDependencyError: Captum is not installed.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -97,22 +158,11 @@ def path_saliency(
     layer: str | None = None,
     **arguments: Any,
 ) -> list[Saliency]:
-    """The saliency of each decision on a path; see `decision_saliency`.
+    """The saliency of each decision on a path: an explanation's, or some of its decisions.
 
-    Args:
-        model: the model.
-        x: one input, as the network takes it; shape (1, C, H, W).
-        path: what ``model.explain(x)[0]`` gives, or some of its decisions.
-        method: as there, but the quick "grad_cam" unless told otherwise: Integrated Gradients
-            take their time for every decision. Occlusion computes all decisions at once.
-        baseline: as there.
-        layer: as there.
-        **arguments: as there.
-
-    Raises:
-        InputError: as there.
-        NotFoundError: as there.
-        MissingDependencyError: as there.
+    The other arguments are those of `decision_saliency`, but `method` is the fast "grad_cam" by
+    default: Integrated Gradients take their time for every decision. Occlusion computes all
+    decisions at once.
 
     Example:
         >>> from nbdt.classifiers import build
@@ -125,11 +175,11 @@ def path_saliency(
         True
     """
     if not isinstance(model, NBDT):
-        raise InputError(f"model has to be an NBDT, got {type(model).__name__}.")
+        raise InputError(f"model must be an NBDT, got {type(model).__name__}.")
     x = _checked_input(x)
     decisions = list(path.path if isinstance(path, Explanation) else path)
     if layer is not None and method != "grad_cam":
-        raise InputError("layer names the layer that method='grad_cam' looks at; leave it out.")
+        raise InputError("layer is only used by method='grad_cam'; leave it out.")
     if baseline is not None:
         baseline = _checked_baseline(baseline, x)
     # A caller's inference mode would leave no gradients to compute.
@@ -153,7 +203,7 @@ def path_saliency(
         here = _finite(differences, "the input")
         if attribute.needs_gradients and not differences.requires_grad:
             raise InputError(
-                f"the network gives no gradients to its input, which {attribute.name} needs; use "
+                f"the network gives no gradients for its input, which {attribute.name} needs; use "
                 "method='occlusion'."
             )
         there = None
@@ -239,11 +289,11 @@ def _choice(model: NBDT, decision: Decision | Node, log_probs: Tensor) -> _Choic
 def _checked_input(x: object) -> Tensor:
     if not isinstance(x, Tensor) or not x.is_floating_point():
         got = f"dtype {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
-        raise InputError(f"x has to be a tensor of floating-point numbers, got {got}.")
+        raise InputError(f"x must be a tensor of floating-point numbers, got {got}.")
     if x.ndim != 4 or len(x) != 1 or x.numel() == 0:
         raise InputError(
-            "saliency is of one input, shape (1, channels, height, width), as in images[:1]; got "
-            f"{tuple(x.shape)}."
+            "saliency explains one input of shape (1, channels, height, width), as in images[:1]; "
+            f"got {tuple(x.shape)}."
         )
     return x
 
@@ -252,13 +302,13 @@ def _checked_baseline(baseline: object, x: Tensor) -> float | Tensor:
     if isinstance(baseline, int | float) and not isinstance(baseline, bool):
         return float(baseline)
     if not isinstance(baseline, Tensor):
-        raise InputError(f"baseline has to be a number or a tensor, got {type(baseline).__name__}.")
+        raise InputError(f"baseline must be a number or a tensor, got {type(baseline).__name__}.")
     try:
         return baseline.detach().to(x).expand_as(x)
     except RuntimeError:
         raise InputError(
-            f"baseline has the shape {tuple(baseline.shape)}, which does not broadcast to that of "
-            f"x, {tuple(x.shape)}."
+            f"baseline of shape {tuple(baseline.shape)} does not broadcast to the shape of x, "
+            f"{tuple(x.shape)}."
         ) from None
 
 

@@ -18,13 +18,12 @@ import nbdt
 from nbdt.classifiers import induce
 from nbdt.data import LabelledImages
 from nbdt.errors import InputError
+from nbdt.evaluation.prototypes import KINDS
 from nbdt.evaluation.text import percent, percent_range
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
 from nbdt.report import Measurement, Origin, measure, report, to_page
-from nbdt.report.accuracy import ranked
-from nbdt.report.album import Album
-from nbdt.report.nodes import node_details
+from nbdt.report.samples import Album, node_details, ranked
 from nbdt.rules import Temperature
 from nbdt.selective import SelectiveNBDT
 from tests.report.test_measure import broken
@@ -112,9 +111,11 @@ def test_a_thousand_classes_fit() -> None:
 def test_the_verdict(found: Measurement, page: str) -> None:
     row = found.evaluation.accuracy.row("soft", "logsumexp")
     said = part(page, "verdict")
-    assert f"Of 450 images of 450 digits , the tree names {row.correct} rightly" in said
-    assert "the network by itself as many. They are the same answers by construction" in said
-    assert f"The tree is right {percent(row.accuracy)} 95 % interval" in said
+    assert f"The tree classifies {row.correct} of 450 images of 450 digits correctly" in said
+    assert (
+        "the network alone classifies as many. Both give the same answers by construction" in said
+    )
+    assert f"Tree accuracy {percent(row.accuracy)} 95 % interval" in said
     assert percent_range(row.interval) in said
     assert f"{percent(found.evaluation.calibration.answer.error)} expected calibration" in said
     assert "The model does not say what data it was trained on." in said
@@ -129,11 +130,14 @@ def test_a_tree_that_differs_from_its_network(model: NBDT, digits: LabelledImage
     assert row.correct != network.correct
     made = to_page(found)
     said = part(made, "verdict")
-    assert f"names {row.correct} rightly (hard rule, mean score), and the network" in said
-    assert f"by itself {network.correct}." in said
+    assert (
+        f"classifies {row.correct} of 450 images of the data correctly (hard rule, mean score);"
+        in said
+    )
+    assert f"the network alone classifies {network.correct}." in said
     assert "by construction" not in said
-    assert "The model says that its data were “all <digits>”" in said.replace(" ”", "”")
-    assert "goes with the soft rule" in part(made, "guarantee")
+    assert "The model says that it was trained on “all <digits>” ." in said
+    assert "needs the soft rule" in part(made, "guarantee")
 
 
 def test_temperatures_of_nodes_are_no_construction(model: NBDT, digits: LabelledImages) -> None:
@@ -161,14 +165,14 @@ def test_the_facts(model: NBDT, digits: LabelledImages, found: Measurement) -> N
     for text in (
         "Network Sequential , 650 parameters", "Score logsumexp Temperature 1 Rule soft",
         "SHA-256 of model.safetensors ab12", "Written by nbdt 9.9", "Samples 450 Classes 10",
-        f"SHA-256 of inputs and labels {found.fingerprint}", "Nodes 19, of them 9 that decide",
+        f"SHA-256 of inputs and labels {found.fingerprint}", "Nodes 19, 9 of them decisions",
         "Named 9 after some of their classes", "Notes Date 1 July 2026",
-        "not by nbdt train, as far as the model says", "says nothing else of its making",
+        "not by nbdt train, as far as the model records", "records nothing else about its making",
     ):  # fmt: skip
         assert text in said, text
-    assert "Made by nbdt report m d , which makes it again." in plain(made)
+    assert "Made by nbdt report m d ; the same command makes it again." in plain(made)
     other = to_page(measure(model, digits, rule="hard"))
-    assert "Rule hard, as asked for; the model’s own is soft" in part(other, "about")
+    assert "Rule hard, as requested; the model’s own is soft" in part(other, "about")
 
 
 def test_what_the_model_says_of_its_training(found: Measurement) -> None:
@@ -272,7 +276,7 @@ def test_a_guarantee_is_held_against_what_was_found(model: NBDT, digits: Labelle
     assert found.stopping is not None
     made = to_page(found)
     said = part(made, "guarantee")
-    assert "Promised at least 95 % of answers hold the true class" in said
+    assert "Promised at least 95 % of answers contain the true class" in said
     counted = f"({found.stopping.valid} of 225; 95 % interval"
     assert f"Found here {percent(found.stopping.validity)} {counted}" in said
     assert "very samples" not in part(made, "verdict")
@@ -297,13 +301,13 @@ def test_one_is_told_as_one(model: NBDT, digits: LabelledImages) -> None:
     wrong = np.flatnonzero(answers != digits.targets).tolist()[0]
     alone = to_page(measure(model, digits.select([right])), pictures=1)
     for key, text in {
-        "verdict": "Of 1 image of", "mistakes": "The one answer is right",
+        "verdict": "classifies 1 of 1 image of", "mistakes": "The one answer is right",
         "calibration": "1 sample",
     }.items():  # fmt: skip
         assert text in part(alone, key)
     assert "at most 1 picture," in plain(alone)
     some = part(to_page(measure(model, digits.select([wrong, right, *more[:40]]))), "mistakes")
-    assert "One such node holds 1 of 1 mistake (100.0 %)." in some
+    assert "One such node accounts for 1 of 1 mistake (100.0 %)." in some
     assert "1 mistake, 100.0 % of all" in some
     left = to_page(measure(model, broken(digits, {5})))
     assert "1 of 450 images could not be read or answered and is left out" in part(left, "verdict")
@@ -346,12 +350,14 @@ def test_every_node_says_how_good_it_is(found: Measurement, page: str) -> None:
         assert ("Calibration error" in facts) == (share.node >= 10)
     root = details[str(found.model.hierarchy.root)]
     assert [one["caption"].split(":")[0] for one in root["prototypes"]] == [
-        *("surest", "surest", "barest", "barest", "astray", "astray"),
+        *("most confident",) * 2,
+        *("borderline",) * 2,
+        *("misrouted",) * 2,
     ]
-    first = found.evaluation.prototypes.of(found.model.hierarchy.root, "surest")[0]
+    first = found.evaluation.prototypes.of(found.model.hierarchy.root, KINDS[0])[0]
     truth = found.data.classes[int(found.data.targets[first.index])]
     taken = found.model.hierarchy.name(first.child)
-    told = f"surest: {truth} → {taken}, {percent(first.probability)}"
+    told = f"most confident: {truth} → {taken}, {percent(first.probability)}"
     assert root["prototypes"][0]["caption"] == told
 
 

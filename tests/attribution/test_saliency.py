@@ -2,6 +2,7 @@
 
 import builtins
 import copy
+import dataclasses
 from math import sqrt
 
 import pytest
@@ -13,8 +14,9 @@ import nbdt
 from nbdt.attribution import Saliency, decision_saliency, path_saliency
 from nbdt.errors import InputError, MissingDependencyError, NotFoundError
 from nbdt.rules import Temperature, decision_log_probs, node_scores
+from tests.attribution.conftest import made
 
-captum = pytest.importorskip("captum.attr", reason="saliency is the extra [saliency], on Captum")
+captum = pytest.importorskip("captum.attr", reason="saliency is the extra [attribution], on Captum")
 
 
 def difference(model, x, saliency):
@@ -384,8 +386,8 @@ def test_x_has_to_be_one_input(linear, x, said):
         ({"method": "gradcam"}, "one of integrated_gradients, grad_cam, occlusion.*'gradcam'"),
         ({"method": 3}, "got 3"),
         ({"method": lambda explained: 3}, "made a int"),
-        ({"method": captum.InputXGradient, "baseline": 0}, "Gradient compares with no baseline"),
-        ({"layer": "0"}, "layer names the layer that method='grad_cam' looks at"),
+        ({"method": captum.InputXGradient, "baseline": 0}, "Gradient does not use a baseline"),
+        ({"layer": "0"}, "layer is only used by method='grad_cam'"),
         ({"steps": 3}, "takes n_steps, method, internal_batch_size, not steps"),
         ({"target": 3}, "integrated_gradients takes .*, not target"),
         ({"baselines": 3}, "integrated_gradients takes .*, not baselines"),
@@ -395,7 +397,7 @@ def test_x_has_to_be_one_input(linear, x, said):
         ({"method": "occlusion", "sliding_window_shapes": 3}, "refused its arguments"),
         ({"baseline": "black"}, "a number or a tensor, got str"),
         ({"baseline": True}, "a number or a tensor, got bool"),
-        ({"baseline": torch.zeros(3, 1, 1)}, r"\(3, 1, 1\), which does not broadcast"),
+        ({"baseline": torch.zeros(3, 1, 1)}, r"\(3, 1, 1\) does not broadcast"),
         ({"baseline": torch.inf}, "at the baseline do not differ"),
     ],
 )
@@ -460,7 +462,7 @@ def test_a_network_without_gradients_can_be_occluded_only(tree):
 
 
 def test_the_model_has_to_be_one(linear):
-    with pytest.raises(InputError, match="model has to be an NBDT, got Sequential"):
+    with pytest.raises(InputError, match="model must be an NBDT, got Sequential"):
         decision_saliency(linear.network, torch.zeros(1, 2, 3, 4), 6)
 
 
@@ -473,7 +475,7 @@ def test_without_captum_it_says_what_to_install(linear, monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingDependencyError, match=r"nbdt-toolkit\[saliency\]"):
+    with pytest.raises(MissingDependencyError, match=r"pip install captum, or .*\[attribution\]"):
         decision_saliency(linear, torch.zeros(1, 2, 3, 4), 6)
 
 
@@ -485,3 +487,18 @@ def test_a_result_tells_what_it_is(linear):
     assert repr(found).endswith("3×4, integrated_gradients)")
     assert str(found).startswith("any: ")
     assert all(name in str(found) for name in names)
+
+
+def test_what_the_map_misses_is_known_where_there_is_a_baseline():
+    assert made().convergence_delta is None
+    assert made(baseline_difference=1.0).convergence_delta == pytest.approx(-0.25)
+
+
+def test_it_says_what_was_decided():
+    assert str(made()) == "animal: cat (>99 %), not dog; the scores differ by 2.00"
+    assert repr(made()) == "Saliency('animal': 'cat' over 'dog', 2×2, integrated_gradients)"
+
+
+def test_it_does_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made().node = 4
