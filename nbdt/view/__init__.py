@@ -2,15 +2,15 @@
 
 Drawings and texts take a `Hierarchy`, an `Explanation` in its tree, or an `Explanation` alone as
 its path with the siblings; a page takes a `Hierarchy` and any number of explanations in it. The
-functions are pure: they give texts or objects and write no files.
+functions are pure: they return texts or objects and write no files.
 """
 
+from nbdt.view.comparison import Comparison, compare, compare_svg
 from nbdt.view.dot import render, to_graphviz
 from nbdt.view.folding import Folding, Item, fold
 from nbdt.view.html import NodeDetails, Prototype, to_html
 from nbdt.view.layout import Layout, layout
-from nbdt.view.notebook import Comparison, compare
-from nbdt.view.svg import compare_svg, to_svg
+from nbdt.view.svg import to_svg
 from nbdt.view.svg.tanglegram import tanglegram_svg
 from nbdt.view.text import to_rich, to_text
 

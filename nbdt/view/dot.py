@@ -11,8 +11,7 @@ from nbdt.explain import Explanation
 from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.view.assets import LIGHT
-from nbdt.view.folding import Folded, Item, fold
-from nbdt.view.support import supports
+from nbdt.view.folding import Folded, Item, fold, supports
 
 Format = Literal["svg", "png", "pdf"]
 
@@ -64,23 +63,15 @@ def to_graphviz(
 ) -> graphviz.Digraph:
     r"""Draws a tree, or an explanation, as a graph for Graphviz.
 
-    Of a tree alone, the support of its groups stands behind their names, where it is known; see
-    `nbdt.hierarchy.support`.
+    If only a tree is drawn, the known support of its groups stands behind their names; see
+    `nbdt.hierarchy.support`. The graph's nodes are called ``n`` with the node's id, or ``rest``
+    with their parent's.
 
     Args:
         subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
         explanation: an explanation made with this tree.
-        folded: the inner nodes that are drawn closed, by id or name; None for none; "auto" closes
-            what makes a tree of more than 60 nodes hard to overlook. See `nbdt.view.fold`.
+        folded: the inner nodes that are drawn closed; see `nbdt.view.fold`.
         orientation: whether the tree grows down or to the right.
-
-    Returns:
-        The graph. Its nodes are called ``n`` with the node's id, or ``rest`` with its parent's.
-
-    Raises:
-        InputError: the explanation is of another tree, `folded` names a class, or there is no
-            such orientation.
-        NotFoundError: `folded` names a node that the tree does not have.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -89,7 +80,7 @@ def to_graphviz(
         ('\tn2 [label=car]\n', '\tn4 -> n2\n')
     """
     if orientation not in ("horizontal", "vertical"):
-        raise InputError(f"orientation is horizontal or vertical; got {orientation!r:.60}.")
+        raise InputError(f"orientation must be horizontal or vertical; got {orientation!r:.60}.")
     graph = graphviz.Digraph(
         "tree",
         graph_attr={
@@ -120,33 +111,19 @@ def to_graphviz(
 
 
 def render(graph: graphviz.Digraph, format: Format = "svg") -> bytes:  # noqa: A002
-    """Has Graphviz draw a graph.
-
-    Args:
-        graph: the graph, as `to_graphviz` makes it.
-        format: "svg", "png" or "pdf".
-
-    Raises:
-        InputError: there is no such format, or Graphviz cannot draw this graph.
-        MissingDependencyError: the program ``dot`` is not installed.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> render(to_graphviz(tree), "png")[1:4]  # doctest: +SKIP
-        b'PNG'
-    """
+    """The picture that Graphviz draws of a graph; needs the program ``dot``."""
     if format not in get_args(Format):
-        raise InputError(f"format is one of {', '.join(get_args(Format))}; got {format!r:.60}.")
+        raise InputError(f"format must be svg, png or pdf; got {format!r:.60}.")
     try:
         drawn: bytes = graph.pipe(format=format)
     except graphviz.ExecutableNotFound:
         raise MissingDependencyError(
-            "this picture is drawn by the program dot, which is not installed: install Graphviz "
+            "the program dot, which draws this picture, is not installed: install Graphviz "
             "(graphviz.org/download), or use nbdt.view.to_svg, which needs no other program."
         ) from None
     except graphviz.CalledProcessError as error:
-        said = (error.stderr or b"").decode(errors="replace").strip()
-        raise InputError(f"Graphviz could not draw the graph: {said[:300]}") from None
+        message = (error.stderr or b"").decode(errors="replace").strip()
+        raise InputError(f"Graphviz could not draw the graph: {message[:300]}") from None
     return drawn
 
 

@@ -1,4 +1,4 @@
-"""What of a tree is drawn, and what an explanation says of it: the one basis of all views.
+"""What is drawn of a tree, and what an explanation says about it: the basis of all views.
 
 A view draws *items*, one a node, in preorder. A large tree is *folded*: only some nodes are
 *open*, with their children below them. Where an open node has too many children, the least
@@ -16,10 +16,13 @@ import numpy as np
 
 from nbdt.errors import InputError
 from nbdt.explain import Explanation
+from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node, described, node_ids
+from nbdt.hierarchy.support import TREES, support_of
 from nbdt.hierarchy.text import join_names
 from nbdt.hierarchy.validation import IntArray
+from nbdt.view.assets import counted
 from nbdt.view.labels import clean
 from nbdt.view.marks import NO_MARKS, Marks, Role, in_names_of, marks_of
 
@@ -37,22 +40,18 @@ class Item:
     """One node of a view, or the rest of a node's children.
 
     Attributes:
-        node: the node's id; of a rest, that of its first node.
+        node: the node's id; of a rest, the id of its first node.
         parent: the place of the item above among the items; −1 at the root.
         name: the node's name, fit to be drawn.
         kind: "class" for a leaf; "open" or "folded" for an inner node; "rest". A node of which
-            an explanation without its tree knows no more than the name counts as a class.
+            an explanation without its tree knows only the name counts as a class.
         contents: what a folded node or a rest holds, as ``"218 classes: cat, dog, …"``.
         classes: how many classes the item stands for; None where there is no tree to tell.
         role: "path" on the way to the answer, "answer" (the class or the node answered),
-            "beyond" where the path goes on below an answer that is no class, "rival" on the way
+            "beyond" where the path goes on below an answer that is not a class, "rival" on the way
             to the runner-up, "runner_up", or "other".
-        probability: that of the node given its parent, where the explanation tells it.
+        probability: of the node given its parent, where the explanation has it.
         differs: whether another explanation that it is compared with does not pass here.
-
-    Example:
-        >>> Item(5, 0, "mammal", "folded", contents="2 classes: cat, dog", classes=2).role
-        'other'
     """
 
     node: int
@@ -68,12 +67,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """The items that a view draws, and what they were made of.
+    """The items that a view draws in preorder, and the tree and explanation they were made of.
 
-    Attributes:
-        items: the items in preorder, the root first.
-        tree: the tree; None where an explanation is drawn alone.
-        explanation: the explanation, in the names of the tree; None where a tree is drawn alone.
+    The tree is None where an explanation is drawn alone, the explanation where a tree is.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -115,16 +111,10 @@ def fold(
         subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
         explanation: an explanation made with this tree.
         folded: the inner nodes that are drawn closed, by id or name; None for none. "auto" draws
-            trees of up to 60 nodes whole. Of larger ones it opens the paths to the prediction
-            and to the runner-up, with the likeliest siblings; without an explanation, it opens
-            nodes level by level from the root until 60 are drawn. An explanation alone knows no
-            other nodes than those of its path, and takes "auto" or, to have all siblings drawn,
-            None.
-
-    Raises:
-        InputError: the subject is neither, the explanation is of another tree, or `folded`
-            names a class, or is none of those above.
-        NotFoundError: `folded` names a node that the tree does not have.
+            trees of up to 60 nodes whole. In larger ones it opens the paths to the prediction
+            and to the runner-up, with the most likely siblings; without an explanation, it opens
+            nodes level by level from the root until 60 are drawn. An explanation alone knows only
+            the nodes of its path, and takes "auto" or, to draw all siblings, None.
 
     Example:
         >>> from nbdt.hierarchy import load_hierarchy
@@ -134,13 +124,13 @@ def fold(
     """
     if isinstance(subject, Explanation):
         if explanation is not None:
-            raise InputError("two explanations were given; pass the tree first, or only one.")
+            raise InputError("got two explanations; pass the tree first, or only one explanation.")
         marks = marks_of(subject, None)
         source = _Alone(subject)
         if folded is not None and not _is_auto(folded):
             raise InputError(
-                "an explanation alone knows no nodes beside its path; pass its tree before it to "
-                f'say which are folded, or folded="auto" or None; got folded={folded!r:.60}.'
+                "an explanation alone knows only the nodes of its path; pass its tree first, or "
+                f'folded="auto" or None; got folded={folded!r:.60}.'
             )
         steps = {
             d.node: d.children if folded is None else _likeliest(d.children, marks)
@@ -308,3 +298,27 @@ def _rest(source: Hierarchy | _Alone, nodes: Sequence[int], parent: int, marks: 
         int(source.sizes[list(nodes)].sum()) if isinstance(source, Hierarchy) else None,
         probability=sum(known) if known else None,
     )
+
+
+def supports(folding: Folding) -> dict[int, str]:
+    """The support of the inner nodes that are drawn, in percent, by node, where it is known.
+
+    Where an explanation is drawn, the percentages at the nodes are those of its decisions, so
+    support is shown for trees alone.
+    """
+    if folding.tree is None or folding.explanation is not None:
+        return {}
+    known = support_of(folding.tree)
+    drawn = (item.node for item in folding.items if item.kind in ("open", "folded"))
+    return {node: percent(known[node]) for node in drawn if node in known}
+
+
+def support_legend(folding: Folding) -> str:
+    """What the numbers at the nodes mean; empty where there are none."""
+    drawn = supports(folding)
+    if not drawn or folding.tree is None:
+        return ""
+    counts = [folding.tree.attributes(node).get(TREES) for node in drawn]
+    same = isinstance(counts[0], int) and counts.count(counts[0]) == len(counts)
+    trees = counted(counts[0], "tree") if same else "other trees"
+    return f"number at a node: its support, the percentage of {trees} with the same group"

@@ -1,8 +1,8 @@
-"""Names made fit to be drawn: hostile ones tamed, their widths known.
+"""Names made fit to be drawn, and their widths.
 
-Names come out of files, so a name may hold control characters, line breaks, characters that XML
+Names come from files, so they may hold control characters, line breaks, characters that XML
 forbids, or marks that turn the rest of a line around. Widths are in pixels and never less than
-what browsers draw in the usual sans-serif fonts, so that what is laid out by them has room.
+what browsers draw in the usual sans-serif fonts, so that a layout has room for every name.
 """
 
 from __future__ import annotations
@@ -56,12 +56,7 @@ def clean(name: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def text_width(text: str, size: float = 13, bold: bool = False) -> float:
-    """How wide a browser draws the text at most, in pixels.
-
-    Args:
-        text: one line of text.
-        size: the font size, in pixels.
-        bold: whether it is set in bold.
+    """How wide a browser draws one line of text at most, in pixels; `size` is the font's.
 
     Example:
         >>> text_width("cat", size=10)

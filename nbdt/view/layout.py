@@ -26,18 +26,12 @@ LAYOUT_KINDS: tuple[LayoutKind, ...] = get_args(LayoutKind)
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where each node stands.
+    """Where each node stands; all arrays have the shape (nodes,).
 
     Attributes:
-        breadth: the middle of each node across the direction of growth; shape (nodes,). The
-            first edge of all nodes is at 0.
-        depth: how far each node is from the root along it, 0 at the root; shape (nodes,).
-        sizes: how much room each node takes across; shape (nodes,).
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> layout(Hierarchy([2, 2, -1], ["cat", "dog", "pet"])).extent
-        2.0
+        breadth: the middle of each node across the direction of growth. The first edge is at 0.
+        depth: how far each node is from the root along it, 0 at the root.
+        sizes: how much room each node takes across.
     """
 
     breadth: FloatArray
@@ -61,11 +55,11 @@ def layout(
 
     Args:
         tree: the tree, or what a view draws of it; children keep their order.
-        kind: "tidy" packs subtrees as closely as they go, centres a parent above its first and
+        kind: "tidy" packs subtrees as closely as possible, centers a parent above its first and
             last child, and draws equal subtrees alike (Buchheim, Jünger & Leipert, "Improving
-            Walker's Algorithm to Run in Linear Time", GD 2002). "dendrogram" gives each leaf a
-            place of its own and puts all of them on one line. "indented" gives each node a row
-            of its own, in preorder, as in a list of files.
+            Walker's Algorithm to Run in Linear Time", GD 2002). "dendrogram" puts all leaves on
+            one line, each at a place of its own. "indented" gives each node a row, in preorder,
+            like a file browser.
         sizes: how much room each node needs across the direction of growth; shape (nodes,).
             A dendrogram uses those of the leaves.
         heights: for a dendrogram, how high each node stands above the leaves, as
@@ -73,10 +67,6 @@ def layout(
 
     Returns:
         The places, by node id for a `Hierarchy` and by item for a `Folding`.
-
-    Raises:
-        InputError: no such kind; sizes or heights are not one number a node, finite and not
-            negative; or heights are given for another kind.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -87,7 +77,7 @@ def layout(
         [2.0, 2.0, 2.0, 1.0, 0.0]
     """
     if kind not in LAYOUT_KINDS:
-        raise InputError(f"kind is one of {', '.join(LAYOUT_KINDS)}; got {kind!r:.60}.")
+        raise InputError(f"kind must be one of {', '.join(LAYOUT_KINDS)}; got {kind!r:.60}.")
     if heights is not None and kind != "dendrogram":
         raise InputError(f'only kind "dendrogram" has branch heights, not {kind!r}.')
     room = np.ones(len(tree)) if sizes is None else _checked("sizes", sizes, len(tree))
@@ -156,10 +146,10 @@ def _checked(what: str, values: Sequence[float] | FloatArray, count: int) -> Flo
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{what} have to be numbers, one a node; got {values!r:.60}.") from None
+        raise InputError(f"{what} must be numbers, one per node; got {values!r:.60}.") from None
     if array.shape != (count,) or not np.isfinite(array).all() or (array < 0).any():
         raise InputError(
-            f"{what} have to be {count} numbers, one a node, finite and not negative; got an "
-            f"array of shape {array.shape}."
+            f"{what} must be {count} numbers, one per node, finite and not negative; got an array "
+            f"of shape {array.shape}."
         )
     return array

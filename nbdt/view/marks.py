@@ -16,11 +16,9 @@ Role = Literal["path", "answer", "beyond", "rival", "runner_up", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What an explanation says of single nodes.
+    """The roles of the nodes on a path, and the probabilities of their children given the parent.
 
-    Attributes:
-        roles: those of the nodes on a path; "other" is what is not in it.
-        probabilities: that of each node given its parent, for the children of the path.
+    Nodes without a role are "other".
     """
 
     roles: Mapping[int, Role] = field(default_factory=dict)
@@ -31,18 +29,7 @@ NO_MARKS = Marks()
 
 
 def marks_of(explanation: Explanation, tree: Hierarchy | None) -> Marks:
-    """The roles and probabilities of the nodes; without a tree, of those it knows itself.
-
-    Raises:
-        InputError: the explanation is none, or was made with another tree.
-
-    Example:
-        >>> from nbdt.explain import Decision
-        >>> step = Decision(2, "animal", 0, (0, 1), ("cat", "dog"), (0.75, 0.25), 1.1, 0.81)
-        >>> explanation = Explanation((step,), 0, "cat", 1, "dog", 0.25, 2, "mean", "soft")
-        >>> marks_of(explanation, None).roles
-        {1: 'runner_up', 2: 'path', 0: 'answer'}
-    """
+    """The roles and probabilities of the nodes; without a tree, of those it knows itself."""
     roles: dict[int, Role] = {}
     if tree is not None:
         check_belongs(explanation, tree)
@@ -65,19 +52,9 @@ def marks_of(explanation: Explanation, tree: Hierarchy | None) -> Marks:
 
 
 def in_names_of(tree: Hierarchy, explanation: Explanation) -> Explanation:
-    """The explanation with the inner nodes called as this tree calls them, now.
+    """The explanation with this tree's current names of the inner nodes.
 
-    Inner nodes may have been renamed since it was made, and a view is to call each by one name.
-
-    Raises:
-        InputError: as in `check_belongs`.
-
-    Example:
-        >>> from nbdt.explain import Decision
-        >>> step = Decision(2, "animal", 0, (0, 1), ("cat", "dog"), (0.75, 0.25), 1.1, 0.81)
-        >>> explanation = Explanation((step,), 0, "cat", 1, "dog", 0.25, 2, "mean", "soft")
-        >>> in_names_of(Hierarchy([2, 2, -1], ["cat", "dog", "pet"]), explanation).diverges_at_name
-        'pet'
+    They may have been renamed since it was made, and a view has one name for each node.
     """
     check_belongs(explanation, tree)
     path = tuple(
@@ -92,17 +69,14 @@ def in_names_of(tree: Hierarchy, explanation: Explanation) -> Explanation:
 
 
 def check_belongs(explanation: Explanation, tree: Hierarchy) -> None:
-    """Refuses an explanation whose path or classes are not those of this tree.
+    """Raises InputError for an explanation whose path or classes are not those of this tree.
 
-    Classes have to have the same names; inner nodes may have been renamed.
-
-    Raises:
-        InputError: the explanation is none, or was made with another tree.
+    Classes need the same names; inner nodes may have been renamed.
     """
     if not isinstance(explanation, Explanation):
         hint = "; draw one of them at a time" if isinstance(explanation, list | tuple) else ""
         raise InputError(
-            f"explanation has to be an Explanation, got {type(explanation).__name__}{hint}."
+            f"explanation must be an Explanation, got {type(explanation).__name__}{hint}."
         )
     if not _fits(explanation, tree):
         raise InputError(

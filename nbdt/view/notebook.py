@@ -1,108 +1,30 @@
-"""What trees, explanations and models show when they are the result of a notebook's cell.
+"""What trees, explanations and models show as the result of a notebook's cell.
 
-The HTML holds the drawing as an image and the same in words below it. Neither needs scripts or
-style sheets, and both stay where these are taken out, as GitHub does with notebooks; where images
-go too, their place says in words what they show.
+The HTML holds the drawing as an image and the same as text below it. Neither needs scripts or
+style sheets, which GitHub removes from notebooks; where images are removed too, their alternative
+text says what they show.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 from typing import Any
 
-from nbdt.display import Bundle, Displayed
-from nbdt.errors import InputError
+from nbdt.display import Bundle
 from nbdt.explain import Explanations
-from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
-from nbdt.view.svg import compare_svg, to_svg
-from nbdt.view.svg.compare import Subject, folding_of, with_differences
-from nbdt.view.svg.pictures import Picturable
+from nbdt.view.assets import templates
+from nbdt.view.comparison import Comparison, compare_svg
+from nbdt.view.svg import to_svg
 
 # A batch may hold hundreds; of more than these the first are drawn.
 MOST_DRAWN = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison(Displayed):
-    """Explanations of one sample beside each other; `compare` makes it, a notebook draws it.
-
-    Attributes:
-        subjects: the explanations, each alone or with the tree it was made with.
-        titles: what each is called.
-        image: the sample, or None.
-    """
-
-    subjects: tuple[Subject, ...]
-    titles: tuple[str, ...]
-    image: Picturable | None = None
-
-    def to_svg(self, width: int = 960) -> str:
-        """The drawing as an SVG text; see `nbdt.view.compare_svg`."""
-        images = None if self.image is None else [self.image] * len(self.subjects)
-        return compare_svg(
-            self.subjects, titles=self.titles, images=images, same_sample=True, width=width
-        )
-
-    def __str__(self) -> str:
-        told = []
-        foldings = with_differences(list(map(folding_of, self.subjects)))
-        for title, folding in zip(self.titles, foldings, strict=True):
-            own = [item.name for item in folding.items if item.differs]
-            differs = f"\n≠ not on every path: {', '.join(own)}" if own else ""
-            told.append(f"{one_line(title)}\n{folding.explanation}{differs}")
-        return "\n\n".join(told)
-
-
-def compare(
-    *subjects: Subject, titles: Sequence[str] | None = None, image: Picturable | None = None
-) -> Comparison:
-    """The same sample, explained in several ways: by two rules, two trees, two networks.
-
-    In a notebook the explanations are drawn side by side, and ≠ marks each node that one path
-    passes and another does not; `print` tells it in words.
-
-    Args:
-        subjects: two or more, each an explanation or a pair (tree, explanation). Where all have
-            trees, two nodes are the same if they hold the same classes; else, if they have the
-            same name.
-        titles: what each is called; by default its rule and score.
-        image: the sample: a PIL image or a ``data:image/…`` address.
-
-    Raises:
-        InputError: less than two are given, one is no explanation or of another tree, or there
-            are not as many titles.
-
-    Example:
-        >>> import nbdt, torch
-        >>> tree = nbdt.Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> model = NBDT(torch.nn.Identity(), tree)
-        >>> logits = torch.tensor([[2.0, 2.0, 2.2]])
-        >>> soft, hard = (model.explain(logits, rule=rule)[0] for rule in ("soft", "hard"))
-        >>> print(compare(soft, hard))
-        rule soft, score logsumexp
-        Predicted car (38 %); the network agrees.
-        ...
-        ≠ not on every path: animal, cat
-    """
-    if len(subjects) < 2:
-        raise InputError(f"a comparison needs at least two explanations, got {len(subjects)}.")
-    explanations = [folding_of(subject).explanation for subject in subjects]
-    named = [f"rule {one.rule}, score {one.score}" for one in explanations if one is not None]
-    if titles is not None and len(titles) != len(subjects):
-        raise InputError(f"titles needs one a subject, {len(subjects)}; got {len(titles)}.")
-    return Comparison(subjects, tuple(named if titles is None else titles), image)
-
-
 def mimebundle(subject: Any) -> Bundle:
-    """What a notebook shows of a tree, one or several explanations, a comparison or a model.
+    """What a notebook shows of a tree, explanations, a comparison or a model, by media type.
 
-    Returns:
-        ``text/html``, ``image/svg+xml`` and ``text/plain``; the text alone where there is nothing
-        to draw.
+    Only the text where there is nothing to draw.
 
     Example:
         >>> import nbdt
@@ -129,21 +51,18 @@ def _several(explanations: Explanations) -> Bundle:
         return mimebundle(explanations[0]) if explanations else {"text/plain": "no explanations"}
     drawn = explanations[:MOST_DRAWN]
     titles = [f"sample {index}" for index in range(len(drawn))]
-    told = [f"{title}\n{one}" for title, one in zip(titles, drawn, strict=True)]
+    texts = [f"{title}\n{one}" for title, one in zip(titles, drawn, strict=True)]
     rest = len(explanations) - len(drawn)
     more = f"and {rest:,} more" if rest else ""
     return _bundle(
-        compare_svg(drawn, titles=titles), "\n\n".join([*told, *filter(None, [more])]), more
+        compare_svg(drawn, titles=titles), "\n\n".join([*texts, *filter(None, [more])]), more
     )
 
 
 def _bundle(svg: str, text: str, caption: str = "") -> Bundle:
-    address = base64.b64encode(svg.encode()).decode("ascii")
-    shown = escape("\n".join(map(one_line, text.split("\n"))))
-    html = (
-        f'<div><img alt="{shown}" src="data:image/svg+xml;base64,{address}" '
-        'style="max-width: 100%; height: auto">'
-        f"{f'<p>{caption}</p>' if caption else ''}"
-        f"<details><summary>In words</summary><pre>{shown}</pre></details></div>"
+    page = (
+        templates()
+        .get_template("notebook.html")
+        .render(address=base64.b64encode(svg.encode()).decode("ascii"), text=text, caption=caption)
     )
-    return {"text/html": html, "image/svg+xml": svg, "text/plain": text}
+    return {"text/html": page, "image/svg+xml": svg, "text/plain": text}

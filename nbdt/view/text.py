@@ -1,7 +1,7 @@
-"""A tree or an explanation as text: plain, and with colours for terminals.
+"""A tree or an explanation as text: plain, and with colors for terminals.
 
-The lines are those of ``str(tree)``; an explanation adds the decisions' probabilities in front
-and marks its path by more than colour: ▶ leads to the answer ✓, ▷ to the runner-up.
+The lines are those of ``str(tree)``; an explanation adds the decisions' probabilities in front and
+marks its path, not by color alone: ▶ leads to the answer ✓, ▷ to the runner-up.
 """
 
 from __future__ import annotations
@@ -50,20 +50,14 @@ def to_text(
     width: int | None = None,
     folded: Folded = "auto",
 ) -> str:
-    """Draws a tree, or an explanation, as plain text with a line a node.
+    """Draws a tree, or an explanation, as plain text with one line per node.
 
     Args:
         subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
         explanation: an explanation made with this tree.
-        width: how many columns of a terminal a line may take; None for as many as it needs. Long
-            names are shortened in the middle, and deep trees set in less.
-        folded: the inner nodes that are drawn closed, by id or name; None for none; "auto" closes
-            what makes a tree of more than 60 nodes hard to overlook. See `nbdt.view.fold`.
-
-    Raises:
-        InputError: the width is less than 32, the explanation is of another tree, or `folded`
-            names a class.
-        NotFoundError: `folded` names a node that the tree does not have.
+        width: the columns of the terminal, at least 32; None for as many as needed. Long names are
+            shortened in the middle, and deep trees are indented less.
+        folded: the inner nodes that are drawn closed; see `nbdt.view.fold`.
 
     Example:
         >>> import torch
@@ -87,7 +81,7 @@ def to_rich(
     *,
     folded: Folded = "auto",
 ) -> RenderableType:
-    """The same as `to_text` for rich: with colours, and as wide as the console it is printed on.
+    """Like `to_text`, for rich: with colors, and as wide as the console.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -103,8 +97,6 @@ def to_rich(
 
 @dataclass(frozen=True, slots=True)
 class _Drawing:
-    """What rich prints."""
-
     folding: Folding
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
@@ -120,7 +112,7 @@ class _Drawing:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One line, in parts that can have colours of their own."""
+    """One line, in parts that can have colors of their own."""
 
     number: str
     branch: str
@@ -136,9 +128,7 @@ class _Line:
 
 def _checked(width: int | None) -> int | None:
     if width is not None and (not isinstance(width, int) or width < NARROWEST):
-        raise InputError(
-            f"width has to be at least {NARROWEST} columns, or None; got {width!r:.60}."
-        )
+        raise InputError(f"width must be at least {NARROWEST} columns, or None; got {width!r:.60}.")
     return width
 
 

@@ -17,12 +17,12 @@ def tidy_breadth(
     """Where the middle of each node stands across the direction in which the tree grows.
 
     Args:
-        children: those of each node, in the order of drawing; empty for a leaf.
+        children: of each node, in the order of drawing; empty for a leaf.
         preorder: all nodes, the root first.
-        sizes: how much room each node takes; neighbours on one level touch at the closest.
+        sizes: how much room each node takes; neighbors on one level touch at the closest.
 
     Returns:
-        One number a node, the root's being the mean of its first and last child's.
+        One number per node; each parent is at the mean of its first and last child.
 
     Example:
         >>> tidy_breadth([[1, 2], [], [3, 4], [], []], [0, 1, 2, 3, 4], [1, 1, 1, 1, 1])

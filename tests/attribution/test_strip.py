@@ -1,15 +1,18 @@
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-import nbdt.attribution.strip as module
 from nbdt.attribution import overlay, strip
 from nbdt.attribution.overlay import AGAINST, FOR
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
 from tests.attribution.conftest import made
 
+# The package has a function of this name.
+module = import_module("nbdt.attribution.strip")
 IMAGE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 50, 3), np.uint8))
 
 

@@ -50,7 +50,7 @@ def test_options_reach_the_report_and_its_command(
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert f"nbdt report digits {images} {' '.join(options)}</code>" in page
     assert page.count("data:image/") == 3
-    assert "at least 90 % of answers hold the true class" in page
+    assert "at least 90 % of answers contain the true class" in page
     assert f"{read_calibration('digits').samples} samples, " in page
 
     result = run("report", "digits", images)  # 20 samples are 19 and more, enough for 95 %

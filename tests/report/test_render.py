@@ -111,7 +111,7 @@ def test_a_thousand_classes_fit() -> None:
 def test_the_verdict(found: Measurement, page: str) -> None:
     row = found.evaluation.accuracy.row("soft", "logsumexp")
     said = part(page, "verdict")
-    assert f"The tree classifies {row.correct} of 450 images of 450 digits correctly" in said
+    assert f"Of 450 images of 450 digits , the tree classifies {row.correct} correctly" in said
     assert (
         "the network alone classifies as many. Both give the same answers by construction" in said
     )
@@ -131,7 +131,7 @@ def test_a_tree_that_differs_from_its_network(model: NBDT, digits: LabelledImage
     made = to_page(found)
     said = part(made, "verdict")
     assert (
-        f"classifies {row.correct} of 450 images of the data correctly (hard rule, mean score);"
+        f"the tree classifies {row.correct} correctly (hard rule, mean score);"
         in said
     )
     assert f"the network alone classifies {network.correct}." in said
@@ -301,7 +301,7 @@ def test_one_is_told_as_one(model: NBDT, digits: LabelledImages) -> None:
     wrong = np.flatnonzero(answers != digits.targets).tolist()[0]
     alone = to_page(measure(model, digits.select([right])), pictures=1)
     for key, text in {
-        "verdict": "classifies 1 of 1 image of", "mistakes": "The one answer is right",
+        "verdict": "Of 1 image of", "mistakes": "The one answer is right",
         "calibration": "1 sample",
     }.items():  # fmt: skip
         assert text in part(alone, key)

@@ -94,7 +94,7 @@ def test_what_dot_cannot_read_is_refused_with_its_words() -> None:
 
 
 def test_other_formats_and_orientations_are_refused() -> None:
-    with pytest.raises(InputError, match="format is one of svg, png, pdf; got 'exe'"):
+    with pytest.raises(InputError, match="format must be svg, png or pdf; got 'exe'"):
         render(to_graphviz(THING), "exe")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="orientation is horizontal or vertical; got 'up'"):
+    with pytest.raises(InputError, match="orientation must be horizontal or vertical; got 'up'"):
         to_graphviz(THING, orientation="up")  # type: ignore[arg-type]

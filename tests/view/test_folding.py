@@ -9,14 +9,23 @@ from torch.nn import Identity
 
 from nbdt.errors import InputError, NotFoundError
 from nbdt.hierarchy import Hierarchy, load_hierarchy
+from nbdt.hierarchy.support import support_of
 from nbdt.model import NBDT
 from nbdt.view.dot import to_graphviz
-from nbdt.view.folding import MOST_ITEMS, MOST_SIBLINGS, Folding, Item, fold
+from nbdt.view.folding import (
+    MOST_ITEMS,
+    MOST_SIBLINGS,
+    Folding,
+    Item,
+    fold,
+    support_legend,
+    supports,
+)
 from nbdt.view.svg import to_svg
 from nbdt.view.text import to_rich, to_text
 from tests.explain.samples import CAT, THING
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
-from tests.view.samples import explain, flat
+from tests.view.samples import explain, flat, supported
 
 WORDNET = load_hierarchy("imagenet1k/wordnet")
 
@@ -171,7 +180,7 @@ def test_parents_stand_before_their_children() -> None:
         (([CAT],), "got list; draw one of them at a time, or several by nbdt.view.compare_svg"),
         ((NBDT(Identity(), THING),), "got NBDT; pass its hierarchy, or one of the explanations"),
         ((THING, [CAT]), "got list; draw one of them at a time"),
-        ((THING, "why"), "explanation has to be an Explanation, got str"),
+        ((THING, "why"), "explanation must be an Explanation, got str"),
         ((CAT, CAT), "pass the tree first"),
         ((WORDNET, CAT), "'cat' was made with another tree than this one .Hierarchy.1000"),
         ((flat(3), CAT), "another tree"),
@@ -223,7 +232,7 @@ def test_an_explanation_alone_draws_all_siblings_where_nothing_is_to_be_folded()
 
 @pytest.mark.parametrize("folded", [{3}, [], "all", 3])
 def test_an_explanation_alone_has_nothing_to_fold(folded: object) -> None:
-    with pytest.raises(InputError, match="knows no nodes beside its path; pass its tree before it"):
+    with pytest.raises(InputError, match="knows only the nodes of its path; pass its tree first"):
         fold(CAT, folded=folded)  # type: ignore[arg-type]
 
 
@@ -235,3 +244,49 @@ def test_inner_nodes_are_called_as_the_tree_calls_them() -> None:
     assert [item.name for item in folding.items] == ["all", "car", "beast", "cat", "dog"]
     assert [decision.node_name for decision in told.path] == ["all", "beast"]
     assert told.diverges_at_name == "beast"
+
+
+# ── support ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_support_is_that_of_the_nodes_that_are_drawn() -> None:
+    folding = fold(supported(WORDNET))
+    inner = {item.node for item in folding.items if item.kind in ("open", "folded")}
+    assert supports(folding).keys() == inner - {WORDNET.root}
+    assert set(supports(folding).values()) <= {"0 %", "<1 %", "5 %", "87 %", ">99 %", "100 %"}
+
+
+def test_the_rest_of_many_groups_has_no_support_though_its_first_has() -> None:
+    pairs = [node for pair in range(200, 300) for node in (pair, pair)]
+    folding = fold(supported(Hierarchy([*pairs, *[300] * 100, -1], list(map(str, range(200))))))
+    rest = folding.items[-1]
+    assert rest.kind == "rest"
+    assert support_of(folding.tree)[rest.node] >= 0  # type: ignore[arg-type]
+    assert rest.node not in supports(folding)
+
+
+def test_a_tree_without_support_and_an_explanation_have_none() -> None:
+    known = supported(THING)
+    for folding in (fold(THING), fold(known, CAT), fold(CAT), fold(known, folded=set())):
+        assert bool(supports(folding)) == bool(support_legend(folding))
+    assert not supports(fold(THING))
+    assert not supports(fold(known, CAT))
+    assert not supports(fold(CAT))
+    assert supports(fold(known))
+
+
+def test_what_a_file_calls_support_may_be_none() -> None:
+    for odd in ("87", True, -0.1, 1.5, None, [1]):
+        tree = Hierarchy(THING.parents, THING.names, attributes={3: {"support": odd}})
+        assert not supports(fold(tree))
+
+
+def test_how_many_trees_is_said_where_it_is_known() -> None:
+    one = Hierarchy(THING.parents, THING.names, attributes={3: {"support": 1, "support_trees": 7}})
+    assert "of 7 trees with the same group" in support_legend(fold(one))
+    single = Hierarchy(
+        THING.parents, THING.names, attributes={3: {"support": 1, "support_trees": 1}}
+    )
+    assert "the percentage of 1 tree with the same group" in support_legend(fold(single))
+    odd = Hierarchy(THING.parents, THING.names, attributes={3: {"support": 1, "support_trees": ""}})
+    assert "of other trees with the same group" in support_legend(fold(odd))

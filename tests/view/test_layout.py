@@ -178,11 +178,11 @@ def test_a_tree_of_all_of_imagenet_takes_less_than_a_second(tree: Hierarchy, kin
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"kind": "radial"}, "kind is one of tidy, dendrogram, indented; got 'radial'"),
-        ({"sizes": [1, 2]}, "sizes have to be 5 numbers"),
+        ({"kind": "radial"}, "kind must be one of tidy, dendrogram, indented; got 'radial'"),
+        ({"sizes": [1, 2]}, "sizes must be 5 numbers"),
         ({"sizes": [1, 1, 1, 1, -1]}, "finite and not negative"),
-        ({"sizes": ["a"] * 5}, "sizes have to be numbers"),
-        ({"kind": "dendrogram", "heights": [0, 0, 0, 0, np.nan]}, "heights have to be 5"),
+        ({"sizes": ["a"] * 5}, "sizes must be numbers"),
+        ({"kind": "dendrogram", "heights": [0, 0, 0, 0, np.nan]}, "heights must be 5"),
         ({"heights": [0, 0, 0, 1, 2]}, "only kind \"dendrogram\" has branch heights, not 'tidy'"),
     ],
 )

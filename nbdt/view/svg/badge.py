@@ -39,12 +39,12 @@ class Badge:
 
     Attributes:
         item: the item.
-        name: its name as it is written, shortened where need be.
+        name: its name, shortened where needed.
         note: the small text behind it: a count, a probability or the support, in percent.
-        width: how wide it is all in all.
-        height: how high.
-        uri: its thumbnail, "" for none.
-        support: that of its group, in percent; "" where it is not known.
+        width: in pixels.
+        height: in pixels.
+        uri: its thumbnail, or "".
+        support: of its group, in percent, or "".
     """
 
     item: Item
@@ -123,27 +123,23 @@ def look(item: Item) -> str:
 
 
 def tooltip(item: Item, shown: str = "", support: str = "") -> str:
-    """What there is to say of an item beyond the name that is shown."""
-    said = [item.name] if item.name != shown else []
+    """What is known of an item beyond the name that is shown."""
+    lines = [item.name] if item.name != shown else []
     if item.contents:
-        said.append(item.contents)
+        lines.append(item.contents)
     if item.probability is not None:
-        said.append(f"{100 * item.probability:.2f} % of its parent")
+        lines.append(f"{100 * item.probability:.2f} % of its parent")
     if support:
-        said.append(f"support {support}")
+        lines.append(f"support {support}")
     if item.differs:
-        said.append("not on every path")
-    return "\n".join(said)
+        lines.append("not on every path")
+    return "\n".join(lines)
 
 
 def icon(sign: str, x: float, middle: float, role: str = "") -> Shape:
     """A small sign, as lines, since not every font has the characters.
 
-    Args:
-        sign: the role it stands for, or "folded" or "differs".
-        x: its left edge.
-        middle: the y of its middle.
-        role: whose colours it has, where it stands outside of a badge.
+    `sign` is a role, "folded" or "differs"; `role` gives the colors outside of a badge.
     """
     css = {"path": "nb-icon nb-fill", "differs": "nb-icon nb-differs"}.get(sign, "nb-icon")
     stroke = Stroke(_ICONS[sign], css).moved(x, middle - _ICON / 2)

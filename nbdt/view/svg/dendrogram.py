@@ -34,20 +34,12 @@ def draw_dendrogram(
     thumbnails: Mapping[int, str],
     supported: Mapping[int, str],
 ) -> Drawing:
-    """The tree with its leaves on one line.
+    """The tree with its leaves on one line; folded nodes count as leaves.
 
-    Args:
-        folding: what is drawn; folded nodes count as leaves.
-        orientation: where it grows.
-        room: how wide it should be at least and, names allowing, at most, where it grows to the
-            right. Growing down, it is as wide as its leaves, and always of one height.
-        heights: whether inner nodes stand as high as they were merged, with an axis.
-        thumbnails: the images of the classes.
-        supported: the support of inner nodes, in percent. It stands at the branch that leads to
-            the node, if that is long enough.
-
-    Raises:
-        InputError: heights are asked for, and the tree has none.
+    Growing to the right, it is at least `room` wide and, names allowing, not wider. Growing down,
+    it is as wide as its leaves, and always of one height. With `heights`, inner nodes stand as high
+    as they were merged, with an axis. The support of an inner node stands at the branch that leads
+    to it, if that is long enough.
     """
     above = _heights(folding) if heights else None
     if orientation == "vertical":
@@ -59,8 +51,8 @@ def _heights(folding: Folding) -> FloatArray:
     known = folding.tree.merge_heights if folding.tree is not None else None
     if known is None:
         raise InputError(
-            "branch heights need a tree with merge heights, such as nbdt.induce makes; this one "
-            "has none. Draw it without heights=True."
+            "heights=True needs a tree with merge heights, such as nbdt.induce makes; this one has "
+            "none."
         )
     heights = known[[item.node for item in folding.items]]
     # What is drawn as a leaf stands on the line of the leaves.

@@ -28,13 +28,7 @@ _CORNER = 7.0
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """The tree without its frame, from (0, 0) to the right and down.
-
-    Attributes:
-        shapes: branches first, then badges.
-        width: in pixels.
-        height: in pixels.
-    """
+    """Shapes from (0, 0) to the right and down, and their size in pixels."""
 
     shapes: tuple[Shape, ...]
     width: float

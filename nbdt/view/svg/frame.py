@@ -12,10 +12,9 @@ from nbdt.explain import Explanation
 from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.view.assets import svg_style
-from nbdt.view.folding import Folded, Folding, fold
+from nbdt.view.folding import Folded, Folding, fold, supports
 from nbdt.view.labels import clean
 from nbdt.view.layout import LAYOUT_KINDS, LayoutKind
-from nbdt.view.support import supports
 from nbdt.view.svg.dendrogram import draw_dendrogram
 from nbdt.view.svg.drawing import Drawing, Orientation, draw_indented, draw_tidy
 from nbdt.view.svg.headline import SAMPLE, headline, legend, sentences
@@ -43,24 +42,22 @@ def to_svg(
     """Draws a tree, or an explanation, as an SVG text that stands alone.
 
     The path to the answer is marked by thick branches and ▶, the answer by ✓, the way to the
-    runner-up by dashes and ▷. The thicker a branch on the path, the likelier was the decision.
-
-    Of a tree alone, the support of its groups stands at their nodes, where it is known; see
+    runner-up by dashes and ▷. The thicker a branch on the path, the more likely the decision. If
+    only a tree is drawn, the known support of its groups stands at their nodes; see
     `nbdt.hierarchy.support`.
 
     Args:
         subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
         explanation: an explanation made with this tree.
-        kind: how the tree is laid out: "tidy" (boxes and curves), "indented" (a row a node, with
-            the probabilities as bars), or "dendrogram" (all leaves on one line). By default tidy
-            where that fits into `width`, and else indented.
+        kind: the layout: "tidy" (boxes and curves), "indented" (a row per node, with the
+            probabilities as bars), or "dendrogram" (all leaves on one line). By default tidy where
+            that fits into `width`, and else indented.
         orientation: whether a tidy tree or a dendrogram grows to the right, "horizontal", or
             down, "vertical".
         heights: draw a dendrogram whose inner nodes stand as high as they were merged.
         image: the sample that was explained: a PIL image or a ``data:image/…`` address.
         images: small pictures of classes, by the leaf or its name.
-        folded: the inner nodes that are drawn closed, by id or name; None for none; "auto" closes
-            what makes a tree of more than 60 nodes hard to overlook. See `nbdt.view.fold`.
+        folded: the inner nodes that are drawn closed; see `nbdt.view.fold`.
         width: how wide the drawing should be, in pixels. An indented one never gets wider; others
             do where their names need it, and a tree that grows down is as wide as its leaves.
         title: a line above the drawing; None for none.
@@ -68,11 +65,6 @@ def to_svg(
     Returns:
         An ``<svg>`` element. It adapts to light and dark by itself, and has no ids, so that any
         number of drawings can stand in one HTML page.
-
-    Raises:
-        InputError: an argument is not one of those above, the explanation is of another tree, or
-            heights are asked for and the tree has none.
-        NotFoundError: `folded` or `images` name a node that the tree does not have.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -95,16 +87,10 @@ def to_svg(
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One drawing with all that stands around it, ready to be written.
+    """One drawing with all that stands around it, ready to be written at (x, y).
 
-    Attributes:
-        shapes: all that is drawn.
-        width: in pixels.
-        height: in pixels.
-        name: what it shows, in a few words.
-        description: the same in sentences, for who cannot see it.
-        x: where its left edge is.
-        y: where its upper edge is.
+    `name` says what it shows in a few words, `description` in sentences, for those who cannot see
+    it.
     """
 
     shapes: tuple[Shape, ...]
@@ -135,7 +121,9 @@ def compose(
 ) -> Panel:
     """Lays out one drawing; the arguments are those of `to_svg`."""
     _check(kind, orientation, heights, width)
-    title = _checked_title(title)
+    if title is not None and not isinstance(title, str):
+        raise InputError(f"title must be a text or None, got {title!r:.60}.")
+    title = title or ""
     room = width - 2 * _MARGIN
     small = thumbnails(folding, images)
     tree = _drawn(folding, kind, orientation, heights, room, small)
@@ -151,7 +139,7 @@ def compose(
         y += part.height
     wide = max(head.width, tree.width, foot.width) + 2 * _MARGIN
     high = y + _MARGIN
-    return Panel(tuple(shapes), wide, high, *_told(folding, title))
+    return Panel(tuple(shapes), wide, high, *_described(folding, title))
 
 
 def written(panels: Sequence[Panel], name: str) -> str:
@@ -171,21 +159,17 @@ def written(panels: Sequence[Panel], name: str) -> str:
 
 def _check(kind: LayoutKind | None, orientation: Orientation, heights: bool, width: float) -> None:
     if kind is not None and kind not in LAYOUT_KINDS:
-        raise InputError(f"kind is one of {', '.join(LAYOUT_KINDS)} or None; got {kind!r:.60}.")
+        raise InputError(
+            f"kind must be one of {', '.join(LAYOUT_KINDS)} or None; got {kind!r:.60}."
+        )
     if orientation not in ORIENTATIONS:
-        raise InputError(f"orientation is horizontal or vertical; got {orientation!r:.60}.")
+        raise InputError(f"orientation must be horizontal or vertical; got {orientation!r:.60}.")
     if kind == "indented" and orientation == "vertical":
-        raise InputError('an indented tree always grows down; leave orientation="vertical" out.')
+        raise InputError('an indented tree always grows down; leave out orientation="vertical".')
     if heights and kind not in (None, "dendrogram"):
         raise InputError(f'only kind "dendrogram" has branch heights, not {kind!r}.')
     if not isinstance(width, int | float) or not NARROWEST <= width < float("inf"):
-        raise InputError(f"width has to be at least {NARROWEST} pixels, got {width!r:.60}.")
-
-
-def _checked_title(title: str | None) -> str:
-    if title is not None and not isinstance(title, str):
-        raise InputError(f"title has to be a text or None, got {title!r:.60}.")
-    return title or ""
+        raise InputError(f"width must be at least {NARROWEST} pixels, got {width!r:.60}.")
 
 
 def _drawn(
@@ -207,7 +191,7 @@ def _drawn(
     return tidy
 
 
-def _told(folding: Folding, title: str) -> tuple[str, str]:
+def _described(folding: Folding, title: str) -> tuple[str, str]:
     """What the drawing shows: in a few words, and in sentences."""
     explanation = folding.explanation
     if explanation is None:

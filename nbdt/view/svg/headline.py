@@ -1,4 +1,4 @@
-"""What stands above and below a drawn tree: the answer and the sample; and what the signs mean."""
+"""What stands above and below a drawn tree: the answer and the sample, and the legend."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from nbdt.explain import Explanation
 from nbdt.explain.explanation import promise
 from nbdt.explain.percent import percent
 from nbdt.hierarchy.text import shorten, wrap
-from nbdt.view.folding import Folding
+from nbdt.view.folding import Folding, support_legend
 from nbdt.view.labels import clean, text_width
-from nbdt.view.support import meaning
 from nbdt.view.svg.badge import SMALL, icon
 from nbdt.view.svg.drawing import Drawing
 from nbdt.view.svg.shapes import Box, Picture, Shape, Stroke, Text
@@ -21,14 +20,7 @@ _GAP = 14.0
 
 
 def headline(folding: Folding, title: str, sample: str, width: float) -> Drawing:
-    """The title, the answer with what is to be said of it, and the sample on the left.
-
-    Args:
-        folding: what is drawn below.
-        title: a line of its own; "" for none.
-        sample: the sample's picture, as a ``data:`` address; "" for none.
-        width: how wide the lines may be.
-    """
+    """The title, the answer with what is to be said of it, and the sample's picture on the left."""
     shapes: list[Shape] = []
     left = SAMPLE + _GAP if sample else 0.0
     if sample:
@@ -79,7 +71,7 @@ def sentences(explanation: Explanation) -> Iterator[str]:
 
 def legend(folding: Folding, width: float) -> Drawing:
     """What the signs and numbers in the drawing mean; nothing where there are none."""
-    if said := meaning(folding):
+    if said := support_legend(folding):
         lines = wrap(said, width, lambda text: text_width(text, SMALL))
         texts = [
             Text(0, 12 + 16 * row, line, "nb-small nb-muted", SMALL)
@@ -111,6 +103,6 @@ def _signs(folding: Folding) -> Iterator[tuple[str, str, str]]:
     if "beyond" in roles:
         yield "beyond", "beyond", "not taken, too unsure"
     if roles & {"rival", "runner_up"}:
-        yield "rival", "rival", "towards the runner-up"
+        yield "rival", "rival", "toward the runner-up"
     if any(item.differs for item in folding.items):
         yield "", "differs", "not on every path"

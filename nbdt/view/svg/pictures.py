@@ -28,14 +28,8 @@ _ADDRESS = re.compile(r"data:image/(png|jpeg|gif|webp|avif|svg\+xml)[;,][!-~]*")
 def data_uri(image: Picturable, size: int) -> str:
     """The image as a ``data:`` address, small enough to be sharp at `size` pixels.
 
-    Args:
-        image: a PIL image, which is made smaller, or, when tiny, larger with its pixels kept
-            square; or a ``data:image/…`` address, which is checked and passed on.
-        size: how wide and high it is drawn at most, in pixels.
-
-    Raises:
-        InputError: it is neither, or an address that would be fetched from elsewhere; or its
-            pixels have no stated range.
+    A PIL image is made smaller or, when tiny, larger with its pixels kept square; a
+    ``data:image/…`` address is checked and passed on.
 
     Example:
         >>> data_uri(Image.new("L", (8, 8)), 40)[:30]
@@ -44,18 +38,16 @@ def data_uri(image: Picturable, size: int) -> str:
     if isinstance(image, str):
         if not _ADDRESS.fullmatch(image):
             raise InputError(
-                "an image given as text has to be a data:image/… address, so that nothing is "
+                "an image given as text must be a data:image/… address, so that nothing is "
                 f"fetched from elsewhere; got {image[:60]!r}."
             )
         return image
     if not isinstance(image, Image.Image):
         raise InputError(
-            f"an image has to be a PIL image or a data:image/… address, got {type(image).__name__}."
+            f"an image must be a PIL image or a data:image/… address, got {type(image).__name__}."
         )
     if min(image.size) == 0:
-        raise InputError(
-            f"an image has to have pixels, got one of {image.size[0]} × {image.size[1]}."
-        )
+        raise InputError(f"an image needs pixels, got one of {image.width} × {image.height}.")
     # Twice as many pixels as it is drawn with, for screens that have them.
     scale = 2 * size / max(image.size)
     target = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -77,27 +69,14 @@ def data_uri(image: Picturable, size: int) -> str:
 def thumbnails(folding: Folding, images: ClassPictures | None) -> dict[int, str]:
     """The images of classes as ``data:`` addresses, by leaf.
 
-    Args:
-        folding: what is drawn.
-        images: those given, by the leaf or its name. Where an explanation is drawn without its
-            tree, those of classes that it does not know are left out.
-
-    Raises:
-        InputError: `images` is no mapping, an image is none, or a node is no class.
-        NotFoundError: there is no such node.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> from nbdt.view.folding import fold
-        >>> folding = fold(Hierarchy([2, 2, -1], ["cat", "dog", "pet"]))
-        >>> thumbnails(folding, {"dog": "data:image/png;base64,"})
-        {1: 'data:image/png;base64,'}
+    Where an explanation is drawn without its tree, those of classes that it does not know are left
+    out.
     """
     if images is None:
         return {}
     if not isinstance(images, Mapping):
         raise InputError(
-            "images has to be a dictionary from classes to their pictures, got "
+            "images must be a dictionary from classes to their pictures, got "
             f"{type(images).__name__}."
         )
     small: dict[Node, str] = {
@@ -113,6 +92,6 @@ def thumbnails(folding: Folding, images: ClassPictures | None) -> dict[int, str]
     for leaf in leaves:
         if not tree.is_leaf(leaf):
             raise InputError(
-                f"images are those of classes, by leaf or name; {described(tree, leaf)} is none."
+                f"images must be of classes, by leaf or name; {described(tree, leaf)} is a group."
             )
     return dict(zip(leaves, small.values(), strict=True))

@@ -58,16 +58,9 @@ class Shape(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One line of text.
+    """One line of text, fit to be drawn (see `nbdt.view.labels.clean`).
 
-    Attributes:
-        x: where it begins.
-        baseline: the y of the line its letters stand on.
-        text: what it says, fit to be drawn (see `nbdt.view.labels.clean`).
-        css: its classes in the style sheet.
-        size: the font size.
-        bold: whether the style sheet sets it in bold.
-        turned: whether it runs downwards instead of to the right.
+    It begins at `x`, and its letters stand on `baseline`. A text that is `turned` runs downwards.
     """
 
     x: float
@@ -136,10 +129,8 @@ class Picture:
 class Stroke:
     """A line through points.
 
-    Attributes:
-        steps: what SVG calls path data: a letter with the coordinates it takes, x and y in turn.
-        css: its classes in the style sheet.
-        width: how thick it is; None to leave it to the style sheet.
+    `steps` is what SVG calls path data: a letter with the coordinates it takes, x and y in turn.
+    Without a `width`, the style sheet says how thick it is.
     """
 
     steps: tuple[tuple[str, tuple[float, ...]], ...]

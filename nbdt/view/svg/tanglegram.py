@@ -43,7 +43,7 @@ def tanglegram_svg(
     A group of classes that both trees have is marked by a dot, with the same number in both, and
     a blue branch; one that only its own tree has by a cross and a dashed orange branch. Each class
     is linked to itself. Branches are turned around their nodes so that few links cross, which
-    changes no tree (barycentre sweeps, Sugiyama et al. 1981; few, not always fewest).
+    changes neither tree (barycenter sweeps, Sugiyama et al. 1981; few, not always fewest).
 
     Every class has a row, so the drawing of 1,000 classes is 15,000 pixels high.
 
@@ -51,13 +51,7 @@ def tanglegram_svg(
         a: the tree on the left.
         b: the tree on the right, over the same classes in any order.
         titles: a line above each.
-        width: how wide the drawing is, in pixels; it gets wider where the names need it.
-
-    Returns:
-        An ``<svg>`` element, as `nbdt.view.to_svg` gives it.
-
-    Raises:
-        InputError: the trees have different classes, or the width is less than 480.
+        width: in pixels, at least 480; the drawing gets wider where the names need it.
 
     Example:
         >>> a = Hierarchy([4, 4, 5, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
@@ -67,7 +61,7 @@ def tanglegram_svg(
         True
     """
     if not isinstance(width, int | float) or not _NARROWEST <= width < math.inf:
-        raise InputError(f"width has to be at least {_NARROWEST} pixels, got {width!r:.60}.")
+        raise InputError(f"width must be at least {_NARROWEST} pixels, got {width!r:.60}.")
     pairs = shared_clades(a, b)
     rows = _untangled(a, b)
     small = a.num_classes > _MANY
@@ -82,8 +76,8 @@ def tanglegram_svg(
     # From top to bottom by the order in which the pairs are met on the left.
     numbers = _numbered(a, pairs, rows[0])
     sides = (
-        _Side(a, rows[0], numbers[0], _told(a, b, pairs), length, height, inside, mirrored=False),
-        _Side(b, rows[1], numbers[1], _told(b, a, [(y, x) for x, y in pairs]), length, height,
+        _Side(a, rows[0], numbers[0], _titles(a, b, pairs), length, height, inside, mirrored=False),
+        _Side(b, rows[1], numbers[1], _titles(b, a, [(y, x) for x, y in pairs]), length, height,
               inside, mirrored=True),
     )  # fmt: skip
     css = "nb-name nb-small" if small else "nb-name"
@@ -137,7 +131,7 @@ class _Side:
     tree: Hierarchy
     rows: FloatArray
     numbers: Mapping[int, int]
-    told: Mapping[int, str]
+    titles: Mapping[int, str]
     length: float
     row_height: float
     inside: float
@@ -167,13 +161,13 @@ class _Side:
     def _mark(self, node: int, x: float, y: float) -> Shape:
         dot = Rect(Box(x - _DOT, y - _DOT, 2 * _DOT, 2 * _DOT), "nb-dot", _DOT)
         if node == self.tree.root:
-            return Group((dot,), "", self.told[node])
+            return Group((dot,), "", self.titles[node])
         if node not in self.numbers:
-            return Group((Stroke(_CROSS, "nb-icon").moved(x, y),), "nb-rival", self.told[node])
+            return Group((Stroke(_CROSS, "nb-icon").moved(x, y),), "nb-rival", self.titles[node])
         said = str(self.numbers[node])
         beside = x + _DOT + 2 if self.mirrored else x - _DOT - 2 - text_width(said, SMALL)
         number = Text(beside, y - 4, said, "nb-name nb-small", SMALL)
-        return Group((dot, number), "nb-path", self.told[node])
+        return Group((dot, number), "nb-path", self.titles[node])
 
 
 def _legend(summary: str) -> Iterator[Shape]:
@@ -193,18 +187,18 @@ def _legend(summary: str) -> Iterator[Shape]:
         x += 26 + text_width(said, SMALL) + 20
 
 
-def _told(tree: Hierarchy, other: Hierarchy, pairs: Sequence[tuple[int, int]]) -> dict[int, str]:
-    """What there is to say of each inner node: its name, that of its partner, its classes."""
+def _titles(tree: Hierarchy, other: Hierarchy, pairs: Sequence[tuple[int, int]]) -> dict[int, str]:
+    """Of each inner node its name, the name of its partner, and its classes."""
     partner = dict(pairs)
-    told = {}
+    titles = {}
     for node in tree.inner:
         name = clean(tree.name(node))
         if node in partner:
             name += f" = {clean(other.name(partner[node]))}"
         elif node != tree.root:
             name += ", in this tree only"
-        told[node] = f"{name}\n{int(tree.sizes[node]):,} classes"
-    return told
+        titles[node] = f"{name}\n{int(tree.sizes[node]):,} classes"
+    return titles
 
 
 def _numbered(

@@ -334,8 +334,11 @@ def test_the_same_is_drawn_the_same() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"kind": "radial"}, "kind is one of tidy, dendrogram, indented or None; got 'radial'"),
-        ({"orientation": "up"}, "orientation is horizontal or vertical; got 'up'"),
+        (
+            {"kind": "radial"},
+            "kind must be one of tidy, dendrogram, indented or None; got 'radial'",
+        ),
+        ({"orientation": "up"}, "orientation must be horizontal or vertical; got 'up'"),
         ({"kind": "indented", "orientation": "vertical"}, "always grows down"),
         ({"kind": "tidy", "heights": True}, 'only kind "dendrogram" has branch heights'),
         ({"heights": True}, "need a tree with merge heights"),
@@ -344,10 +347,10 @@ def test_the_same_is_drawn_the_same() -> None:
         ({"width": "wide"}, "at least 240 pixels, got 'wide'"),
         ({"images": {99: "data:image/png;base64,"}}, "there is no node 99"),
         ({"images": {"cow": "data:image/png;base64,"}}, "no node is called 'cow'"),
-        ({"images": ["data:image/png;base64,"]}, "images has to be a dictionary from classes"),
-        ({"title": 3}, "title has to be a text or None, got 3"),
+        ({"images": ["data:image/png;base64,"]}, "images must be a dictionary from classes"),
+        ({"title": 3}, "title must be a text or None, got 3"),
         ({"folded": ["pets"]}, "no node is called 'pets'"),
-        ({"kind": ["tidy"]}, "kind is one of tidy"),
+        ({"kind": ["tidy"]}, "kind must be one of tidy"),
         ({"image": "https://example.com/cat.png"}, "data:image/… address"),
     ],
 )

@@ -153,7 +153,7 @@ def test_names_are_tamed_and_small_where_there_are_many() -> None:
 
 @pytest.mark.parametrize("width", [479, float("inf"), float("nan"), "wide"])
 def test_impossible_widths_are_refused(width) -> None:
-    with pytest.raises(InputError, match="width has to be at least 480"):
+    with pytest.raises(InputError, match="width must be at least 480"):
         tanglegram_svg(WORDNET, INDUCED, width=width)
 
 

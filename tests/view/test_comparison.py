@@ -7,8 +7,8 @@ from nbdt.errors import InputError
 from nbdt.explain import Explanation, explain_logits
 from nbdt.hierarchy import Hierarchy, load_hierarchy
 from nbdt.rules import TreeLayout
+from nbdt.view.comparison import compare_svg, with_differences
 from nbdt.view.folding import fold
-from nbdt.view.svg.compare import compare_svg, with_differences
 from tests.explain.samples import CAT, THING, random_logits
 from tests.view.samples import explain
 
@@ -117,14 +117,14 @@ def test_panels_stand_side_by_side_as_far_as_they_fit(width: int, columns: int) 
     ("subjects", "arguments", "said"),
     [
         ([], {}, "nothing to compare"),
-        ([CAT], {"titles": ["a", "b"]}, "titles need one entry an explanation, 1; got 2"),
-        ([CAT, CAT], {"images": [None]}, "images need one entry an explanation, 2; got 1"),
+        ([CAT], {"titles": ["a", "b"]}, "titles needs 1 entries, one per explanation; got 2"),
+        ([CAT, CAT], {"images": [None]}, "images needs 2 entries, one per explanation; got 1"),
         ([THING], {}, "an Explanation or a pair .tree, explanation.; got Hierarchy"),
         ([(WORDNET, CAT)], {}, "another tree"),
         ([CAT], {"width": 100}, "at least 240 pixels"),
         ([CAT], {"width": "wide"}, "at least 240 pixels, got 'wide'"),
-        (CAT, {}, "subjects has to be a list of them, got Explanation"),
-        (None, {}, "subjects has to be a list of them, got NoneType"),
+        (CAT, {}, "subjects must be a list of explanations, got Explanation"),
+        (None, {}, "subjects must be a list of explanations, got NoneType"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(

@@ -1,13 +1,15 @@
-"""Several explanations side by side, with what differs between them marked."""
+"""Several explanations side by side, with the nodes marked that not every path passes."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from nbdt.display import Displayed
 from nbdt.errors import InputError
 from nbdt.explain import Explanation
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.text import one_line
 from nbdt.view.folding import Folding, Item, fold
 from nbdt.view.svg.frame import NARROWEST, Panel, compose, written
 from nbdt.view.svg.pictures import Picturable
@@ -32,21 +34,14 @@ def compare_svg(
 
     Args:
         subjects: the explanations; ``(tree, explanation)`` draws one in its tree.
-        titles: a line above each; None where there is none.
-        images: the sample of each; None where there is none.
+        titles: a line above each, or None.
+        images: the sample of each, or None.
         same_sample: whether all explain one sample, under other rules, trees or networks. Then
             ≠ marks each node that one path passes and another does not. In two trees, nodes are
             the same if they hold the same classes; where explanations come without a tree, if
             they have the same name.
         width: how wide the whole may be, in pixels. Panels that do not fit side by side stand
             one below the other.
-
-    Returns:
-        An ``<svg>`` element, as `nbdt.view.to_svg` gives it.
-
-    Raises:
-        InputError: there is nothing to compare, there is not one title or image a subject, or an
-            explanation is of another tree.
 
     Example:
         >>> import torch
@@ -60,17 +55,17 @@ def compare_svg(
         True
     """
     if not isinstance(subjects, Iterable):
-        raise InputError(f"subjects has to be a list of them, got {type(subjects).__name__}.")
+        raise InputError(f"subjects must be a list of explanations, got {type(subjects).__name__}.")
     foldings = [folding_of(subject) for subject in subjects]
     if not foldings:
-        raise InputError("there is nothing to compare: no explanation was given.")
+        raise InputError("there is nothing to compare: subjects is empty.")
     for what, values in (("titles", titles), ("images", images)):
         if values is not None and len(values) != len(foldings):
             raise InputError(
-                f"{what} need one entry an explanation, {len(foldings)}; got {len(values)}."
+                f"{what} needs {len(foldings)} entries, one per explanation; got {len(values)}."
             )
     if not isinstance(width, int | float) or not NARROWEST <= width < float("inf"):
-        raise InputError(f"width has to be at least {NARROWEST} pixels, got {width!r:.60}.")
+        raise InputError(f"width must be at least {NARROWEST} pixels, got {width!r:.60}.")
     if same_sample:
         foldings = with_differences(foldings)
     columns = min(len(foldings), max(1, int((width + _GAP) // (_NARROWEST_PANEL + _GAP))))
@@ -89,12 +84,7 @@ def compare_svg(
 
 
 def folding_of(subject: Subject) -> Folding:
-    """What is drawn of one of the things compared.
-
-    Raises:
-        InputError: it is neither an explanation nor a pair (tree, explanation), or the explanation
-            is of another tree.
-    """
+    """What is drawn of one of the things compared."""
     if isinstance(subject, Explanation):
         return fold(subject)
     if (
@@ -103,8 +93,8 @@ def folding_of(subject: Subject) -> Folding:
         or not isinstance(subject[1], Explanation)
     ):
         raise InputError(
-            "each of the things compared has to be an Explanation or a pair (tree, explanation); "
-            f"got {type(subject).__name__}."
+            "each subject must be an Explanation or a pair (tree, explanation), got "
+            f"{type(subject).__name__}."
         )
     return fold(*subject)
 
@@ -150,3 +140,65 @@ def _in_a_grid(panels: list[Panel], columns: int) -> list[Panel]:
             x += width + _GAP
         y += height + _GAP
     return placed
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Displayed):
+    """Explanations of one sample beside each other; `compare` makes it, a notebook draws it."""
+
+    subjects: tuple[Subject, ...]
+    titles: tuple[str, ...]
+    image: Picturable | None = None
+
+    def to_svg(self, width: int = 960) -> str:
+        """The drawing as an SVG text; see `nbdt.view.compare_svg`."""
+        images = None if self.image is None else [self.image] * len(self.subjects)
+        return compare_svg(
+            self.subjects, titles=self.titles, images=images, same_sample=True, width=width
+        )
+
+    def __str__(self) -> str:
+        lines = []
+        foldings = with_differences(list(map(folding_of, self.subjects)))
+        for title, folding in zip(self.titles, foldings, strict=True):
+            own = [item.name for item in folding.items if item.differs]
+            differs = f"\n≠ not on every path: {', '.join(own)}" if own else ""
+            lines.append(f"{one_line(title)}\n{folding.explanation}{differs}")
+        return "\n\n".join(lines)
+
+
+def compare(
+    *subjects: Subject, titles: Sequence[str] | None = None, image: Picturable | None = None
+) -> Comparison:
+    """The same sample, explained in several ways: by two rules, two trees, two networks.
+
+    In a notebook the explanations are drawn side by side, and ≠ marks each node that one path
+    passes and another does not; `print` gives it as text.
+
+    Args:
+        subjects: two or more, each an explanation or a pair (tree, explanation). Where all have
+            trees, two nodes are the same if they hold the same classes; else, if they have the
+            same name.
+        titles: what each is called; by default its rule and score.
+        image: the sample: a PIL image or a ``data:image/…`` address.
+
+    Example:
+        >>> import torch
+        >>> from nbdt import NBDT
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> model = NBDT(torch.nn.Identity(), tree)
+        >>> logits = torch.tensor([[2.0, 2.0, 2.2]])
+        >>> soft, hard = (model.explain(logits, rule=rule)[0] for rule in ("soft", "hard"))
+        >>> print(compare(soft, hard))
+        rule soft, score logsumexp
+        Predicted car (38 %); the network agrees.
+        ...
+        ≠ not on every path: animal, cat
+    """
+    if len(subjects) < 2:
+        raise InputError(f"a comparison needs at least two explanations, got {len(subjects)}.")
+    explanations = [folding_of(subject).explanation for subject in subjects]
+    named = [f"rule {one.rule}, score {one.score}" for one in explanations if one is not None]
+    if titles is not None and len(titles) != len(subjects):
+        raise InputError(f"titles needs {len(subjects)} entries; got {len(titles)}.")
+    return Comparison(subjects, tuple(named if titles is None else titles), image)
