@@ -59,6 +59,7 @@ OPTIONAL = SERVER_EXTRA | {
 CORE = {
     *("torch", "torchvision", "numpy", "scipy", "sklearn", "networkx", "graphviz"),
     *("safetensors", "typer", "rich", "jaxtyping", "PIL", "pydantic"),
+    *("jinja2", "markupsafe"),
 }
 
 MAX_LINES = 400

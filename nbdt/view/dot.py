@@ -11,7 +11,7 @@ from nbdt.explain import Explanation
 from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.view.assets import LIGHT
-from nbdt.view.folding import Folded, Item, fold, supports
+from nbdt.view.folding import Folded, Item, fold
 
 Format = Literal["svg", "png", "pdf"]
 
@@ -96,12 +96,11 @@ def to_graphviz(
         },
         edge_attr={"arrowhead": "none", "color": LIGHT["line"], "penwidth": "1"},
     )
-    folding = fold(subject, explanation, folded=folded)
-    items, supported = folding.items, supports(folding)
+    items = fold(subject, explanation, folded=folded).items
     for item in items:
         boxed = item.kind in ("open", "folded") or item.role != "other"
         looks = {**(_BOX if boxed else {}), **_NODE_LOOKS[item.role]}
-        graph.node(_name(item, items), _label(item, supported.get(item.node, "")), **looks)
+        graph.node(_name(item, items), _label(item), **looks)
         if item.parent >= 0:
             edge = dict(_EDGE_LOOKS[item.role])
             if item.probability is not None:
@@ -131,7 +130,7 @@ def _name(item: Item, items: tuple[Item, ...]) -> str:
     return f"rest{items[item.parent].node}" if item.kind == "rest" else f"n{item.node}"
 
 
-def _label(item: Item, supported: str) -> str:
+def _label(item: Item) -> str:
     """The label: graphviz reads backslashes and <…> as commands unless they are escaped."""
     said = _SIGNS[item.role] + item.name
     if item.kind == "folded":
@@ -140,7 +139,7 @@ def _label(item: Item, supported: str) -> str:
         said = f"… {said}"
     if item.probability is not None:
         said += f"  {percent(item.probability)}"
-    if supported:
-        said += f"  {supported}"
+    if item.support:
+        said += f"  {item.support}"
     escaped: str = graphviz.escape(said)
     return escaped

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -52,6 +52,8 @@ class Item:
             to the runner-up, "runner_up", or "other".
         probability: of the node given its parent, where the explanation has it.
         differs: whether another explanation that it is compared with does not pass here.
+        support: of the node's group, in percent, where a tree is drawn alone and knows it.
+        uri: the picture of the class as a ``data:`` address, where there is one.
     """
 
     node: int
@@ -63,6 +65,8 @@ class Item:
     role: Role = "other"
     probability: float | None = None
     differs: bool = False
+    support: str = ""
+    uri: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,17 @@ def fold(
     else:
         closed = _checked_closed(subject, folded)
         shown = {v: subject.children(v) for v in subject.inner if v not in closed}
-    return Folding(tuple(_items(subject, shown, marks)), subject, explanation)
+    items = tuple(_items(subject, shown, marks))
+    if explanation is None:
+        # Beside the decisions of an explanation, another percentage would mislead.
+        known = support_of(subject)
+        items = tuple(
+            replace(item, support=percent(known[item.node]))
+            if item.kind in ("open", "folded") and item.node in known
+            else item
+            for item in items
+        )
+    return Folding(items, subject, explanation)
 
 
 def _hint(subject: object) -> str:
@@ -300,25 +314,12 @@ def _rest(source: Hierarchy | _Alone, nodes: Sequence[int], parent: int, marks: 
     )
 
 
-def supports(folding: Folding) -> dict[int, str]:
-    """The support of the inner nodes that are drawn, in percent, by node, where it is known.
-
-    Where an explanation is drawn, the percentages at the nodes are those of its decisions, so
-    support is shown for trees alone.
-    """
-    if folding.tree is None or folding.explanation is not None:
-        return {}
-    known = support_of(folding.tree)
-    drawn = (item.node for item in folding.items if item.kind in ("open", "folded"))
-    return {node: percent(known[node]) for node in drawn if node in known}
-
-
 def support_legend(folding: Folding) -> str:
     """What the numbers at the nodes mean; empty where there are none."""
-    drawn = supports(folding)
-    if not drawn or folding.tree is None:
+    nodes = [item.node for item in folding.items if item.support]
+    if not nodes or folding.tree is None:
         return ""
-    counts = [folding.tree.attributes(node).get(TREES) for node in drawn]
+    counts = [folding.tree.attributes(node).get(TREES) for node in nodes]
     same = isinstance(counts[0], int) and counts.count(counts[0]) == len(counts)
     trees = counted(counts[0], "tree") if same else "other trees"
     return f"number at a node: its support, the percentage of {trees} with the same group"

@@ -119,7 +119,7 @@ def test_panels_stand_side_by_side_as_far_as_they_fit(width: int, columns: int) 
         ([], {}, "nothing to compare"),
         ([CAT], {"titles": ["a", "b"]}, "titles needs 1 entries, one per explanation; got 2"),
         ([CAT, CAT], {"images": [None]}, "images needs 2 entries, one per explanation; got 1"),
-        ([THING], {}, "an Explanation or a pair .tree, explanation.; got Hierarchy"),
+        ([THING], {}, "an Explanation or a pair .tree, explanation., got Hierarchy"),
         ([(WORDNET, CAT)], {}, "another tree"),
         ([CAT], {"width": 100}, "at least 240 pixels"),
         ([CAT], {"width": "wide"}, "at least 240 pixels, got 'wide'"),

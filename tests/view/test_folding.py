@@ -19,7 +19,6 @@ from nbdt.view.folding import (
     Item,
     fold,
     support_legend,
-    supports,
 )
 from nbdt.view.svg import to_svg
 from nbdt.view.text import to_rich, to_text
@@ -28,6 +27,10 @@ from tests.strategies import caterpillar, hierarchies, random_hierarchy
 from tests.view.samples import explain, flat, supported
 
 WORDNET = load_hierarchy("imagenet1k/wordnet")
+
+
+def supports(folding: Folding) -> dict[int, str]:
+    return {item.node: item.support for item in folding.items if item.support}
 
 
 def named(folding: Folding, name: str) -> Item:

@@ -154,7 +154,7 @@ def test_titles_say_rule_and_score_unless_given() -> None:
         ([SOFT, (TREE, TREE, SOFT)], {}, "an Explanation or a pair .*got tuple"),
         ([SOFT, (TREE, None)], {}, "an Explanation or a pair .*got tuple"),
         ([SOFT, (OTHER, SOFT)], {}, "made with another tree"),
-        ([SOFT, HARD], {"titles": ["one"]}, "titles needs one a subject, 2; got 1"),
+        ([SOFT, HARD], {"titles": ["one"]}, "titles needs 2 entries; got 1"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(subjects: list, more: dict, said: str) -> None:

@@ -43,8 +43,7 @@ class Badge:
         note: the small text behind it: a count, a probability or the support, in percent.
         width: in pixels.
         height: in pixels.
-        uri: its thumbnail, or "".
-        support: of its group, in percent, or "".
+        uri: its thumbnail, or "" where there is no room for it.
     """
 
     item: Item
@@ -53,31 +52,22 @@ class Badge:
     width: float
     height: float
     uri: str = ""
-    support: str = ""
 
     @classmethod
-    def of(
-        cls,
-        item: Item,
-        widest: float,
-        *,
-        uri: str = "",
-        support: str = "",
-        with_percent: bool = True,
-    ) -> Badge:
+    def of(cls, item: Item, widest: float, *, with_percent: bool = True) -> Badge:
         """The badge of an item, at most `widest` pixels wide where that can be."""
         notes = []
         if item.kind == "folded":
             notes.append(f"{item.classes:,} classes")
         if with_percent and item.probability is not None:
             notes.append(percent(item.probability))
-        if support:
-            notes.append(support)
+        if item.support:
+            notes.append(item.support)
         note = " · ".join(notes)
         signs = (_ICON + _GAP) * (bool(_sign(item)) + item.differs)
         fixed = 2 * _PADDING + signs
         noted = _GAP + text_width(note, SMALL) if note else 0.0
-        pictured = THUMBNAIL + _GAP if uri else 0.0
+        uri, pictured = item.uri, THUMBNAIL + _GAP if item.uri else 0.0
         # Where the name would have no room, the note goes first, then the thumbnail.
         if fixed + pictured + noted + _LEAST > widest:
             note, noted = "", 0.0
@@ -87,7 +77,7 @@ class Badge:
         bold = item.role in _BOLD
         name = shorten(item.name, max(widest - around, 0), lambda text: text_width(text, 13, bold))
         width = around + text_width(name, 13, bold)
-        return cls(item, name, note, width, THUMBNAIL + 4 if uri else HEIGHT, uri, support)
+        return cls(item, name, note, width, THUMBNAIL + 4 if uri else HEIGHT, uri)
 
     def at(self, x: float, y: float) -> Group:
         """The badge with its upper left corner there."""
@@ -112,7 +102,7 @@ class Badge:
             left += text_width(self.note, SMALL)
         if item.differs:
             shapes.append(icon("differs", left + _GAP, middle))
-        return Group(tuple(shapes), look(item), tooltip(item, self.name, self.support))
+        return Group(tuple(shapes), look(item), tooltip(item, self.name))
 
 
 def look(item: Item) -> str:
@@ -122,15 +112,15 @@ def look(item: Item) -> str:
     return f"nb-{item.role}"
 
 
-def tooltip(item: Item, shown: str = "", support: str = "") -> str:
+def tooltip(item: Item, shown: str = "") -> str:
     """What is known of an item beyond the name that is shown."""
     lines = [item.name] if item.name != shown else []
     if item.contents:
         lines.append(item.contents)
     if item.probability is not None:
         lines.append(f"{100 * item.probability:.2f} % of its parent")
-    if support:
-        lines.append(f"support {support}")
+    if item.support:
+        lines.append(f"support {item.support}")
     if item.differs:
         lines.append("not on every path")
     return "\n".join(lines)

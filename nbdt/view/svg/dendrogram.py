@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 
 from nbdt.errors import InputError
@@ -14,7 +14,7 @@ from nbdt.view.folding import Folding, Item
 from nbdt.view.labels import text_width
 from nbdt.view.layout import Layout, layout
 from nbdt.view.svg.badge import SMALL, THUMBNAIL, Badge, look, tooltip
-from nbdt.view.svg.drawing import Drawing, Orientation, branches, thumbnail
+from nbdt.view.svg.drawing import Drawing, Orientation, branches
 from nbdt.view.svg.shapes import Box, Group, Picture, Rect, Shape, Stroke, Text, texts
 
 _GAP = 10.0
@@ -27,12 +27,7 @@ _AXIS = 26.0
 
 
 def draw_dendrogram(
-    folding: Folding,
-    orientation: Orientation,
-    room: float,
-    heights: bool,
-    thumbnails: Mapping[int, str],
-    supported: Mapping[int, str],
+    folding: Folding, orientation: Orientation, room: float, heights: bool
 ) -> Drawing:
     """The tree with its leaves on one line; folded nodes count as leaves.
 
@@ -43,8 +38,8 @@ def draw_dendrogram(
     """
     above = _heights(folding) if heights else None
     if orientation == "vertical":
-        return _downwards(folding, above, thumbnails, supported)
-    return _to_the_right(folding, room, above, thumbnails, supported)
+        return _downwards(folding, above)
+    return _to_the_right(folding, room, above)
 
 
 def _heights(folding: Folding) -> FloatArray:
@@ -60,20 +55,9 @@ def _heights(folding: Folding) -> FloatArray:
     return heights
 
 
-def _to_the_right(
-    folding: Folding,
-    width: float,
-    above: FloatArray | None,
-    thumbnails: Mapping[int, str],
-    supported: Mapping[int, str],
-) -> Drawing:
+def _to_the_right(folding: Folding, width: float, above: FloatArray | None) -> Drawing:
     badges = {
-        place: Badge.of(
-            item,
-            max(width / 2, 120),
-            uri=thumbnail(item, thumbnails),
-            support=supported.get(item.node, ""),
-        )
+        place: Badge.of(item, max(width / 2, 120))
         for place, item in enumerate(folding.items)
         if item.kind != "open"
     }
@@ -94,7 +78,7 @@ def _to_the_right(
         if place in badges:
             shapes.append(badges[place].at(x + 2, y - badges[place].height / 2))
         else:
-            shapes.append(_inner(item, x, y, x - before, supported.get(item.node, "")))
+            shapes.append(_inner(item, x, y, x - before))
     height = placed.extent
     axis: list[Shape] = []
     if above is not None:
@@ -106,16 +90,10 @@ def _to_the_right(
     )
 
 
-def _downwards(
-    folding: Folding,
-    above: FloatArray | None,
-    thumbnails: Mapping[int, str],
-    supported: Mapping[int, str],
-) -> Drawing:
-    uris = [thumbnail(item, thumbnails) for item in folding.items]
+def _downwards(folding: Folding, above: FloatArray | None) -> Drawing:
     sizes = [
-        0 if item.kind == "open" else THUMBNAIL + 4 if uri else _COLUMN
-        for item, uri in zip(folding.items, uris, strict=True)
+        0 if item.kind == "open" else THUMBNAIL + 4 if item.uri else _COLUMN
+        for item in folding.items
     ]
     placed = layout(folding, kind="dendrogram", sizes=sizes, heights=above)
     axis: list[Shape] = []
@@ -132,28 +110,27 @@ def _downwards(
         if item.parent >= 0:
             corner = (("M", (xs[item.parent], before)), ("L", (x, before)), ("L", (x, y)))
             lines.append((item, Stroke(corner, "")))
-        support = supported.get(item.node, "")
         if item.kind == "open":
-            shapes.append(_inner(item, x, y, y - before, support, turned=True))
+            shapes.append(_inner(item, x, y, y - before, turned=True))
         else:
-            leaf, bottom = _hanging(item, x, y, uris[place], support)
+            leaf, bottom = _hanging(item, x, y)
             shapes.append(leaf)
             lowest = max(lowest, bottom)
     return Drawing((*branches(lines, thickest=6), *shapes, *axis), left + placed.extent, lowest)
 
 
-def _hanging(item: Item, x: float, y: float, uri: str, support: str) -> tuple[Group, float]:
+def _hanging(item: Item, x: float, y: float) -> tuple[Group, float]:
     """A leaf whose name runs downwards from there, below its picture; and where that ends."""
     shapes: list[Shape] = []
-    if uri:
-        shapes.append(Picture(Box(x - THUMBNAIL / 2, y + 4, THUMBNAIL, THUMBNAIL), uri))
+    if item.uri:
+        shapes.append(Picture(Box(x - THUMBNAIL / 2, y + 4, THUMBNAIL, THUMBNAIL), item.uri))
         y += THUMBNAIL + 2
     bold = item.role in ("answer", "runner_up")
     said = f"{item.name} · {item.classes:,} classes" if item.kind == "folded" else item.name
     name = shorten(said, _LONGEST, partial(text_width, bold=bold))
     css = "nb-name nb-bold" if bold else "nb-name"
     text = Text(x - 4.5, y + 6, name, css, bold=bold, turned=True)
-    return Group((*shapes, text), look(item), tooltip(item, name, support)), text.box.bottom
+    return Group((*shapes, text), look(item), tooltip(item, name)), text.box.bottom
 
 
 def _scaled(placed: Layout, length: float) -> list[float]:
@@ -162,9 +139,7 @@ def _scaled(placed: Layout, length: float) -> list[float]:
     return [float(depth) / deepest * length if deepest else 0.0 for depth in placed.depth]
 
 
-def _inner(
-    item: Item, x: float, y: float, branch: float, support: str, *, turned: bool = False
-) -> Group:
+def _inner(item: Item, x: float, y: float, branch: float, *, turned: bool = False) -> Group:
     """A dot for an inner node; along the branch that leads to it, what fits there.
 
     That is its name on one side, where names run to the right, and its support on the other.
@@ -179,13 +154,13 @@ def _inner(
         text = Text(x - _DOT - 2 - text_width(name, SMALL), y - 6, name, "nb-name nb-small", SMALL)
         shapes.append(text)
     # A bare number, as in phylogenetics, fits twice as often; the legend says that it is percent.
-    number = support.removesuffix(" %")
+    number = item.support.removesuffix(" %")
     wide = text_width(number, SMALL)
     if number and wide <= room:
         start = _DOT + 2 + wide
         place = (x + 4, y - start) if turned else (x - start, y + 13)
         shapes.append(Text(*place, number, "nb-small nb-muted", SMALL, turned=turned))
-    return Group(tuple(shapes), look(item), tooltip(item, shown, support))
+    return Group(tuple(shapes), look(item), tooltip(item, shown))
 
 
 def _axis(highest: float, length: float, *, turned: bool = False) -> Iterator[Shape]:

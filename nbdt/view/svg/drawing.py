@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -35,22 +34,9 @@ class Drawing:
     height: float
 
 
-def draw_tidy(
-    folding: Folding,
-    orientation: Orientation,
-    thumbnails: Mapping[int, str],
-    supported: Mapping[int, str],
-) -> Drawing:
+def draw_tidy(folding: Folding, orientation: Orientation) -> Drawing:
     """The tree as boxes and curves, growing to the right or down."""
-    badges = [
-        Badge.of(
-            item,
-            WIDEST_BADGE,
-            uri=thumbnail(item, thumbnails),
-            support=supported.get(item.node, ""),
-        )
-        for item in folding.items
-    ]
+    badges = [Badge.of(item, WIDEST_BADGE) for item in folding.items]
     across = orientation == "horizontal"
     sizes = [b.height + _ROW_GAP if across else b.width + _SIDE_GAP for b in badges]
     placed = layout(folding, sizes=sizes)
@@ -87,26 +73,17 @@ def draw_tidy(
     )
 
 
-def draw_indented(
-    folding: Folding, width: float, thumbnails: Mapping[int, str], supported: Mapping[int, str]
-) -> Drawing:
+def draw_indented(folding: Folding, width: float) -> Drawing:
     """The tree with a row a node, as a list of files is drawn; never wider than `width`.
 
     Where an explanation gives probabilities, they stand in a column on the right, with bars.
     """
     depths = folding.depths
     step = min(_STEP, width * 0.3 / max(max(depths), 1))
-    with_bars = folding.explanation is not None
     bar = 0.0 if width < _NARROW else _BAR
-    column = (bar + _NUMBER + 2 * _SIDE_GAP) if with_bars else 0.0
+    column = (bar + _NUMBER + 2 * _SIDE_GAP) if folding.explanation is not None else 0.0
     badges = [
-        Badge.of(
-            item,
-            width - column - step * depth,
-            uri=thumbnail(item, thumbnails),
-            support=supported.get(item.node, ""),
-            with_percent=False,
-        )
+        Badge.of(item, width - column - step * depth, with_percent=False)
         for item, depth in zip(folding.items, depths, strict=True)
     ]
     sizes = [badge.height + 4 for badge in badges]
@@ -202,8 +179,3 @@ def _bar(item: Item, probability: float, right: float, middle: float, width: flo
     filled = Box(track.x, track.y, max(width * probability, 1.5), 6)
     css = f"nb-{item.role}" if item.role not in ("other", "beyond") else ""
     return Group((Rect(track, "nb-track", 3), Rect(filled, "nb-bar", 3), text), css)
-
-
-def thumbnail(item: Item, thumbnails: Mapping[int, str]) -> str:
-    """The picture of an item, where it is a class that has one."""
-    return thumbnails.get(item.node, "") if item.kind == "class" else ""

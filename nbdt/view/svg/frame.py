@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -12,13 +12,13 @@ from nbdt.explain import Explanation
 from nbdt.explain.percent import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.view.assets import svg_style
-from nbdt.view.folding import Folded, Folding, fold, supports
+from nbdt.view.folding import Folded, Folding, fold
 from nbdt.view.labels import clean
 from nbdt.view.layout import LAYOUT_KINDS, LayoutKind
 from nbdt.view.svg.dendrogram import draw_dendrogram
 from nbdt.view.svg.drawing import Drawing, Orientation, draw_indented, draw_tidy
 from nbdt.view.svg.headline import SAMPLE, headline, legend, sentences
-from nbdt.view.svg.pictures import ClassPictures, Picturable, data_uri, thumbnails
+from nbdt.view.svg.pictures import ClassPictures, Picturable, data_uri, pictured
 from nbdt.view.svg.shapes import Box, Rect, Shape, number
 
 ORIENTATIONS: tuple[Orientation, ...] = get_args(Orientation)
@@ -125,8 +125,7 @@ def compose(
         raise InputError(f"title must be a text or None, got {title!r:.60}.")
     title = title or ""
     room = width - 2 * _MARGIN
-    small = thumbnails(folding, images)
-    tree = _drawn(folding, kind, orientation, heights, room, small)
+    tree = _drawn(pictured(folding, images), kind, orientation, heights, room)
     inside = max(tree.width, min(room, 480))
     sample = data_uri(image, int(SAMPLE)) if image is not None else ""
     head, foot = headline(folding, title, sample, inside), legend(folding, inside)
@@ -178,17 +177,14 @@ def _drawn(
     orientation: Orientation,
     heights: bool,
     room: float,
-    small: Mapping[int, str],
 ) -> Drawing:
-    supported = supports(folding)
     if kind == "dendrogram" or heights:
-        return draw_dendrogram(folding, orientation, room, heights, small, supported)
-    if kind == "indented":
-        return draw_indented(folding, room, small, supported)
-    tidy = draw_tidy(folding, orientation, small, supported)
-    if kind is None and orientation == "horizontal" and tidy.width > room:
-        return draw_indented(folding, room, small, supported)
-    return tidy
+        return draw_dendrogram(folding, orientation, room, heights)
+    if kind != "indented":
+        tidy = draw_tidy(folding, orientation)
+        if kind == "tidy" or orientation == "vertical" or tidy.width <= room:
+            return tidy
+    return draw_indented(folding, room)
 
 
 def _described(folding: Folding, title: str) -> tuple[str, str]:

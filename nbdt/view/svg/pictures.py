@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from PIL import Image
 
@@ -66,14 +67,13 @@ def data_uri(image: Picturable, size: int) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(written.getvalue()).decode()}"
 
 
-def thumbnails(folding: Folding, images: ClassPictures | None) -> dict[int, str]:
-    """The images of classes as ``data:`` addresses, by leaf.
+def pictured(folding: Folding, images: ClassPictures | None) -> Folding:
+    """What is drawn, with the images of classes; those of unknown classes are left out.
 
-    Where an explanation is drawn without its tree, those of classes that it does not know are left
-    out.
+    Only an explanation without its tree leaves classes unknown.
     """
     if images is None:
-        return {}
+        return folding
     if not isinstance(images, Mapping):
         raise InputError(
             "images must be a dictionary from classes to their pictures, got "
@@ -84,14 +84,19 @@ def thumbnails(folding: Folding, images: ClassPictures | None) -> dict[int, str]
     }
     tree = folding.tree
     if tree is None:
-        drawn = [item for item in folding.items if item.kind == "class"]
         by_name = {clean(node): uri for node, uri in small.items() if isinstance(node, str)}
-        uris = {item.node: small.get(item.node) or by_name.get(item.name) for item in drawn}
-        return {node: uri for node, uri in uris.items() if uri}
-    leaves = node_ids(tree, small)
-    for leaf in leaves:
-        if not tree.is_leaf(leaf):
-            raise InputError(
-                f"images must be of classes, by leaf or name; {described(tree, leaf)} is a group."
-            )
-    return dict(zip(leaves, small.values(), strict=True))
+        uris = {one.node: small.get(one.node) or by_name.get(one.name) for one in folding.items}
+    else:
+        leaves = node_ids(tree, small)
+        for leaf in leaves:
+            if not tree.is_leaf(leaf):
+                raise InputError(
+                    f"images must be of classes, by leaf or name; {described(tree, leaf)} is a "
+                    "group."
+                )
+        uris = dict(zip(leaves, small.values(), strict=True))
+    items = (
+        replace(item, uri=uris.get(item.node) or "") if item.kind == "class" else item
+        for item in folding.items
+    )
+    return replace(folding, items=tuple(items))

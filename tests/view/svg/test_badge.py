@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from nbdt.view.folding import Item
@@ -22,32 +24,35 @@ def test_a_folded_node_says_how_much_it_holds() -> None:
 
 def test_support_stands_behind_the_name() -> None:
     open_ = Item(9, -1, "mammal", "open", classes=218)
-    assert Badge.of(open_, 300, support="87 %").note == "87 %"
-    assert Badge.of(FOLDED, 300, support="87 %", with_percent=False).note == "218 classes · 87 %"
-    narrow = Badge.of(open_, 60, support="87 %")
+    assert Badge.of(replace(open_, support="87 %"), 300).note == "87 %"
+    assert (
+        Badge.of(replace(FOLDED, support="87 %"), 300, with_percent=False).note
+        == "218 classes · 87 %"
+    )
+    narrow = Badge.of(replace(open_, support="87 %"), 60)
     assert narrow.note == ""
     assert narrow.at(0, 0).title.endswith("support 87 %")
 
 
 def test_a_class_is_its_name_alone() -> None:
     assert [kind.__name__ for kind in parts(Badge.of(LEAF, 300))] == ["Text"]
-    assert parts(Badge.of(LEAF, 300, uri=PICTURE))[0] is Picture
+    assert parts(Badge.of(replace(LEAF, uri=PICTURE), 300))[0] is Picture
 
 
 @pytest.mark.parametrize("widest", [90, 120, 160, 220, 300])
 @pytest.mark.parametrize("item", [FOLDED, LEAF], ids=["folded", "leaf"])
 def test_a_badge_is_no_wider_than_it_may_be(item: Item, widest: float) -> None:
-    badge = Badge.of(item, widest, uri=PICTURE)
+    badge = Badge.of(replace(item, uri=PICTURE), widest)
     assert badge.width <= widest
     last = list(texts([badge.at(5, 5)]))[-1].box
     assert last.right <= 5 + badge.width
 
 
 def test_where_there_is_little_room_notes_go_first_and_thumbnails_next() -> None:
-    assert Badge.of(FOLDED, 260, uri=PICTURE).note
-    middle = Badge.of(FOLDED, 130, uri=PICTURE)
+    assert Badge.of(replace(FOLDED, uri=PICTURE), 260).note
+    middle = Badge.of(replace(FOLDED, uri=PICTURE), 130)
     assert (middle.note, middle.uri) == ("", PICTURE)
-    small = Badge.of(FOLDED, 90, uri=PICTURE)
+    small = Badge.of(replace(FOLDED, uri=PICTURE), 90)
     assert (small.note, small.uri) == ("", "")
     assert small.name.startswith("m")
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 
 from nbdt.hierarchy import Hierarchy, load_hierarchy
 from nbdt.hierarchy.support import with_support
-from nbdt.view.folding import fold, supports
+from nbdt.view.folding import fold
 from nbdt.view.svg.dendrogram import _round_step, draw_dendrogram
 from nbdt.view.svg.frame import to_svg
+from nbdt.view.svg.pictures import pictured
 from nbdt.view.svg.shapes import Group, Picture, Rect, Stroke, texts
 from tests.explain.samples import THING
 from tests.strategies import hierarchies, random_hierarchy
@@ -24,7 +25,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def dots(tree: Hierarchy, orientation: str = "horizontal", heights: bool = True) -> list[float]:
     """How far each inner node is along the growth, over the way to the leaves, in preorder."""
-    drawing = draw_dendrogram(fold(tree, folded=None), orientation, 500, heights, {}, {})  # type: ignore[arg-type]
+    drawing = draw_dendrogram(fold(tree, folded=None), orientation, 500, heights)  # type: ignore[arg-type]
     across = orientation == "horizontal"
     found = [
         shape.box.x + 3 if across else shape.box.y + 3
@@ -60,14 +61,14 @@ def test_any_heights_can_be_drawn(tree: Hierarchy) -> None:
 
 
 def test_the_axis_counts_from_the_leaves_in_round_steps() -> None:
-    drawing = draw_dendrogram(fold(HIGH), "horizontal", 500, True, {}, {})
+    drawing = draw_dendrogram(fold(HIGH), "horizontal", 500, True)
     ticks = {text.text: text for text in texts(drawing.shapes) if text.text[0].isdigit()}
     assert list(ticks) == ["0", "1", "2", "3", "4"]
     assert ticks["0"].x > ticks["1"].x > ticks["4"].x
 
 
 def test_a_tree_that_grows_down_has_its_axis_on_the_left() -> None:
-    drawing = draw_dendrogram(fold(HIGH), "vertical", 500, True, {}, {})
+    drawing = draw_dendrogram(fold(HIGH), "vertical", 500, True)
     ticks = {text.text: text for text in texts(drawing.shapes) if text.text[0].isdigit()}
     assert list(ticks) == ["0", "1", "2", "3", "4"]
     steps = [ticks[a].baseline - ticks[b].baseline for a, b in pairwise("01234")]
@@ -84,21 +85,16 @@ def test_a_tree_that_grows_down_has_its_axis_on_the_left() -> None:
 
 
 def test_a_tree_that_grows_down_is_no_higher_for_being_given_more_width() -> None:
-    narrow, wide = (
-        draw_dendrogram(fold(INDUCED), "vertical", room, True, {}, {}) for room in (200, 2000)
-    )
+    narrow, wide = (draw_dendrogram(fold(INDUCED), "vertical", room, True) for room in (200, 2000))
     assert narrow == wide
-    large = draw_dendrogram(
-        fold(random_hierarchy(1000), folded=None), "vertical", 900, False, {}, {}
-    )
+    large = draw_dendrogram(fold(random_hierarchy(1000), folded=None), "vertical", 900, False)
     assert large.width > 10_000
     assert large.height < 900
 
 
 def test_a_leaf_has_its_picture_above_its_name_where_names_run_downwards() -> None:
-    drawing = draw_dendrogram(
-        fold(HIGH), "vertical", 500, False, {0: "data:image/png;base64,", 1: "data:,"}, {}
-    )
+    images = {0: "data:image/png;base64,", 1: "data:image/png;base64,"}
+    drawing = draw_dendrogram(pictured(fold(HIGH), images), "vertical", 500, False)
     leaves = {}
     for group in drawing.shapes:
         if isinstance(group, Group) and (pictures := [
@@ -127,15 +123,13 @@ def test_all_leaves_end_on_one_line() -> None:
 
 def test_a_name_stands_above_its_branch_where_there_is_room() -> None:
     said = {
-        text.text
-        for text in texts(draw_dendrogram(fold(HIGH), "horizontal", 500, True, {}, {}).shapes)
+        text.text for text in texts(draw_dendrogram(fold(HIGH), "horizontal", 500, True).shapes)
     }
     assert "animal" in said
     # Merged almost as high as the root, it has none.
     flat = Hierarchy(THING.parents, THING.names, merge_heights=[0, 0, 0, 3.9, 4])
     said = {
-        text.text
-        for text in texts(draw_dendrogram(fold(flat), "horizontal", 500, True, {}, {}).shapes)
+        text.text for text in texts(draw_dendrogram(fold(flat), "horizontal", 500, True).shapes)
     }
     assert "animal" not in said
     assert "<title>animal</title>" in to_svg(flat, heights=True)
@@ -151,9 +145,7 @@ def test_folded_nodes_stand_with_the_leaves() -> None:
 def test_support_stands_at_the_branch_to_the_node_where_there_is_room() -> None:
     tree = with_support(HIGH, [HIGH, HIGH, THING_OTHERWISE])
     for orientation in ("horizontal", "vertical"):
-        drawing = draw_dendrogram(
-            fold(tree), orientation, 500, True, {}, supports(fold(tree))  # type: ignore[arg-type]
-        )  # fmt: skip
+        drawing = draw_dendrogram(fold(tree), orientation, 500, True)  # type: ignore[arg-type]
         [number] = [text for text in texts(drawing.shapes) if text.text == "67"]
         assert number.turned == (orientation == "vertical")
     # Merged almost as high as the root, it has none; the tooltip has it.

@@ -274,7 +274,7 @@ def test_images_are_put_into_it() -> None:
     for kind in KINDS:
         panel = compose(fold(THING, CAT), image=sample, images={0: cat}, **kind)
         assert_legible(panel)
-    with pytest.raises(InputError, match=r"node 3 .'animal'. is none"):
+    with pytest.raises(InputError, match=r"node 3 .'animal'. is a group"):
         to_svg(THING, images={3: cat})
 
 
@@ -341,7 +341,7 @@ def test_the_same_is_drawn_the_same() -> None:
         ({"orientation": "up"}, "orientation must be horizontal or vertical; got 'up'"),
         ({"kind": "indented", "orientation": "vertical"}, "always grows down"),
         ({"kind": "tidy", "heights": True}, 'only kind "dendrogram" has branch heights'),
-        ({"heights": True}, "need a tree with merge heights"),
+        ({"heights": True}, "needs a tree with merge heights"),
         ({"width": 100}, "at least 240 pixels, got 100"),
         ({"width": float("nan")}, "at least 240 pixels, got nan"),
         ({"width": "wide"}, "at least 240 pixels, got 'wide'"),
@@ -360,7 +360,7 @@ def test_bad_arguments_are_refused(arguments: dict[str, Any], said: str) -> None
 
 
 def test_an_explanation_alone_has_no_heights() -> None:
-    with pytest.raises(InputError, match="need a tree with merge heights"):
+    with pytest.raises(InputError, match="needs a tree with merge heights"):
         to_svg(CAT, heights=True)
     assert isinstance(CAT, Explanation)
     assert isinstance(next(texts(compose(fold(CAT)).shapes)), Text)
