@@ -319,7 +319,7 @@ def support_legend(folding: Folding) -> str:
     nodes = [item.node for item in folding.items if item.support]
     if not nodes or folding.tree is None:
         return ""
-    counts = [folding.tree.attributes(node).get(TREES) for node in nodes]
-    same = isinstance(counts[0], int) and counts.count(counts[0]) == len(counts)
-    trees = counted(counts[0], "tree") if same else "other trees"
+    count, *others = [folding.tree.attributes(node).get(TREES) for node in nodes]
+    same = others == [count] * len(others)
+    trees = counted(count, "tree") if same and isinstance(count, int) else "other trees"
     return f"number at a node: its support, the percentage of {trees} with the same group"

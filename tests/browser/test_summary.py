@@ -95,15 +95,15 @@ def test_what_was_not_taken_is_not_drawn_as_taken(opened: Callable[..., Any]) ->
             assert weights == {"taken": "600", "beyond": "400"}
         said = {str(one.get_attribute("title")): str(one.get_attribute("aria-label"))
                 for one in page.get_by_role("treeitem").all()}  # fmt: skip
-        assert said["cat"] == "cat, 73 %, not taken, too unsure, likeliest class".replace(
+        assert said["cat"] == "cat, 73 %, not taken (too unsure), most likely class".replace(
             " %", "\xa0%"
         )
-        assert said["pet"].endswith("not taken, too unsure")
+        assert said["pet"].endswith("not taken (too unsure)")
         assert said["animal"].endswith("on the path, answer")
-        assert "Dashed is what was not taken" in page.locator(".map .hint").inner_text()
+        assert "Dashed: not taken" in page.locator(".map .hint").inner_text()
         page.get_by_role("treeitem", name="pet").click()
         details = page.get_by_role("region", name="Selected node").inner_text()
-        assert "Decision not taken, too unsure" in details
+        assert "Decision not taken (too unsure)" in details
         assert "taken\n" not in details
         page.locator(".samples button").nth(1).click()
         assert page.locator(".beyond").count() == 0

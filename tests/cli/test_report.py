@@ -58,10 +58,10 @@ def test_options_reach_the_report_and_its_command(
     result = run("report", "digits", images, "--guarantee", 0.99)
     assert result.exit_code == 2
     assert "needs at least 99 calibration samples" in result.stderr
-    assert "goes with the soft rule" not in page
+    assert "needs the soft rule" not in page
     assert run("report", "digits", images, "--rule", "hard").exit_code == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "goes with the soft rule" in page
+    assert "needs the soft rule" in page
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_guarantee_that_nothing_comes_of_is_refused(
     assert said in result.stderr
     assert run("calibrate", "digits", images, "--guarantee", 0.9).exit_code == 0
     result = run("report", "digits", images, "--guarantee", 0.9, "--rule", "hard")
-    assert "goes with the soft rule" in result.stderr
+    assert "needs the soft rule" in result.stderr
 
 
 def test_a_data_set_can_be_named(run: Run, model: Path, tmp_path: Path) -> None:

@@ -130,10 +130,7 @@ def test_a_tree_that_differs_from_its_network(model: NBDT, digits: LabelledImage
     assert row.correct != network.correct
     made = to_page(found)
     said = part(made, "verdict")
-    assert (
-        f"the tree classifies {row.correct} correctly (hard rule, mean score);"
-        in said
-    )
+    assert f"the tree classifies {row.correct} correctly (hard rule, mean score);" in said
     assert f"the network alone classifies {network.correct}." in said
     assert "by construction" not in said
     assert "The model says that it was trained on “all <digits>” ." in said

@@ -99,9 +99,9 @@ def _signs(folding: Folding) -> Iterator[tuple[str, str, str]]:
     roles = {item.role for item in folding.items}
     if folding.explanation is None:
         return
-    yield "path", "path", "path; thicker is likelier"
+    yield "path", "path", "path; thicker: more likely"
     if "beyond" in roles:
-        yield "beyond", "beyond", "not taken, too unsure"
+        yield "beyond", "beyond", "not taken (too unsure)"
     if roles & {"rival", "runner_up"}:
         yield "rival", "rival", "toward the runner-up"
     if any(item.differs for item in folding.items):

@@ -229,7 +229,7 @@ def test_an_answer_above_the_classes_says_so() -> None:
     assert said.startswith("animal  ")
     assert "Stopped here, too unsure to go on to " in said
     assert "At least 95 % of such answers hold the true class" in said
-    assert "not taken, too unsure" in said
+    assert "not taken (too unsure)" in said
 
 
 def thickness_of(drawing: str, css: str) -> list[float]:

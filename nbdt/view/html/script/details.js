@@ -24,7 +24,7 @@ function detailsOf(state, actions) {
     const role = state.reading.role.get(decision.child);
     const beyond = role === "beyond";
     return [
-      make("h3", {}, beyond ? "Decision not taken, too unsure" : "Decision here"),
+      make("h3", {}, beyond ? "Decision not taken (too unsure)" : "Decision here"),
       make("table", { "aria-label": "Probability of each child" },
         make("tbody", {}, shown.map(({ child, share }) => make("tr", {
           class: child === decision.child ? role : "",
@@ -35,12 +35,12 @@ function detailsOf(state, actions) {
           make("td", {}, bar(share, child === decision.child ? role : "")),
           make("td", { class: "number" }, percent(share)))))),
       rest > 0 && make("p", { class: "hint" }, `and ${count(rest, "child", "children")} less likely`),
-      decision.contrary && make("p", {}, "A sibling is likelier here, but the path through this child "
-        + "is likelier as a whole."),
+      decision.contrary && make("p", {}, "A sibling is more likely here, but the path through this child "
+        + "is more likely as a whole."),
       facts([
         ["Lead over the nearest sibling", decision.margin === null
-          ? "nothing else possible" : decision.margin.toFixed(2).replace("-", "−")],
-        ["Undecidedness, 0 to 1", decision.entropy.toFixed(2)],
+          ? "no other child possible" : decision.margin.toFixed(2).replace("-", "−")],
+        ["Uncertainty (0–1)", decision.entropy.toFixed(2)],
         ["Feature distance to a flip", decision.feature_distance?.toPrecision(3)],
       ]),
     ];
@@ -94,8 +94,8 @@ function detailsOf(state, actions) {
       make("h2", {}, bdi(tree.name(v))),
       typeof about.gloss === "string" && make("p", { class: "gloss" }, bdi(about.gloss)),
       facts([
-        ["At the decision above", share !== undefined && percent(share)],
-        ["From the root to here", state.reading.reach.has(v) && percent(state.reading.reach.get(v))],
+        ["Probability given its parent", share !== undefined && percent(share)],
+        ["Probability from the root", state.reading.reach.has(v) && percent(state.reading.reach.get(v))],
         ["Accuracy", more.accuracy],
         ["Samples", more.samples?.toLocaleString("en")],
         ...(more.facts ?? []),

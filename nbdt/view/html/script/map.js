@@ -18,9 +18,9 @@ function mapOf(state, actions) {
       button("All", () => look(0, tree.size[tree.root]), { "aria-label": "Show the whole tree" })),
     pane,
     make("p", { class: "hint" }, "Each block is a group, as wide as its number of classes. "
-      + (samples.length ? "Filled is the path, underlined the way to the runner-up. " : "")
+      + (samples.length ? "Filled: the path; underlined: the way to the runner-up. " : "")
       + (samples.some((said) => said.stopped_at !== null)
-        ? "Dashed is what was not taken, too unsure. " : "")
+        ? "Dashed: not taken, because too unsure. " : "")
       + "Drag to move, double-click to zoom."));
   let from = 0; // the first class in view, and the one after the last
   let to = tree.size[tree.root];

@@ -49,7 +49,7 @@ function outlineOf(state, actions) {
     const size = folds && !open ? count(tree.size[v], "class", "classes") : null;
     const said = [tree.name(v), size, share !== undefined && percent(share),
       role === "taken" && v !== tree.root && "on the path",
-      role === "beyond" && "not taken, too unsure", ...tags];
+      role === "beyond" && "not taken (too unsure)", ...tags];
     const item = make("div", {
       role: "treeitem", id: `${state.id}-${v}`, title: tree.name(v),
       class: role ? `line ${role}` : "line",
@@ -90,7 +90,7 @@ function outlineOf(state, actions) {
   function update() {
     collect();
     const deepest = rows.reduce((most, v) => Math.max(most, tree.depth[v]), 1);
-    // Two thirds of a line are the name's and what is said of it, however deep the tree.
+    // Two thirds of a line belong to the name and its notes, however deep the tree.
     const room = element.clientWidth / 3;
     most = Math.max(10, Math.floor(room / INDENTS[0]));
     const step = Math.max(INDENTS[0], Math.min(INDENTS[1], room / Math.min(deepest, most)));

@@ -79,7 +79,7 @@ function readingOf(tree, explanation) {
   const tag = (node, text) =>
     reading.tags.set(node, [...(reading.tags.get(node) ?? []), text]);
   if (stopped_at !== null) tag(stopped_at, "answer");
-  tag(prediction, stopped_at === null ? "predicted" : "likeliest class");
+  tag(prediction, stopped_at === null ? "predicted" : "most likely class");
   tag(runner_up, "runner-up");
   if (network_prediction !== prediction) tag(network_prediction, "network’s own");
   return reading;
