@@ -89,7 +89,7 @@ def report(
                 f"{model} is not calibrated; nbdt calibrate does it, or leave out --guarantee."
             )
         if not get_rule(rule or network.rule).ranks_classes:
-            raise InputError("--guarantee goes with the soft rule; say --rule soft.")
+            raise InputError("--guarantee needs the soft rule; add --rule soft.")
     images = load_images(data, network.classes, preprocessing, partial=partial, part=part)
     with progress("Measuring", len(images)) as advance:
         found = measure(
