@@ -17,7 +17,7 @@ from nbdt.report.figures import Axis
 from nbdt.report.measure import FEW, Measurement
 from nbdt.report.samples import file_of, ranked
 from nbdt.rules import get_rule, keeps_network_answer
-from nbdt.selective.fitted import fitted_to
+from nbdt.selective.calibration import fitted_to
 
 MOST = 10
 """How many nodes and classes are listed."""
