@@ -39,9 +39,8 @@ from openloop import load, post
 from PIL import Image
 
 from nbdt.classifiers import build
-from nbdt.data.images import decode_image
 from nbdt.hierarchy import load_hierarchy
-from nbdt.inputs.image import Preprocessing
+from nbdt.inputs.image import Preprocessing, decode_image
 from nbdt.model import NBDT
 from nbdt.server.inference import Inference
 from nbdt.server.settings import Settings

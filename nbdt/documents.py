@@ -12,10 +12,17 @@ import json
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from nbdt.errors import FormatError, InputError
 
@@ -247,6 +254,24 @@ class Document(BaseModel):
                 with the value's place.
         """
         return validated(cls, document)
+
+
+class CompleteDocument(Document):
+    """A `Document` whose stored form has every key; only Python code may leave out defaults.
+
+    A file that lost a key is then refused, and not understood otherwise. A field that came later
+    is named in `optional`, so that older files can be read.
+    """
+
+    optional: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="after")
+    def _check_keys(self, info: ValidationInfo) -> Self:
+        given = self.model_fields_set | self.optional
+        lacking = [name for name in type(self).model_fields if name not in given]
+        if lacking and info.mode == "json":
+            raise ValueError(f"lacks {', '.join(map(described, lacking))}.")
+        return self
 
 
 def validated(kind: type[T], document: object, *, copied: bool = True) -> T:

@@ -24,7 +24,7 @@ from nbdt.display import Displayed
 from nbdt.errors import HeadError, InputError
 from nbdt.explain import Explanations, FeatureGeometry, explain_predictions
 from nbdt.hierarchy import Hierarchy
-from nbdt.inputs.image import Preprocessing
+from nbdt.inputs import Input
 from nbdt.pretrained import ModelConfig, load_tensors, read_model, write_model
 from nbdt.rules import (
     Predictions,
@@ -91,20 +91,25 @@ class NBDT(nn.Module, Displayed):
         score: ScoreName = "logsumexp",
         rule: RuleName = "soft",
         *,
-        preprocessing: Preprocessing | None = None,
+        preprocessing: Input | None = None,
         builder: Builder | str | None = None,
         head: str | None = None,
         temperature: Temperature | float | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(preprocessing, Preprocessing | None):
-            raise InputError(f"preprocessing has to be a Preprocessing, got {preprocessing!r:.80}.")
+        if not isinstance(preprocessing, Input | None):
+            raise InputError(
+                f"preprocessing has to be a Preprocessing or another Input; got "
+                f"{preprocessing!r:.80}."
+            )
         if not isinstance(builder, Builder | str | None):
             raise InputError(f"builder has to be a Builder or its name, got {builder!r:.80}.")
         network = check_classifier(network)
         self.score = score
         self.rule = rule
-        self.preprocessing = preprocessing
+        self.preprocessing: Any = (
+            preprocessing  # an Input or None; most of what reads it knows images
+        )
         self.builder = Builder(name=builder) if isinstance(builder, str) else builder
         if builder is None:
             self.builder = builder_of(unwrap(network)[0])

@@ -1,4 +1,4 @@
-"""Registries without a list: one thing a module of a package, and what other packages add.
+"""Registries without a list: one thing per module of a package, and what other packages add.
 
 To add a thing, write its module; to add it from elsewhere, declare an entry point in the package's
 group.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import pkgutil
 import warnings
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module, metadata
-from typing import TypeVar
+from inspect import isabstract
+from typing import Any, TypeVar
 
 from nbdt.errors import reason_of
 
@@ -28,29 +30,33 @@ def registered(package: str, kind: type[T], group: str = "") -> tuple[T, ...]:
 
     Returns:
         Each object once: the package's in the order of its modules' names, then the others in the
-        order of their entry points' names. An entry point that cannot be loaded is left out with a
-        warning.
+        order of their entry points' names. An entry point that cannot be loaded is
+        left out with a warning.
+    """
+    found = {id(value): value for value in _values(package, group) if isinstance(value, kind)}
+    return tuple(found.values())
+
+
+@cache
+def registered_classes(package: str, base: type[T]) -> tuple[type[T], ...]:
+    """As `registered`, the subclasses of `base`, but for abstract ones.
 
     Example:
         >>> from nbdt.classifiers.base import Library
-        >>> [library.name for library in registered("nbdt.classifiers", Library)][:2]
+        >>> [library.name for library in registered_classes("nbdt.classifiers", Library)][:2]
         ['nbdt', 'sklearn']
     """
-    found: dict[int, T] = {}
+    classes = (value for value in _values(package) if isinstance(value, type))
+    found = (cls for cls in classes if issubclass(cls, base) and cls is not base)
+    return tuple(dict.fromkeys(cls for cls in found if not isabstract(cls)))
+
+
+def _values(package: str, group: str = "") -> Iterator[Any]:
     for info in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
-        values = vars(import_module(info.name)).values()
-        found |= {id(value): value for value in values if isinstance(value, kind)}
-    for point in sorted(
-        metadata.entry_points(group=group or package), key=lambda point: point.name
-    ):
+        yield from vars(import_module(info.name)).values()
+    points = metadata.entry_points(group=group or package)
+    for point in sorted(points, key=lambda point: point.name):
         try:
-            value = point.load()
+            yield point.load()
         except Exception as error:  # whatever a stranger's module raises when it is imported
-            problem = reason_of(error)
-        else:
-            problem = "" if isinstance(value, kind) else f"it is no {kind.__name__}"
-        if problem:
-            warnings.warn(f"{package}: {point.name} cannot be loaded: {problem}", stacklevel=2)
-        else:
-            found[id(value)] = value
-    return tuple(found.values())
+            warnings.warn(f"{point.value} was not loaded: {reason_of(error)}", stacklevel=3)

@@ -370,7 +370,7 @@ class TestConstruction:
             ({"score": None}, "score has to be"),
             ({"rule": "greedy"}, "rule has to be 'soft' or 'hard', got 'greedy'"),
             ({"rule": ["soft"]}, "rule has to be"),
-            ({"builder": "resnet18"}, "a network's name is"),
+            ({"builder": "resnet18"}, "name has to be"),
         ],
     )
     def test_refuses_other_options(self, options, message):

@@ -1,7 +1,7 @@
 """What the project asks of a library of classifiers, and which libraries there are.
 
-All that the project knows of a library is in its module of this package, which ends in an instance
-of its `Library`; other distributions add theirs by entry points of the group ``nbdt.classifiers``.
+All that the project knows of a library is in its module of this package, in a subclass of
+`Library`; other distributions add theirs by entry points of the group ``nbdt.classifiers``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, TypeGuard
 
 from jaxtyping import Float
@@ -18,7 +19,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from nbdt.errors import HeadError, InputError, NotFoundError
 from nbdt.inputs.image import Preprocessing
-from nbdt.registry import registered
+from nbdt.registry import registered_classes
 
 LinearLayer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
@@ -213,9 +214,10 @@ class Library:
             )
 
 
+@cache
 def libraries() -> tuple[Library, ...]:
     """The libraries that the project knows, and those that other distributions registered."""
-    return registered("nbdt.classifiers", Library)
+    return tuple(library() for library in registered_classes("nbdt.classifiers", Library))
 
 
 def libraries_of(model: object) -> list[Library]:
@@ -243,7 +245,9 @@ def split_name(name: object) -> tuple[Library, str]:
     known = builders()
     if not match or match[1] not in known:
         *first, last = (f"'{library}:…'" for library in known)
-        raise InputError(f"a network's name is {', '.join(first)} or {last}, got {name!r:.80}.")
+        raise InputError(
+            f"a network's name has to be {', '.join(first)} or {last}, got {name!r:.80}."
+        )
     return known[match[1]], match[2]
 
 

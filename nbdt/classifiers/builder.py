@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 
 from nbdt.classifiers.base import Limits, WeightsInfo, split_name
@@ -37,17 +37,28 @@ class Builder(Document):
     name: str
     arguments: dict[str, Any] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _check(self) -> Builder:
-        library, _ = split_name(self.name)
-        for key, value in self.arguments.items():
-            if key not in library.arguments:
-                raise InputError(
-                    f"networks of {library.name} are built with {', '.join(library.arguments)}, "
-                    f"not with {key!r:.80}; build it yourself and pass the network."
-                )
-            _check_argument(key, value, library.arguments[key])
-        return self
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        try:
+            split_name(name)
+        except InputError as error:
+            raise ValueError(str(error).removeprefix("a network's name ")) from None
+        return name
+
+    @field_validator("arguments")
+    @classmethod
+    def _check_arguments(cls, arguments: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "name" in info.data:
+            library, _ = split_name(info.data["name"])
+            for key, value in arguments.items():
+                if key not in library.arguments:
+                    raise ValueError(
+                        f"has {key!r:.80}, but networks of {library.name} are built with "
+                        f"{', '.join(library.arguments)}; build it yourself and pass the network."
+                    )
+                _check_argument(key, value, library.arguments[key])
+        return arguments
 
     def build(self, **weights: Any) -> nn.Module:
         """A new network.
@@ -195,6 +206,6 @@ def _check_argument(key: str, value: object, limits: Limits) -> None:
         kinds = (int,) if isinstance(low, int) else (int, float)
         if type(value) not in kinds or not low <= value <= high:  # type: ignore[operator]
             kind = "a whole number" if kinds == (int,) else "a number"
-            raise InputError(f"{key} has to be {kind} from {low} to {high}, got {value!r:.80}.")
+            raise ValueError(f"has {key}={value!r:.80}; it has to be {kind} from {low} to {high}.")
     elif not isinstance(value, limits):
-        raise InputError(f"{key} has to be true or false, got {value!r:.80}.")
+        raise ValueError(f"has {key}={value!r:.80}; it has to be true or false.")

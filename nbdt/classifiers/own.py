@@ -203,8 +203,6 @@ class OwnNetworks(Library):
         return NETWORKS[network](**arguments)
 
 
-LIBRARY = OwnNetworks()
-
 # ── files of the user ─────────────────────────────────────────────────────────────────────────
 
 

@@ -129,6 +129,3 @@ def _several_answers(kind: str) -> str:
         f"this {kind} is multi-label or has several outputs: a sample may have several classes or "
         "none, while a path down a tree leads to exactly one."
     )
-
-
-LIBRARY = ScikitLearn()

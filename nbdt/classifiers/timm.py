@@ -84,6 +84,7 @@ def preprocessing_of(config: Mapping[str, Any]) -> Preprocessing:
     """
     try:
         channels, *size = config["input_size"]
+        mode: Any = {1: "L", 3: "RGB"}[channels]
         resized = tuple(math.floor(side / config["crop_pct"]) for side in size)
         squash = config["crop_mode"] == "squash"
         if config["crop_mode"] not in ("center", "squash"):
@@ -93,7 +94,7 @@ def preprocessing_of(config: Mapping[str, Any]) -> Preprocessing:
                 f"timm's crop_mode 'center' is supported for square inputs, got {size}."
             )
         return Preprocessing(
-            mode={1: "L", 3: "RGB"}[channels],
+            mode=mode,
             resize=resized if squash else resized[0],
             crop=tuple(size),
             interpolation=config["interpolation"],
@@ -115,6 +116,3 @@ def _import_timm() -> Any:
             "networks of timm need the package timm: pip install 'nbdt-toolkit[timm]'."
         ) from None
     return timm
-
-
-LIBRARY = Timm()

@@ -108,6 +108,3 @@ def preprocessing_of(transforms: Any) -> Preprocessing:
             "expected the ImageClassification transform of torchvision's weights, got "
             f"{type(transforms).__name__}."
         ) from None
-
-
-LIBRARY = Torchvision()

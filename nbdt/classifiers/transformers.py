@@ -67,6 +67,3 @@ class Transformers(Library):
             return None
         counts = Counter(names)
         return tuple(f"{name} ({i})" if counts[name] > 1 else name for i, name in enumerate(names))
-
-
-LIBRARY = Transformers()

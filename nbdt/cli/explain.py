@@ -23,12 +23,11 @@ from nbdt.cli.models import (
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import check_folder, complain, note, progress, say, say_drawing, say_json
 from nbdt.data import decode_image, list_images, open_image
-from nbdt.data.images import MAX_BYTES
 from nbdt.errors import InputError, NBDTError
 from nbdt.explain import Explanation, explain_predictions
 from nbdt.files import write_text
 from nbdt.hierarchy import Hierarchy
-from nbdt.inputs.image import Preprocessing
+from nbdt.inputs.image import MAX_BYTES, Preprocessing
 from nbdt.model import NBDT
 from nbdt.rules import Predictions, RuleName, get_rule
 from nbdt.run import answers

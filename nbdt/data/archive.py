@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 
-from nbdt.data.images import decode_image
 from nbdt.errors import FormatError, InputError
 from nbdt.files import error_context, replacing
 from nbdt.hierarchy.text import one_line
+from nbdt.inputs.image import decode_image
 
 # Far more than a small image takes; what is longer is not even read.
 MAX_MEMBER_BYTES = 1_000_000

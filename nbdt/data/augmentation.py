@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -68,9 +68,8 @@ class Augmentation:
         if self.smallest_area is not None:
             scale = [self.smallest_area, 1.0]
             top, left, height, width = RandomResizedCrop.get_params(image, scale, _RATIO)
-            preprocessing = replace(
-                preprocessing, resize=_input_size(image, preprocessing), crop=None
-            )
+            size = _input_size(image, preprocessing)
+            preprocessing = preprocessing.replace(resize=size, crop=None)
             image = image.crop((left, top, left + width, top + height))
         if self.shift:
             x, y = torch.randint(-self.shift, self.shift + 1, (2,)).tolist()

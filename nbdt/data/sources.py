@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nbdt.data.images import open_image
 from nbdt.errors import InputError
+from nbdt.inputs.image import open_image
 
 
 class PixelArray:

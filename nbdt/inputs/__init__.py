@@ -1,5 +1,7 @@
-"""What one sample is, and how samples become what a classifier takes."""
+"""What one sample is, and how samples become what a classifier takes: one module per kind."""
 
-from nbdt.inputs.image import Preprocessing
+from nbdt.inputs.array import ArrayInput
+from nbdt.inputs.base import Input
+from nbdt.inputs.image import Preprocessing, decode_image, open_image, to_mode
 
-__all__ = ["Preprocessing"]
+__all__ = ["ArrayInput", "Input", "Preprocessing", "decode_image", "open_image", "to_mode"]

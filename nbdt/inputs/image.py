@@ -1,34 +1,57 @@
-"""How an image becomes a network's input: one frozen description that a model folder can store."""
+"""Images: read safely, and made a network's input as a model folder describes it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
+from PIL import Image, ImageOps
+from pydantic import BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
-from nbdt.errors import FormatError, InputError
+from nbdt.errors import InputError, NotFoundError
+from nbdt.inputs.base import Input
 
 CHANNELS = {"L": 1, "RGB": 3}
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 # Only these exist for tensors, and Pillow, which has them all, always antialiases.
 _WITHOUT_ANTIALIAS = ("nearest", "bilinear", "bicubic")
 _MAX_SIDE = 8192
-_MAX_PIXELS = 2**26
+_MAX_RESIZED = 2**26
 # Far outside of anything sensible, and well inside what float32 can divide by.
 _TINY, _HUGE = 1e-12, 1e12
 _ALPHA_BACKGROUND = (255, 255, 255, 255)
 
+# Formats with decoders written for untrusted files; EPS, for one, would run a program.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
+MAX_BYTES = 100_000_000
+MAX_PIXELS = 80_000_000
+_TOO_LARGE = f"the image has more than {MAX_PIXELS // 1_000_000} megapixels; make it smaller."
 
-@dataclass(frozen=True, kw_only=True)
-class Preprocessing:
+
+def _checked_size(size: Any) -> int | tuple[int, int] | None:
+    if size is None:
+        return None
+    sides = list(size) if isinstance(size, list | tuple) else [size]
+    whole = all(type(side) is int and 1 <= side <= _MAX_SIDE for side in sides)
+    if not whole or (isinstance(size, list | tuple) and len(sides) != 2):
+        raise ValueError(
+            f"has to be a side or (height, width) of 1 to {_MAX_SIDE} pixels, got {size!r:.80}."
+        )
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+Size = Annotated[int | tuple[int, int] | None, BeforeValidator(_checked_size)]
+
+
+class Preprocessing(Input):
     """From an image to a network's input tensor: the steps, in the order of the fields.
 
     Resizing and cropping are torchvision's own, so a description taken from a set of torchvision
@@ -61,40 +84,76 @@ class Preprocessing:
         True
     """
 
-    mode: str = "RGB"
-    resize: int | tuple[int, int] | None = None
-    interpolation: str = "bilinear"
+    model_config = ConfigDict(validate_default=True)  # one number becomes one per channel
+
+    kind: ClassVar[str] = "image"
+
+    mode: Literal["RGB", "L"] = "RGB"
+    resize: Size = None
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] = (
+        "bilinear"
+    )
     antialias: bool = True
-    crop: int | tuple[int, int] | None = None
+    crop: Size = None
     scale: float = 1 / 255
     mean: float | tuple[float, ...] = 0.0
     std: float | tuple[float, ...] = 1.0
-    rotate: int = 0
+    rotate: Literal[0, 90, 180, 270] = 0
     hflip: bool = False
 
-    def __post_init__(self) -> None:
-        _check_choice("mode", self.mode, tuple(CHANNELS))
-        _check_choice("interpolation", self.interpolation, INTERPOLATIONS)
-        _check_choice("antialias", self.antialias, (True, False))
-        _check_choice("rotate", self.rotate, (0, 90, 180, 270))
-        _check_choice("hflip", self.hflip, (True, False))
+    @field_validator("scale", "mean", "std", mode="before")
+    @classmethod
+    def _check_numbers(cls, values: Any, info: ValidationInfo) -> Any:
+        name = info.field_name
+        count = 1 if name == "scale" else CHANNELS[info.data.get("mode", "RGB")]
+        given = list(values) if isinstance(values, list | tuple) else [values] * count
+        least = -_HUGE if name == "mean" else _TINY
+        good = [type(v) in (int, float) and least <= v <= _HUGE for v in given]
+        if len(given) != count or not all(good):
+            kind = "finite number" if name == "mean" else "positive number"
+            many = f"{count} of them, or one for all" if count > 1 else "one"
+            raise ValueError(f"has to be a {kind}: {many}; got {values!r:.80}.")
+        numbers = tuple(map(float, given))
+        return numbers[0] if name == "scale" else numbers
+
+    @field_validator("rotate", mode="before")
+    @classmethod
+    def _check_rotate(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # False would pass for 0
+            raise ValueError(f"has to be 0, 90, 180 or 270 degrees, got {value}.")
+        return value
+
+    @model_validator(mode="after")
+    def _check_antialias(self) -> Preprocessing:
         if not self.antialias and self.interpolation not in _WITHOUT_ANTIALIAS:
-            raise InputError(
+            raise ValueError(
                 f"antialias=False works with interpolation {', '.join(_WITHOUT_ANTIALIAS)}, "
                 f"not with {self.interpolation}."
             )
-        put = object.__setattr__
-        put(self, "resize", _checked_size("resize", self.resize))
-        put(self, "crop", _checked_size("crop", self.crop))
-        put(self, "scale", _checked_numbers("scale", self.scale, 1, positive=True)[0])
-        channels = CHANNELS[self.mode]
-        put(self, "mean", _checked_numbers("mean", self.mean, channels))
-        put(self, "std", _checked_numbers("std", self.std, channels, positive=True))
+        return self
 
     @property
     def channels(self) -> int:
         """The number of channels of the network's input."""
         return CHANNELS[self.mode]
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Channels, height and width of the network's input; None where the image decides."""
+        # One number as a crop means a square; as a size it is the shorter side's.
+        size = (self.crop, self.crop) if isinstance(self.crop, int) else self.crop or self.resize
+        height, width = size if isinstance(size, tuple) else (None, None)
+        if self.rotate in (90, 270):
+            height, width = width, height
+        return self.channels, height, width
+
+    def open(self, path: str | os.PathLike[str]) -> Image.Image:
+        """The image in a file; see `open_image`."""
+        return open_image(path, self.mode)
+
+    def read(self, value: bytes | Image.Image) -> Image.Image:
+        """The image that the bytes of a file hold, or a Pillow image as it is."""
+        return decode_image(value, self.mode) if isinstance(value, bytes) else value
 
     def __call__(self, image: Image.Image) -> Float[Tensor, "channels height width"]:
         """The network's input for one image, in float32.
@@ -152,29 +211,86 @@ class Preprocessing:
         tensor: Tensor = F.pil_to_tensor(picture) if self.antialias else picture
         return tensor.float()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The description as values that JSON can hold."""
-        document = asdict(self)
-        return {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in document.items()
-        }
 
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Preprocessing:
-        """The description that `to_dict` gave.
+def open_image(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
+    """Reads one image file as 8-bit colour ("RGB") or grey ("L").
 
-        Raises:
-            FormatError: keys are missing or unknown, or a value is not valid.
-        """
-        names = {field.name for field in fields(cls)}
-        if not isinstance(document, Mapping) or set(document) != names:
-            got = sorted(map(str, document)) if isinstance(document, Mapping) else document
-            raise FormatError(f"preprocessing needs exactly {sorted(names)}, got {got!r:.200}.")
-        try:
-            return cls(**document)
-        except InputError as error:
-            raise FormatError(f"preprocessing: {error}") from None
+    The rotation that a camera noted in the EXIF data is applied; of an animation or a file of
+    several pages the first picture is taken; colours are converted as
+    `to_mode` says. JPEG, PNG, WebP, BMP, GIF, TIFF, PPM and (where Pillow
+    can) AVIF are read, told apart by content and not by name.
+
+    Raises:
+        NotFoundError: there is no such file.
+        InputError: the file is no image, is cut short, or is larger than 100 MB or
+            80 megapixels. The message is one sentence that names the file.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.new("L", (4, 3)).save(folder / "grey.png")
+        >>> open_image(folder / "grey.png").mode
+        'RGB'
+    """
+    file = Path(path)
+    try:
+        if not file.exists():
+            raise NotFoundError(f"{file}: there is no such file.")
+        if not file.is_file():
+            raise InputError(f"{file}: this is not a file.")
+        _check_length(str(file), file.stat().st_size)
+        data = file.read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{file}: the file cannot be read: {reason}.") from None
+    return decode_image(data, mode, name=str(file))
+
+
+def decode_image(data: bytes, mode: str = "RGB", *, name: str = "the image") -> Image.Image:
+    """Reads an image from the bytes of a file; like `open_image`, for uploads and pipes.
+
+    Args:
+        data: the whole file.
+        mode: "RGB" or "L".
+        name: what messages call it.
+
+    Raises:
+        InputError: as in `open_image`.
+
+    Example:
+        >>> decode_image(b"GIF89a", name="upload 1")
+        Traceback (most recent call last):
+        nbdt.errors.InputError: upload 1: this is not an image that can be read (JPEG, PNG, ...
+    """
+    if not data:
+        raise InputError(f"{name}: the file is empty.")
+    _check_length(name, len(data))
+    Image.init()
+    formats = [one for one in FORMATS if one in Image.OPEN]
+    # On a broken file Pillow's decoders raise nearly anything: OSError, SyntaxError,
+    # struct.error, IndexError, zlib.error, …; all of it means the same here.
+    try:
+        image = Image.open(io.BytesIO(data), formats=formats)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InputError(f"{name}: {_TOO_LARGE}") from None
+    except Exception:
+        raise InputError(
+            f"{name}: this is not an image that can be read ({', '.join(formats)})."
+        ) from None
+    if image.width * image.height > MAX_PIXELS:
+        raise InputError(f"{name}: {_TOO_LARGE}")
+    try:
+        image.load()
+    except Exception as error:
+        raise InputError(
+            f"{name}: the image is broken or cut short ({_one_line(error)})."
+        ) from None
+    try:
+        return to_mode(_upright(image), mode)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def to_mode(image: Image.Image, mode: str) -> Image.Image:
@@ -223,45 +339,28 @@ def _check_enlargement(image: Image.Image, resize: int | tuple[int, int]) -> Non
     if not isinstance(resize, int):
         return
     short, long = sorted(image.size)
-    if short == 0 or resize * resize * long // short > _MAX_PIXELS:
+    if short == 0 or resize * resize * long // short > _MAX_RESIZED:
         raise InputError(
             f"an image of {image.width}×{image.height} pixels is too elongated to be resized to "
             f"a short side of {resize}."
         )
 
 
-def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    # `True == 1`, hence the types; a list is not hashable, hence no set.
-    if not any(type(value) is type(one) and value == one for one in allowed):
-        raise InputError(f"{name} has to be one of {allowed}, got {value!r:.80}.")
-
-
-def _checked_size(name: str, size: Any) -> int | tuple[int, int] | None:
-    sides = list(size) if isinstance(size, list | tuple) else [size]
-    if size is None:
-        return None
-    whole = all(type(side) is int and 1 <= side <= _MAX_SIDE for side in sides)
-    if not whole or (isinstance(size, list | tuple) and len(sides) != 2):
+def _check_length(name: str, length: int) -> None:
+    if length > MAX_BYTES:
         raise InputError(
-            f"{name} has to be a side or (height, width) of 1 to {_MAX_SIDE} pixels, "
-            f"got {size!r:.80}."
+            f"{name}: {length / 1e6:.0f} MB are too much for an image; the limit is "
+            f"{MAX_BYTES / 1e6:.0f} MB."
         )
-    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
-def _checked_numbers(
-    name: str, values: Any, count: int, *, positive: bool = False
-) -> tuple[float, ...]:
-    given = list(values) if isinstance(values, list | tuple) else [values] * count
-    numbers = [
-        float(value)
-        for value in given
-        if isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and (_TINY if positive else -_HUGE) <= value <= _HUGE
-    ]
-    if len(given) != count or len(numbers) != count:
-        kind = "positive number" if positive else "finite number"
-        many = f"{count} of them, or one for all" if count > 1 else "one"
-        raise InputError(f"{name} has to be a {kind}: {many}; got {values!r:.80}.")
-    return tuple(numbers)
+def _upright(image: Image.Image) -> Image.Image:
+    # Broken EXIF data says nothing about the picture, so it is no reason to refuse it.
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

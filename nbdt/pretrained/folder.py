@@ -9,7 +9,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def write_model(
     versions = {"nbdt": _version(), "torch": str(torch.__version__)}
     write_folder(
         Path(folder),
-        replace(config, versions=versions),
+        config.replace(versions=versions),
         hierarchy,
         lambda path: save_tensors(network, path),
     )
@@ -138,7 +138,9 @@ def _check_file(path: Path, expected: FileRecord) -> None:
     try:
         length = path.stat().st_size
         # A file of another length is refused before hours are spent on hashing it.
-        found = _record(path) if length == expected.bytes else FileRecord(length, "")
+        found = (
+            _record(path) if length == expected.bytes else FileRecord(bytes=length, sha256="0" * 64)
+        )
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read: {error.strerror}.") from None
     if found != expected:
@@ -151,7 +153,7 @@ def _check_file(path: Path, expected: FileRecord) -> None:
 def _record(path: Path) -> FileRecord:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-        return FileRecord(file.tell(), digest.hexdigest())
+        return FileRecord(bytes=file.tell(), sha256=digest.hexdigest())
 
 
 # ── writing ───────────────────────────────────────────────────────────────────────────────────
@@ -172,7 +174,7 @@ def write_folder(
             write_weights(new / WEIGHTS)
             save_hierarchy(hierarchy, new / HIERARCHY)
             files = {name: _record(new / name) for name in (HIERARCHY, WEIGHTS)}
-            write_json(new / CONFIG, replace(config, files=files).to_dict())
+            write_json(new / CONFIG, config.replace(files=files).to_dict())
     except OSError as error:
         raise InputError(f"{target}: the model cannot be saved: {error.strerror}.") from error
 

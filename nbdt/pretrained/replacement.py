@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 from nbdt.errors import InputError
@@ -54,7 +53,7 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
         )
     write_folder(
         Path(folder),
-        replace(saved.config, classes=hierarchy.classes),
+        saved.config.replace(classes=hierarchy.classes),
         hierarchy,
         lambda path: shutil.copyfile(saved.weights, path),
     )

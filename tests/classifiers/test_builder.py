@@ -79,7 +79,7 @@ class TestValidation:
         ],
     )
     def test_names(self, name):
-        with pytest.raises(InputError, match="a network's name is"):
+        with pytest.raises(InputError, match="name has to be"):
             Builder(name=name)
 
     @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ class TestFromTimm:
             ({"input_size": (5, 224, 224)}, "is not complete"),
             ({"crop_pct": 0}, "is not complete"),
             ({"mean": None}, "is not complete"),
-            ({"interpolation": "random"}, "interpolation has to be"),
+            ({"interpolation": "random"}, "interpolation: Input should be"),
         ],
     )
     def test_refuses(self, change, message):

@@ -206,7 +206,7 @@ def test_the_head_and_arguments_are_passed_on(run: Run, tmp_path: Path) -> None:
         (["--argument", "in_channels"], "--argument takes KEY=VALUE"),
         (["--argument", "in_channels=many"], "--argument in_channels:"),
         (["--argument", 'in_channels=1, "depth": 2'], "--argument in_channels:"),
-        (["--argument", "depth=9"], "not with 'depth'"),
+        (["--argument", "depth=9"], "has 'depth', but networks of nbdt"),
         (["--head", "fc"], "has no layer 'fc'"),
         (["--score", "median"], "'median' is not one of"),
     ],
@@ -228,7 +228,7 @@ def test_what_cannot_be_converted_is_refused_in_one_sentence(
         ("nbdt:digits-cnn", "DEFAULT", "has no published weights"),
         ("nbdt:digit-cnn", "weights.safetensors", "near names: digits-cnn"),
         ("torchvision:resnet18", "BEST", "has the weights IMAGENET1K_V1, DEFAULT, not 'BEST'"),
-        ("my.code:Net", "weights.safetensors", "a network's name is 'nbdt:…'"),
+        ("my.code:Net", "weights.safetensors", "a network's name has to be 'nbdt:…'"),
     ],
 )
 def test_an_unknown_network_or_its_weights(

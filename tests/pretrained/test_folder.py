@@ -259,7 +259,7 @@ class TestReadModel:
 
     def test_hostile_name_of_a_builder(self, saved):
         rewrite_config(saved, builder={"name": "nbdt:../os.system", "arguments": {}})
-        with pytest.raises(FormatError, match=r"config\.json: a network's name is"):
+        with pytest.raises(FormatError, match=r"config\.json: builder\.name has to be"):
             read_model(saved)
 
     @pytest.mark.parametrize(
@@ -317,5 +317,6 @@ class TestReadModel:
 
 
 def test_records_compare():
-    assert FileRecord(1, "a") == FileRecord(1, "a") != FileRecord(2, "a")
+    one = FileRecord(bytes=1, sha256="a" * 64)
+    assert one == one.replace() != one.replace(bytes=2)
     assert Builder(name="nbdt:digits-cnn") != Builder(name="nbdt:small-cnn")

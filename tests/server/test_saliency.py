@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from nbdt.data.images import decode_image
 from nbdt.errors import InputError, NotFoundError
+from nbdt.inputs.image import decode_image
 from nbdt.server import inference
 from nbdt.server.inference import Inference, Question
 from nbdt.server.protocols import native

@@ -1,0 +1,112 @@
+"""Arrays of numbers that are the network's own input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nbdt.errors import InputError
+from nbdt.inputs.base import Input
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class ArrayInput(Input):
+    """Arrays as they are, in float32.
+
+    Args:
+        row: the shape of a sample, with None where any length will do; None if it is not known.
+
+    Example:
+        >>> ArrayInput(row=(None, 2)).read([[1, 2]])
+        array([[1., 2.]], dtype=float32)
+    """
+
+    kind: ClassVar[str] = "array"
+
+    row: tuple[int | None, ...] | None = None
+
+    @property
+    def shape(self) -> tuple[int | None, ...] | None:
+        """`row`."""
+        return self.row
+
+    def read(self, value: Any) -> FloatArray:
+        """Numbers in nested lists, or an array of another type, as float32.
+
+        Raises:
+            InputError: it is not an array of finite numbers, or of another shape.
+        """
+        array = as_array(value)
+        check_shape(array.shape, self.row)
+        return array
+
+    def batch(self, samples: Iterable[Any]) -> Tensor:
+        """The samples, stacked."""
+        arrays = [self.read(sample) for sample in samples]
+        if len({array.shape for array in arrays}) != 1:
+            raise InputError("a batch needs one array or more, all of one shape.")
+        return torch.from_numpy(np.stack(arrays))
+
+
+def as_array(value: Any) -> FloatArray:
+    """Numbers in nested lists, or an array of another type, as float32.
+
+    Raises:
+        InputError: it is not an array of finite numbers.
+
+    Example:
+        >>> as_array([[1, 2], [3]])
+        Traceback (most recent call last):
+        nbdt.errors.InputError: this is not an array of numbers; are its lists of one length, ...
+    """
+    try:
+        array = np.asarray(value if isinstance(value, np.ndarray) else _numbers(value))
+    except ValueError:
+        array = np.asarray("ragged")
+    if array.dtype.kind not in "iuf" or array.size == 0:
+        raise InputError(
+            "this is not an array of numbers; are its lists of one length, and not empty?"
+        )
+    with np.errstate(over="ignore"):  # what overflows is refused in the next line
+        array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise InputError("it holds NaN or a number that 32 bits cannot hold.")
+    return array
+
+
+def check_shape(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> None:
+    """Refuses a sample of another shape than the network takes, where that is known.
+
+    Raises:
+        InputError: the shape is another.
+    """
+    if expected is None:
+        return
+    fits = len(shape) == len(expected) and all(
+        wanted in (None, got) for wanted, got in zip(expected, shape, strict=True)
+    )
+    if not fits:
+        sides = " × ".join("any" if side is None else str(side) for side in expected)
+        raise InputError(f"the network takes {sides} numbers, got {shape}.")
+
+
+def _numbers(value: Any) -> Any:
+    """The value itself, if it is a number or lists of lists or numbers only.
+
+    numpy would make all texts of a list as long as the longest: terabytes of a few megabytes.
+    """
+    groups = [[value]]
+    while groups:
+        group = groups.pop()
+        kinds = set(map(type, group))
+        if kinds == {list}:
+            groups.extend(group)
+        elif not kinds <= {int, float, bool}:
+            raise ValueError
+    return value
