@@ -21,7 +21,7 @@ from nbdt.classifiers.output_trace import SIGMOID, SOFTMAX, trace_output
 from nbdt.errors import HeadError
 
 
-def find_head(model: Any, path: str | None = None, *, num_classes: int | None = None) -> Head:
+def find_head(network: Any, path: str | None = None, *, num_classes: int | None = None) -> Head:
     """Finds the last linear layer of a classifier.
 
     In this order: the layer that `path` names; where the network's own library says it is (timm's
@@ -31,7 +31,7 @@ def find_head(model: Any, path: str | None = None, *, num_classes: int | None = 
     whose outputs can be the classes. DataParallel, DDP and `torch.compile` are looked through.
 
     Args:
-        model: a classifier, on any device (the meta device included), or a fitted linear
+        network: a classifier, on any device (the meta device included), or a fitted linear
             classifier or MLPClassifier of scikit-learn, or a pipeline that ends in one.
         path: the name of the layer in the network, such as ``"encoder.fc"``.
         num_classes: used only to choose between layers when several could be the head.
@@ -49,25 +49,25 @@ def find_head(model: Any, path: str | None = None, *, num_classes: int | None = 
         >>> head.path, tuple(head.rows.shape), head.num_classes
         ('2', (3, 16), 3)
     """
-    if not isinstance(model, nn.Module):
-        for library in libraries_of(model):
+    if not isinstance(network, nn.Module):
+        for library in libraries_of(network):
             if path is not None:
                 raise HeadError(
-                    f"path={path!r} names a layer of a torch network, but {type(model).__name__} "
+                    f"path={path!r} names a layer of a torch network, but {type(network).__name__} "
                     "is not one; leave it out."
                 )
-            return library.head(model)
-        raise HeadError(_not_a_classifier(model))
+            return library.head(network)
+        raise HeadError(_not_a_classifier(network))
     if path is None:
-        found = _search(model, num_classes)
+        found = _search(network, num_classes)
         if found.path is None:
-            raise HeadError(_not_found(model, found))
+            raise HeadError(_not_found(network, found))
         path, altered = found.path, found.altered
     else:
-        path = _named(model, path)
-        altered = _may_alter(model, path, num_classes)
-    layer = checked_layer(model.get_submodule(path), path)
-    return Head(path, layer, _class_names(model, path, max(2, num_outputs(layer))), altered)
+        path = _named(network, path)
+        altered = _may_alter(network, path, num_classes)
+    layer = checked_layer(network.get_submodule(path), path)
+    return Head(path, layer, _class_names(network, path, max(2, num_outputs(layer))), altered)
 
 
 def check_classifier(model: Any) -> nn.Module:
