@@ -46,7 +46,7 @@ def changed(**values: Any) -> dict[str, Any]:
         ({}, f"this version of nbdt reads '{SCHEMA}'"),
         (changed(schema="nbdt.model/2"), "the schema is 'nbdt.model/2'"),
         (changed(schema=["nbdt.model/1"]), "the schema is a list"),
-        (changed(code="import os"), "the document has an unknown key 'code'"),
+        (changed(code="import os"), "has an unknown key 'code'"),
         ({k: v for k, v in FULL.to_dict().items() if k != "rule"}, "lacks 'rule'"),
         (changed(classes="cat"), "classes: Input should be a valid array; got 'cat'"),
         (changed(classes=["cat", 1]), r"classes\[1\]: Input should be a valid string; got 1"),
