@@ -1,12 +1,11 @@
 """Small images of one size in a tar archive, ``split/class/name.jpg``, as arrays.
 
-Nothing is extracted: members are decoded in memory, so no name in the archive can lead anywhere.
-The decoded pixels are kept in a folder of the user's, from where they are read the next time.
+Nothing is extracted: members are decoded in memory, so names in the archive lead nowhere.
+The decoded pixels are kept in a folder of the user's, and read from there the next time.
 """
 
 from __future__ import annotations
 
-import hashlib
 import lzma
 import os
 import tarfile
@@ -21,11 +20,11 @@ import numpy.typing as npt
 import PIL
 
 from nbdt.errors import FormatError, InputError
-from nbdt.files import error_context, replacing
+from nbdt.files import error_context, file_sha256, replacing, sha256
 from nbdt.hierarchy.text import one_line
 from nbdt.inputs.image import decode_image
 
-# Far more than a small image takes; what is longer is not even read.
+# Far more than a small image takes; longer ones are not even read.
 MAX_MEMBER_BYTES = 1_000_000
 MAX_MEMBERS = 1_000_000
 
@@ -41,51 +40,32 @@ def read_archive(
     *,
     cache: str | os.PathLike[str],
 ) -> tuple[Pixels, Targets]:
-    """The images of an archive, sorted by class and name, as a folder of them would be.
+    """The pixels and targets of an archive's images, sorted by class and name.
 
     Args:
         archive: a tar file, compressed in any way that Python reads.
         split: the folder in it that holds the classes' folders.
         classes: the names of the classes' folders; a target is an index into them.
         side: the height and width of every image in pixels.
-        cache: the folder to keep the decoded pixels in. Where it cannot be written, they are
-            decoded anew each time.
+        cache: the folder to keep the decoded pixels in; if it cannot be written, they are decoded
+            again each time.
 
     Returns:
         The pixels, shape (images, side, side, 3), and the targets, shape (images,).
 
     Raises:
-        FormatError: this is no such archive; the message names the member.
+        FormatError: this is not such an archive; the message names the member.
         InputError: it cannot be read.
-
-    Example:
-        >>> import io, tempfile
-        >>> from PIL import Image
-        >>> folder, data = Path(tempfile.mkdtemp()), io.BytesIO()
-        >>> Image.new("RGB", (8, 8)).save(data, "JPEG")
-        >>> with tarfile.open(folder / "test.tar", "w") as tar:
-        ...     member = tarfile.TarInfo("test/dog/0.jpg")
-        ...     member.size = len(data.getvalue())
-        ...     tar.addfile(member, io.BytesIO(data.getvalue()))
-        >>> pixels, targets = read_archive(
-        ...     folder / "test.tar", "test", ["cat", "dog"], 8, cache=folder / "cache")
-        >>> pixels.shape, targets
-        ((1, 8, 8, 3), array([1]))
     """
     path = Path(archive)
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
     # Targets are places in the list of classes.
-    named = hashlib.sha256("\n".join([digest, *classes]).encode()).hexdigest()
-    kept = Path(cache) / f"{split}-{side}-{named[:32]}.npz"
+    name = sha256("\n".join([file_sha256(path), *classes]))[:32]
+    kept = Path(cache) / f"{split}-{side}-{name}.npz"
     arrays = _kept(kept, side, len(classes))
     if arrays is None:
         with error_context(path):
             arrays = _decoded(path, split, classes, side)
-        # It is faster the next time; without it, nothing is lost.
+        # Only the next time is slower without it.
         with suppress(InputError, OSError):
             kept.parent.mkdir(parents=True, exist_ok=True)
             with replacing(kept) as aside:
@@ -94,11 +74,11 @@ def read_archive(
 
 
 def _kept(path: Path, side: int, num_classes: int) -> tuple[Pixels, Targets] | None:
-    """What was decoded before, unless by another version of Pillow, or the file is damaged."""
+    """The pixels decoded before; None if another version of Pillow did it or they are damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             pixels, targets, decoder = (arrays[name] for name in ("pixels", "targets", "decoder"))
-    # That is what np.load and the zip format below it are known to raise on damaged files.
+    # What np.load and the zip format below it raise on damaged files.
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
     whole = (
@@ -142,7 +122,7 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
         file = tar.extractfile(member) if member.isreg() else None
         if file is None or member.size > MAX_MEMBER_BYTES or number >= MAX_MEMBERS:
             raise FormatError(
-                f"{member.name!r:.80} is no ordinary file, too long, or one too many; expected at "
-                f"most {MAX_MEMBERS:,} images of at most {MAX_MEMBER_BYTES:,} bytes."
+                f"{member.name!r:.80} is not an ordinary file, too long, or one too many; expected "
+                f"at most {MAX_MEMBERS:,} images of at most {MAX_MEMBER_BYTES:,} bytes."
             )
         yield member.name, file.read()

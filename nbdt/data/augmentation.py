@@ -1,4 +1,4 @@
-"""Random changes of training images that leave their class what it is."""
+"""Random changes of training images that keep their class."""
 
 from __future__ import annotations
 
@@ -18,26 +18,19 @@ _RATIO = [3 / 4, 4 / 3]
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What is done to a training image before, and in part in place of, its preprocessing.
+    """Random changes of a training image, made before its preprocessing.
 
-    The random numbers are torch's global ones, and nothing else is random.
+    The random numbers are torch's global ones.
 
     Args:
-        shift: the image is moved by up to so many pixels each way, black coming in at the border:
-            what padding and a random crop of the old size do.
-        flip: whether left and right are swapped, half of the time.
-        smallest_area: a piece of the image, of at least this share of its area and 3:4 to 4:3 in
-            shape, is resized to the network's input (Szegedy et al., "Going Deeper with
-            Convolutions", 2015), in place of the preprocessing's own resizing and cropping.
-            None leaves those as they are.
-
-    Raises:
-        InputError: a value is of the wrong type or out of range.
+        shift: moves the image by up to this many pixels each way, with black at the border: what
+            padding and a random crop of the old size do.
+        flip: whether to swap left and right, half of the time.
+        smallest_area: resizes a piece of the image, of at least this share of its area and 3:4 to
+            4:3 in shape, to the network's input (Szegedy et al., "Going Deeper with Convolutions",
+            2015), in place of the preprocessing's own resizing and cropping. None keeps those.
 
     Example:
-        >>> augmentation = Augmentation(shift=4, flip=True)
-        >>> augmentation(Image.new("RGB", (32, 32)), Preprocessing()).shape
-        torch.Size([3, 32, 32])
         >>> imagenet = Augmentation(smallest_area=0.08, flip=True)
         >>> imagenet(Image.new("RGB", (500, 375)), Preprocessing(resize=256, crop=224)).shape
         torch.Size([3, 224, 224])
@@ -59,11 +52,7 @@ class Augmentation:
     def __call__(
         self, image: Image.Image, preprocessing: Preprocessing
     ) -> Float[Tensor, "channels height width"]:
-        """The network's input for one changed image, in float32.
-
-        Raises:
-            InputError: as the preprocessing does.
-        """
+        """The network's input for one changed image, in float32."""
         image = to_mode(image, preprocessing.mode)
         if self.smallest_area is not None:
             scale = [self.smallest_area, 1.0]

@@ -19,31 +19,20 @@ _NAMES_SHOWN = 6
 
 
 class ImageFolder(LabelledImages):
-    """Labelled images: a folder with one subfolder a class, named after it.
+    """Labelled images: a folder with one subfolder per class, named after it.
 
     Args:
         folder: the top folder.
         preprocessing: from image to tensor.
-        classes: the class names of the model, in its order, as the subfolders are called (with
-            ``_`` for a ``/``); by default the sorted names of the subfolders.
+        classes: the model's classes, in its order, as the subfolders are called (with ``_`` for a
+            ``/``); by default the sorted names of the subfolders.
         wnids: other names that the classes' subfolders may have, as ImageNet's do; ``""`` for none.
-        partial: whether classes may have no subfolder, as when a sample of them is evaluated.
+        partial: whether classes may lack a subfolder, as when only some of them are evaluated.
 
     Raises:
         NotFoundError: there is no such folder.
         InputError: it holds no subfolders or one without images, or the subfolders differ from
             `classes`; the message lists the difference.
-
-    Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> top = Path(tempfile.mkdtemp())
-        >>> for name in ("cat", "dog"):
-        ...     (top / name).mkdir()
-        ...     Image.new("RGB", (4, 3)).save(top / name / "1.png")
-        >>> images = ImageFolder(top, Preprocessing(crop=2), classes=["dog", "cat"])
-        >>> len(images), images[0][0].shape, images[0][1]
-        (2, torch.Size([3, 2, 2]), 1)
     """
 
     source: ImageFiles

@@ -69,25 +69,13 @@ def batches_of(data: Data, batch_size: int) -> Iterator[Any]:
 
 
 def check_batch_size(batch_size: Any) -> None:
-    """Refuses what is not a positive integer.
-
-    Raises:
-        InputError: it is something else.
-    """
+    """Refuses anything but a positive integer."""
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise InputError(f"batch_size has to be a whole number above 0; got {batch_size!r:.80}.")
 
 
 def labelled(batch: Any) -> tuple[Any, Tensor]:
-    """The inputs and the labels of one batch.
-
-    Raises:
-        InputError: it is not a pair, or a label is not a number.
-
-    Example:
-        >>> labelled((torch.zeros(3, 2), [0, 1, 1]))[1]
-        tensor([0, 1, 1])
-    """
+    """The inputs and the labels of one batch, which has to be a pair of them."""
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         raise InputError(
             f"data has to give pairs (inputs, labels); got {type(batch).__name__}"
@@ -101,11 +89,7 @@ def labelled(batch: Any) -> tuple[Any, Tensor]:
 
 
 def collated(samples: list[Any]) -> Any:
-    """Samples as one batch.
-
-    Raises:
-        InputError: they differ in shape, or are of a type that cannot be batched.
-    """
+    """Samples as one batch; they need one shape."""
     try:
         return default_collate(samples)
     except (RuntimeError, TypeError) as error:
@@ -119,14 +103,6 @@ class Fingerprint:
     """The SHA-256 of the bytes of all inputs, in their order, and then of the labels.
 
     It does not depend on how samples are put together in batches.
-
-    Example:
-        >>> one, other = Fingerprint(), Fingerprint()
-        >>> one.add(torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1]))
-        >>> other.add(torch.tensor([[1.0]]), torch.tensor([0]))
-        >>> other.add(torch.tensor([[2.0]]), torch.tensor([1]))
-        >>> one.digest() == other.digest()
-        True
     """
 
     def __init__(self) -> None:

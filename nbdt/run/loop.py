@@ -117,7 +117,9 @@ class Run:
         return Block(
             logits,
             labels[0] if len(labels) == 1 else torch.cat(labels),
-            torch.tensor([start + row for start, part in parts for row in part.rows]),
+            torch.tensor(
+                [start + row for start, part in parts for row in part.rows], dtype=torch.int64
+            ),
             {
                 start + row: part.failures[row]
                 for start, part in parts

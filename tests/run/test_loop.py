@@ -108,6 +108,7 @@ def test_a_block_may_hold_failures_only() -> None:
     (block,) = answers(IDENTITY, [(torch.full((2, 3), torch.nan), Y[:2])], on_failure="keep")
     assert (block.logits.shape, len(block.labels), len(block.indices)) == ((0, 3), 0, 0)
     assert list(block.failures) == [0, 1]
+    assert (block.labels.dtype, block.indices.dtype) == (torch.int64, torch.int64)
 
 
 def test_labels_that_do_not_fit_the_samples_are_refused() -> None:
