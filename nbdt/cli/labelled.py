@@ -16,7 +16,7 @@ from nbdt.data import (
     load_dataset,
 )
 from nbdt.data.classes import bundled_wnids
-from nbdt.data.sources import ImageFiles
+from nbdt.data.folder import ImageFiles
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT

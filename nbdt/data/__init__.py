@@ -7,11 +7,9 @@ images, labels = next(iter(torch.utils.data.DataLoader(cifar, batch_size=128, sh
 from nbdt.data.augmentation import Augmentation
 from nbdt.data.catalogue import describe_datasets
 from nbdt.data.classes import check_classes
-from nbdt.data.folder import ImageFolder
-from nbdt.data.images import list_images
+from nbdt.data.folder import ImageFiles, ImageFolder, PixelArray, list_images
 from nbdt.data.labelled import LabelledImages
 from nbdt.data.loading import load_dataset
-from nbdt.data.sources import ImageFiles, PixelArray
 from nbdt.inputs.image import decode_image, open_image
 
 __all__ = [

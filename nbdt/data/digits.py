@@ -13,8 +13,8 @@ from sklearn.datasets import load_digits as load_scikit_learn_digits
 from torch import Tensor
 
 from nbdt.data.catalogue import DataSet
+from nbdt.data.folder import PixelArray
 from nbdt.data.labelled import LabelledImages
-from nbdt.data.sources import PixelArray
 from nbdt.files import replacing
 from nbdt.hierarchy.library import load_classes
 from nbdt.inputs.image import Preprocessing

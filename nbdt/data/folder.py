@@ -1,21 +1,68 @@
-"""A folder of labelled images."""
+"""Pictures in memory, in files, and in folders with one subfolder per class."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from nbdt.data.images import list_images, list_subfolders
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
 from nbdt.data.labelled import LabelledImages
-from nbdt.data.sources import ImageFiles
-from nbdt.errors import InputError
+from nbdt.errors import InputError, NotFoundError
 from nbdt.hierarchy.text import join_names
-from nbdt.inputs.image import Preprocessing
+from nbdt.inputs.image import Preprocessing, open_image
 
+# fmt: off
+SUFFIXES = (
+    ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
+    ".ppm", ".tif", ".tiff", ".webp",
+)
+# fmt: on
 _WNID = re.compile(r"n\d{8}")
 _NAMES_SHOWN = 6
+
+
+class PixelArray:
+    """Pictures of one size in memory.
+
+    Args:
+        pixels: 0 … 255, uint8; shape (images, height, width), or (images, height, width, 3).
+    """
+
+    def __init__(self, pixels: npt.NDArray[np.uint8]) -> None:
+        is_array = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8
+        if not is_array or not (pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] == 3)):
+            got = f"{pixels.dtype} of shape {pixels.shape}" if hasattr(pixels, "dtype") else pixels
+            raise InputError(
+                "pixels have to be a uint8 array of shape (images, height, width), or "
+                f"(images, height, width, 3) for color; got {got!s:.80}."
+            )
+        # Images that are not contiguous would be copied at each access.
+        self.pixels = np.ascontiguousarray(pixels)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, place: int) -> Image.Image:
+        return Image.fromarray(self.pixels[place])
+
+
+class ImageFiles:
+    """Pictures in files, each read by `open_image` when it is asked for."""
+
+    def __init__(self, paths: Iterable[str | Path]) -> None:
+        self.paths = tuple(map(Path, paths))
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: int) -> Image.Image:
+        return open_image(self.paths[place])
 
 
 class ImageFolder(LabelledImages):
@@ -70,6 +117,33 @@ class ImageFolder(LabelledImages):
         return tuple(zip(paths, self.targets.tolist(), strict=True))
 
 
+def list_images(folder: str | os.PathLike[str]) -> list[Path]:
+    """The image files in a folder and the folders in it, sorted by path.
+
+    Files are recognized by their suffix; hidden files and folders are left out, and links to
+    folders are not followed.
+
+    Raises:
+        NotFoundError: there is no such folder.
+        InputError: it is not a folder, cannot be read, or holds no image.
+    """
+    top = _checked_folder(folder)
+    found = []
+    for place, subfolders, names in os.walk(top, onerror=_raise_unreadable):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if _is_image_name(name)]
+    if not found:
+        raise InputError(f"{top}: no image is in this folder (looked for {', '.join(SUFFIXES)}).")
+    return sorted(found, key=lambda path: path.relative_to(top).parts)
+
+
+def list_subfolders(folder: str | os.PathLike[str]) -> list[str]:
+    """The names of the folders in a folder, sorted; hidden ones are left out."""
+    top = _checked_folder(folder)
+    _, subfolders, _ = next(os.walk(top, onerror=_raise_unreadable))
+    return sorted(name for name in subfolders if not name.startswith("."))
+
+
 def _check_same(
     top: Path, labels: Mapping[str, int | None], classes: Sequence[str], partial: bool
 ) -> None:
@@ -88,3 +162,20 @@ def _check_same(
 
 def _some(names: Sequence[str]) -> str:
     return join_names(names, len(names), most=_NAMES_SHOWN)
+
+
+def _is_image_name(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+
+
+def _checked_folder(folder: str | os.PathLike[str]) -> Path:
+    top = Path(folder)
+    if not top.exists():
+        raise NotFoundError(f"{top}: there is no such folder.")
+    if not top.is_dir():
+        raise InputError(f"{top}: this is a file, expected a folder.")
+    return top
+
+
+def _raise_unreadable(error: OSError) -> NoReturn:
+    raise InputError(f"{error.filename}: the folder cannot be read: {error.strerror}.") from None

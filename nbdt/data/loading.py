@@ -10,8 +10,7 @@ from pathlib import Path
 from nbdt.data.augmentation import Augmentation
 from nbdt.data.catalogue import DataSet, cache_folder, data_sets
 from nbdt.data.classes import bundled_wnids, check_classes
-from nbdt.data.folder import ImageFolder
-from nbdt.data.images import list_subfolders
+from nbdt.data.folder import ImageFolder, list_subfolders
 from nbdt.data.labelled import LabelledImages
 from nbdt.data.published import IMAGENET, IMAGENET_AUGMENTATION
 from nbdt.documents import shortened

@@ -15,10 +15,8 @@ from torchvision import datasets
 from nbdt.data.archive import read_archive
 from nbdt.data.augmentation import Augmentation
 from nbdt.data.catalogue import DataSet, cache_folder, with_bundled_classes
-from nbdt.data.folder import ImageFolder
-from nbdt.data.images import list_images
+from nbdt.data.folder import ImageFiles, ImageFolder, PixelArray, list_images
 from nbdt.data.labelled import LabelledImages
-from nbdt.data.sources import ImageFiles, PixelArray
 from nbdt.errors import FormatError, InputError, reason_of
 from nbdt.files import read_text
 from nbdt.hierarchy.library import load_classes

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nbdt.data import LabelledImages
-from nbdt.data.sources import ImageFiles
+from nbdt.data.folder import ImageFiles
 from nbdt.errors import InputError
 from nbdt.evaluation import Evaluation, NodeAccuracy
 from nbdt.evaluation.prototypes import KINDS, Kind

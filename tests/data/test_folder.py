@@ -1,4 +1,4 @@
-"""Folders of labelled images."""
+"""Pictures in memory, in files, and in folders of labelled images."""
 
 from pathlib import Path
 
@@ -7,7 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nbdt.data import ImageFolder, LabelledImages, open_image
+from nbdt.data import ImageFiles, ImageFolder, LabelledImages, PixelArray, list_images, open_image
+from nbdt.data import folder as module
+from nbdt.data.folder import list_subfolders
 from nbdt.errors import InputError, NotFoundError
 from nbdt.inputs.image import Preprocessing
 
@@ -110,3 +112,116 @@ def test_folders_called_by_wnids_have_them(tmp_path):
     images = ImageFolder(folder_of(tmp_path, n02084071=1, n02121620=1, n1=1), Preprocessing())
     assert images.wnids == ("n02084071", "n02121620", "")
     assert images.classes == ("n02084071", "n02121620", "n1")
+
+
+# ── in memory and in files ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("shape", "mode"), [((3, 5, 4), "L"), ((3, 5, 4, 3), "RGB")])
+def test_pixels_are_what_they_were(shape: tuple[int, ...], mode: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    source = PixelArray(pixels)
+    assert len(source) == 3
+    for place in range(3):
+        image = source[place]
+        assert (image.mode, image.size) == (mode, (4, 5))
+        assert np.array_equal(np.asarray(image), pixels[place])
+
+
+def test_pixels_that_lie_apart_are_put_together() -> None:
+    planes = np.random.default_rng(0).integers(0, 256, (2, 3, 5, 4), dtype=np.uint8)
+    source = PixelArray(planes.transpose(0, 2, 3, 1))
+    assert source.pixels.flags.c_contiguous
+    assert source[1].getpixel((3, 2)) == tuple(planes[1, :, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("pixels", "got"),
+    [
+        (np.zeros((2, 5, 4)), r"got float64 of shape \(2, 5, 4\)"),
+        (np.zeros((5, 4), np.uint8), r"got uint8 of shape \(5, 4\)"),
+        (np.zeros((2, 5, 4, 1), np.uint8), r"got uint8 of shape \(2, 5, 4, 1\)"),
+        ([1, 2], r"got \[1, 2\]"),
+    ],
+)
+def test_what_is_no_array_of_pixels_is_refused(pixels: object, got: str) -> None:
+    with pytest.raises(InputError, match=got):
+        PixelArray(pixels)  # type: ignore[arg-type]
+
+
+def test_files_are_read_when_asked_for(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    source = ImageFiles([str(tmp_path / "a.png"), tmp_path / "b.png"])
+    Image.new("L", (4, 3), 7).save(tmp_path / "a.png")
+    assert len(source) == 2
+    assert source[0].getpixel((0, 0)) == (7, 7, 7)
+    with pytest.raises(NotFoundError, match=r"b\.png: there is no such file"):
+        source[1]
+
+
+# ── what is in a folder ─────────────────────────────────────────────────────────────────────────
+
+
+def empty_files(top, **counts):
+    for name, count in counts.items():
+        (top / name).mkdir(parents=True)
+        for i in range(count):
+            (top / name / f"{i}.png").touch()
+    return top
+
+
+class TestListImages:
+    def test_recursive_and_sorted(self, tmp_path):
+        for name in ("b/2.png", "b/10.JPG", "a.webp", "b.png", "a/c/d.gif"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        for name in ("notes.txt", ".hidden.png", "._a.png", ".cache/x.png"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+        assert found == ["a/c/d.gif", "a.webp", "b/10.JPG", "b/2.png", "b.png"]
+
+    def test_links_to_folders_are_not_followed(self, tmp_path):
+        empty_files(tmp_path, a=1)
+        (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+        assert len(list_images(tmp_path)) == 1
+
+    def test_empty(self, tmp_path):
+        with pytest.raises(InputError, match=r"no image is in this folder .*\.jpg"):
+            list_images(tmp_path)
+
+    def test_missing_or_a_file(self, tmp_path):
+        with pytest.raises(NotFoundError, match="no such folder"):
+            list_images(tmp_path / "x")
+        (tmp_path / "file").touch()
+        with pytest.raises(InputError, match="this is a file"):
+            list_images(tmp_path / "file")
+
+    def test_unreadable(self, tmp_path, monkeypatch):
+        def walk(top, onerror):
+            onerror(PermissionError(13, "Permission denied", str(top)))
+
+        monkeypatch.setattr(module.os, "walk", walk)
+        with pytest.raises(InputError, match="cannot be read: Permission denied"):
+            list_images(tmp_path)
+
+
+class TestListSubfolders:
+    def test_sorted_without_files_and_hidden_ones(self, tmp_path):
+        empty_files(tmp_path, dog=0, cat=0, **{".git": 0})
+        (tmp_path / "README.txt").touch()
+        assert list_subfolders(tmp_path) == ["cat", "dog"]
+
+    def test_missing_or_a_file(self, tmp_path):
+        with pytest.raises(NotFoundError, match="no such folder"):
+            list_subfolders(tmp_path / "x")
+        (tmp_path / "file").touch()
+        with pytest.raises(InputError, match="this is a file"):
+            list_subfolders(tmp_path / "file")
+
+    def test_unreadable(self, tmp_path, monkeypatch):
+        def walk(top, onerror):
+            onerror(PermissionError(13, "Permission denied", str(top)))
+
+        monkeypatch.setattr(module.os, "walk", walk)
+        with pytest.raises(InputError, match="cannot be read: Permission denied"):
+            list_subfolders(tmp_path)

@@ -14,7 +14,7 @@ from PIL import Image
 
 import nbdt
 from nbdt.data import LabelledImages
-from nbdt.data.sources import ImageFiles
+from nbdt.data.folder import ImageFiles
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT

@@ -16,9 +16,7 @@ from nbdt.server.protocols import native
 from tests.server.conftest import b64, png
 
 EXPLAIN = "/api/v1/models/digits/explain"
-needs_captum = pytest.mark.skipif(
-    find_spec("captum") is None, reason="needs [attribution]"
-)
+needs_captum = pytest.mark.skipif(find_spec("captum") is None, reason="needs [attribution]")
 
 
 @needs_captum
