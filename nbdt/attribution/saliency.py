@@ -14,8 +14,7 @@ from nbdt.attribution.layers import feature_layer
 from nbdt.attribution.methods import Method, attributor
 from nbdt.classifiers import eval_mode
 from nbdt.errors import InputError
-from nbdt.explain import Decision, Explanation
-from nbdt.explain.percent import percent
+from nbdt.explain import Decision, Explanation, percent
 from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT

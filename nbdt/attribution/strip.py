@@ -14,7 +14,7 @@ from PIL.ImageFont import FreeTypeFont, Layout
 from nbdt.attribution.overlay import AGAINST, FOR, check_height, enlarged, overlay, view_of
 from nbdt.attribution.saliency import Saliency
 from nbdt.errors import InputError
-from nbdt.explain.percent import percent
+from nbdt.explain import percent
 from nbdt.hierarchy.text import JOINERS, one_line, shorten, wrap
 from nbdt.inputs.image import to_mode
 

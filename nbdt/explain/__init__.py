@@ -6,9 +6,8 @@ plain data with a JSON document each, described by ``explanation.schema.json`` b
 """
 
 from nbdt.explain.build import explain_logits, explain_predictions
-from nbdt.explain.decision import Decision
-from nbdt.explain.explanation import Explanation
-from nbdt.explain.explanations import Explanations
+from nbdt.explain.decision import Decision, percent
+from nbdt.explain.explanation import Explanation, Explanations, promise
 from nbdt.explain.geometry import FeatureGeometry
 
 __all__ = [
@@ -18,4 +17,6 @@ __all__ = [
     "FeatureGeometry",
     "explain_logits",
     "explain_predictions",
+    "percent",
+    "promise",
 ]

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from nbdt.errors import InputError
 from nbdt.explain.decision import Decision
-from nbdt.explain.explanation import Explanation
-from nbdt.explain.explanations import Explanations
+from nbdt.explain.explanation import Explanation, Explanations
 from nbdt.explain.geometry import FeatureGeometry
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.rules import PathDecisions, Predictions, RuleName, ScoreName, Temperature, TreeLayout

@@ -6,22 +6,26 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from nbdt.explain.document import Part
+from nbdt.explain.document import DecisionDocument, check_decision, check_derived
 
-DECISION_KEYS = (
-    "node",
-    "node_name",
-    "child",
-    "child_name",
-    "probability",
-    "children",
-    "children_names",
-    "probabilities",
-    "margin",
-    "contrary",
-    "entropy",
-    "feature_distance",
-)
+# What follows from the fields: written into the document for clients, checked when it is read.
+_DERIVED = ("child_name", "probability", "contrary")
+
+
+def percent(probability: float) -> str:
+    """A whole percentage that calls nothing certain or impossible that is not.
+
+    Halves are rounded up, as the scripts of pages do, so that both say the same.
+
+    Example:
+        >>> percent(0.713), percent(0.125), percent(0.001), percent(0.999), percent(1.0)
+        ('71 %', '13 %', '<1 %', '>99 %', '100 %')
+    """
+    if 0 < probability < 0.005:
+        return "<1 %"
+    if 0.995 <= probability < 1:
+        return ">99 %"
+    return f"{math.floor(100 * probability + 0.5)} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,29 +117,19 @@ class Decision:
         }
 
     @classmethod
-    def from_part(cls, part: Part) -> Decision:
-        """Reads what `to_dict` wrote; refuses with a FormatError what contradicts itself."""
-        children = part.nodes("children")
-        if len(children) < 2:
-            part.refuse("children", "has to name at least two nodes")
-        names, probabilities = part.texts("children_names"), part.shares("probabilities")
-        for key, values in (("children_names", names), ("probabilities", probabilities)):
-            if len(values) != len(children):
-                part.refuse(key, f"needs one entry a child, {len(children)}; got {len(values)}")
-        if part.node("child") not in children:
-            part.refuse("child", "is not among the children")
-        margin = part.optional("margin", part.number)
+    def of(cls, read: DecisionDocument, place: str) -> Decision:
+        """The decision of a document; refuses with a FormatError what contradicts itself."""
+        check_decision(read, place)
         decision = cls(
-            node=part.node("node"),
-            node_name=part.text("node_name"),
-            child=part.node("child"),
-            children=children,
-            children_names=names,
-            probabilities=probabilities,
-            margin=math.inf if margin is None else margin,
-            entropy=part.share("entropy"),
-            feature_distance=part.optional("feature_distance", part.number),
+            node=read.node,
+            node_name=read.node_name,
+            child=read.child,
+            children=read.children,
+            children_names=read.children_names,
+            probabilities=read.probabilities,
+            margin=math.inf if read.margin is None else read.margin,
+            entropy=read.entropy,
+            feature_distance=read.feature_distance,
         )
-        for key in ("child_name", "probability", "contrary"):
-            part.follows(key, getattr(decision, key))
+        check_derived(read, decision, _DERIVED, f"{place}.")
         return decision

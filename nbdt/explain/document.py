@@ -1,157 +1,171 @@
-"""Reading the JSON document of an explanation, part by part; each complaint says where it is."""
+"""The JSON document of an explanation: what it holds, and whether its parts agree.
+
+Its schema, ``explanation.schema.json`` beside this file, is generated from these classes:
+
+    python -m nbdt.explain.document
+"""
 
 from __future__ import annotations
 
+import json
 import math
-import sys
-from collections.abc import Callable, Collection, Iterator
-from typing import Any, NoReturn, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
 
+from pydantic import Field
+
+from nbdt.documents import Document, described, json_schema
 from nbdt.errors import FormatError
+from nbdt.rules import RuleName, ScoreName
 
 SCHEMA = "nbdt.explanation/1"
+SCHEMA_FILE = Path(__file__).with_name("explanation.schema.json")
 
 # What two writers may differ by when they round the same number.
 _TOLERANCE = 1e-6
 
-Value = TypeVar("Value")
+Node = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Part:
-    """One object of a document and where it stands, as in ``$.path[2]``.
+def _says(text: str, **more: Any) -> Any:
+    return Field(description=text, **more)
 
-    Args:
-        value: what stands there.
-        where: the place, for messages.
-        keys: exactly the keys that the object has to have.
 
-    Raises:
-        FormatError: this is no object, or a key is missing or unknown.
+class DecisionDocument(Document):
+    """What was decided at one inner node."""
 
-    Example:
-        >>> Part({"margin": "wide"}, "$.path[0]", ["margin"]).number("margin")
-        Traceback (most recent call last):
-        nbdt.errors.FormatError: $.path[0].margin has to be a finite number, got 'wide'.
+    node: Node = _says("The inner node.")
+    node_name: Name
+    child: Node = _says("The child taken, one of children.")
+    child_name: Name
+    probability: Share = _says("The probability of the child taken, one of probabilities.")
+    children: tuple[Node, ...] = Field(min_length=2, json_schema_extra={"uniqueItems": True})
+    children_names: tuple[Name, ...] = _says("The names of the children, in their order.")
+    probabilities: tuple[Share, ...] = _says(
+        "The probability of each child, in their order; they sum to 1."
+    )
+    margin: float | None = _says(
+        "The score of the child taken minus that of its nearest sibling, in the units of the "
+        "logits; null where every sibling is masked out, so that nothing could turn the decision."
+    )
+    contrary: bool = _says(
+        "Whether a sibling is likelier than the child taken (a negative margin), as can happen on "
+        "a soft path."
+    )
+    entropy: Share = _says(
+        "The entropy of probabilities over the logarithm of their number: 0 is sure, 1 is even."
+    )
+    feature_distance: float | None = _says(
+        "How far the features would have to move to flip the decision; null where that is not "
+        "defined."
+    )
+
+
+class ExplanationDocument(Document):
+    """One prediction of a neural-backed decision tree.
+
+    It holds the decisions on the path, the runner-up, and where their paths diverge. Nodes are
+    numbered as the tree numbers them: 0 to C-1 are the classes in the classifier's order, the inner
+    nodes follow. Every number is finite.
     """
 
-    def __init__(self, value: Any, where: str, keys: Collection[str]) -> None:
-        self._where = where
-        if not isinstance(value, dict):
-            self.refuse("", f"has to be an object, got {_shown(value)}")
-        self._value: dict[str, Any] = value
-        for key in keys:
-            if key not in value:
-                self.refuse("", f"lacks {key!r}")
-        for key in value:
-            if key not in keys:
-                self.refuse("", f"has an unknown key {_shown(key)}")
+    version: Literal["nbdt.explanation/1"] = Field(alias="schema")
+    prediction: Node = _says("The predicted class: the leaf where the path ends.")
+    prediction_name: Name
+    probability: Share = _says("The product of the decisions on the path.")
+    network_prediction: Node = _says(
+        "The class with the largest logit: what the network says by itself."
+    )
+    network_prediction_name: Name
+    agrees: bool = _says("Whether prediction and network_prediction are the same class.")
+    answer: Node = _says(
+        "The node answered: stopped_at, or the predicted class where that is null."
+    )
+    answer_name: Name
+    answer_probability: Share = _says(
+        "The product of the decisions from the root down to the answer."
+    )
+    stopped_at: Node | None = _says(
+        "The inner node on the path that is the answer because the tree was too unsure to go on; "
+        "null where the answer is the predicted class. The path goes on to the class either way."
+    )
+    guarantee: Share | None = _says(
+        "The least share of answers, on average, that hold the true class, where the tree was "
+        "calibrated to stop when unsure; else null."
+    )
+    runner_up: Node = _says(
+        "The second-likeliest class (soft rule), or the likeliest class but the predicted one "
+        "(hard rule)."
+    )
+    runner_up_name: Name
+    runner_up_probability: Share = _says(
+        "The product of the decisions on the runner-up's own path."
+    )
+    diverges_at: Node = _says(
+        "The node where the paths to the predicted class and to the runner-up diverge."
+    )
+    diverges_at_name: Name
+    score: ScoreName = _says("What a node is worth, from the logits of the classes under it.")
+    rule: RuleName = _says(
+        "soft: the class with the likeliest path; hard: the likeliest child at each node."
+    )
+    path: tuple[DecisionDocument, ...] = _says(
+        "The decisions from the root to the predicted class, root first; each one's node is the "
+        "child of the one before.",
+        min_length=1,
+    )
 
-    def refuse(self, key: str, reason: str) -> NoReturn:
-        """Raises the FormatError that says what is wrong with one key, or with the whole part."""
-        raise FormatError(f"{self._where}{'.' if key else ''}{key} {reason}.")
 
-    def constant(self, key: str, expected: str) -> None:
-        """Refuses any text but the one expected."""
-        self.choice(key, (expected,))
+def check_decision(decision: DecisionDocument, place: str) -> None:
+    """Refuses a decision whose lists do not fit together."""
+    count = len(decision.children)
+    if len(set(decision.children)) < count:
+        refuse(f"{place}.children", "names a node twice")
+    for key in ("children_names", "probabilities"):
+        if len(getattr(decision, key)) != count:
+            got = len(getattr(decision, key))
+            refuse(f"{place}.{key}", f"needs one entry a child, {count}; got {got}")
+    total = math.fsum(decision.probabilities)
+    if abs(total - 1) > _TOLERANCE:
+        refuse(f"{place}.probabilities", f"has to sum to 1, got {total}")
+    if decision.child not in decision.children:
+        refuse(f"{place}.child", "is not among the children")
 
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        """One of a few texts."""
-        value = self._value[key]
-        if not isinstance(value, str) or value not in choices:
-            wanted = " or ".join(map(repr, choices))
-            self.refuse(key, f"has to be {wanted}, got {_shown(value)}")
-        return value
 
-    def text(self, key: str) -> str:
-        """A text that is not empty."""
-        return self._checked_text(key, self._value[key])
+def check_derived(document: Document, built: object, keys: tuple[str, ...], place: str) -> None:
+    """Refuses a document some of whose values do not follow from the others.
 
-    def node(self, key: str) -> int:
-        """The id of a node: an integer, 0 or more."""
-        return self._checked_node(key, self._value[key])
-
-    def number(self, key: str) -> float:
-        """A finite number."""
-        return self._checked_number(key, self._value[key])
-
-    def share(self, key: str) -> float:
-        """A number from 0 to 1."""
-        return self._checked_share(key, self._value[key])
-
-    def optional(self, key: str, read: Callable[[str], Value]) -> Value | None:
-        """None where the document says null, else what `read` makes of it."""
-        return None if self._value[key] is None else read(key)
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts, none of them empty."""
-        return tuple(self._checked_text(*item) for item in self.items(key))
-
-    def nodes(self, key: str) -> tuple[int, ...]:
-        """A list of the ids of nodes, none of them twice."""
-        ids = tuple(self._checked_node(*item) for item in self.items(key))
-        if len(set(ids)) < len(ids):
-            self.refuse(key, "names a node twice")
-        return ids
-
-    def shares(self, key: str) -> tuple[float, ...]:
-        """A list of numbers from 0 to 1 that sum to 1."""
-        numbers = tuple(self._checked_share(*item) for item in self.items(key))
-        if abs(math.fsum(numbers) - 1) > _TOLERANCE:
-            self.refuse(key, f"has to sum to 1, got {math.fsum(numbers)}")
-        return numbers
-
-    def parts(self, key: str, keys: Collection[str]) -> Iterator[Part]:
-        """A list of objects with these keys."""
-        for place, value in self.items(key):
-            yield Part(value, f"{self._where}.{place}", keys)
-
-    def items(self, key: str) -> list[tuple[str, Any]]:
-        """The values of a list, each with its place."""
-        values = self._value[key]
-        if not isinstance(values, list):
-            self.refuse(key, f"has to be a list, got {_shown(values)}")
-        return [(f"{key}[{index}]", value) for index, value in enumerate(values)]
-
-    def follows(self, key: str, expected: str | int | float) -> None:
-        """Refuses a value that is not what the rest of the document makes it."""
-        value = self._value[key]
+    Args:
+        document: as it was read.
+        built: what was built from the values that nothing follows from.
+        keys: what follows from these.
+        place: where the document stands.
+    """
+    for key in keys:
+        value, expected = getattr(document, key), getattr(built, key)
         if isinstance(expected, float):
-            same = abs(self.number(key) - expected) <= _TOLERANCE
+            same = abs(value - expected) <= _TOLERANCE
         else:
-            same = type(value) is type(expected) and value == expected
+            same = value == expected
         if not same:
-            wanted = f"the rest of the document makes it {_shown(expected)}"
-            self.refuse(key, f"is {_shown(value)}, but {wanted}")
-
-    def _checked_text(self, place: str, value: Any) -> str:
-        if not isinstance(value, str) or not value:
-            self.refuse(place, f"has to be a text that is not empty, got {_shown(value)}")
-        return value
-
-    def _checked_node(self, place: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self.refuse(place, f"has to be the id of a node, 0 or more, got {_shown(value)}")
-        return value
-
-    def _checked_number(self, place: str, value: Any) -> float:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        # The comparison fails for NaN and infinities, and for integers that no float can hold.
-        if not is_number or not -sys.float_info.max <= value <= sys.float_info.max:
-            self.refuse(place, f"has to be a finite number, got {_shown(value)}")
-        return float(value)
-
-    def _checked_share(self, place: str, value: Any) -> float:
-        number = self._checked_number(place, value)
-        if not 0 <= number <= 1:
-            self.refuse(place, f"has to be from 0 to 1, got {number}")
-        return number
+            refuse(
+                f"{place}{key}",
+                f"is {described(value)}, but the rest of the document makes it "
+                f"{described(expected)}",
+            )
 
 
-def _shown(value: Any) -> str:
-    """The value as a message shows it: short, whatever it is."""
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "an object"
-    if isinstance(value, int) and abs(value) > sys.maxsize:
-        return "a huge integer"
-    shown = "null" if value is None else repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "…"
+def refuse(place: str, reason: str) -> NoReturn:
+    """Raises the error that says what is wrong, and where."""
+    raise FormatError(f"{place} {reason}.")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    return json_schema(ExplanationDocument, "urn:nbdt:explanation:1", SCHEMA)
+
+
+if __name__ == "__main__":
+    SCHEMA_FILE.write_text(json.dumps(schema(), indent=2) + "\n", "utf-8")

@@ -10,14 +10,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 from nbdt.display import Displayed
-from nbdt.explain.decision import DECISION_KEYS, Decision
-from nbdt.explain.document import SCHEMA, Part
-from nbdt.explain.percent import percent
+from nbdt.explain.decision import Decision, percent
+from nbdt.explain.document import SCHEMA, ExplanationDocument, check_derived, refuse
 from nbdt.hierarchy.text import one_line
-from nbdt.rules import RULES, SCORES
 
 # What follows from the fields: written into the document for clients, checked when it is read.
 _DERIVED = (
@@ -30,27 +28,7 @@ _DERIVED = (
     "answer_name",
     "answer_probability",
 )
-_KEYS = (
-    "prediction",
-    "prediction_name",
-    "probability",
-    "network_prediction",
-    "network_prediction_name",
-    "agrees",
-    "answer",
-    "answer_name",
-    "answer_probability",
-    "stopped_at",
-    "guarantee",
-    "runner_up",
-    "runner_up_name",
-    "runner_up_probability",
-    "diverges_at",
-    "diverges_at_name",
-    "score",
-    "rule",
-    "path",
-)
+_KEYS = tuple(ExplanationDocument.model_fields)[1:-1]  # but for the schema and the path
 # Longer paths are told by their first two and last two decisions.
 _LONGEST_PATH = 6
 
@@ -159,51 +137,33 @@ class Explanation(Displayed):
         Every number is finite, so that any JSON writer takes it. What follows from the rest
         (names, `agrees`, `answer`, …) is written too, so that a client need not work it out.
         """
-        document: dict[str, Any] = {"schema": SCHEMA}
-        document.update((key, getattr(self, key)) for key in _KEYS)
-        document["path"] = [decision.to_dict() for decision in self.path]
-        return document
+        document = {key: getattr(self, key) for key in _KEYS}
+        path = [decision.to_dict() for decision in self.path]
+        return {"schema": SCHEMA, **document, "path": path}
 
     @classmethod
-    def from_dict(cls, document: Any) -> Explanation:
+    def from_dict(cls, document: object) -> Explanation:
         """The explanation that `to_dict` wrote; reading what was written is the identity.
 
         Raises:
             FormatError: the document is not of schema ``nbdt.explanation/1`` or contradicts
-                itself; the message says where, as in ``$.path[2].margin``.
+                itself; the message says where, as in ``path[2].margin``.
         """
-        part = Part(document, "$", ("schema", *_KEYS))
-        part.constant("schema", SCHEMA)
-        path = tuple(Decision.from_part(step) for step in part.parts("path", DECISION_KEYS))
-        if not path:
-            part.refuse("path", "has to hold at least one decision")
+        read = ExplanationDocument.from_dict(document)
+        path = tuple(Decision.of(step, f"path[{index}]") for index, step in enumerate(read.path))
         for index, (above, below) in enumerate(pairwise(path), start=1):
             if below.node != above.child:
-                part.refuse(
-                    f"path[{index}].node",
-                    f"is {below.node}, but the decision before it leads to {above.child}",
-                )
-        explanation = cls(
-            path=path,
-            network_prediction=part.node("network_prediction"),
-            network_prediction_name=part.text("network_prediction_name"),
-            runner_up=part.node("runner_up"),
-            runner_up_name=part.text("runner_up_name"),
-            runner_up_probability=part.share("runner_up_probability"),
-            diverges_at=part.node("diverges_at"),
-            score=part.choice("score", tuple(SCORES)),
-            rule=part.choice("rule", tuple(RULES)),
-            stopped_at=part.optional("stopped_at", part.node),
-            guarantee=part.optional("guarantee", part.share),
-        )
-        inner = [decision.node for decision in path]
+                reason = f"is {below.node}, but the decision before it leads to {above.child}"
+                refuse(f"path[{index}].node", reason)
+        values = {key: getattr(read, key) for key in _KEYS if key not in _DERIVED}
+        explanation = cls(path=path, **values)
+        on_path = (*(decision.node for decision in path), None)
         for key in ("diverges_at", "stopped_at"):
-            if getattr(explanation, key) not in (*inner, None):
-                part.refuse(key, f"is {getattr(explanation, key)}, which is not on the path")
+            if values[key] not in on_path:
+                refuse(key, f"is {values[key]}, which is not on the path")
         if explanation.runner_up == explanation.prediction:
-            part.refuse("runner_up", "is the predicted class itself")
-        for key in _DERIVED:
-            part.follows(key, getattr(explanation, key))
+            refuse("runner_up", "is the predicted class itself")
+        check_derived(read, explanation, _DERIVED, "")
         return explanation
 
     # ── as text ───────────────────────────────────────────────────────────────────────────────
@@ -284,6 +244,27 @@ class Explanation(Displayed):
             f"Explanation({self.prediction_name!r}, probability {self.probability:.4f}{stopped}, "
             f"{len(self.path)} decisions, network {self.network_prediction_name!r})"
         )
+
+
+class Explanations(list[Explanation], Displayed):
+    """A list of explanations; in a notebook it draws them side by side, and so do its slices.
+
+    Example:
+        >>> type(Explanations()[:2]).__name__
+        'Explanations'
+    """
+
+    __slots__ = ()
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Explanation: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Explanations: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Explanation | Explanations:
+        got = super().__getitem__(index)
+        return Explanations(got) if isinstance(got, list) else got
 
 
 def _plain(name: str) -> str:

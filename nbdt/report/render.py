@@ -15,7 +15,7 @@ from markupsafe import Markup
 from nbdt.data import LabelledImages
 from nbdt.errors import InputError
 from nbdt.evaluation.text import percent, percent_range
-from nbdt.explain.percent import percent as whole_percent
+from nbdt.explain import percent as whole_percent
 from nbdt.model import NBDT
 from nbdt.report import facts
 from nbdt.report.figures import Axis, reliability_cells, reliability_diagram, share_bar

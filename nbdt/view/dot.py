@@ -7,8 +7,7 @@ from typing import Literal, get_args
 import graphviz
 
 from nbdt.errors import InputError, MissingDependencyError
-from nbdt.explain import Explanation
-from nbdt.explain.percent import percent
+from nbdt.explain import Explanation, percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.view.assets import LIGHT
 from nbdt.view.folding import Folded, Item, fold

@@ -15,8 +15,7 @@ from typing import Literal
 import numpy as np
 
 from nbdt.errors import InputError
-from nbdt.explain import Explanation
-from nbdt.explain.percent import percent
+from nbdt.explain import Explanation, percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node, described, node_ids
 from nbdt.hierarchy.support import TREES, support_of

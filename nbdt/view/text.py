@@ -15,8 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
 from nbdt.errors import InputError
-from nbdt.explain import Explanation
-from nbdt.explain.percent import percent
+from nbdt.explain import Explanation, percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.text import shorten
 from nbdt.view.folding import Folded, Folding, Item, fold

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from nbdt.explain import Explanation, explain_logits
-from nbdt.explain.percent import percent
+from nbdt.explain import Explanation, explain_logits, percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.shapes import flat
 from nbdt.rules import TreeLayout

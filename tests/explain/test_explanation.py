@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbdt.errors import FormatError
-from nbdt.explain import Explanation
-from nbdt.explain.explanation import promise
+from nbdt.explain import Explanation, promise
 from tests.explain.samples import CAT, VALIDATOR, Recipe, decision, recipes
 
 ROOT, ANIMAL = CAT.path

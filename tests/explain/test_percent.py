@@ -1,6 +1,6 @@
 import pytest
 
-from nbdt.explain.percent import percent
+from nbdt.explain import percent
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nbdt.explain.percent import percent
+from nbdt.explain import percent
 from nbdt.hierarchy.text import shorten
 from nbdt.view.folding import Item
 from nbdt.view.labels import text_width

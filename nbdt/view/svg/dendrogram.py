@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from nbdt.errors import InputError
-from nbdt.explain.percent import percent
+from nbdt.explain import percent
 from nbdt.hierarchy.text import shorten
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.view.folding import Folding, Item

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nbdt.explain.percent import percent
+from nbdt.explain import percent
 from nbdt.view.folding import Folding, Item
 from nbdt.view.labels import text_width
 from nbdt.view.layout import layout

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from nbdt.errors import InputError
-from nbdt.explain import Explanation
-from nbdt.explain.percent import percent
+from nbdt.explain import Explanation, percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.view.assets import svg_style
 from nbdt.view.folding import Folded, Folding, fold

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nbdt.explain import Explanation
-from nbdt.explain.explanation import promise
-from nbdt.explain.percent import percent
+from nbdt.explain import Explanation, percent, promise
 from nbdt.hierarchy.text import shorten, wrap
 from nbdt.view.folding import Folding, support_legend
 from nbdt.view.labels import clean, text_width

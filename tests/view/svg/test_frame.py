@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nbdt.errors import InputError
-from nbdt.explain import Explanation
-from nbdt.explain.percent import percent
+from nbdt.explain import Explanation, percent
 from nbdt.hierarchy import Hierarchy, induce, load_hierarchy
 from nbdt.hierarchy.support import support_of
 from nbdt.view.folding import fold

@@ -29,7 +29,7 @@ function link(name, select) {
 const count = (number, noun, many = `${noun}s`) =>
   `${number.toLocaleString("en")} ${number === 1 ? noun : many}`;
 
-/** A whole percentage, as nbdt/explain/percent.py writes it. */
+/** A whole percentage, as nbdt/explain/decision.py writes it. */
 function percent(share) {
   if (share > 0 && share < 0.005) return "<1\u00a0%";
   if (share >= 0.995 && share < 1) return ">99\u00a0%";
