@@ -2,11 +2,12 @@
 # make test   installs what the tests need and runs all of them
 # make fast   runs the tests of the rooms that your change touches, in about a minute
 # make lint   ruff and mypy
+# make schemas   writes the JSON schemas anew that are generated from classes
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fast lint clean
+.PHONY: demo test fast lint schemas clean
 
 demo: .venv/core
 	$(BIN)/nbdt demo
@@ -36,6 +37,9 @@ lint: .venv/dev
 .venv/dev: .venv/bin/python setup.py
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[attribution,client,conformance,dev,logs,onnx,serve,transformers]'
 	touch $@ .venv/core
+
+schemas: .venv/core
+	$(BIN)/python -c 'from nbdt.explain.document import write_schema; write_schema()'
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

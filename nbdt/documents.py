@@ -322,12 +322,25 @@ def checked(kind: type[T], values: object) -> T:
 
 def json_schema(kind: type, identifier: str, title: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of what `validated` accepts, for a file that is checked in."""
-    schema = _adapter(kind).json_schema(mode="serialization")
+    schema = _untitled(_adapter(kind).json_schema(mode="serialization"))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": identifier,
         **schema,
         "title": title,
+    }
+
+
+def _untitled(schema: Any) -> Any:
+    """A schema without pydantic's titles, which only repeat the names of the keys."""
+    if isinstance(schema, list):
+        return [_untitled(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _untitled(part)
+        for key, part in schema.items()
+        if not (key == "title" and isinstance(part, str))
     }
 
 

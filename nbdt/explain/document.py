@@ -1,8 +1,7 @@
 """The JSON document of an explanation: what it holds, and whether its parts agree.
 
-Its schema, ``explanation.schema.json`` beside this file, is generated from these classes:
-
-    python -m nbdt.explain.document
+Its schema, ``explanation.schema.json`` beside this file, is generated from these classes by
+`make schemas`.
 """
 
 from __future__ import annotations
@@ -167,5 +166,6 @@ def schema() -> dict[str, Any]:
     return json_schema(ExplanationDocument, "urn:nbdt:explanation:1", SCHEMA)
 
 
-if __name__ == "__main__":
+def write_schema() -> None:
+    """Writes the schema's file anew."""
     SCHEMA_FILE.write_text(json.dumps(schema(), indent=2) + "\n", "utf-8")

@@ -1,107 +1,54 @@
-import math
+import json
+from typing import Any
 
 import pytest
 
 from nbdt.errors import FormatError
-from nbdt.explain.document import Part
+from nbdt.explain.document import (
+    SCHEMA_FILE,
+    DecisionDocument,
+    check_decision,
+    check_derived,
+    schema,
+)
+from tests.explain.samples import CAT, VALIDATOR
 
 
-def part(value: object, where: str = "$") -> Part:
-    return Part({"key": value}, where, ["key"])
+def test_the_schema_that_is_checked_in_is_that_of_the_classes() -> None:
+    assert json.loads(SCHEMA_FILE.read_text("utf-8")) == schema(), "run `make schemas`"
+
+
+def test_the_schema_is_itself_valid_and_lists_every_key() -> None:
+    VALIDATOR.check_schema(VALIDATOR.schema)
+    decision = VALIDATOR.schema["$defs"]["DecisionDocument"]
+    for part in (VALIDATOR.schema, decision):
+        assert part["required"] == list(part["properties"])
+    document = CAT.to_dict()
+    assert list(document) == VALIDATOR.schema["required"]
+    assert list(document["path"][0]) == decision["required"]
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"),
+    ("changes", "reason"),
     [
-        ([1], "has to be an object, got a list"),
-        (None, "has to be an object, got null"),
-        ({"a": 1}, "lacks 'b'"),
-        ({"a": 1, "b": 2, "c": 3}, "has an unknown key 'c'"),
-        ({"a": 1, "b": 2, 3: 3}, "has an unknown key 3"),
+        ({"children": [1, 1, 0]}, "children names a node twice"),
+        ({"children_names": ["cat"]}, "children_names needs one entry a child, 2; got 1"),
+        ({"probabilities": [1.0]}, "probabilities needs one entry a child, 2; got 1"),
+        ({"probabilities": [0.5, 0.4]}, "probabilities has to sum to 1, got 0.9"),
+        ({"child": 7}, "child is not among the children"),
     ],
 )
-def test_an_object_needs_exactly_its_keys(value, reason):
-    with pytest.raises(FormatError, match=rf"^\$\.path\[0\] {reason}\.$"):
-        Part(value, "$.path[0]", ["a", "b"])
-
-
-@pytest.mark.parametrize(
-    ("read", "value", "expected"),
-    [
-        ("text", "cat", "cat"),
-        ("node", 0, 0),
-        ("number", -3, -3.0),
-        ("number", 1e300, 1e300),
-        ("share", 1, 1.0),
-        ("texts", ["a", "b"], ("a", "b")),
-        ("nodes", [3, 1], (3, 1)),
-        ("shares", [0.25, 0.75], (0.25, 0.75)),
-    ],
-)
-def test_reads_what_is_valid(read, value, expected):
-    got = getattr(part(value), read)("key")
-    assert got == expected
-    assert type(got) is type(expected)
-
-
-@pytest.mark.parametrize(
-    ("read", "value", "reason"),
-    [
-        ("text", "", "key has to be a text that is not empty, got ''"),
-        ("text", 3, "key has to be a text that is not empty, got 3"),
-        ("node", -1, "key has to be the id of a node, 0 or more, got -1"),
-        ("node", True, "key has to be the id of a node, 0 or more, got True"),
-        ("node", 1.0, "key has to be the id of a node, 0 or more, got 1.0"),
-        ("number", "1", "key has to be a finite number, got '1'"),
-        ("number", False, "key has to be a finite number, got False"),
-        ("number", math.nan, "key has to be a finite number, got nan"),
-        ("number", -math.inf, "key has to be a finite number, got -inf"),
-        ("number", 10**400, "key has to be a finite number, got a huge integer"),
-        ("share", 1.5, "key has to be from 0 to 1, got 1.5"),
-        ("texts", {"a": 1}, "key has to be a list, got an object"),
-        ("texts", ["a", ""], "key[1] has to be a text that is not empty, got ''"),
-        ("nodes", [2, None], "key[1] has to be the id of a node, 0 or more, got null"),
-        ("nodes", [2, 2], "key names a node twice"),
-        ("shares", [0.5, 0.4], "key has to sum to 1, got 0.9"),
-        ("shares", [2, -1], "key[0] has to be from 0 to 1, got 2.0"),
-        ("text", ["x"], "key has to be a text that is not empty, got a list"),
-        ("node", "x" * 100, f"key has to be the id of a node, 0 or more, got '{'x' * 56}…"),
-    ],
-)
-def test_says_where_and_why_it_refuses(read, value, reason):
+def test_the_lists_of_a_decision_fit_together(changes: dict[str, Any], reason: str) -> None:
+    document = DecisionDocument.from_dict(CAT.to_dict()["path"][1] | changes)
     with pytest.raises(FormatError) as error:
-        getattr(part(value), read)("key")
-    assert str(error.value) == f"$.{reason}."
+        check_decision(document, "path[1]")
+    assert str(error.value) == f"path[1].{reason}."
 
 
-def test_optional_takes_null():
-    assert part(None).optional("key", part(None).node) is None
-    assert part(3).optional("key", part(3).node) == 3
-
-
-def test_a_choice_is_one_of_a_few_texts():
-    assert part("soft").choice("key", ("soft", "hard")) == "soft"
-    for other in ("both", None, ["soft"]):
-        with pytest.raises(FormatError, match=r"key has to be 'soft' or 'hard', got "):
-            part(other).choice("key", ("soft", "hard"))
-
-
-def test_parts_say_their_place():
-    with pytest.raises(FormatError, match=r"^\$\.key\[1\] lacks 'a'\.$"):
-        list(part([{"a": 1}, {}]).parts("key", ["a"]))
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"), [(0.5, 0.5 + 1e-9), (1, 1.0), (True, True), ("cat", "cat")]
-)
-def test_follows_takes_what_is_the_same_but_for_rounding(value, expected):
-    part(value).follows("key", expected)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(0.5, 0.51), (1, True), (False, True), ("cat", "dog"), (0, 1), (None, "cat")],
-)
-def test_follows_refuses_a_contradiction(value, expected):
-    with pytest.raises(FormatError, match=r"\$\.key is .*, but the rest of the document makes it"):
-        part(value).follows("key", expected)
+def test_what_follows_may_differ_by_rounding_only() -> None:
+    document = DecisionDocument.from_dict(CAT.to_dict()["path"][1])
+    step = CAT.path[1]
+    check_derived(document.replace(probability=step.probability + 1e-9), step, ("probability",), "")
+    for changes in ({"probability": step.probability + 1e-5}, {"contrary": True}):
+        with pytest.raises(FormatError, match=r"^[a-z]+ is .*, but the rest of the document makes"):
+            check_derived(document.replace(**changes), step, tuple(changes), "")
