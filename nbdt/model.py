@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nbdt.classifiers import (
     Builder,
+    Head,
     builder_of,
     check_classifier,
     eval_mode,
@@ -117,6 +118,7 @@ class NBDT(nn.Module, Displayed):
         self.network = network
         self.layout = TreeLayout(hierarchy)
         self.temperature = Temperature.from_value(temperature)
+        self._geometry: tuple[Tensor, FeatureGeometry] | None = None
         self._head_given = head
         self.head, self._head_altered = self._find_head()
         self._move_layout()
@@ -480,14 +482,24 @@ class NBDT(nn.Module, Displayed):
     def geometry(self) -> FeatureGeometry | None:
         """Where the nodes lie in feature space now, if the score and the head have it.
 
-        `explain` works it out at each call; whoever explains logits often can keep it.
+        It is worked out anew only where the tree or the head's weights have changed.
         """
         if not get_score(self.score).is_linear or self.head is None or self._head_altered:
             return None
-        head = find_head(self.network, self.head)
-        if not isinstance(head.module, nn.Linear):
+        layer = self.network.get_submodule(self.head)
+        if not isinstance(layer, nn.Linear):
             return None
-        rows = head.rows
+        rows, known = Head(self.head, layer).rows, self._geometry
+        if known is not None and known[1].hierarchy is self.hierarchy and _equal(known[0], rows):
+            return known[1]
+        whole = rows
         if len(rows) < self.hierarchy.num_classes:
-            rows = torch.cat([torch.zeros_like(rows), rows])
-        return FeatureGeometry(self.hierarchy, rows)
+            whole = torch.cat([torch.zeros_like(rows), rows])
+        geometry = FeatureGeometry(self.hierarchy, whole)
+        self._geometry = rows.clone(), geometry
+        return geometry
+
+
+def _equal(old: Tensor, new: Tensor) -> bool:
+    """Whether weights stayed; by value, since they can be changed in ways torch does not count."""
+    return old.dtype == new.dtype and old.device == new.device and torch.equal(old, new)

@@ -612,6 +612,16 @@ class TestFeatureDistance:
             model.network.bias[2] += 100
         assert model.explain(x)[0].path[0].feature_distance > 10
 
+    def test_geometry_is_kept_until_the_tree_or_the_weights_change(self):
+        model = NBDT(nn.Linear(6, 3), PETS, score="mean")
+        first = model.geometry()
+        assert model.geometry() is first
+        model.network.weight.data[0, 0] += 1  # which no version counter sees
+        second = model.geometry()
+        assert second is not first
+        model.hierarchy = Hierarchy(PETS.parents.tolist(), PETS.classes)
+        assert model.geometry() is not second
+
     def test_one_output(self):
         net = nn.Linear(6, 1)
         x = torch.randn(1, 6)
