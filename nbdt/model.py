@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from nbdt.classifiers import (
     check_classifier,
     eval_mode,
     find_head,
+    network_logits,
     unwrap,
 )
 from nbdt.display import Displayed
@@ -41,39 +43,38 @@ from nbdt.rules import (
 class NBDT(nn.Module, Displayed):
     """A classifier that decides down a tree of its classes (Wan et al., arXiv 2004.00221).
 
-    The network stays as it is and is `network`, an ordinary submodule; the tree adds no
-    parameters and nothing to the state dict. The module is called like the network and gives
-    log-probabilities, which can be used wherever logits are expected.
+    The network stays as it is and is `network`, an ordinary submodule; the tree adds nothing to the
+    state dict. The module is called like the network and gives log-probabilities, which can be used
+    wherever logits are expected.
 
-    The methods beside `forward` and `logits` compute no gradients and work in eval mode, whatever
-    mode the module is in; each submodule's mode is restored afterwards.
+    All methods but `forward` and `logits` compute no gradients and work in eval mode, whatever mode
+    the module is in; each submodule's mode is restored afterwards. They take a batch `x` as the
+    network takes it; a mapping is passed as keyword arguments. `rule` is by default the module's.
 
     Args:
         network: a classifier that gives logits (batch, C), or an object or mapping that holds
-            them as ``logits``. One output z means the logits (0, z). `torch.nn.Identity()` makes
-            the input the logits.
+            them as ``logits``. One output z means the logits (0, z). With `torch.nn.Identity()`
+            the input is the logits.
         hierarchy: the tree; leaf i is the network's output i.
         score: what a node is worth: "logsumexp", for a network as it comes, or "mean", for one
             tuned to its tree.
-        rule: how `predict`, `decision_path` and `explain` decide unless told otherwise: "soft"
-            or "hard".
+        rule: how decisions become an answer: "soft" or "hard".
         preprocessing: how an image becomes the network's input; kept for whoever feeds it.
-        builder: how the network is built, for `save_pretrained`: a `Builder` or its name. By
+        builder: how the network is built, for `save_pretrained`: a `Builder` or its name; by
             default the one that `nbdt.classifiers.build` noted on the network.
         head: the path of the last linear layer, where it cannot be found.
-        temperature: what the logits are divided by in every answer (not in `logits`), a number;
-            or a `Temperature`, which may divide the scores at single nodes, too. By default 1.
+        temperature: what the logits are divided by in every answer (not in `logits`): a number,
+            by default 1, or a `Temperature`, which may also divide the scores at single nodes.
 
     Attributes:
-        head: the path of the network's last linear layer; None where it cannot be found.
         layout: the tree, compiled for the rules; follows `hierarchy`.
-        provenance: whatever you want a saved model to say of itself (data, accuracy, …), as
-            values that JSON can hold.
+        provenance: whatever a saved model should say about itself (data, accuracy, …), as values
+            that JSON can hold.
 
     Raises:
         InputError: the network has another number of outputs than the tree has leaves, where
             that can be known before it is called; or an argument is not valid.
-        HeadError: the network is no classifier of one class among many, or `head` is no layer.
+        HeadError: the network does not choose one class among many, or `head` is not a layer.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -108,9 +109,8 @@ class NBDT(nn.Module, Displayed):
         network = check_classifier(network)
         self.score = score
         self.rule = rule
-        self.preprocessing: Any = (
-            preprocessing  # an Input or None; most of what reads it knows images
-        )
+        # An Input or None; most of what reads it knows images only.
+        self.preprocessing: Any = preprocessing
         self.builder = Builder(name=builder) if isinstance(builder, str) else builder
         if builder is None:
             self.builder = builder_of(unwrap(network)[0])
@@ -120,8 +120,25 @@ class NBDT(nn.Module, Displayed):
         self.temperature = Temperature.from_value(temperature)
         self._geometry: tuple[Tensor, FeatureGeometry] | None = None
         self._head_given = head
-        self.head, self._head_altered = self._find_head()
+        self._head = self._find_head()
         self._move_layout()
+
+    @property
+    def head(self) -> str | None:
+        """The path of the network's last linear layer; None where it cannot be found."""
+        return None if self._head is None else self._head.path
+
+    @property
+    def found_head(self) -> Head | None:
+        """The network's last linear layer as it is now, also where another took its place.
+
+        Raises:
+            HeadError: the layer was removed, or what took its place is not one.
+        """
+        head = self._head
+        if head is not None and _part(self.network, head.path) is not head.module:
+            self._head = replace(find_head(self.network, head.path), altered=head.altered)
+        return self._head
 
     @property
     def hierarchy(self) -> Hierarchy:
@@ -138,8 +155,8 @@ class NBDT(nn.Module, Displayed):
     def hierarchy(self, tree: Hierarchy) -> None:
         if tree.classes != self.classes:
             raise InputError(
-                "this tree has other classes than the model, or has them in another order; it is "
-                "no tree for this network's outputs."
+                "this tree has other classes than the model, or has them in another order, so it "
+                "does not fit the network's outputs."
             )
         same = np.array_equal(tree.parents, self.hierarchy.parents)
         self.layout = TreeLayout(tree)
@@ -158,7 +175,7 @@ class NBDT(nn.Module, Displayed):
 
     @property
     def rule(self) -> RuleName:
-        """How decisions become an answer, unless it is said otherwise."""
+        """How decisions become an answer by default."""
         return self._rule
 
     @rule.setter
@@ -167,7 +184,7 @@ class NBDT(nn.Module, Displayed):
 
     @property
     def temperature(self) -> Temperature:
-        """What logits or decisions are divided by; may be set to a number, too, or to None."""
+        """What logits or decisions are divided by; may also be set to a number or None."""
         return self._temperature
 
     @temperature.setter
@@ -184,35 +201,10 @@ class NBDT(nn.Module, Displayed):
     def logits(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
         """The network's own logits, in the mode that the module is in and with gradients.
 
-        Args:
-            x: a batch as the network takes it; a mapping is passed as keyword arguments.
-
         Raises:
-            InputError: what the network returned are no logits for this tree.
-
-        Example:
-            >>> tree = Hierarchy([2, 2, -1], ["no", "yes"])
-            >>> NBDT(nn.Linear(4, 1), tree).logits(torch.zeros(3, 4)).shape
-            torch.Size([3, 2])
+            InputError: what the network returned is not logits for this tree.
         """
-        output = self._called(x)
-        if isinstance(output, Mapping):
-            logits = output.get("logits")
-        else:
-            logits = getattr(output, "logits", output)
-        if not isinstance(logits, Tensor):
-            raise InputError(
-                f"the network returned {type(output).__name__}; expected a tensor of logits, or "
-                "an object that holds one as .logits."
-            )
-        num_classes = self.hierarchy.num_classes
-        if num_classes == 2 and logits.ndim == 2 and logits.shape[1] == 1:
-            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        if logits.ndim != 2 or logits.shape[1] != num_classes:
-            raise InputError(
-                f"the tree has {num_classes} classes, so the network has to return logits of "
-                f"shape (batch, {num_classes}); got {tuple(logits.shape)}."
-            )
+        logits = network_logits(self.network, x, self.hierarchy.num_classes)
         if self.layout.leaf_order.device != logits.device and not logits.is_meta:
             self.layout.to(logits.device)  # the network was moved alone
         return logits
@@ -220,11 +212,7 @@ class NBDT(nn.Module, Displayed):
     def forward(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
         """The soft log-probability of every class, whatever the `rule`.
 
-        Args:
-            x: a batch as the network takes it; a mapping is passed as keyword arguments.
-
-        Returns:
-            Log-probabilities in nats, in float32 (or float64); exp of a row sums to 1.
+        In nats, in float32 (or float64); exp of a row sums to 1.
         """
         return self.temperature.log_probs(self.logits(x), self.layout, self.score)
 
@@ -233,10 +221,8 @@ class NBDT(nn.Module, Displayed):
     ) -> Int[Tensor, " batch"]:
         """The index of each sample's predicted class.
 
-        Args:
-            x: a batch as the network takes it.
-            rule: "soft", the class with the largest probability, or "hard", the one reached by
-                taking the likeliest child at every node; by default the module's rule.
+        Under the rule "soft" it is the class with the largest probability, under "hard" the one
+        reached by taking the likeliest child at every node.
 
         Raises:
             InputError: the logits of a sample hold NaN or +inf, or are all −inf.
@@ -253,16 +239,7 @@ class NBDT(nn.Module, Displayed):
             return self.predictions(self.logits(x), rule).answer_classes
 
     def predict_proba(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
-        """The soft probability of every class, whatever the `rule`; a row sums to 1.
-
-        Args:
-            x: a batch as the network takes it.
-
-        Example:
-            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-            >>> NBDT(nn.Identity(), tree, score="mean").predict_proba(torch.zeros(1, 3))
-            tensor([[0.2500, 0.2500, 0.5000]])
-        """
+        """The soft probability of every class, whatever the `rule`; a row sums to 1."""
         with eval_mode(self):
             log_probs: Tensor = self(x)
             return log_probs.exp()
@@ -272,18 +249,9 @@ class NBDT(nn.Module, Displayed):
     ) -> csr_matrix:
         """Which nodes each sample passes, as in scikit-learn's ``decision_path``.
 
-        Args:
-            x: a batch as the network takes it.
-            rule: as in `predict`.
-
         Returns:
             An indicator matrix of shape (n_samples, n_nodes): 1 where the sample's path, from the
             root to the predicted class, contains the node.
-
-        Example:
-            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-            >>> NBDT(nn.Identity(), tree).decision_path(torch.tensor([[5.0, 0, 0]])).toarray()
-            array([[1, 0, 0, 1, 1]])
         """
         leaves = self.predict(x, rule).tolist()
         paths = {leaf: sorted(self.hierarchy.path(leaf)) for leaf in set(leaves)}
@@ -295,10 +263,6 @@ class NBDT(nn.Module, Displayed):
 
     def explain(self, x: Tensor | Mapping[str, Any], rule: RuleName | None = None) -> Explanations:
         """Each sample's prediction, with the decisions that led to it.
-
-        Args:
-            x: a batch as the network takes it.
-            rule: as in `predict`.
 
         Raises:
             InputError: the logits of some rows hold NaN; the message names them.
@@ -328,17 +292,12 @@ class NBDT(nn.Module, Displayed):
 
         Args:
             logits: as `logits` gives them.
-            rule: as in `predict`.
+            rule: by default the module's.
             labels: the true classes, for measures.
             indices: what the samples are called in examples.
 
         Raises:
             InputError: as for `nbdt.rules.Predictions`.
-
-        Example:
-            >>> model = NBDT(nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-            >>> model.predictions(torch.tensor([[5.0, 0, 0]])).answer_path.confidences.round(3)
-            array([0.993, 0.993])
         """
         return Predictions(
             logits,
@@ -353,8 +312,7 @@ class NBDT(nn.Module, Displayed):
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes the model to a folder, whole or not at all; see `nbdt.pretrained`.
 
-        Args:
-            folder: a new or empty folder, or that of a model, which is replaced.
+        The folder may be new, empty, or a saved model, which is replaced.
 
         Raises:
             InputError: the folder holds something else or cannot be written, or `builder` does
@@ -395,31 +353,22 @@ class NBDT(nn.Module, Displayed):
 
         Args:
             folder: the model's folder.
-            network: a network of the same making, whose weights and their types are replaced;
-                needed where the folder does not say how to build one.
+            network: a network of the same architecture, whose weights and their types are
+                replaced; needed where the folder does not say how to build one.
 
         Raises:
             NotFoundError: there is no such folder, or it holds no model.
             FormatError: a file is missing, not the one that was saved, or not valid; or the
                 weights do not fit the network.
             InputError: the folder does not say how to build the network, and none was given.
-
-        Example:
-            >>> import tempfile
-            >>> folder = tempfile.mkdtemp()
-            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-            >>> NBDT(nn.Linear(4, 3), tree).save_pretrained(folder)
-            >>> NBDT.from_pretrained(folder, network=nn.Linear(4, 3)).classes
-            ('cat', 'dog', 'car')
         """
         saved = read_model(folder)
         config = saved.config
         if network is None:
             if config.builder is None:
                 raise InputError(
-                    f"{folder} does not say how its network is built, as it is none of "
-                    "torchvision, timm or nbdt; build it yourself and pass it, by network=… or, "
-                    "to a command, --network FILE.py:FUNCTION."
+                    f"{folder} does not say how its network is built; build it yourself and pass "
+                    "it, by network=… or, to a command, --network FILE.py:FUNCTION."
                 )
             # Random first weights, soon replaced, should not use up the caller's random numbers.
             with torch.random.fork_rng(devices=[]):
@@ -439,42 +388,27 @@ class NBDT(nn.Module, Displayed):
         return model.eval()
 
     def extra_repr(self) -> str:
-        """What torch prints of the module beside its parts."""
+        """What torch prints about the module besides its parts."""
         text = f"score={self.score!r}, rule={self.rule!r}"
         return text if self.temperature == Temperature() else f"{text}, {self.temperature}"
 
-    def _called(self, x: Any) -> Any:
-        """What the network returns; where it fails, for what reason it may be."""
-        try:
-            return self.network(**x) if isinstance(x, Mapping) else self.network(x)
-        except (TypeError, AttributeError, RuntimeError) as error:
-            if not isinstance(x, Tensor | Mapping):
-                error.add_note(
-                    f"The network was given an object of type {type(x).__name__}. Most take a "
-                    "tensor with a row a sample, or a mapping of keyword arguments."
-                )
-            if isinstance(x, Tensor) and x.ndim in (1, 3):
-                error.add_note("Is this one sample? A model takes a batch: x[None] makes one.")
-            raise
-
-    def _find_head(self) -> tuple[str | None, bool]:
-        """The head's path, None where it cannot be found, and whether its output is altered."""
+    def _find_head(self) -> Head | None:
         num_classes = self.hierarchy.num_classes
         try:
             head = find_head(self.network, self._head_given, num_classes=num_classes)
         except HeadError:
             if self._head_given is not None:
                 raise
-            return None, False
+            return None
         if head.num_classes != num_classes:
             raise InputError(
                 f"the network has {head.num_classes} classes (its head is {head.path!r}), but the "
                 f"tree has {num_classes}."
             )
-        return head.path, head.altered
+        return head
 
     def _move_layout(self) -> None:
-        """Moves the layout to where the logits will be, if that can be told before a call."""
+        """Moves the layout to where the logits will be, if that is known before a call."""
         parameters = list(self.network.get_submodule(self.head or "").parameters())
         if parameters and not parameters[-1].is_meta:
             self.layout.to(parameters[-1].device)
@@ -482,14 +416,14 @@ class NBDT(nn.Module, Displayed):
     def geometry(self) -> FeatureGeometry | None:
         """Where the nodes lie in feature space now, if the score and the head have it.
 
-        It is worked out anew only where the tree or the head's weights have changed.
+        It is computed again only where the tree or the head's weights have changed.
         """
-        if not get_score(self.score).is_linear or self.head is None or self._head_altered:
+        if not get_score(self.score).is_linear:
             return None
-        layer = self.network.get_submodule(self.head)
-        if not isinstance(layer, nn.Linear):
+        head = self.found_head
+        if head is None or head.altered or not isinstance(head.module, nn.Linear):
             return None
-        rows, known = Head(self.head, layer).rows, self._geometry
+        rows, known = head.rows, self._geometry
         if known is not None and known[1].hierarchy is self.hierarchy and _equal(known[0], rows):
             return known[1]
         whole = rows
@@ -503,3 +437,10 @@ class NBDT(nn.Module, Displayed):
 def _equal(old: Tensor, new: Tensor) -> bool:
     """Whether weights stayed; by value, since they can be changed in ways torch does not count."""
     return old.dtype == new.dtype and old.device == new.device and torch.equal(old, new)
+
+
+def _part(network: nn.Module, path: str) -> nn.Module | None:
+    try:
+        return network.get_submodule(path)
+    except AttributeError:
+        return None

@@ -10,11 +10,12 @@ A network's name is ``library:network``, such as ``torchvision:resnet18``, ``tim
 library is one module here, see `nbdt.classifiers.base.Library`.
 """
 
-from nbdt.classifiers.base import Head, Library, WeightsInfo, list_networks
+from nbdt.classifiers.base import Library, WeightsInfo, list_networks
 from nbdt.classifiers.builder import Builder, build, builder_of, difference, weights_info
+from nbdt.classifiers.head import Head
 from nbdt.classifiers.own import is_own, own_network
 from nbdt.classifiers.source import induce
-from nbdt.classifiers.torch import check_classifier, eval_mode, find_head, unwrap
+from nbdt.classifiers.torch import check_classifier, eval_mode, find_head, network_logits, unwrap
 
 __all__ = [
     "Builder",
@@ -30,6 +31,7 @@ __all__ = [
     "induce",
     "is_own",
     "list_networks",
+    "network_logits",
     "own_network",
     "unwrap",
     "weights_info",

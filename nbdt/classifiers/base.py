@@ -11,17 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, TypeGuard
+from typing import Any, ClassVar
 
-from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn.utils.weight_norm import WeightNorm
+from torch import nn
 
+from nbdt.classifiers.head import Head
 from nbdt.errors import HeadError, InputError, NotFoundError
 from nbdt.inputs.image import Preprocessing
 from nbdt.registry import registered_classes
-
-LinearLayer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 Limits = type[bool] | tuple[int, int] | tuple[float, float]
 """What an argument of a network may be: a flag, or a number from the first to the second."""
@@ -29,82 +26,6 @@ Limits = type[bool] | tuple[int, int] | tuple[float, float]
 MAX_CLASSES, MAX_CHANNELS, MAX_SIDE, SHARE = (1, 1_000_000), (1, 1024), (1, 4096), (0.0, 1.0)
 
 _NAME = re.compile(r"([A-Za-z0-9_]{1,100}):([A-Za-z0-9_.-]{1,100})")
-
-
-@dataclass(frozen=True, eq=False)
-class Head:
-    """The last linear layer of a classifier: one row of weights per class.
-
-    `rows` and `bias` are read from the layer each time, so they follow its training and its moves
-    between devices.
-
-    Args:
-        path: the layer's name, as in ``network.get_submodule(path)``; for a scikit-learn
-            classifier the attribute that holds its weights.
-        module: the layer; a forward hook on it sees the features as its input. For a scikit-learn
-            classifier a `torch.nn.Linear` with the same weights, in float64.
-        classes: the class names that the classifier itself has, or None.
-        altered: whether the network may return something else than the layer's output: scaled by
-            a temperature, cut by a relu, added to another's. Also where its forward pass cannot be
-            read and no library promises what it does.
-
-    Example:
-        >>> Head("fc", nn.Linear(64, 10)).num_classes, Head("fc", nn.Linear(64, 1)).num_classes
-        (10, 2)
-    """
-
-    path: str
-    module: LinearLayer
-    classes: tuple[str, ...] | None = None
-    altered: bool = False
-
-    @property
-    def rows(self) -> Float[Tensor, "outputs features"]:
-        """The weights, detached, in the layer's own dtype and on its device.
-
-        Raises:
-            HeadError: the layer is on the meta device and so has no weights.
-        """
-        weight = self.module.weight
-        for hook in self.module._forward_pre_hooks.values():
-            # torch's older weight_norm sets `weight` in the forward pass only, so that it is
-            # stale once other weights were loaded.
-            if isinstance(hook, WeightNorm):
-                weight = hook.compute_weight(self.module)
-        if weight.is_meta:
-            raise HeadError(
-                f"the head {self.path!r} is on the meta device, so it has no weights yet; load "
-                "the network's weights first."
-            )
-        return weight.detach().flatten(1)
-
-    @property
-    def bias(self) -> Float[Tensor, " outputs"] | None:
-        """The biases, detached, or None where the layer has none."""
-        return None if self.module.bias is None else self.module.bias.detach()
-
-    @property
-    def num_features(self) -> int:
-        """How many features the layer reads."""
-        layer = self.module
-        return layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
-
-    @property
-    def num_classes(self) -> int:
-        """How many classes the layer separates; one output z means the logits (0, z)."""
-        return max(2, num_outputs(self.module))
-
-
-def num_outputs(layer: LinearLayer) -> int:
-    """The number of rows: 1 in a binary classifier with one logit."""
-    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
-
-
-def is_linear(module: object) -> TypeGuard[LinearLayer]:
-    """Whether a module is a linear layer or a 1×1 convolution that reads all channels."""
-    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        return set(module.kernel_size) == {1} and module.groups == 1
-    return isinstance(module, nn.Linear)
 
 
 @dataclass(frozen=True)

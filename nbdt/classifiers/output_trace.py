@@ -21,7 +21,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 from torch.fx.proxy import GraphAppendingTracer
 
-from nbdt.classifiers.base import is_linear
+from nbdt.classifiers.head import is_linear
 
 # Calls after which the logits are still the same logits.
 NEUTRAL_CALLS = frozenset(

@@ -15,7 +15,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from nbdt.classifiers.base import Head, Library
+from nbdt.classifiers.base import Library
+from nbdt.classifiers.head import Head
 from nbdt.errors import HeadError
 from nbdt.hierarchy.validation import FloatArray
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from nbdt.classifiers.base import (
+from nbdt.classifiers.base import libraries_of
+from nbdt.classifiers.head import (
     Head,
-    LinearLayer,
+    checked_layer,
+    describe_layers,
     is_linear,
-    libraries_of,
+    is_torch_block,
+    linear_layers,
     num_outputs,
 )
 from nbdt.classifiers.output_trace import SIGMOID, SOFTMAX, trace_output
-from nbdt.errors import HeadError
+from nbdt.errors import HeadError, InputError
 
 
 def find_head(network: Any, path: str | None = None, *, num_classes: int | None = None) -> Head:
@@ -131,77 +135,49 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
                 part.training = flag
 
 
-# ── layers ────────────────────────────────────────────────────────────────────────────────────
+def network_logits(network: nn.Module, x: Any, num_classes: int) -> Float[Tensor, "batch classes"]:
+    """What a network gives for a batch, as logits; one output z becomes the logits (0, z).
 
+    Args:
+        network: returns logits, or an object or mapping that holds them as ``logits``.
+        x: a batch as the network takes it; a mapping is passed as keyword arguments.
+        num_classes: how many logits a row has to have.
 
-def checked_layer(module: nn.Module, path: str) -> LinearLayer:
-    """The module as a layer that holds readable weights, or a `HeadError` that says why not."""
-    kind = type(module).__name__
-    if "quantized" in type(module).__module__:
-        raise HeadError(
-            f"the layer {path!r} is quantised ({kind}), which nbdt does not read; use the network "
-            "as it was before quantisation."
-        )
-    if not is_linear(module):
-        inside = linear_layers(module)
-        raise HeadError(
-            f"{path!r} is a {kind}, not a linear layer or 1×1 convolution"
-            + (f"; inside it are {describe_layers(inside, path)}." if inside else ".")
-        )
-    if nn.parameter.is_lazy(module.weight):
-        raise HeadError(
-            f"the layer {path!r} is a {kind} that has not seen an input, so it has no weights; "
-            "run one batch through the network first."
-        )
-    weight = module.weight
-    # Layers with packed weights (8 and 4 bits) call themselves Linear.
-    if not weight.is_floating_point() or weight.shape[0] != num_outputs(module):
-        raise HeadError(
-            f"the weights of {path!r} are stored as {weight.dtype} of shape "
-            f"{tuple(weight.shape)}, which nbdt does not read; use the network as it was before "
-            "quantisation."
-        )
-    return module
-
-
-def linear_layers(module: nn.Module) -> dict[str, LinearLayer]:
-    """The linear layers in a module by name, in its order, each once.
-
-    Those inside torch's own blocks (attention, transformer layers) are no heads and left out.
+    Raises:
+        InputError: what the network returned is not such logits.
     """
-    found: dict[str, LinearLayer] = {}
-    seen: set[int] = set()
-    stack = [("", module)]
-    while stack:
-        name, current = stack.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        if is_linear(current):
-            found[name] = current
-        elif current is module or not is_torch_block(current):
-            children = [(f"{name}.{key}".lstrip("."), m) for key, m in current.named_children()]
-            stack.extend(reversed(children))
-    return found
+    output = _called(network, x)
+    if isinstance(output, Mapping):
+        logits = output.get("logits")
+    else:
+        logits = getattr(output, "logits", output)
+    if not isinstance(logits, Tensor):
+        raise InputError(
+            f"the network returned {type(output).__name__}; expected a tensor of logits, or an "
+            "object that holds one as .logits."
+        )
+    if num_classes == 2 and logits.ndim == 2 and logits.shape[1] == 1:
+        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+    if logits.ndim != 2 or logits.shape[1] != num_classes:
+        raise InputError(
+            f"the tree has {num_classes} classes, so the network has to return logits of shape "
+            f"(batch, {num_classes}); got {tuple(logits.shape)}."
+        )
+    return logits
 
 
-def is_torch_block(module: nn.Module) -> bool:
-    """Whether a module is one of torch's own layers, and no container of others."""
-    containers = nn.Sequential | nn.ModuleList | nn.ModuleDict
-    return type(module).__module__.startswith("torch.nn.modules.") and not isinstance(
-        module, containers
-    )
-
-
-def describe_layers(layers: dict[str, LinearLayer], prefix: str = "", most: int = 8) -> str:
-    """The layers as text, ``'fc' (512 → 10)``; of many, the last ones, where heads mostly are."""
-    texts = []
-    for name, layer in list(layers.items())[-most:]:
-        features = layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
-        path = f"{prefix}.{name}".strip(".")
-        texts.append(f"{path!r} ({features} → {num_outputs(layer)})")
-    omitted = len(layers) - len(texts)
-    return (f"{omitted} others, … " if omitted else "") + ", ".join(texts)
+def _called(network: nn.Module, x: Any) -> Any:
+    try:
+        return network(**x) if isinstance(x, Mapping) else network(x)
+    except (TypeError, AttributeError, RuntimeError) as error:
+        if not isinstance(x, Tensor | Mapping):
+            error.add_note(
+                f"The network was given an object of type {type(x).__name__}. Most take a tensor "
+                "with a row per sample, or a mapping of keyword arguments."
+            )
+        if isinstance(x, Tensor) and x.ndim in (1, 3):
+            error.add_note("Is this one sample? A model takes a batch: x[None] makes one.")
+        raise
 
 
 # ── the search ────────────────────────────────────────────────────────────────────────────────

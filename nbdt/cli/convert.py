@@ -37,7 +37,7 @@ from nbdt.hierarchy.edit import reorder
 from nbdt.hierarchy.naming import name_by_taxonomy
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.pretrained.checkpoint import load_checkpoint
+from nbdt.pretrained import load_checkpoint
 from nbdt.rules import RuleName, ScoreName
 
 # What a name of published weights never ends in.

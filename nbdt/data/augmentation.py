@@ -58,7 +58,8 @@ class Augmentation:
             scale = [self.smallest_area, 1.0]
             top, left, height, width = RandomResizedCrop.get_params(image, scale, _RATIO)
             size = _input_size(image, preprocessing)
-            preprocessing = preprocessing.replace(resize=size, crop=None)
+            # Checked already: a copy that is checked again would take as long as the crop.
+            preprocessing = preprocessing.model_copy(update={"resize": size, "crop": None})
             image = image.crop((left, top, left + width, top + height))
         if self.shift:
             x, y = torch.randint(-self.shift, self.shift + 1, (2,)).tolist()

@@ -12,8 +12,16 @@ No part of reading it unpickles anything or imports code that a file names.
 """
 
 from nbdt.pretrained.config import SCHEMA, FileRecord, ModelConfig
-from nbdt.pretrained.folder import CONFIG, HIERARCHY, WEIGHTS, SavedModel, read_model, write_model
-from nbdt.pretrained.tensors import load_tensors, save_tensors
+from nbdt.pretrained.folder import (
+    CONFIG,
+    HIERARCHY,
+    WEIGHTS,
+    SavedModel,
+    read_model,
+    replace_hierarchy,
+    write_model,
+)
+from nbdt.pretrained.weights import load_checkpoint, load_tensors, save_tensors
 
 __all__ = [
     "CONFIG",
@@ -23,8 +31,10 @@ __all__ = [
     "FileRecord",
     "ModelConfig",
     "SavedModel",
+    "load_checkpoint",
     "load_tensors",
     "read_model",
+    "replace_hierarchy",
     "save_tensors",
     "write_model",
 ]

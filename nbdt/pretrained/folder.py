@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import secrets
 import shutil
@@ -18,11 +17,11 @@ from torch import nn
 
 from nbdt.classifiers import difference
 from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
-from nbdt.files import error_context, read_json, write_json
+from nbdt.files import error_context, file_sha256, read_json, write_json
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
 from nbdt.pretrained.config import SCHEMA, FileRecord, ModelConfig
-from nbdt.pretrained.tensors import save_tensors
+from nbdt.pretrained.weights import save_tensors
 
 CONFIG, HIERARCHY, WEIGHTS = "config.json", "hierarchy.json", "model.safetensors"
 
@@ -129,6 +128,52 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
     return SavedModel(config, hierarchy, top / WEIGHTS)
 
 
+def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> None:
+    """Puts another tree into a saved model; its weights and the rest of its config stay.
+
+    The network is not built, so this works for any model.
+
+    Args:
+        folder: the folder of the model, which is replaced whole or not at all.
+        hierarchy: a tree over as many classes, in the same order. Names that it gives them are
+            those of the model from then on.
+
+    Raises:
+        NotFoundError: there is no such folder, or it holds no model.
+        FormatError: the folder is not as it was saved.
+        InputError: the tree has another number of classes, or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
+        >>> config = ModelConfig(classes=tree.classes, score="mean", rule="soft")
+        >>> folder = tempfile.mkdtemp()
+        >>> write_model(folder, config, tree, nn.Linear(4, 2))
+        >>> replace_hierarchy(folder, Hierarchy([2, 2, -1], ["cat", "dog", "pet"]))
+        >>> read_model(folder).hierarchy.names
+        ('cat', 'dog', 'pet')
+    """
+    saved = read_model(folder)
+    if hierarchy.num_classes != saved.hierarchy.num_classes:
+        raise InputError(
+            f"the model has {saved.hierarchy.num_classes} classes, but the tree has "
+            f"{hierarchy.num_classes}."
+        )
+    if saved.config.temperature.nodes and (
+        hierarchy.parents.tolist() != saved.hierarchy.parents.tolist()
+    ):
+        raise InputError(
+            "the model has temperatures for single nodes of its tree, which mean nothing in "
+            "another one; set them to none, and fit them again."
+        )
+    write_folder(
+        Path(folder),
+        saved.config.replace(classes=hierarchy.classes),
+        hierarchy,
+        lambda path: shutil.copyfile(saved.weights, path),
+    )
+
+
 # ── reading ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -151,9 +196,7 @@ def _check_file(path: Path, expected: FileRecord) -> None:
 
 
 def _record(path: Path) -> FileRecord:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return FileRecord(bytes=file.tell(), sha256=digest.hexdigest())
+    return FileRecord(bytes=path.stat().st_size, sha256=file_sha256(path))
 
 
 # ── writing ───────────────────────────────────────────────────────────────────────────────────

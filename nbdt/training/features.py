@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from nbdt.classifiers import find_head
-from nbdt.classifiers.base import LinearLayer
+from nbdt.classifiers.head import LinearLayer
 from nbdt.data import LabelledImages
 from nbdt.errors import InputError
 from nbdt.model import NBDT

@@ -1,3 +1,4 @@
+import contextlib
 from types import SimpleNamespace
 
 import pytest
@@ -29,6 +30,15 @@ PATHS = {
     "VGG": "classifier.6",
     "VisionTransformer": "heads.head",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported():
+    """Whatever the first import of transformers changes in the process, no test is to blame."""
+    with contextlib.suppress(ImportError):
+        import transformers
+
+        assert transformers.BertForSequenceClassification
 
 
 @pytest.fixture

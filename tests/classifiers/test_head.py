@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nbdt.classifiers import Head, find_head
-from nbdt.classifiers.torch import checked_layer, describe_layers, linear_layers
+from nbdt.classifiers.head import checked_layer, describe_layers, linear_layers
 from nbdt.errors import HeadError
 
 

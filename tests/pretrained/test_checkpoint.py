@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nbdt.errors import FormatError, InputError, NotFoundError
-from nbdt.pretrained.checkpoint import load_checkpoint
+from nbdt.pretrained import load_checkpoint
 
 
 def network() -> nn.Sequential:

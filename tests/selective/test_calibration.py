@@ -14,7 +14,7 @@ from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.hierarchy.edit import rename
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.pretrained.replacement import replace_hierarchy
+from nbdt.pretrained import replace_hierarchy
 from nbdt.rules import Temperature
 from nbdt.selective import Calibration, Calibrator, SelectiveNBDT, read_calibration
 from nbdt.selective.calibration import CALIBRATION, Superclass, fitted_to, write_calibration

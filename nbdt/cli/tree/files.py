@@ -20,7 +20,7 @@ from nbdt.hierarchy.library import list_hierarchies, load_hierarchy, read_hierar
 from nbdt.hierarchy.lookup import Node, quoted
 from nbdt.hierarchy.naming import name_by_leaves, name_by_taxonomy
 from nbdt.hierarchy.support import support_labels
-from nbdt.pretrained.replacement import replace_hierarchy
+from nbdt.pretrained import replace_hierarchy
 
 _FORMATS = [kind.name for kind in written_formats()]
 

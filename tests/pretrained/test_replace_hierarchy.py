@@ -9,8 +9,7 @@ from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from nbdt.pretrained import CONFIG, HIERARCHY, WEIGHTS, read_model
-from nbdt.pretrained.replacement import replace_hierarchy
+from nbdt.pretrained import CONFIG, HIERARCHY, WEIGHTS, read_model, replace_hierarchy
 
 TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
 OTHER = Hierarchy([4, 3, 3, 4, -1], ["tom", "rex", "car", "moving", "thing"])
@@ -79,7 +78,7 @@ def test_where_it_cannot_be_written_the_model_stays(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nbdt.pretrained.replacement.shutil.copyfile", full)
+    monkeypatch.setattr("nbdt.pretrained.folder.shutil.copyfile", full)
     with pytest.raises(InputError, match="cannot be saved: No space left on device"):
         replace_hierarchy(tmp_path / "model", OTHER)
     assert read_model(tmp_path / "model").hierarchy == TREE
