@@ -202,7 +202,7 @@ def _number(digits: str) -> float:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise FormatError(f"has the number {name}, which is no valid JSON.")
+    raise FormatError(f"has the number {name}, which is not valid JSON.")
 
 
 class Document(BaseModel):
@@ -210,7 +210,7 @@ class Document(BaseModel):
 
     Built in Python, it raises an `InputError` where a value does not fit; read with `from_dict`, a
     `FormatError`. Validators of a subclass raise `ValueError` (our errors are such) with a message
-    that goes on after the name of the field: "has to be …, got …".
+    that goes on after the name of the field: "must be …, got …".
 
     Example:
         >>> class Pet(Document):

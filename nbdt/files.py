@@ -24,7 +24,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Raises:
         NotFoundError: there is no such file.
         FormatError: it is too long, or in another encoding.
-        InputError: it cannot be read, or is no ordinary file.
+        InputError: it cannot be read, or is not an ordinary file.
 
     Example:
         >>> import tempfile
@@ -36,7 +36,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     # A pipe or a device would be read for ever, so only ordinary files are opened.
     if not is_file(path):
         if os.path.lexists(path):
-            raise InputError(f"{_called(path)}: is no ordinary file.")
+            raise InputError(f"{_called(path)}: is not an ordinary file.")
         raise NotFoundError(f"{_called(path)}: there is no such file.")
     try:
         with Path(path).open("rb") as file:
@@ -53,7 +53,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     Raises:
         NotFoundError: there is no such file.
         FormatError: it is not JSON in UTF-8; or has a key twice, NaN, or a number beyond 64 bits.
-        InputError: it cannot be read, or is no ordinary file.
+        InputError: it cannot be read, or is not an ordinary file.
 
     Example:
         >>> import tempfile
@@ -121,7 +121,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 @contextmanager
 def replacing_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Like `replacing`, for writers that want a path: the file has to be made in the block.
+    """Like `replacing`, for writers that want a path: make the file in the block.
 
     Raises:
         InputError: the file cannot be written; it is then as it was.

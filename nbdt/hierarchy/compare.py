@@ -5,13 +5,13 @@ A *clade* is the set of classes under an inner node other than the root, which h
 - *Robinson–Foulds distance* (Math. Biosciences 53, 1981): how many clades only one of the trees
   has. Clades are matched exactly and in linear time, as intervals of the other tree's leaf order
   (Day, J. of Classification 2, 1985). Moving one class can turn every clade, so it is strict.
-- *Triplet distance* (Dobson 1975): the share of triples of classes of which the trees disagree
-  which two are closest, or whether any two are. It moves little where little is moved.
+- *Triplet distance* (Dobson 1975): the share of triples of classes for which the trees disagree
+  which two are closest, or whether any two are. Small changes of a tree change it little.
 - *Cophenetic correlation* (Sokal and Rohlf, Taxon 11, 1962): Pearson's correlation, over pairs
-  of classes, of how high in each tree they are joined.
+  of classes, of the heights at which the trees join them.
 
-Pairs and triples are all looked at where that is two million or less; otherwise that many are
-drawn at random, always the same, and what is said of them has the error that is said with it.
+Up to two million pairs and triples are all compared; of more, that many are drawn at random (always
+the same), and the results come with a standard error.
 """
 
 from __future__ import annotations
@@ -38,15 +38,14 @@ class TreeComparison:
     Attributes:
         classes: how many classes each has.
         clades: how many clades the first tree has, and the second.
-        shared: the inner nodes of the first tree that hold the same classes as one of the
-            second, and that one; without the roots.
+        shared: pairs of inner nodes, one of each tree, with the same classes; without the roots.
         triplet_distance: the share of triples that the trees group differently; 0 where there
-            are less than three classes.
-        triples: how many triples that was measured on.
-        triplet_error: the standard error of `triplet_distance`; 0 where all were looked at.
+            are fewer than three classes.
+        triples: how many triples were compared.
+        triplet_error: the standard error of `triplet_distance`; 0 if all were compared.
         cophenetic_correlation: from −1 to 1; None where a tree joins all pairs at one height.
-        pairs: how many pairs that was measured on.
-        cophenetic_error: its standard error; 0 where all were looked at.
+        pairs: how many pairs were compared.
+        cophenetic_error: its standard error; 0 if all were compared.
 
     Example:
         >>> a = Hierarchy([4, 4, 5, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
@@ -68,7 +67,7 @@ class TreeComparison:
 
     @property
     def robinson_foulds(self) -> int:
-        """How many clades only one of the trees has."""
+        """The number of clades that only one of the trees has."""
         return sum(self.clades) - 2 * len(self.shared)
 
     @property
@@ -99,12 +98,12 @@ class TreeComparison:
             f"Robinson–Foulds distance {self.robinson_foulds:,} "
             f"({100 * self.normalized_robinson_foulds:.1f} %)",
             f"Triples      {100 * self.triplet_distance:.1f} % grouped differently"
-            f"{_told(100 * self.triplet_error, 2, ' %')}",
+            f"{_plus_minus(100 * self.triplet_error, 2, ' %')}",
         ]
         if self.cophenetic_correlation is not None:
             lines.append(
                 f"Heights      cophenetic correlation {self.cophenetic_correlation:.3f}"
-                f"{_told(self.cophenetic_error, 3, '')}"
+                f"{_plus_minus(self.cophenetic_error, 3, '')}"
             )
         return "\n".join(lines)
 
@@ -115,13 +114,10 @@ def compare(a: Hierarchy, b: Hierarchy, *, seed: int = 0) -> TreeComparison:
     Classes are matched by name, in whatever order each tree has them. Heights are the trees'
     merge heights where both have them, and else the number of edges down to the deepest leaf.
 
-    Args:
-        a: one tree.
-        b: the other.
-        seed: of the pairs and triples that are drawn where there are too many to look at all.
+    `seed` seeds the draws of pairs and triples.
 
     Raises:
-        InputError: the trees have different classes; where they have two or more in common,
+        InputError: the trees have different classes; if they share two or more,
             `nbdt.hierarchy.edit.restrict` makes them fit.
 
     Example:
@@ -155,23 +151,14 @@ def compare(a: Hierarchy, b: Hierarchy, *, seed: int = 0) -> TreeComparison:
 
 
 def shared_clades(a: Hierarchy, b: Hierarchy) -> tuple[tuple[int, int], ...]:
-    """The inner nodes of a that hold the same classes as one of b, and that one; without the roots.
+    """Pairs of inner nodes, one of each tree, with the same classes; without the roots.
 
-    In time linear in the classes, which are matched by name.
-
-    Raises:
-        InputError: as in `compare`.
-
-    Example:
-        >>> a = Hierarchy([4, 4, 5, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
-        >>> b = Hierarchy([5, 4, 4, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
-        >>> shared_clades(a, b)
-        ((5, 5),)
+    In time linear in the classes, which are matched by name; errors as in `compare`.
     """
     return _shared(a, b, _partners(a, b))
 
 
-def _told(error: float, digits: int, unit: str) -> str:
+def _plus_minus(error: float, digits: int, unit: str) -> str:
     return f" (± {error:.{digits}f}{unit} standard error)" if error else ""
 
 
@@ -181,24 +168,22 @@ def _partners(a: Hierarchy, b: Hierarchy) -> IntArray:
     common = [name for name in a.classes if name in leaf_of]
     if len(common) == a.num_classes == b.num_classes:
         return np.array([leaf_of[name] for name in a.classes])
-    both, told = set(common), []
+    both, lacking = set(common), []
     for side, tree in (("first", a), ("second", b)):
         alone = [name for name in tree.classes if name not in both]
         if alone:
-            told.append(f"the {side} alone has {len(alone):,} ({join_names(alone, len(alone))})")
+            lacking.append(f"only the {side} has {len(alone):,} ({join_names(alone, len(alone))})")
     if len(common) < 2:
         shared = f"only {common[0]!r:.80}" if common else "no class"
-        problem = f"these have {shared} in common: {' and '.join(told)}."
+        problem = f"these have {shared} in common: {' and '.join(lacking)}."
     else:
-        problem = (
-            f"{' and '.join(told)}; take them out first (in Python: nbdt.hierarchy.edit.restrict)."
-        )
-    raise InputError(f"trees are compared over the same classes, but {problem}")
+        problem = f"{' and '.join(lacking)}; remove them first (nbdt.hierarchy.edit.restrict)."
+    raise InputError(f"only trees over the same classes can be compared, but {problem}")
 
 
 def _shared(a: Hierarchy, b: Hierarchy, partner: IntArray) -> tuple[tuple[int, int], ...]:
     """The inner nodes, except the roots, with the same classes under them."""
-    # In a's leaf order every clade of a is an interval; one of b is that of a if it is the same.
+    # In a's leaf order every clade of a is an interval, so b shares a clade if it is one of these.
     place = np.empty(b.num_classes, dtype=np.int64)
     place[partner[a.leaf_order]] = np.arange(a.num_classes)
     node_at = {(int(a.leaf_start[v]), int(a.sizes[v])): v for v in a.inner if v != a.root}

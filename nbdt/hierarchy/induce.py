@@ -1,7 +1,7 @@
 """A tree induced from an array with a row a class, by agglomerative clustering.
 
 The paper (Wan et al., ICLR 2021, section 3.1) clusters the rows of a network's last layer, each
-divided by its length, with Ward's linkage. Any rows do that say where a class stands: class-mean
+divided by its length, with Ward's linkage. Any rows that place the classes will do: class-mean
 features, embeddings of the class names, …; or a confusion matrix.
 """
 
@@ -25,8 +25,8 @@ LINKAGES = (*MONOTONE_LINKAGES, "centroid", "median")
 EUCLIDEAN_LINKAGES = ("ward", "centroid", "median")
 METRICS = ("euclidean", "cosine", "confusion", "precomputed")
 
-# Distances are rounded to this share of the largest, so that the last bits, in which one BLAS
-# differs from another, do not decide between two merges.
+# Distances are rounded to this share of the largest, so that the last bits, which differ between
+# BLAS libraries, do not decide between two merges.
 ROUNDING = 1e-6
 LARGEST = 1e150
 BLOCK_ROWS = 512
@@ -45,8 +45,10 @@ def induce(
 ) -> Hierarchy:
     """Clusters the rows of an array into a tree whose leaves are the rows.
 
-    Cost: O(C²·d) for the distances, in blocks through BLAS, and O(C²) for the clustering; memory
-    is two condensed distance matrices, 8·C² bytes.
+    The tree has merge heights, and its inner nodes are named after their most central classes. The
+    same rows give the same tree on every machine. Cost: O(C²·d) for the distances, in blocks
+    through BLAS, and O(C²) for the clustering; memory is two condensed distance matrices, 8·C²
+    bytes.
 
     Args:
         rows: one row a class, shape (C, d); or (1, d), the weights of a binary classifier whose
@@ -55,19 +57,15 @@ def induce(
         classes: the names of the C classes; ``"0" … "C-1"`` when left out.
         linkage: ``"ward"``, ``"average"``, ``"complete"``, ``"single"``, ``"weighted"``,
             ``"centroid"`` or ``"median"``, as in `scipy.cluster.hierarchy.linkage`.
-        metric: ``"euclidean"`` or ``"cosine"`` between rows, or ``"confusion"``: one minus the
-            mean of the rates at which two classes are taken for each other, or ``"precomputed"``.
+        metric: ``"euclidean"`` or ``"cosine"`` between rows, ``"confusion"`` (one minus the mean
+            of the rates at which two classes are taken for each other), or ``"precomputed"``.
         normalize: divide each row by its L2 norm first, as the paper does. The 2020 code did not.
         branching: how many children a node may have. Above 2, the inner edge with the smallest
             gap of merge heights is contracted while no node gets more (ties: the lower index).
 
-    Returns:
-        The tree, with merge heights, its inner nodes named after their most central classes.
-        The same rows give the same tree on every machine.
-
     Raises:
-        InputError: rows that hold NaN or infinity, or zeros only where they are to be normalised,
-            less than two classes, a wrong number of names, or options that exclude each other.
+        InputError: rows that contain NaN or infinity, or only zeros where they are normalized,
+            fewer than two classes, a wrong number of names, or options that exclude each other.
 
     Example:
         >>> rows = [[1, 0], [0.9, 0.2], [0, 1], [0.1, 1]]
@@ -97,7 +95,7 @@ def induce(
     # The squares of larger entries, or their sum, would leave float64's range.
     if metric == "euclidean" and np.abs(array).max() > LARGEST:
         raise InputError(
-            f"rows has entries beyond ±{LARGEST:g}, too far apart for distances; divide all rows "
+            f"the rows have entries beyond ±{LARGEST:g}, too large for distances; divide all rows "
             "by one number."
         )
     merges = scipy_linkage(_rounded(_distances(array, metric)), method=linkage)
@@ -110,16 +108,16 @@ def induce(
 
 def _check_options(linkage: str, metric: str, branching: int) -> None:
     if linkage not in LINKAGES:
-        raise InputError(f"linkage is one of {', '.join(LINKAGES)}; got {linkage!r}.")
+        raise InputError(f"linkage must be one of {', '.join(LINKAGES)}; got {linkage!r}.")
     if metric not in METRICS:
-        raise InputError(f"metric is one of {', '.join(METRICS)}; got {metric!r}.")
+        raise InputError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}.")
     if linkage in EUCLIDEAN_LINKAGES and metric != "euclidean":
         raise InputError(
             f"{linkage!r} linkage is defined for euclidean distances only; "
             f"with metric={metric!r} use linkage='average'."
         )
     if not is_integer(branching) or branching < 2:
-        raise InputError(f"branching is a whole number from 2 on; got {branching!r}.")
+        raise InputError(f"branching must be a whole number, 2 or more; got {branching!r}.")
     if branching > 2 and linkage not in MONOTONE_LINKAGES:
         raise InputError(
             f"branching={branching} compares merge heights, which {linkage!r} linkage does not "
@@ -134,12 +132,12 @@ def _checked_rows(rows: npt.ArrayLike) -> FloatArray:
             raise TypeError
         array = array.astype(np.float64)
     except (TypeError, ValueError):
-        raise InputError("rows has to be an array of real numbers with a row a class.") from None
+        raise InputError("rows must be an array of real numbers with a row a class.") from None
     if array.ndim != 2 or 0 in array.shape:
-        raise InputError(f"rows has to be of shape (classes, features); got {array.shape}.")
+        raise InputError(f"rows must have the shape (classes, features); got {array.shape}.")
     wrong = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if len(wrong):
-        raise InputError(f"row {wrong[0]} holds NaN or infinity, so it has no distance to others.")
+        raise InputError(f"row {wrong[0]} contains NaN or infinity and has no distance to others.")
     return array
 
 
@@ -179,7 +177,7 @@ def _distances(array: FloatArray, metric: str) -> FloatArray:
         condensed: FloatArray = 1 - (rates + rates.T)[upper] / 2
         return condensed
     if np.diagonal(array).any() or not np.allclose(array, array.T, rtol=1e-6, atol=0):
-        raise InputError("distances have to be symmetric, with zeros on the diagonal.")
+        raise InputError("distances must be symmetric, with zeros on the diagonal.")
     return array[upper]
 
 

@@ -1,9 +1,9 @@
 """Names for the inner nodes of a tree: from a taxonomy, or from the node's most central classes.
 
-A name never says more than is true. A node is called plainly ``dog`` only if it holds the dogs,
-all of them and nothing else; ``dog: beagle, basset, +7`` holds dogs only, but not all of them;
-``mostly dog: beagle, wolf, +8`` holds other things too. What stands behind a name is kept in the
-node's attributes.
+A name never says more than is true. A node is called just ``dog`` only if it holds all the dogs
+and nothing else; ``dog: beagle, basset, +7`` holds only dogs, but not all of them;
+``mostly dog: beagle, wolf, +8`` holds other things too. The node's attributes say how its name was
+found.
 """
 
 from __future__ import annotations
@@ -41,20 +41,18 @@ def name_by_leaves(tree: Hierarchy, rows: npt.ArrayLike | None = None) -> Hierar
     """Names every inner node after its most central classes: ``"cat, dog, +3"``.
 
     A class called ``"tench, Tinca tinca"`` is listed by its first synonym, where no other class
-    shares it. The attribute ``name_source`` of each inner node becomes ``"leaves"``. O(nodes).
+    shares it. All names are unique and replace the old ones, and ``name_source`` of each inner node
+    becomes ``"leaves"``. O(nodes).
 
     Args:
-        tree: the tree to name; names that its inner nodes had are replaced.
-        rows: one row a class, shape (C, d), such as those the tree was induced from. Central are
-            then the classes closest to the mean row of the node's classes (of nodes with more
-            than 32 classes, among the 32 most central of each child); without rows, those with
-            the fewest edges down from the node. Ties go to the lower class.
-
-    Returns:
-        The same tree with a name on every inner node, no two alike.
+        tree: the tree to name.
+        rows: one row a class, shape (C, d), such as those the tree was induced from. The central
+            classes are then those closest to the mean row of the node's classes (for nodes with
+            more than 32 classes, among the 32 most central of each child); without rows, those
+            with the fewest edges down from the node. Ties go to the lower class.
 
     Raises:
-        InputError: rows of another shape than (C, d), or that hold NaN or infinity.
+        InputError: the rows have another shape, or contain NaN or infinity.
 
     Example:
         >>> tree = Hierarchy([5, 5, 4, 4, 5, -1], ["cat", "dog, hound", "car", "bus"])
@@ -70,13 +68,7 @@ def name_by_leaves(tree: Hierarchy, rows: npt.ArrayLike | None = None) -> Hierar
 def renamed_by_leaves(
     tree: Hierarchy, nodes: Iterable[int], rows: npt.ArrayLike | None = None
 ) -> Hierarchy:
-    """Names some inner nodes as `name_by_leaves` names all, unlike all others.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])
-        >>> renamed_by_leaves(tree, [4]).names[3:]
-        ('pet', 'car, cat, dog')
-    """
+    """Names only some inner nodes as `name_by_leaves` names all."""
     every = _leaf_labels(tree, rows)
     labels = {node: every[node] for node in nodes}
     return _renamed(tree, labels, dict.fromkeys(labels, BY_LEAVES))
@@ -87,29 +79,25 @@ def name_by_taxonomy(
 ) -> Hierarchy:
     """Names every inner node after the concept of a taxonomy that fits its classes best.
 
-    With precision the share of the node's classes that belong to the concept, and recall the
-    share of the concept's classes that lie under the node (of those classes that the tree has):
+    Precision is the share of the node's classes that belong to the concept, recall the share of
+    the concept's classes (those that the tree has) that are under the node.
 
-    * both are 1: the node is the concept, and gets its name: ``"dog"``;
-    * else the concept with the highest F1, their harmonic mean, among those with a precision over
-      1/2 (ties: the higher precision, then the deeper concept). Its name is then followed by the
-      node's most central classes, and preceded by "mostly" when the precision is not 1:
-      ``"dog: beagle, basset, +7"``, ``"mostly dog: beagle, wolf, +8"``;
-    * where the best F1 is under 0.1, or that concept is the root of the taxonomy, the classes
-      alone are the name, as in `name_by_leaves`.
+    * Where both are 1, the node is the concept and gets its name: ``"dog"``.
+    * Else the concept with the highest F1, their harmonic mean, is taken among those with a
+      precision over 1/2 (ties: the higher precision, then the deeper concept). Its name is followed
+      by the node's most central classes, and preceded by "mostly" if the precision is not 1:
+      ``"dog: beagle, basset, +7"``, ``"mostly dog: beagle, wolf, +8"``.
+    * Where the best F1 is under 0.1, or the concept is the root of the taxonomy, the node is
+      named as in `name_by_leaves`.
 
-    Each inner node keeps as attributes ``name_source`` (``"taxonomy"`` or ``"leaves"``) and, with
-    a concept, ``concept``, ``precision``, ``recall`` and ``concept_wnid`` where the taxonomy
-    knows its wnid.
+    The attributes of each inner node get ``name_source`` (``"taxonomy"`` or ``"leaves"``) and, with
+    a concept, ``concept``, ``precision``, ``recall`` and, if known, ``concept_wnid``.
 
     Args:
-        tree: the tree to name; names that its inner nodes had are replaced.
+        tree: the tree to name.
         taxonomy: a tree over the same classes, or more of them. Classes are matched by their
             ``wnid`` attributes if all classes of both trees have one, else by name.
-        rows: one row a class, to find the central classes by; see `name_by_leaves`.
-
-    Returns:
-        The same tree with a name on every inner node, no two alike.
+        rows: one row a class, to find the central classes; see `name_by_leaves`.
 
     Raises:
         InputError: the taxonomy lacks classes of the tree, or the rows do not fit it.
@@ -167,10 +155,10 @@ def _leaf_labels(tree: Hierarchy, rows: npt.ArrayLike | None) -> dict[int, str]:
     labels = {}
     for node, central in _central_leaves(tree, array):
         size = int(tree.sizes[node])
-        listed = [short[leaf] for leaf in central[: size if size <= LISTED_IN_FULL else LISTED]]
-        if len(listed) < size:
-            listed.append(f"+{size - len(listed)}")
-        labels[node] = ", ".join(listed)
+        shown = [short[leaf] for leaf in central[: size if size <= LISTED_IN_FULL else LISTED]]
+        if len(shown) < size:
+            shown.append(f"+{size - len(shown)}")
+        labels[node] = ", ".join(shown)
     return labels
 
 
@@ -178,7 +166,7 @@ def _checked_rows(rows: npt.ArrayLike, num_classes: int) -> FloatArray:
     try:
         array = np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError("rows has to be an array of numbers with a row a class.") from None
+        raise InputError("rows must be an array of numbers with a row a class.") from None
     if array.ndim != 2 or len(array) != num_classes:
         raise InputError(
             f"a tree of {num_classes} classes needs rows of shape ({num_classes}, features); "
@@ -186,7 +174,7 @@ def _checked_rows(rows: npt.ArrayLike, num_classes: int) -> FloatArray:
         )
     wrong = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if len(wrong):
-        raise InputError(f"row {wrong[0]} holds NaN or infinity, so it has no distance to a mean.")
+        raise InputError(f"row {wrong[0]} contains NaN or infinity and has no distance to a mean.")
     return array
 
 
@@ -321,7 +309,7 @@ def _leaf_matrices(tree: Hierarchy) -> Iterator[tuple[list[int], scipy.sparse.cs
 def _renamed(
     tree: Hierarchy, labels: Mapping[int, str], found: Mapping[int, Mapping[str, Any]]
 ) -> Hierarchy:
-    """The tree with other names for some nodes, told apart where they are alike, and how found."""
+    """The tree with new names for some nodes, made unique, and how each was found."""
     names = ["" if node in labels else name for node, name in enumerate(tree.names)]
     attributes = attributes_by_node(tree)
     taken = set(names)

@@ -1,10 +1,9 @@
-"""A tree from what things are kinds of: WordNet's nouns, or any table of parents.
+"""Trees from "is a kind of": WordNet's nouns, or any table of parents.
 
-Both work alike. From each class one climbs from parent to parent; the concepts met on the way that
-cover at least two branches become the inner nodes. Concepts with a single branch decide nothing
-and are left out, so the root is the deepest concept over all classes. A class that is a kind of
-thing of which other classes are kinds too, such as "dog" beside "beagle", is a leaf under its own
-concept, "dog (all kinds)", next to those.
+From each class the path of parents is followed up. Concepts with at least two branches become the
+inner nodes. Concepts with a single branch decide nothing and are left out, so the root is the
+deepest concept over all classes. A class that other classes are kinds of, such as "dog" where there
+is "beagle", becomes a leaf next to them, under its own concept, "dog (all kinds)".
 """
 
 from __future__ import annotations
@@ -33,22 +32,21 @@ def from_wordnet(
 ) -> Hierarchy:
     r"""The tree of WordNet's concepts over some classes.
 
-    A synset with several hypernyms is taken to be a kind of the *first* that its entry lists,
-    which is the one its lexicographers thought of first. (The shortest way to the top would make
-    a dog a domestic animal rather than a canine, and a car a container; the longest would part
-    fruit from food.) The choice hangs on the synset alone, so a tree over fewer classes is this
-    tree restricted to them.
+    Of several hypernyms, the *first* in the synset's entry counts as its parent, the one that the
+    lexicographers thought of first. (The shortest path to the top would make a dog a domestic
+    animal rather than a canine, and a car a container; the longest would separate fruit from
+    food.) The choice depends on the synset alone, so a tree over fewer classes is this tree
+    restricted to them.
+
+    Inner nodes are named by their first lemma, and each node has the attributes ``wnid`` and
+    ``gloss``.
 
     Args:
         classes: a wnid (``"n02084071"``) or an unambiguous noun (``"beagle"``) for each class.
         wordnet: the database, or its folder; looked for in its usual places when left out.
-        names: what to call the classes; left out, a noun is called as given and a wnid by the
-            first lemma of its synset, told apart by its hypernym where needed:
+        names: the names of the classes; left out, a noun keeps its spelling, and a wnid gets the
+            first lemma of its synset, with its hypernym where the lemma alone is ambiguous:
             ``"crane (wading bird)"``.
-
-    Returns:
-        The tree. Inner nodes are called by their first lemma, likewise told apart; each node has
-        the attributes ``wnid`` and ``gloss``.
 
     Raises:
         NotFoundError: there is no database, or it lacks a class.
@@ -98,7 +96,7 @@ def from_wordnet(
                 except NotFoundError:
                     raise FormatError(
                         f"{wordnet!r} is damaged: {synset.wnid} is a kind of "
-                        f"{synset.hypernyms[0]}, which is not there."
+                        f"{synset.hypernyms[0]}, which is missing."
                     ) from None
 
     cycle = _on_cycle(parent_of)
@@ -112,7 +110,7 @@ def from_wordnet(
         ]
         clashes = Counter(wanted)
         names = [
-            name if clashes[name] == 1 else _told_apart(name, key, parent_of, labels)
+            name if clashes[name] == 1 else _qualified(name, key, parent_of, labels)
             for name, key in zip(wanted, keys, strict=True)
         ]
     elif len(names := class_list(names)) != len(classes):
@@ -132,20 +130,17 @@ def from_parents(
     table: Mapping[str, str | None] | Iterable[tuple[str, str | None]],
     classes: Sequence[str] | None = None,
 ) -> Hierarchy:
-    """The tree that a table says: for each thing, what it is a kind of.
+    """The tree of a table that says, for each thing, what it is a kind of.
 
     Args:
         table: parents by child, or (child, parent) pairs, such as `read_parents` reads. A root
             may be left out, or have None or ``""`` as its parent.
-        classes: the classes, in the classifier's order; any things in the table. Left out: all
-            that nothing is a kind of, in order of first appearance.
-
-    Returns:
-        The tree; inner nodes are called as in the table.
+        classes: any things in the table, in the classifier's order. Left out: all that nothing is
+            a kind of, in order of first appearance.
 
     Raises:
-        InputError: a child with two parents, something that is its own ancestor, classes that
-            are not in the table, that are named twice or that have no common root.
+        InputError: a child has two parents, something is its own ancestor, or classes are not in
+            the table, are given twice or have no common root.
 
     Example:
         >>> table = {"cat": "animal", "dog": "animal", "pug": "dog", "car": "thing",
@@ -180,24 +175,10 @@ def from_parents(
 
 
 def read_parents(path: str | os.PathLike[str]) -> list[tuple[str, str | None]]:
-    r"""Reads a table of parents for `from_parents` from a CSV file in UTF-8.
+    """Reads a table of parents for `from_parents` from a CSV file in UTF-8.
 
     Its first line names the columns, ``child`` and ``parent`` among them; an empty parent marks
     a root.
-
-    Raises:
-        NotFoundError: there is no such file.
-        InputError: the file cannot be read.
-        FormatError: it is no such table; nothing of it was used.
-
-    Example:
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     path = Path(folder, "parents.csv")
-        ...     _ = path.write_text("child,parent\ncat,animal\ndog,animal\nanimal,\n")
-        ...     read_parents(path)
-        [('cat', 'animal'), ('dog', 'animal'), ('animal', None)]
     """
     text = read_text(path)
     rows = csv.DictReader(io.StringIO(text), strict=True)
@@ -216,7 +197,7 @@ def read_parents(path: str | os.PathLike[str]) -> list[tuple[str, str | None]]:
                 )
             table.append((row["child"].strip(), row["parent"].strip() or None))
     except csv.Error as error:
-        raise FormatError(f"{path}: this is no CSV, after line {rows.line_num}: {error}.") from None
+        raise FormatError(f"{path}: not valid CSV after line {rows.line_num}: {error}.") from None
     return table
 
 
@@ -224,11 +205,9 @@ def read_parents(path: str | os.PathLike[str]) -> list[tuple[str, str | None]]:
 
 
 def _grown(keys: Sequence[str], parent_of: Mapping[str, str | None]) -> tuple[list[int], list[str]]:
-    """The parents of a tree whose leaves are the keys, and the concepts at its inner nodes.
-
-    Every leaf hangs from its own concept; a concept that nothing else hangs from has one child
-    then, and is left out like any other such.
-    """
+    """The parents of a tree whose leaves are the keys, and the concepts at its inner nodes."""
+    # Every leaf hangs from its own concept, which has one child and is left out if nothing else
+    # hangs from it.
     if len(keys) < 2:
         raise InputError(f"a tree needs at least two classes; got {len(keys)}.")
     branches = Counter(keys)
@@ -294,7 +273,7 @@ def _concept_names(
         if uses[name] > 1 and concept in own_classes:
             name = f"{name} ({ALL_KINDS})"
         elif uses[name] > 1:
-            name = _told_apart(name, concept, parent_of, labels)
+            name = _qualified(name, concept, parent_of, labels)
         while name in taken:
             name = f"{name} ({concept})"
         taken.add(name)
@@ -302,10 +281,10 @@ def _concept_names(
     return chosen
 
 
-def _told_apart(
+def _qualified(
     name: str, key: str, parent_of: Mapping[str, str | None], labels: Mapping[str, str]
 ) -> str:
-    """The name with what it is a kind of: "crane (wading bird)"."""
+    """The name with its parent's: "crane (wading bird)"."""
     above = parent_of[key]
     return f"{name} ({key if above is None else labels[above]})"
 
@@ -326,7 +305,7 @@ def _checked_table(
         earlier = parent_of.get(child)
         if earlier not in (None, parent):
             raise InputError(
-                f"{child!r} has two parents, {earlier!r} and {parent!r}; a tree has room for one."
+                f"{child!r} has two parents, {earlier!r} and {parent!r}; a tree needs one."
             )
         parent_of[child] = parent
         parent_of.setdefault(parent, None)
@@ -346,7 +325,7 @@ def _pairs(
             yield child, parent
     except (TypeError, ValueError):
         raise InputError(
-            "a table of parents has to be a dict, or a list of pairs of a child and its parent."
+            "a table of parents must be a dict, or a list of pairs of a child and its parent."
         ) from None
 
 
@@ -368,4 +347,4 @@ def _on_cycle(parent_of: Mapping[str, str | None]) -> str | None:
 def _check_texts(values: Sequence[str], what: str) -> None:
     for value in values:
         if not isinstance(value, str) or not value.strip():
-            raise InputError(f"{what} have to be texts that are not blank; got {value!r}.")
+            raise InputError(f"{what} must be texts that are not blank; got {value!r}.")

@@ -1,4 +1,4 @@
-"""What a tree of classes is: the immutable `Hierarchy` and the questions one asks it.
+"""The immutable `Hierarchy`: a tree whose leaves are the classes of a classifier.
 
 Terms. A *node* is a leaf or an inner node. Nodes ``0 … C-1`` are the leaves, one a class, in the
 classifier's order; the inner nodes follow and the root is last, as in scipy's linkage matrices.
@@ -48,11 +48,11 @@ class Hierarchy(Displayed):
         names: the names of the C classes, or of all nodes. An inner node may be nameless (``""``).
         merge_heights: the distance at which each node's children were joined, 0 at the leaves;
             shape (nodes,). Kept by `nbdt.induce`; None for trees that were not clustered.
-        attributes: anything else known of single nodes, as ``{node: {key: value}}`` with values
+        attributes: anything else about single nodes, as ``{node: {key: value}}`` with values
             that JSON can hold: the wnid and gloss of a WordNet concept, how a name was found, ….
 
     Raises:
-        HierarchyError: when this is no tree of classes; the message names the offending node.
+        HierarchyError: this is not a tree of classes; the message names the offending node.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -130,7 +130,6 @@ class Hierarchy(Displayed):
         put(self, "_hash", hash((self._parents.tobytes(), self._names)))
 
     def _measure(self) -> None:
-        """Walks the tree once and keeps what the queries need, as arrays over the nodes."""
         n, num_classes = len(self._parents), self._num_classes
         parents = self._parents.tolist()
         child_ids, child_start = self._child_ids.tolist(), self._child_start.tolist()
@@ -192,7 +191,7 @@ class Hierarchy(Displayed):
 
     @property
     def num_classes(self) -> int:
-        """How many leaves there are: C."""
+        """The number of leaves, C."""
         return self._num_classes
 
     @property
@@ -219,7 +218,7 @@ class Hierarchy(Displayed):
     def heights(self) -> IntArray:
         """The number of edges from each node down to its deepest leaf; shape (nodes,), read-only.
 
-        Not to be mixed up with `merge_heights`, which are distances.
+        These are not `merge_heights`, which are distances.
         """
         return self._heights
 
@@ -252,18 +251,17 @@ class Hierarchy(Displayed):
         return self._names[self._checked(node)] or f"node {node}"
 
     def attributes(self, node: int) -> Attributes:
-        """What else is known of the node: its wnid, gloss, how its name was found, …."""
+        """The node's attributes: its wnid, its gloss, how its name was found, …."""
         return self._attributes.get(self._checked(node), _NOTHING)
 
     def find(self, name: str) -> int:
-        """The id of the node of that name; a class is preferred to an inner node.
+        """The id of the node with that name; a class is preferred to an inner node.
 
-        An inner node without a name is found by what `name` calls it, ``"node 12"``, unless
-        another one has that for its name.
+        ``"node 12"`` finds node 12 if it has no name, unless another node is called so.
 
         Raises:
-            NotFoundError: no node is called so; the message suggests the nearest names.
-            InputError: several inner nodes are called so, and no class.
+            NotFoundError: there is no such node; the message suggests similar names.
+            InputError: several inner nodes have the name, and no class.
 
         Example:
             >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", ""])
@@ -281,7 +279,7 @@ class Hierarchy(Displayed):
         return found[0]
 
     def _by_name(self) -> dict[str, list[int]]:
-        """The nodes of each name, lowest id first, made when a node is first looked up."""
+        # Made when a node is first looked up; lowest id first.
         if self._bearers is None:
             bearers: dict[str, list[int]] = {}
             for node, name in enumerate(self._names):
@@ -342,10 +340,7 @@ class Hierarchy(Displayed):
         return bool(inside and self._depths[above] <= self._depths[below])
 
     def lca(self, a: int, b: int) -> int:
-        """The lowest common ancestor: the deepest node that has both a and b under it, or is one.
-
-        O(depth).
-        """
+        """The lowest common ancestor: the deepest node above, or equal to, each. O(depth)."""
         while not self.is_ancestor(a, b):
             a = int(self._parents[a])
         return int(a)
@@ -389,10 +384,10 @@ class Hierarchy(Displayed):
     def subtree(self, node: int) -> Hierarchy:
         """The tree under one inner node, its classes renumbered in their order.
 
-        As a part of the whole, it keeps all that is known of its nodes there.
+        Its nodes keep all their attributes.
 
         Raises:
-            HierarchyError: `node` is a leaf, and one class makes no tree.
+            HierarchyError: `node` is a leaf, and a tree needs two classes.
         """
         if self.is_leaf(node):
             raise HierarchyError(
@@ -408,17 +403,17 @@ class Hierarchy(Displayed):
     def select(self, kept: Sequence[int]) -> Hierarchy:
         """The tree of these nodes in this order, each hung below its nearest kept ancestor.
 
-        The nodes keep their names, merge heights and attributes, be they of classes that are left
-        out; `nbdt.hierarchy.edit.restrict` leaves out classes and keeps what is still true.
+        The nodes keep their names, merge heights and attributes, even those that no longer hold;
+        `nbdt.hierarchy.edit.restrict` leaves out classes and keeps what is still true.
 
         Raises:
-            HierarchyError: these nodes form no `Hierarchy` in this order: the leaves do not come
-                first or the root last, or an inner node has less than two children left.
+            HierarchyError: the leaves do not come first or the root last, or an inner node has
+                fewer than two children left.
             NotFoundError: there is no such node.
         """
         new_id = {self._checked(old): new for new, old in enumerate(kept)}
         if len(new_id) < len(kept):
-            raise HierarchyError("select got a node twice; each can be kept once.")
+            raise HierarchyError("select got a node twice; give each node once.")
         parents = [-1] * len(kept)
         nearest = [-1] * len(self)  # the new id of each node's nearest kept ancestor, or itself
         for node in self._preorder.tolist():
@@ -442,8 +437,8 @@ class Hierarchy(Displayed):
 
         Args:
             max_lines: how many lines to draw at most. Nodes are opened level by level from the
-                root until the lines are used up; a node left closed says which classes it holds.
-            labels: what to write for some nodes in place of their names.
+                root until the lines are used up; a closed node shows some of its classes.
+            labels: texts that replace the names of some nodes.
 
         Raises:
             InputError: `max_lines` is less than 1.
@@ -511,7 +506,8 @@ class Hierarchy(Displayed):
     def _checked(self, node: int) -> int:
         if is_integer(node) and 0 <= node < len(self._parents):
             return int(node)
-        raise NotFoundError(f"there is no node {node!r}; this tree has nodes 0 to {self.root}.")
+        shown = int(node) if is_integer(node) else node
+        raise NotFoundError(f"there is no node {shown!r}; this tree has nodes 0 to {self.root}.")
 
 
 def _rebuilt(

@@ -1,4 +1,4 @@
-"""What makes a list of parents a tree of classes; each check names the node that fails it."""
+"""The checks that make a list of parents a tree of classes; each names the node that fails it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def frozen(values: Sequence[int] | IntArray) -> IntArray:
 
 
 def is_integer(value: object) -> TypeGuard[int]:
-    """Whether this is an integer, of Python or numpy; True and False are none."""
+    """Whether this is an integer of Python or numpy, and not a bool."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def class_list(classes: object, expected: str = "a list of names") -> list[str]:
-    """What the classes are called, as a list; one text, or what has no order, is refused."""
+    """The names of the classes as a list; one text, or a set, which has no order, is refused."""
     if isinstance(classes, str | Set) or not isinstance(classes, Iterable):
         got = f"one text: {classes!r:.80}" if isinstance(classes, str) else f"{classes!r:.80}"
-        raise InputError(f"the classes have to be {expected}, got {got}.")
+        raise InputError(f"the classes must be {expected}, got {got}.")
     return list(classes)
 
 
@@ -41,19 +41,19 @@ def checked_parents(parents: Sequence[int] | IntArray) -> IntArray:
     try:
         array = np.asarray(parents)
     except (TypeError, ValueError):
-        raise HierarchyError("parents has to be one flat list of node ids.") from None
+        raise HierarchyError("parents must be one flat list of node ids.") from None
     if not array.size:
         raise HierarchyError("a tree needs at least two classes and a root; got no nodes.")
     if array.ndim != 1:
         raise HierarchyError(
-            f"parents has to be one flat list of integers, got {array.ndim} dimensions."
+            f"parents must be one flat list of integers, got {array.ndim} dimensions."
         )
     if array.dtype.kind not in "iu":
         # numpy has made one type of them all, so the values are looked at as they were given.
         odd = (v for v, p in enumerate(parents) if not is_integer(p) or abs(int(p)) >= 2**63)
         node = next(odd, 0)
         raise HierarchyError(
-            f"node {node} has parent {parents[node]!r}; parents has to be a list of integers."
+            f"node {node} has parent {parents[node]!r}; parents must be a list of integers."
         )
     n = len(array)
     if n < 3:
@@ -71,7 +71,7 @@ def checked_parents(parents: Sequence[int] | IntArray) -> IntArray:
         found = f"nodes {roots[:5].tolist()}" if len(roots) else "none"
         raise HierarchyError(f"a tree has exactly one root (parent -1); found {found}.")
     if roots[0] != n - 1:
-        raise HierarchyError(f"the root has to be the last node, {n - 1}, but it is {roots[0]}.")
+        raise HierarchyError(f"the root must be the last node, {n - 1}, but it is {roots[0]}.")
     return frozen(array)
 
 
@@ -91,7 +91,7 @@ def checked_leaves(child_start: IntArray) -> int:
     if len(misplaced):
         late = int(np.flatnonzero(counts[num_classes:] == 0)[0]) + num_classes
         raise HierarchyError(
-            f"the leaves have to be the first {num_classes} nodes, but node {misplaced[0]} has "
+            f"the leaves must be the first {num_classes} nodes, but node {misplaced[0]} has "
             f"children and node {late} has none."
         )
     return num_classes
@@ -102,7 +102,7 @@ def check_branching(child_start: IntArray) -> None:
     single = np.flatnonzero(np.diff(child_start) == 1)
     if len(single):
         raise HierarchyError(
-            f"node {single[0]} has one child only; an inner node needs at least two, or there "
+            f"node {single[0]} has only one child; an inner node needs at least two, or there "
             "is nothing to decide (nbdt.hierarchy.edit.collapse_unary leaves such nodes out)."
         )
 
@@ -118,14 +118,14 @@ def raise_cycle(parents: list[int], reached: list[int]) -> NoReturn:
 
 
 def checked_names(names: Sequence[str], num_classes: int, n: int) -> tuple[str, ...]:
-    """A name for every node, those of the classes unique and not blank."""
+    """A name for every node; the names of the classes are unique and not blank."""
     if isinstance(names, str | Set):
         got = "one text" if isinstance(names, str) else f"{names!r:.80}, which has no order"
-        raise HierarchyError(f"names has to be a list of names, got {got}.")
+        raise HierarchyError(f"names must be a list of names, got {got}.")
     try:
         given = tuple(names)
     except TypeError:
-        raise HierarchyError(f"names has to be a list of names, got {names!r}.") from None
+        raise HierarchyError(f"names must be a list of names, got {names!r}.") from None
     if len(given) not in (num_classes, n):
         raise HierarchyError(
             f"{num_classes} classes and {n} nodes need {num_classes} or {n} names; "
@@ -134,7 +134,7 @@ def checked_names(names: Sequence[str], num_classes: int, n: int) -> tuple[str, 
     first_of: dict[str, int] = {}
     for node, name in enumerate(given):
         if not isinstance(name, str):
-            raise HierarchyError(f"the name of node {node} has to be a text, got {name!r}.")
+            raise HierarchyError(f"the name of node {node} must be a text, got {name!r}.")
         if node >= num_classes:
             continue
         if not name.strip():
@@ -155,7 +155,7 @@ def checked_heights(
     except (TypeError, ValueError):
         given = np.array(None)
     if given.dtype.kind not in "iuf":
-        raise HierarchyError("merge_heights has to be a flat list of numbers.")
+        raise HierarchyError("merge_heights must be a flat list of numbers.")
     array = given.astype(np.float64)
     if array.shape != (n,):
         raise HierarchyError(
@@ -164,12 +164,12 @@ def checked_heights(
     wrong = np.flatnonzero(~np.isfinite(array) | (array < 0))
     if len(wrong):
         raise HierarchyError(
-            f"the merge height of node {wrong[0]} is {array[wrong[0]]}; it has to be finite and "
+            f"the merge height of node {wrong[0]} is {array[wrong[0]]}; it must be finite and "
             "not negative."
         )
     high = np.flatnonzero(array[:num_classes])
     if len(high):
-        raise HierarchyError(f"class {high[0]} joins nothing, so its merge height has to be 0.")
+        raise HierarchyError(f"class {high[0]} joins nothing, so its merge height must be 0.")
     array.flags.writeable = False
     return array
 
@@ -179,14 +179,14 @@ def checked_attributes(
 ) -> Mapping[int, Attributes]:
     """A read-only copy of the attributes, without empty entries."""
     if not isinstance(attributes, Mapping | None):
-        raise HierarchyError(f"attributes has to be a mapping by node, got {attributes!r}.")
+        raise HierarchyError(f"attributes must be a mapping by node, got {attributes!r}.")
     checked: dict[int, Attributes] = {}
     for node, values in (attributes or {}).items():
         if not is_integer(node) or not 0 <= node < n:
-            raise HierarchyError(f"attributes name a node {node!r}; nodes are 0 to {n - 1}.")
+            raise HierarchyError(f"attributes has the key {node!r}; nodes are 0 to {n - 1}.")
         if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
             raise HierarchyError(
-                f"the attributes of node {node} have to be a mapping with texts as keys."
+                f"the attributes of node {node} must be a mapping with texts as keys."
             )
         if values:
             checked[int(node)] = MappingProxyType(dict(values))

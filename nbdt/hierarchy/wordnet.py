@@ -1,12 +1,9 @@
 """A reader of WordNet's nouns: what a word may mean, and what each meaning is a kind of.
 
-WordNet (Miller 1995; Fellbaum 1998) groups words that mean the same into *synsets* and says of
+WordNet (Miller 1995; Fellbaum 1998) groups words that mean the same into *synsets* and lists for
 each what it is a kind of, its *hypernyms*. The *wnid* of a noun synset, by which ImageNet names
 its classes, is ``n`` and the byte at which its line begins in WordNet 3.0's ``data.noun``. The
-files' format is that of the manual page wndb(5WN).
-
-Unlike the rest of this package this module reads files by itself: the database is 20 MB that are
-looked into here and there, never a document that one has in hand.
+manual page wndb(5WN) describes the files.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ HOW_TO_GET_IT = (
     "install it with `apt install wordnet-base`, or unpack WordNet 3.0 from "
     "https://wordnet.princeton.edu/download and give the path of its `dict` folder"
 )
-# Regular plurals and what they are plurals of, from the manual page morphy(7WN).
+# Endings of regular plurals and their singulars, from the manual page morphy(7WN).
 PLURAL_ENDINGS = (
     ("ses", "s"),
     ("xes", "x"),
@@ -51,10 +48,6 @@ class Synset:
         lemmas: the nouns that mean it, the commonest first, with spaces between words.
         gloss: its definition, often followed by examples in quotes.
         hypernyms: the wnids of what it is a kind or an instance of, in the order of the file.
-
-    Example:
-        >>> Synset("n00000041", ("cat", "true cat"), "a feline", ("n00000000",))
-        Synset(wnid='n00000041', lemmas=('cat', 'true cat'), gloss='a feline', hypernyms=...)
     """
 
     wnid: str
@@ -72,8 +65,8 @@ class Synset:
 class WordNet:
     r"""The nouns of a WordNet database: a folder with data.noun, index.noun and noun.exc.
 
-    The files are read whole when the object is made, and taken apart only where asked about: a
-    synset is found by its offset, a noun in an index that the first noun asked for builds.
+    The files are read whole when the object is made, but parsed only where needed: a synset is
+    found by its offset, a noun in an index that is built at the first look-up.
 
     Args:
         folder: the database's folder (WordNet calls it ``dict``). Left out, it is looked for
@@ -123,7 +116,7 @@ class WordNet:
 
         Raises:
             NotFoundError: no synset has it.
-            FormatError: its line is not as the format says.
+            FormatError: its line is damaged.
         """
         if not WNID.fullmatch(wnid):
             raise NotFoundError(f"a wnid is 'n' and eight digits, such as n02084071; got {wnid!r}.")
@@ -138,12 +131,9 @@ class WordNet:
     def senses(self, noun: str) -> tuple[Synset, ...]:
         """Everything the noun may mean, the most frequent sense first; empty if it is unknown.
 
-        Upper and lower case are one; blanks, hyphens and underscores stand for each other; an
-        irregular plural has the senses of its singulars too (noun.exc), and a noun that is no
-        entry is tried as a regular plural.
-
-        Raises:
-            FormatError: the noun's line is not as the format says.
+        Case does not matter; blanks, hyphens and underscores are the same; an irregular plural
+        (noun.exc) also has the senses of its singulars, and a noun without an entry is tried as a
+        regular plural.
         """
         spellings = self._spellings(noun)
         irregular = [form for s in spellings for form in self._irregular.get(s, ())]
@@ -159,10 +149,10 @@ class WordNet:
         return tuple(self.synset(wnid) for wnid in wnids)
 
     def find(self, noun_or_wnid: str) -> Synset:
-        """The one synset that a wnid or a noun stands for.
+        """The only synset that a wnid or a noun stands for.
 
         Raises:
-            NotFoundError: it is unknown; the message suggests words spelled alike.
+            NotFoundError: it is unknown; the message suggests similar words.
             InputError: the noun means several things; the message lists them.
         """
         if WNID.fullmatch(noun_or_wnid):
@@ -201,7 +191,7 @@ class WordNet:
             complete = False
         if not complete or not bar or kind != "n" or offset != f"{start:08d}":
             raise FormatError(
-                f"{self.folder / 'data.noun'}, byte {start}: this is no line of WordNet's nouns: "
+                f"{self.folder / 'data.noun'}, byte {start}: not a line of WordNet's nouns: "
                 f"{line[:40]!r}; get the database anew: {HOW_TO_GET_IT}."
             )
         return Synset(

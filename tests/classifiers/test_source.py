@@ -121,7 +121,7 @@ def test_weights_that_are_not_finite_are_refused(value):
     rows = ROWS.copy()
     rows[2, 1] = value
     for source in (rows, torch.tensor(rows), with_rows(nn.Linear(5, 7), rows)):
-        with pytest.raises(InputError, match="row 2 holds NaN or infinity"):
+        with pytest.raises(InputError, match="row 2 contains NaN or infinity"):
             induce(source)
 
 

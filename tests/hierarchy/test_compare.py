@@ -171,13 +171,13 @@ def test_it_can_be_stored_as_json_however_few_classes_there_are() -> None:
 def test_trees_of_other_classes_are_refused_and_both_sides_counted() -> None:
     a = Hierarchy([3, 3, 3, -1], ["cat", "dog", "ox"])
     b = Hierarchy([4, 4, 4, 4, -1], ["car", "cat", "dog", "bus"])
-    said = r"the first alone has 1 \(ox\) and the second alone has 2 \(car, bus\); take them out"
+    said = r"only the first has 1 \(ox\) and only the second has 2 \(car, bus\); remove them"
     with pytest.raises(InputError, match=said):
         compare.compare(a, b)
     fewer = [edit.restrict(tree, ["cat", "dog"]) for tree in (a, b)]
     assert compare.compare(*fewer).classes == 2
     for one, other, side in ((a, fewer[0], "first"), (fewer[0], a, "second")):
-        with pytest.raises(InputError, match=rf"but the {side} alone has 1 \(ox\); take"):
+        with pytest.raises(InputError, match=rf"but only the {side} has 1 \(ox\); remove"):
             compare.compare(one, other)
 
 
@@ -193,8 +193,8 @@ def test_where_nothing_can_be_left_to_compare_nothing_is_advised(
         compare.compare(a, b)
     assert "restrict" not in str(caught.value)
     count = 3 if shared == "no class" else 2
-    assert f"the first alone has {count}" in str(caught.value)
-    assert f"the second alone has {count}" in str(caught.value)
+    assert f"only the first has {count}" in str(caught.value)
+    assert f"only the second has {count}" in str(caught.value)
 
 
 def test_nodes_without_a_name_are_the_same_by_their_classes_alone() -> None:

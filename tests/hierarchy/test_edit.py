@@ -117,7 +117,7 @@ class TestRename:
             ({"cat": "dog"}, HierarchyError, "classes 0 and 1 are both called 'dog'"),
             ({"cat": " "}, HierarchyError, "class 0 has no name"),
             ({"pet": "car"}, InputError, r"node 6 \('pet'\) cannot be called 'car'"),
-            ({6: 7}, HierarchyError, "name of node 6 has to be a text"),
+            ({6: 7}, HierarchyError, "name of node 6 must be a text"),
             ({6: "a", "pet": "b"}, InputError, r"node 6 \('pet'\) is given twice"),
             ({"pets": "a"}, NotFoundError, "did you mean 'pet'"),
             ({9: "a"}, NotFoundError, "no node 9"),
@@ -481,3 +481,102 @@ def test_every_edit_is_found_in_one_place() -> None:
     told = {*names, "regraft", "dissolve", "split", "restrict", "reorder"}
     assert {name for name in told if callable(getattr(edit, name, None))} == told
     assert edit.regraft(ANIMALS, "cat", "fox", "hunter").name(8) == "hunter"
+
+
+# ── regraft, against the groups of classes that it must leave and make ────────────────────────
+
+
+def clades(tree: Hierarchy) -> set[frozenset[int]]:
+    return {frozenset(tree.leaves(node)) for node in range(len(tree))}
+
+
+@given(tree=hierarchies(max_classes=12), data=st.data())
+def test_groups_are_those_that_moving_a_set_of_classes_makes(
+    tree: Hierarchy, data: st.DataObject
+) -> None:
+    node = data.draw(st.integers(0, len(tree) - 2))
+    beside = data.draw(st.integers(0, len(tree) - 1))
+    assume(not tree.is_ancestor(node, beside))
+    moved, other = frozenset(tree.leaves(node)), frozenset(tree.leaves(beside))
+    expected = {moved | other}
+    for old in range(len(tree)):
+        group = frozenset(tree.leaves(old)) - (
+            frozenset() if group_below(tree, node, old) else moved
+        )
+        expected.add(group | moved if tree.is_ancestor(old, beside) and old != beside else group)
+    changed = edit.regraft(tree, node, beside, "new")
+    assert clades(changed) == expected - {frozenset()}
+    assert changed.classes == tree.classes
+    assert changed is tree or changed.merge_heights is None
+
+
+def group_below(tree: Hierarchy, node: int, old: int) -> bool:
+    return tree.is_ancestor(node, old)
+
+
+@given(tree=hierarchies(max_classes=8, attributes=False), data=st.data())
+def test_nodes_that_are_left_keep_their_names_and_attributes(
+    tree: Hierarchy, data: st.DataObject
+) -> None:
+    tagged = Hierarchy(
+        tree.parents, tree.names, attributes={v: {"was": v} for v in range(len(tree))}
+    )
+    node = data.draw(st.integers(0, len(tree) - 2))
+    beside = data.draw(st.integers(0, len(tree) - 1))
+    assume(not tree.is_ancestor(node, beside))
+    changed = edit.regraft(tagged, node, beside, "new")
+    assume(changed is not tagged)
+    new = changed.parent(node) if node < tree.num_classes else None
+    origins = [changed.attributes(v).get("was") for v in range(len(changed))]
+    for v, was in enumerate(origins):
+        if was is None:
+            assert changed.names[v] == "new"
+            assert new in (None, v)
+        else:
+            assert changed.names[v] == tree.names[was]
+    assert origins.count(None) == 1
+    left = [was for was in origins[tree.num_classes : -1] if was is not None]
+    assert left == sorted(left)
+
+
+def test_two_that_are_together_stay_so() -> None:
+    tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])
+    for node, beside in (("cat", "dog"), ("cat", "pet"), ("car", "thing"), ("pet", "car")):
+        assert edit.regraft(tree, node, beside, "new") is tree
+
+
+def test_it_is_a_move_and_a_group() -> None:
+    tree = Hierarchy([5, 5, 6, 7, 7, 6, 8, 8, -1], ["a", "b", "c", "d", "e"])
+    moved = edit.move(tree, "a", 7)
+    assert clades(edit.regraft(tree, "a", "d")) == clades(edit.group(moved, ["a", "d"]))
+
+
+def test_beside_the_root_there_is_a_new_root() -> None:
+    tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])
+    changed = edit.regraft(tree, "cat", "thing", "any")
+    assert str(changed).splitlines() == ["any", "├─ cat", "└─ thing", "   ├─ dog", "   └─ car"]
+
+
+@pytest.mark.parametrize(
+    ("node", "beside", "said"),
+    [
+        ("thing", "cat", "nothing beside it"),
+        ("pet", "pet", "which is itself"),
+        ("pet", "dog", "which is under it"),
+    ],
+)
+def test_impossible_moves_are_refused(node: str, beside: str, said: str) -> None:
+    tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])
+    with pytest.raises(HierarchyError, match=said):
+        edit.regraft(tree, node, beside)
+
+
+def test_unknown_nodes_are_refused() -> None:
+    with pytest.raises(NotFoundError, match="no node"):
+        edit.regraft(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]), "cow", "cat")
+
+
+def test_the_new_node_is_not_called_as_a_class() -> None:
+    tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+    with pytest.raises(InputError, match="the new node cannot be called 'car'"):
+        edit.regraft(tree, "cat", "car", "car")

@@ -202,7 +202,7 @@ def test_a_chain_of_single_children_is_refused() -> None:
         "merge_heights": [0] * n,
     }
     with bounded():
-        refuse(lambda: from_dict(document), "node 3 has one child only", HierarchyError)
+        refuse(lambda: from_dict(document), "node 3 has only one child", HierarchyError)
 
 
 def test_a_caterpillar_of_100_000_classes_loads(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_values_are_described_shortly(value: object, text: str) -> None:
     ("text", "message"),
     [
         ("(" * 100_000, "cut off"),
-        ("(" * 100_000 + ")" * 100_000 + ";", "one child only"),
+        ("(" * 100_000 + ")" * 100_000 + ";", "only one child"),
         ("(" * 2_000_000, "opening brackets"),
         ("," * 600_000, "commas"),
         ("(" + "a," * 100_000, "cut off"),

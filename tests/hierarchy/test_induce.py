@@ -148,8 +148,8 @@ BAD = np.eye(4)
 @pytest.mark.parametrize(
     ("rows", "options", "says"),
     [
-        (np.where(BAD == 1, np.nan, 0), {}, "row 0 holds NaN"),
-        (np.where(np.arange(4)[:, None] == 2, np.inf, BAD), {}, "row 2 holds NaN or infinity"),
+        (np.where(BAD == 1, np.nan, 0), {}, "row 0 contains NaN"),
+        (np.where(np.arange(4)[:, None] == 2, np.inf, BAD), {}, "row 2 contains NaN or infinity"),
         (BAD[:, :3], {}, "class '3' is all zeros"),
         (BAD[:, :3], {"metric": "cosine", "linkage": "average", "normalize": False}, "all zeros"),
         (np.zeros((1, 3)), {"normalize": False, "classes": ["a"]}, "2 rows need 2 class names"),
@@ -162,8 +162,8 @@ BAD = np.eye(4)
         (BAD, {"classes": {"a", "b", "c"}}, "list of names, got {"),
         (np.eye(3) * 1j, {}, "real numbers"),
         (np.eye(3) * 1e200, {"normalize": False}, "beyond ±1e\\+150"),
-        (BAD, {"linkage": "wards"}, "linkage is one of ward"),
-        (BAD, {"metric": "manhattan"}, "metric is one of euclidean"),
+        (BAD, {"linkage": "wards"}, "linkage must be one of ward"),
+        (BAD, {"metric": "manhattan"}, "metric must be one of euclidean"),
         (BAD, {"metric": "cosine"}, "use linkage='average'"),
         (BAD, {"branching": 1}, "branching"),
         (BAD, {"branching": 2.5}, "branching"),

@@ -169,10 +169,10 @@ def test_missing_file_is_not_found(tmp_path: Path) -> None:
 
 
 def test_folders_and_pipes_are_not_read(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no ordinary file"):
+    with pytest.raises(InputError, match="is not an ordinary file"):
         load_hierarchy(tmp_path)
     os.mkfifo(tmp_path / "pipe.json")
-    with pytest.raises(InputError, match=r"pipe\.json: is no ordinary file"):
+    with pytest.raises(InputError, match=r"pipe\.json: is not an ordinary file"):
         load_hierarchy(tmp_path / "pipe.json")
 
 

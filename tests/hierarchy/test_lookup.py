@@ -1,4 +1,4 @@
-"""Nodes given by id or name."""
+"""Nodes given by id or name, and the common ancestors of many pairs."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 
 from nbdt.errors import InputError, NotFoundError
-from nbdt.hierarchy.lookup import class_ids, described, distinct_ids, node_ids, quoted
+from nbdt.hierarchy.lookup import LcaTable, class_ids, described, distinct_ids, node_ids, quoted
 from nbdt.hierarchy.tree import Hierarchy
-from tests.strategies import hierarchies
+from tests.strategies import caterpillar, hierarchies, random_hierarchy
+from tests.timing import cpu_seconds
 
 TREE = Hierarchy([4, 4, 5, 5, 6, 6, -1], ["a", "b", "c", "d", "pair", "pair", "a"])
 
@@ -85,3 +86,22 @@ def test_nodes_are_described_by_id_and_name() -> None:
 )
 def test_messages_list_the_first_names_in_quotes(count: int, said: str) -> None:
     assert quoted(list(map(str, range(count)))) == said
+
+
+@given(tree=hierarchies(max_classes=12))
+def test_common_ancestors_are_those_of_single_pairs(tree: Hierarchy) -> None:
+    table = LcaTable(tree)
+    a, b = np.nonzero(~np.eye(tree.num_classes, dtype=bool))
+    meetings, children = table.lca(a, b), table.towards(a, b)
+    for one, other, meeting, child in zip(a, b, meetings, children, strict=True):
+        assert meeting == tree.lca(one, other)
+        assert child in tree.path(one)
+        assert tree.parent(child) == meeting
+
+
+@pytest.mark.parametrize("make", [random_hierarchy, caterpillar])
+def test_many_in_deep_trees_are_found_quickly(make) -> None:  # type: ignore[no-untyped-def]
+    tree = make(20_000)
+    a, b = np.random.default_rng(0).integers(0, 20_000, (2, 20_000))
+    apart = a != b
+    assert cpu_seconds(lambda: LcaTable(tree).lca(a[apart], b[apart])) < 2, "takes about 0.05 s"

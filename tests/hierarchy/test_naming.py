@@ -122,8 +122,8 @@ class TestByLeaves:
             (np.zeros(5), r"got \(5,\)"),
             ([["x"]] * 5, "array of numbers"),
             ([[1, 2], [1], [1], [1], [1]], "array of numbers"),
-            ([[1], [1], [np.nan], [1], [1]], "row 2 holds NaN or infinity"),
-            ([[1], [1], [1], [1], [-np.inf]], "row 4 holds NaN or infinity"),
+            ([[1], [1], [np.nan], [1], [1]], "row 2 contains NaN or infinity"),
+            ([[1], [1], [1], [1], [-np.inf]], "row 4 contains NaN or infinity"),
         ],
     )
     def test_refuses_rows_with_a_reason(self, rows, message):

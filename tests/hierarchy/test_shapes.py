@@ -119,11 +119,11 @@ class TestClasses:
 def test_a_branching_factor_is_two_or_more(
     shape: Callable[..., Hierarchy], branching: object
 ) -> None:
-    with pytest.raises(InputError, match=r"branching factor is a whole number, 2 or more"):
+    with pytest.raises(InputError, match=r"branching must be a whole number, 2 or more"):
         shape(5, branching)
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, None, "0"])
 def test_a_seed_is_a_whole_number(seed: object) -> None:
-    with pytest.raises(InputError, match="seed is a whole number"):
+    with pytest.raises(InputError, match="seed must be a whole number"):
         random(5, seed=seed)  # type: ignore[arg-type]

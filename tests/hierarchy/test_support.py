@@ -130,14 +130,14 @@ def test_labels_say_the_support_of_the_nodes_that_have_one(tree: Hierarchy) -> N
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"count": 0}, "count is how many trees"),
-        ({"count": True}, "count is how many trees"),
-        ({"seed": -1}, "seed is a whole number"),
-        ({"noise": 0}, "noise is a number above 0"),
-        ({"noise": "much"}, "noise is a number above 0"),
-        ({"noise": True}, "noise is a number above 0"),
-        ({"metric": "confusion"}, "no features to draw"),
-        ({"linkage": "none"}, "linkage is one of"),
+        ({"count": 0}, "count must be a whole number"),
+        ({"count": True}, "count must be a whole number"),
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"noise": 0}, "noise must be a number above 0"),
+        ({"noise": "much"}, "noise must be a number above 0"),
+        ({"noise": True}, "noise must be a number above 0"),
+        ({"metric": "confusion"}, "no columns to draw"),
+        ({"linkage": "none"}, "linkage must be one of"),
     ],
 )
 def test_bad_arguments_are_refused_at_once(options: dict[str, object], said: str) -> None:

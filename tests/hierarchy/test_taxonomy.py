@@ -299,7 +299,7 @@ class TestReadParents:
             ("child,parent\na\n", "line 2: expected 2 values"),
             ("child,parent\na,b\na,b,c\n", "line 3: expected 2 values"),
             ("child,parent\n,b\n", "line 2: expected 2 values, with a child"),
-            ('child,parent\n"a,b\n', "no CSV, after line 1: unexpected end of data"),
+            ('child,parent\n"a,b\n', "not valid CSV after line 1: unexpected end of data"),
             (b"child,parent\n\xe9,b\n", "not UTF-8"),
             ("child,parent\na,b\n".encode("utf-16"), "UTF-16"),
         ],

@@ -242,10 +242,10 @@ class TestParts:
         ("kept", "message"),
         [
             ([0, 1, 2, 2, 4], "a node twice"),
-            ([0, 2, 3, 4], "node 2 has one child only"),
-            ([3, 0, 1, 2, 4], "leaves have to be the first"),
+            ([0, 2, 3, 4], "node 2 has only one child"),
+            ([3, 0, 1, 2, 4], "leaves must be the first"),
             ([0, 1, 2], "exactly one root"),
-            ([0, 1, 2, 4, 3], "the root has to be the last"),
+            ([0, 1, 2, 4, 3], "the root must be the last"),
         ],
     )
     def test_select_refuses_what_is_no_tree(self, kept: list[int], message: str) -> None:

@@ -120,7 +120,7 @@ class TestParents:
         parents = [tree.root + 1 if p == tree.root else p for p in tree.parents.tolist()[:-1]]
         parents = [*parents, parents[node], -1]
         parents[node] = tree.root
-        with pytest.raises(HierarchyError, match=f"node {tree.root} has one child only"):
+        with pytest.raises(HierarchyError, match=f"node {tree.root} has only one child"):
             Hierarchy(parents, tree.classes)
 
     @given(hierarchies(), st.data())
@@ -151,7 +151,7 @@ class TestParents:
             ([3, 3, 2**63, 4, -1], f"node 2 has parent {2**63}"),
             ([3, 3, 2**70, 4, -1], f"node 2 has parent {2**70}"),
             ([2, 2, -1, -1], r"found nodes \[2, 3\]"),
-            ([3, 3, 3, -1, 3], "the root has to be the last node, 4, but it is 3"),
+            ([3, 3, 3, -1, 3], "the root must be the last node, 4, but it is 3"),
             ([3.0, 3.0, 4.0, 4.0, -1.0], r"node 0 has parent 3\.0; .*list of integers"),
             ([3, 3, float("nan"), 4, -1], "node 2 has parent nan"),
             ([3, 3, None, 4, -1], "node 2 has parent None"),
@@ -218,9 +218,9 @@ class TestNames:
     @pytest.mark.parametrize(
         ("names", "message"),
         [
-            (["cat", 3, "car"], "name of node 1 has to be a text, got 3"),
-            (["cat", "dog", "car", None, "thing"], "name of node 3 has to be a text, got None"),
-            ([b"cat", "dog", "car"], "name of node 0 has to be a text, got b'cat'"),
+            (["cat", 3, "car"], "name of node 1 must be a text, got 3"),
+            (["cat", "dog", "car", None, "thing"], "name of node 3 must be a text, got None"),
+            ([b"cat", "dog", "car"], "name of node 0 must be a text, got b'cat'"),
             ("cat", "list of names, got one text"),
             ({"cat", "dog", "car"}, "list of names, got {.*}, which has no order"),
             (frozenset({"cat", "dog", "car"}), "which has no order"),
@@ -281,13 +281,13 @@ class TestAttributes:
     @pytest.mark.parametrize(
         ("attributes", "message"),
         [
-            ({5: {"wnid": "n0"}}, "attributes name a node 5; nodes are 0 to 4"),
-            ({-1: {"wnid": "n0"}}, "attributes name a node -1"),
-            ({"3": {"wnid": "n0"}}, "attributes name a node '3'"),
-            ({True: {"wnid": "n0"}}, "attributes name a node True"),
-            ({3.0: {"wnid": "n0"}}, "attributes name a node 3.0"),
-            ({3: "n0"}, "attributes of node 3 have to be a mapping"),
-            ({3: {7: "n0"}}, "attributes of node 3 have to be a mapping with texts as keys"),
+            ({5: {"wnid": "n0"}}, "attributes has the key 5; nodes are 0 to 4"),
+            ({-1: {"wnid": "n0"}}, "attributes has the key -1"),
+            ({"3": {"wnid": "n0"}}, "attributes has the key '3'"),
+            ({True: {"wnid": "n0"}}, "attributes has the key True"),
+            ({3.0: {"wnid": "n0"}}, "attributes has the key 3.0"),
+            ({3: "n0"}, "attributes of node 3 must be a mapping"),
+            ({3: {7: "n0"}}, "attributes of node 3 must be a mapping with texts as keys"),
             ([{"wnid": "n0"}], "a mapping by node"),
         ],
     )

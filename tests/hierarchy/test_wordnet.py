@@ -153,14 +153,14 @@ def test_a_malformed_synset_is_refused(folder, wnids, old, new):
     (folder / "data.noun").write_text(
         data[:start] + line.replace(old, new) + data[line_end:], encoding="utf-8"
     )
-    with pytest.raises(FormatError, match=rf"data\.noun, byte {start}: this is no line"):
+    with pytest.raises(FormatError, match=rf"data\.noun, byte {start}: not a line"):
         WordNet(folder).synset(wnids["dog"])
 
 
 def test_text_that_is_not_utf8_is_refused(folder, wnids):
     data = (folder / "data.noun").read_bytes()
     (folder / "data.noun").write_bytes(data.replace(b"genus Canis", b"genus Can\xeds"))
-    with pytest.raises(FormatError, match="no line of WordNet's nouns"):
+    with pytest.raises(FormatError, match="not a line of WordNet's nouns"):
         WordNet(folder).synset(wnids["dog"])
 
 

@@ -63,7 +63,7 @@ def test_support_of_what_has_no_columns_is_refused_in_one_sentence(run: Run, row
     result = run("tree", "build", "rows", rows, "--metric", "confusion",
                  "--linkage", "average", "--support", 5)  # fmt: skip
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "no features to draw" in result.stderr
+    assert "no columns to draw" in result.stderr
     assert is_one_sentence(result.stderr)
 
 
@@ -124,8 +124,8 @@ def test_a_tree_of_a_shape(arguments: list[str], expected: object, run: Run) -> 
     [
         (["rows", "gone.npy"], "gone.npy: there is no such file"),
         (["rows", "rows.npy", "--classes", "3"], "10 rows need 10 class names; got 3"),
-        (["rows", "rows.npy", "--linkage", "x"], "linkage is one of"),
-        (["rows", "rows.npy", "-o", "tree.txt"], "tree.txt: the suffix says the format"),
+        (["rows", "rows.npy", "--linkage", "x"], "linkage must be one of"),
+        (["rows", "rows.npy", "-o", "tree.txt"], "tree.txt: the suffix says the format of a tree"),
         (["rows", "rows.npy", "-o", "no/tree.json"], "no/tree.json: cannot be written"),
         (["wordnet", "cifar10", "--wordnet", "."], "holds no WordNet database"),
         (["parents", "gone.csv"], "gone.csv: there is no such file"),

@@ -40,9 +40,9 @@ def test_lines_are_limited_unless_all_are_asked_for(run: Run) -> None:
 def test_trees_of_other_classes_are_refused_in_one_sentence(run: Run) -> None:
     result = run("tree", "compare", A, "digits/shape")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "over the same classes, but these have no class in common" in result.stderr
-    assert "the first alone has 10 (airplane, automobile, …)" in result.stderr
-    assert "the second alone has 10 (zero, one, …)" in result.stderr
+    assert "but these have no class in common" in result.stderr
+    assert "only the first has 10 (airplane, automobile, …)" in result.stderr
+    assert "only the second has 10 (zero, one, …)" in result.stderr
     assert "restrict" not in result.stderr
     assert is_one_sentence(result.stderr)
 

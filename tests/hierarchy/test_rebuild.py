@@ -1,4 +1,4 @@
-"""Tables of parents with single-child chains, made trees."""
+"""Trees with other names and attributes, and of parents with single-child chains."""
 
 from typing import Any
 
@@ -7,14 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdt.errors import HierarchyError
-from nbdt.hierarchy.edit import collapse_unary as collapse_of_edit
-from nbdt.hierarchy.rebuild import collapse_unary
+from nbdt.hierarchy.rebuild import attributes_by_node, collapse_unary, relabelled
 from nbdt.hierarchy.tree import Hierarchy
 from tests.strategies import hierarchies
-
-
-def test_it_is_one_of_the_edits() -> None:
-    assert collapse_of_edit is collapse_unary
 
 
 @given(hierarchies(heights=False), st.data())
@@ -80,5 +75,24 @@ def test_what_is_no_tree_is_refused(parents: Any, names: list[str], message: str
 
 
 def test_wrong_attributes_are_refused() -> None:
-    with pytest.raises(HierarchyError, match="attributes name a node 7"):
+    with pytest.raises(HierarchyError, match="attributes has the key 7"):
         collapse_unary([2, 2, 3, -1], ["a", "b"], attributes={7: {"wnid": "n0"}})
+
+
+@given(hierarchies())
+def test_what_is_left_out_stays(tree: Hierarchy) -> None:
+    assert relabelled(tree) == tree
+    names = [*tree.classes, *(f"new {node}" for node in tree.inner)]
+    renamed = relabelled(tree, names=names)
+    assert renamed.names == tuple(names)
+    assert relabelled(renamed, names=tree.names) == tree
+    known = {node: {"id": node} for node in range(len(tree))}
+    noted = relabelled(tree, attributes=known)
+    assert attributes_by_node(noted) == known
+    assert relabelled(noted, attributes=attributes_by_node(tree)) == tree
+
+
+def test_what_is_known_is_copied() -> None:
+    tree = Hierarchy([2, 2, -1], ["cat", "dog"], attributes={0: {"legs": 4}})
+    attributes_by_node(tree)[0]["legs"] = 3
+    assert tree.attributes(0) == {"legs": 4}
