@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from nbdt.cli.options import argument, option
 from nbdt.cli.output import complain, progress
@@ -17,6 +17,7 @@ from nbdt.data import (
 )
 from nbdt.data.classes import bundled_wnids
 from nbdt.data.folder import ImageFiles
+from nbdt.data.stratify import Part
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
@@ -44,37 +45,6 @@ PartOption = Annotated[
         "evenly, and the same ones each time.",
     ),
 ]
-
-
-class Part(NamedTuple):
-    """One of several disjoint parts of some images.
-
-    Attributes:
-        place: which one, from 1 on.
-        number: how many there are.
-    """
-
-    place: int
-    number: int
-
-    @classmethod
-    def parse(cls, text: str) -> Part:
-        """The part that ``K/N`` stands for.
-
-        Raises:
-            InputError: the text is none, or K is not from 1 to N.
-        """
-        numbers = text.split("/")
-        # int() takes more than digits, and of very long texts nothing.
-        if len(numbers) == 2 and all(n.isascii() and n.isdigit() and len(n) < 7 for n in numbers):
-            part = cls(*map(int, numbers))
-            if 1 <= part.place <= part.number:
-                return part
-        raise InputError(f"--part takes K/N, such as 1/3 for the first of three; got {text!r:.80}.")
-
-    def is_apart(self, other: Part) -> bool:
-        """Whether the two share no image."""
-        return self.number == other.number and self.place != other.place
 
 
 def load_images(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +82,33 @@ def stratified_parts(targets: Indices, number: int, *, seed: int = 0) -> tuple[I
     # Dealt out like cards, class after class.
     order = order[np.argsort(targets[order], kind="stable")]
     return tuple(np.sort(order[place :: int(number)]) for place in range(int(number)))
+
+
+class Part(NamedTuple):
+    """One of several disjoint parts of some samples, which people write as ``K/N``.
+
+    Attributes:
+        place: K, from 1 on.
+        number: N.
+    """
+
+    place: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """The part that ``K/N`` stands for."""
+        numbers = text.split("/")
+        # int() accepts more than digits, and refuses very long texts with an error of its own.
+        if len(numbers) == 2 and all(n.isascii() and n.isdigit() and len(n) < 7 for n in numbers):
+            part = cls(*map(int, numbers))
+            if 1 <= part.place <= part.number:
+                return part
+        raise InputError(f"--part takes K/N, such as 1/3 for the first of three; got {text!r:.80}.")
+
+    def is_apart(self, other: Part) -> bool:
+        """Whether the two have no sample in common."""
+        return self.number == other.number and self.place != other.place
 
 
 def _class_sizes(targets: Indices) -> Indices:

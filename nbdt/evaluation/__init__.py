@@ -1,42 +1,38 @@
 """How good a tree is, measured on labelled samples in one pass and bounded memory.
 
-`evaluate` measures a model; `Evaluator` is the same for logits. Both are made of small measures
-that can be used alone: each counter is updated with the `nbdt.rules.Predictions` of a batch.
-`fit_temperature` calibrates, and `evaluate_faithfulness` asks whether
-explanations are what the model does. An `EditSession` tries edits of the tree before they are made.
+`evaluate` measures a model, `Evaluator` logits from elsewhere; both update every registered
+`Measure` with `Predictions`. `fit_temperature` calibrates, `evaluate_faithfulness` checks whether
+explanations are what the model does, and an `EditSession` tries edits of the tree.
 """
 
-from nbdt.evaluation.accuracy import AccuracyByRule, accuracy_by_rule
+from nbdt.evaluation.accuracy import (
+    AccuracyByRule,
+    AccuracyRow,
+    AccuracyTable,
+    accuracy_by_rule,
+)
 from nbdt.evaluation.calibration import CalibrationCounter, CalibrationErrors, Reliability
-from nbdt.evaluation.editing import EditSession
+from nbdt.evaluation.editing import AccuracyChange, EditSession, NodeChange, Trial
 from nbdt.evaluation.edits import Edit
-from nbdt.evaluation.evaluation import Evaluation
-from nbdt.evaluation.evaluator import Evaluator, evaluate
+from nbdt.evaluation.evaluation import Evaluation, Evaluator, evaluate
 from nbdt.evaluation.faithfulness import Faithfulness, evaluate_faithfulness
 from nbdt.evaluation.fitting import TemperatureFit, fit_temperature, fit_temperature_to_logits
-from nbdt.evaluation.interval import wilson_interval
+from nbdt.evaluation.intervals import PairedCounts, wilson_interval
+from nbdt.evaluation.jobs import Assessment, assess
+from nbdt.evaluation.measure import Measure, Result, measure, measures
 from nbdt.evaluation.mistakes import Confusion, CostlyNode, MistakeCounter, Mistakes
 from nbdt.evaluation.moves import MoveSuggestions, SuggestedMove, suggest_moves
-from nbdt.evaluation.ood import (
-    OutlierCounter,
-    OutlierRow,
-    OutlierTable,
-    evaluate_outliers,
-    outlier_scores,
-)
-from nbdt.evaluation.paired import PairedCounts
+from nbdt.evaluation.ood import OodRow, OodScorer, OodTable, evaluate_ood, ood_scores
 from nbdt.evaluation.prototypes import Prototype, PrototypeFinder, Prototypes
-from nbdt.evaluation.shares import NodeAccuracy, ShareCounter
-from nbdt.evaluation.superclasses import (
-    SuperclassCounter,
-    SuperclassShare,
-    SuperclassTable,
-    evaluate_superclasses,
+from nbdt.evaluation.shares import NodeAccuracies, NodeAccuracy, NodeAccuracyCounter
+from nbdt.evaluation.uncertainty import UncertainSample, Uncertainty, UncertaintyCounter
+from nbdt.evaluation.unseen import (
+    UnseenCounter,
+    UnseenRow,
+    UnseenTable,
+    evaluate_unseen,
     nodes_of_unseen,
 )
-from nbdt.evaluation.table import AccuracyRow, AccuracyTable
-from nbdt.evaluation.trial import AccuracyChange, NodeChange, Trial
-from nbdt.evaluation.uncertainty import UncertainSample, Uncertainty, UncertaintyCounter
 from nbdt.rules import Predictions, Temperature
 
 __all__ = [
@@ -44,6 +40,7 @@ __all__ = [
     "AccuracyChange",
     "AccuracyRow",
     "AccuracyTable",
+    "Assessment",
     "CalibrationCounter",
     "CalibrationErrors",
     "Confusion",
@@ -53,40 +50,46 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "Faithfulness",
+    "Measure",
     "MistakeCounter",
     "Mistakes",
     "MoveSuggestions",
+    "NodeAccuracies",
     "NodeAccuracy",
+    "NodeAccuracyCounter",
     "NodeChange",
-    "OutlierCounter",
-    "OutlierRow",
-    "OutlierTable",
+    "OodRow",
+    "OodScorer",
+    "OodTable",
     "PairedCounts",
     "Predictions",
     "Prototype",
     "PrototypeFinder",
     "Prototypes",
     "Reliability",
-    "ShareCounter",
+    "Result",
     "SuggestedMove",
-    "SuperclassCounter",
-    "SuperclassShare",
-    "SuperclassTable",
     "Temperature",
     "TemperatureFit",
     "Trial",
     "UncertainSample",
     "Uncertainty",
     "UncertaintyCounter",
+    "UnseenCounter",
+    "UnseenRow",
+    "UnseenTable",
     "accuracy_by_rule",
+    "assess",
     "evaluate",
     "evaluate_faithfulness",
-    "evaluate_outliers",
-    "evaluate_superclasses",
+    "evaluate_ood",
+    "evaluate_unseen",
     "fit_temperature",
     "fit_temperature_to_logits",
+    "measure",
+    "measures",
     "nodes_of_unseen",
-    "outlier_scores",
+    "ood_scores",
     "suggest_moves",
     "wilson_interval",
 ]

@@ -1,4 +1,4 @@
-"""How often the network, and the tree by each rule and score, name the true class.
+"""How accurate the network is, and the tree by each rule and score.
 
 Both scores are always measured, side by side: which of them suits a network is not known before
 (`logsumexp` keeps an untuned network's accuracy, `mean` needs a network tuned to its tree).
@@ -7,33 +7,146 @@ Both scores are always measured, side by side: which of them suits a network is 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.evaluation.table import AccuracyRow, AccuracyTable
+from nbdt.evaluation.intervals import wilson_interval
+from nbdt.evaluation.measure import Measure, Result, Section, TextOptions, measure
+from nbdt.evaluation.text import INTERVAL, Record, aligned, percent, percent_range
 from nbdt.hierarchy import Hierarchy
-from nbdt.rules import RULE_SCORES, Predictions, RuleName, TreeLayout, get_rule
+from nbdt.rules import (
+    RULE_SCORES,
+    RULES,
+    SCORES,
+    Predictions,
+    RuleName,
+    ScoreName,
+    TreeLayout,
+    get_rule,
+)
 
 TOP = 5
 
 
-class AccuracyByRule:
-    """Counts, batch by batch, how often each way to answer is right.
+@dataclass(frozen=True)
+class AccuracyRow(Record):
+    """The accuracy of the network, or of the tree under one rule and score.
 
-    Memory does not grow with the number of samples.
+    Attributes:
+        rule: None for the network itself.
+        score: None for the network itself.
+        agreeing: how many answers are the network's, right or wrong.
+        top5_correct: for how many samples the true class is among the five likeliest; None with at
+            most five classes, and for a rule that does not rank the classes.
 
-    Args:
-        hierarchy: the tree; leaf i is class i.
+    Example:
+        >>> row = AccuracyRow("hard", "mean", samples=200, correct=190, agreeing=196)
+        >>> row.accuracy, row.agreement
+        (0.95, 0.98)
+    """
+
+    derived = ("accuracy", "interval", "top5_accuracy", "agreement")
+    rule: RuleName | None
+    score: ScoreName | None
+    samples: int
+    correct: int
+    agreeing: int
+    top5_correct: int | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """The share of correct answers."""
+        return self.correct / self.samples
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy, by `wilson_interval`."""
+        return wilson_interval(self.correct, self.samples)
+
+    @property
+    def top5_accuracy(self) -> float | None:
+        """The share of samples whose true class is among the five likeliest, where defined."""
+        return None if self.top5_correct is None else self.top5_correct / self.samples
+
+    @property
+    def agreement(self) -> float:
+        """The share of answers that are the network's."""
+        return self.agreeing / self.samples
+
+    def _cells(self) -> tuple[str, ...]:
+        return (
+            self.rule or "network",
+            self.score or "",
+            f"{self.correct}/{self.samples}",
+            percent(self.accuracy),
+            percent_range(self.interval),
+            "" if self.top5_accuracy is None else percent(self.top5_accuracy),
+            "" if self.rule is None else percent(self.agreement),
+        )
+
+
+@dataclass(frozen=True)
+class AccuracyTable(Result):
+    """The network beside the tree under each rule and score, on the same samples.
+
+    Attributes:
+        rows: the network first, then the tree in the order of `nbdt.rules.RULE_SCORES`.
+        num_classes: C.
+    """
+
+    rows: tuple[AccuracyRow, ...]
+    num_classes: int
+
+    @property
+    def samples(self) -> int:
+        """How many samples were answered."""
+        return self.rows[0].samples
+
+    @property
+    def network(self) -> AccuracyRow:
+        """The network's own row."""
+        return self.rows[0]
+
+    def row(self, rule: RuleName, score: ScoreName) -> AccuracyRow:
+        """The tree's row under one rule and score."""
+        for row in self.rows[1:]:
+            if (row.rule, row.score) == (rule, score):
+                return row
+        raise InputError(
+            f"the rules are {' and '.join(RULES)}, the scores {' and '.join(SCORES)}; got "
+            f"{rule!r:.80} and {score!r:.80}."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as values that JSON can hold."""
+        rows = [row.to_dict() for row in self.rows]
+        return {"samples": self.samples, "classes": self.num_classes, "rows": rows}
+
+    def sections(self, options: TextOptions) -> Iterable[Section]:
+        """The table."""
+        yield Section(0, str(self).splitlines())
+
+    def __str__(self) -> str:
+        headings = ("rule", "score", "correct", "accuracy", INTERVAL, "top-5", "same as network")
+        lines = aligned(headings, [row._cells() for row in self.rows], words=2)
+        return "\n".join([*lines, f"{self.samples:,} samples, {self.num_classes:,} classes"])
+
+
+@measure("accuracy", order=0, at_top=True)
+class AccuracyByRule(Measure[AccuracyTable]):
+    """Counts how often the network, and the tree under each rule and score, is correct.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> counted, layout = AccuracyByRule(tree), TreeLayout(tree)
         >>> logits = torch.tensor([[3.0, 2.0, 2.9], [0.0, 1.0, 3.0], [2.0, 2.0, 2.2]])
-        >>> labels = torch.tensor([0, 2, 2])
-        >>> counted.update(Predictions(logits, layout, score="mean", labels=labels))
-        >>> print(counted.table())
+        >>> counted, labels = AccuracyByRule(tree), torch.tensor([0, 2, 2])
+        >>> batch = Predictions(logits, TreeLayout(tree), score="logsumexp", labels=labels)
+        >>> counted.update(batch)
+        >>> print(counted.compute())
         rule     score      correct  accuracy   95 % interval  same as network
         ───────  ─────────  ───────  ────────  ──────────────  ───────────────
         network                 3/3   100.0 %  43.9 – 100.0 %
@@ -44,37 +157,35 @@ class AccuracyByRule:
         3 samples, 3 classes
     """
 
-    def __init__(self, hierarchy: Hierarchy) -> None:
-        self.hierarchy = hierarchy
+    def start(self) -> None:
+        """Sets all counts to zero."""
         self._samples = 0
-        # A row a way to answer: how many are correct, agree, and have the class among the top.
+        # One row for each way to answer: how many are correct, agree, have the class among the top.
         self._counts = torch.zeros(1 + len(RULE_SCORES), 3, dtype=torch.int64)
 
-    def update(self, predictions: Predictions) -> None:
-        """Counts a batch; an empty one changes nothing."""
-        if not len(predictions):
-            return
-        network = predictions.network_answers
-        labels = torch.from_numpy(predictions.labels).to(network.device)
-        ways: list[tuple[Tensor, Tensor | None]] = [(network, predictions.logits)]
+    def update(self, batch: Predictions) -> None:
+        """Counts a batch."""
+        network = batch.network_answers
+        labels = torch.from_numpy(batch.labels).to(network.device)
+        ways: list[tuple[Tensor, Tensor | None]] = [(network, batch.logits)]
         for rule, score in RULE_SCORES:
-            ranked = get_rule(rule).ranks_classes
-            ranking = predictions.log_probs_by(score) if ranked else None
-            ways.append((predictions.answers_by(rule, score), ranking))
+            ranking = batch.log_probs_by(score) if get_rule(rule).ranks_classes else None
+            ways.append((batch.answers_by(rule, score), ranking))
         counts = []
-        for answer, ranking in ways:
-            correct, agreeing = (answer == labels).sum(), (answer == network).sum()
+        for answers, ranking in ways:
+            correct, agreeing = (answers == labels).sum(), (answers == network).sum()
             top = correct if ranking is None else _in_top(ranking, labels).sum()
             counts.append(torch.stack([correct, agreeing, top]))
         self._counts += torch.stack(counts).cpu()
         self._samples += len(labels)
 
-    def table(self) -> AccuracyTable:
-        """What was counted so far.
+    def merge(self, other: AccuracyByRule) -> None:
+        """Adds the counts of another one."""
+        self._counts += other._counts
+        self._samples += other._samples
 
-        Raises:
-            InputError: there was no sample yet.
-        """
+    def compute(self) -> AccuracyTable:
+        """The accuracies so far."""
         if not self._samples:
             raise InputError("there is no accuracy without a sample; give at least one.")
         has_top = self.hierarchy.num_classes > TOP
@@ -85,7 +196,9 @@ class AccuracyByRule:
                 samples=self._samples,
                 correct=correct,
                 agreeing=agreeing,
-                top5_correct=top if has_top and _ranks_classes(rule) else None,
+                top5_correct=top
+                if has_top and (rule is None or get_rule(rule).ranks_classes)
+                else None,
             )
             for (rule, score), (correct, agreeing, top) in zip(
                 ((None, None), *RULE_SCORES), self._counts.tolist(), strict=True
@@ -97,14 +210,7 @@ class AccuracyByRule:
 def accuracy_by_rule(
     batches: Iterable[tuple[Tensor, Tensor]], hierarchy: Hierarchy
 ) -> AccuracyTable:
-    """The accuracy of the network, and of the tree by each rule and score, in one pass.
-
-    Args:
-        batches: (logits, labels) of each batch; −inf masks a class out.
-        hierarchy: the tree; leaf i is class i.
-
-    Raises:
-        InputError: as for `Predictions`, or there is no sample.
+    """The accuracy of the network, and of the tree by each rule and score, from (logits, labels).
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
@@ -115,12 +221,10 @@ def accuracy_by_rule(
     """
     counted, layout = AccuracyByRule(hierarchy), TreeLayout(hierarchy)
     for logits, labels in batches:
-        counted.update(Predictions(logits, layout, score="logsumexp", labels=labels))
-    return counted.table()
-
-
-def _ranks_classes(rule: RuleName | None) -> bool:
-    return rule is None or get_rule(rule).ranks_classes
+        batch = Predictions(logits, layout.to(logits.device), score="logsumexp", labels=labels)
+        if len(batch):
+            counted.update(batch)
+    return counted.compute()
 
 
 def _in_top(values: Tensor, labels: Tensor) -> Tensor:
@@ -128,7 +232,7 @@ def _in_top(values: Tensor, labels: Tensor) -> Tensor:
     own = values.gather(1, labels[:, None])[:, 0]
     last = values.topk(min(TOP, values.shape[1])).values[:, -1]
     inside = own > last
-    # Only where it is the last of them are there equals to be told apart; ranks cost most.
+    # Ranks cost most; they are needed only where the true class may tie for the last place.
     close = (own == last).nonzero()[:, 0]
     inside[close] = _ranks(values[close], labels[close]) < TOP
     return inside

@@ -1,21 +1,22 @@
-"""Whether probabilities mean what they say: expected calibration error and reliability.
+"""Whether probabilities are calibrated: expected calibration error and reliability.
 
-Samples are sorted by confidence into bins of equal width, ((b − 1)/B, b/B]. Over the bins,
+Samples are sorted by confidence into B bins of equal width, ((b − 1)/B, b/B]. Over the bins,
 
-    ECE = Σ (samples in bin / samples) · |share of them that is right − their mean confidence|
+    ECE = Σ (samples in bin / samples) · |accuracy in bin − mean confidence in bin|
 
 (Naeini, Cooper, Hauskrecht, "Obtaining well calibrated probabilities", AAAI 2015; Guo et al., "On
 Calibration of Modern Neural Networks", ICML 2017). It is measured
 
-- for the answer: its soft probability, and whether it is right;
+- for the answer: its soft probability, and whether it is correct;
 - for each inner node, on the samples whose class lies under it: the probability of the child
-  taken, and whether that is the child towards the class;
+  taken, and whether that child leads to the class;
 - for each class, on all samples: its soft probability, and whether it is the true class (the
   class-wise error of Kull et al., "Beyond temperature scaling", NeurIPS 2019).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,21 +25,21 @@ import numpy.typing as npt
 import torch
 
 from nbdt.errors import InputError
+from nbdt.evaluation.measure import Measure, Result, Section, TextOptions, measure
+from nbdt.evaluation.text import aligned, percent, percent_range
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.rules import Predictions
 
-BINS = 15
-
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Confidence beside the share that was right, bin by bin: a reliability diagram's data.
+    """Confidence beside accuracy, bin by bin: the data of a reliability diagram.
 
     Attributes:
         samples: how many samples are in each bin; shape (bins,).
         confidences: their mean confidence, NaN in an empty bin; shape (bins,).
-        accuracies: the share of them that is right, NaN in an empty bin; shape (bins,).
+        accuracies: the share of them that is correct, NaN in an empty bin; shape (bins,).
 
     Example:
         >>> Reliability(np.array([1, 3]), np.array([0.4, 0.9]), np.array([0.0, 1.0])).error
@@ -80,27 +81,13 @@ class Reliability:
 
 
 @dataclass(frozen=True, eq=False)
-class CalibrationErrors:
+class CalibrationErrors(Result):
     """How well the probabilities of answers, of decisions and of classes are calibrated.
 
     Attributes:
-        hierarchy: the tree.
-        bins: how many bins of equal width confidence was sorted into.
         answer: the answers' probabilities.
         nodes: the decisions of each inner node that samples passed.
         classes: the probability of each class.
-
-    Example:
-        >>> import torch
-        >>> from nbdt.rules import TreeLayout
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> counted = CalibrationCounter(tree)
-        >>> layout, labels = TreeLayout(tree), torch.tensor([0, 1])
-        >>> logits = torch.zeros(2, 3)
-        >>> counted.update(Predictions(logits, layout, score="logsumexp", labels=labels))
-        >>> found = counted.result()
-        >>> round(found.nodes[4].error, 3)  # two in three for the pair, and both went there
-        0.333
     """
 
     hierarchy: Hierarchy
@@ -117,7 +104,7 @@ class CalibrationErrors:
 
     @property
     def class_error(self) -> float:
-        """The mean error of the classes, which is Kull et al.'s class-wise error."""
+        """The mean error of the classes: Kull et al.'s class-wise error."""
         return float(np.mean([one.error for one in self.classes]))
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,57 +116,56 @@ class CalibrationErrors:
             "node_error": self.node_error,
             "class_error": self.class_error,
             "nodes": [
-                {"node": node, "name": name(node), **reliability.to_dict()}
-                for node, reliability in self.nodes.items()
+                {"node": node, "name": name(node), **found.to_dict()}
+                for node, found in self.nodes.items()
             ],
             "classes": [
-                {"node": leaf, "name": name(leaf), **reliability.to_dict()}
-                for leaf, reliability in enumerate(self.classes)
+                {"node": leaf, "name": name(leaf), **found.to_dict()}
+                for leaf, found in enumerate(self.classes)
             ],
         }
 
+    def sections(self, options: TextOptions) -> Iterable[Section]:
+        """The bins of the answers' probabilities."""
+        found = self.answer
+        cells = [
+            (
+                percent_range((found.edges[place], found.edges[place + 1])),
+                str(found.samples[place]),
+                percent(found.confidences[place]),
+                percent(found.accuracies[place]),
+            )
+            for place in np.flatnonzero(found.samples).tolist()
+        ]
+        table = aligned(("probability of the answer", "samples", "mean", "correct"), cells)
+        yield Section(50, ["Reliability of the answers", *table], full=True)
 
-class CalibrationCounter:
-    """Sorts confidence into bins, batch by batch.
-
-    Memory: 24 bytes × bins × nodes.
-
-    Args:
-        hierarchy: the tree.
-        bins: how many bins of equal width, at least 2.
-
-    Raises:
-        InputError: there are less than two bins.
-
-    Example:
-        >>> from nbdt.rules import TreeLayout
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> counted = CalibrationCounter(tree)
-        >>> logits = torch.tensor([[3.0, 0.0, 0.0]] * 2)
-        >>> layout, labels = TreeLayout(tree), torch.tensor([0, 1])
-        >>> counted.update(Predictions(logits, layout, score="logsumexp", labels=labels))
-        >>> round(counted.result().answer.error, 3)  # sure at 91 %, right in 1 of 2
-        0.409
-    """
-
-    def __init__(self, hierarchy: Hierarchy, *, bins: int = BINS) -> None:
-        if isinstance(bins, bool) or not isinstance(bins, int) or bins < 2:
-            raise InputError(f"calibration needs two bins or more, got {bins!r:.80}.")
-        self.hierarchy = hierarchy
-        self.bins = bins
-        self._answer = _Bins(1, bins)
-        self._nodes = _Bins(len(hierarchy) - hierarchy.num_classes, bins)
-        self._classes = _Bins(hierarchy.num_classes, bins)
-
-    def update(self, decided: Predictions) -> None:
-        """Counts a batch."""
-        labels, ways = decided.labels, decided.true_path
-        self._answer.add(
-            np.zeros_like(labels), decided.answer_probabilities, labels == decided.answers
+    def summary(self) -> Iterable[str]:
+        """The three errors."""
+        yield (
+            f"Calibration  error of the answers {percent(self.answer.error)}, of decisions "
+            f"{percent(self.node_error)}, of classes {percent(self.class_error)} "
+            f"({self.bins} bins)"
         )
+
+
+@measure("calibration", order=3)
+class CalibrationCounter(Measure[CalibrationErrors]):
+    """Sorts confidence into bins. Memory: 24 bytes × bins × nodes."""
+
+    def start(self) -> None:
+        """Sets all counts to zero."""
+        self._answer = _Bins(1, self.bins)
+        self._nodes = _Bins(len(self.hierarchy) - self.hierarchy.num_classes, self.bins)
+        self._classes = _Bins(self.hierarchy.num_classes, self.bins)
+
+    def update(self, batch: Predictions) -> None:
+        """Counts a batch."""
+        labels, path = batch.labels, batch.true_path
+        self._answer.add(np.zeros_like(labels), batch.answer_probabilities, labels == batch.answers)
         first = self.hierarchy.num_classes
-        self._nodes.add(ways.nodes - first, np.minimum(ways.confidences, 1), ways.right)
-        self._add_classes(decided.log_probs, labels)
+        self._nodes.add(path.nodes - first, np.minimum(path.confidences, 1), path.right)
+        self._add_classes(batch.log_probs, labels)
 
     def _add_classes(self, log_probs: torch.Tensor, labels: IntArray) -> None:
         # All but a few probabilities of a sample belong to the first bin: only B − 1 of them can
@@ -197,12 +183,14 @@ class CalibrationCounter:
         self._classes.add(classes, high, is_hit)
         self._classes.add_to_first(rest, np.maximum(sums, 0), hits)
 
-    def result(self) -> CalibrationErrors:
-        """What was counted so far.
+    def merge(self, other: CalibrationCounter) -> None:
+        """Adds the bins of another one."""
+        self._answer.merge(other._answer)
+        self._nodes.merge(other._nodes)
+        self._classes.merge(other._classes)
 
-        Raises:
-            InputError: there was no sample yet.
-        """
+    def compute(self) -> CalibrationErrors:
+        """The errors so far."""
         if not self._answer.samples.any():
             raise InputError("there is no calibration without a sample; give at least one.")
         first = self.hierarchy.num_classes
@@ -239,7 +227,13 @@ class _Bins:
         self._confidence[:, 0] += confidence
         self._right[:, 0] += right
 
+    def merge(self, other: _Bins) -> None:
+        self.samples += other.samples
+        self._confidence += other._confidence
+        self._right += other._right
+
     def reliability(self, row: int) -> Reliability:
-        samples = self.samples[row]
+        # A copy, so that counting on does not change it.
+        samples = self.samples[row].copy()
         divisor = np.where(samples > 0, samples, np.nan)
         return Reliability(samples, self._confidence[row] / divisor, self._right[row] / divisor)

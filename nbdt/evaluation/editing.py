@@ -1,53 +1,193 @@
-"""Editing a tree with its consequences in sight: `EditSession`."""
+"""Trying edits of a tree before they are made: `EditSession` and its `Trial`s."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.changed_nodes import edited
-from nbdt.evaluation.edits import Edit, EditFunction
-from nbdt.evaluation.judged import Judged
-from nbdt.evaluation.paired import PairedCounts, signed
-from nbdt.evaluation.text import aligned
-from nbdt.evaluation.trial import AccuracyChange, NodeChange, Trial
+from nbdt.evaluation.edits import Edit, EditFunction, changed_nodes
+from nbdt.evaluation.intervals import PairedCounts
+from nbdt.evaluation.shares import NodeAccuracy
+from nbdt.evaluation.text import INTERVAL, aligned, percent, short, signed, signed_range
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.validation import IntArray
 from nbdt.model import NBDT
-from nbdt.rules import RULE_SCORES
-from nbdt.rules.checks import check_logits, checked_ids
-from nbdt.run import answers
+from nbdt.rules import (
+    RULE_SCORES,
+    Predictions,
+    RuleName,
+    ScoreName,
+    TreeLayout,
+    get_rule,
+    get_score,
+)
+from nbdt.rules.checks import checked_ids
+from nbdt.run import BLOCK, answers
+
+BoolArray = npt.NDArray[np.bool_]
+
+_CHANGE = ("before", "after", "change", INTERVAL, "gained", "lost")
+
+
+@dataclass(frozen=True)
+class AccuracyChange:
+    """What an edit does to the accuracy under one rule and score."""
+
+    rule: RuleName
+    score: ScoreName
+    counts: PairedCounts
+
+    def to_dict(self) -> dict[str, Any]:
+        """The change as values that JSON can hold."""
+        return {"rule": self.rule, "score": self.score, **self.counts.to_dict()}
+
+    def _cells(self) -> tuple[str, ...]:
+        before, after = self.counts.before, self.counts.after
+        shares = (percent(count / self.counts.samples) for count in (before, after))
+        cells = _change_cells(self.counts)
+        if get_rule(self.rule).ranks_classes and get_score(self.score).keeps_softmax:
+            cells = cells[0], "", *cells[2:]  # always the network's answers, so there is no chance
+        return self.rule, self.score, *shares, *cells
+
+
+@dataclass(frozen=True)
+class NodeChange:
+    """What an edit does to one node that decides between other groups than before.
+
+    A node is judged as in `NodeAccuracy`, on the samples whose class lies under it. The edit may
+    change which these are, so `before` and `after` may count different samples.
+
+    Attributes:
+        before: how often the node was right before; None for a new node.
+        after: how often it is right after; None for a node that is gone.
+        counts: the comparison on the samples that are in both; None where there are none.
+    """
+
+    before: NodeAccuracy | None
+    after: NodeAccuracy | None
+    counts: PairedCounts | None
+
+    @property
+    def name(self) -> str:
+        """The node's name, if possible the one after the edit."""
+        share = self.after or self.before
+        return share.name if share else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The change as values that JSON can hold."""
+        return {
+            "before": self.before and self.before.to_dict(),
+            "after": self.after and self.after.to_dict(),
+            "same_samples": self.counts and self.counts.to_dict(),
+        }
+
+    def _cells(self) -> tuple[str, ...]:
+        shares = (
+            f"{share.correct}/{share.samples}" if share else otherwise
+            for share, otherwise in ((self.before, "new"), (self.after, "gone"))
+        )
+        return short(self.name), *shares, *_change_cells(self.counts)
+
+
+def _change_cells(counts: PairedCounts | None) -> tuple[str, ...]:
+    if counts is None:
+        return ("",) * 4
+    change, interval = signed(counts.difference), signed_range(counts.interval)
+    return change, interval, str(counts.gained), str(counts.lost)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """An edit that was tried on labelled samples and changed nothing; `str` gives it as tables.
+
+    Attributes:
+        before: the tree without the edit.
+        after: the tree with it.
+        score: the score behind `nodes`.
+        accuracy: what the edit does to the accuracy under each rule and score. Soft answers under
+            ``logsumexp`` are the network's, so no edit changes them.
+        nodes: what it does to the nodes that decide between other groups of classes than before,
+            nodes that are new or gone included. All other nodes decide as they did.
+
+    Example:
+        >>> from nbdt.hierarchy import edit
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
+        >>> logits, labels = torch.tensor([[2.0, 2.0, 2.2], [0.0, 1.0, 0.5]]), torch.tensor([2, 1])
+        >>> session = EditSession(NBDT(torch.nn.Identity(), tree), [(logits, labels)])
+        >>> print(session.try_edit(edit.dissolve, "animal"))
+        dissolve(node='animal')
+        rule  score       before    after  change  95 % interval  gained  lost
+        ────  ─────────  ───────  ───────  ──────  ─────────────  ──────  ────
+        soft  logsumexp  100.0 %  100.0 %     0.0                      0     0
+        hard  logsumexp   50.0 %  100.0 %   +50.0  −39.8 … +89.8       1     0
+        soft  mean        50.0 %  100.0 %   +50.0  −39.8 … +89.8       1     0
+        hard  mean        50.0 %  100.0 %   +50.0  −39.8 … +89.8       1     0
+        <BLANKLINE>
+        Nodes that decide otherwise, by logsumexp
+        node    before  after  change  95 % interval  gained  lost
+        ──────  ──────  ─────  ──────  ─────────────  ──────  ────
+        animal     1/1   gone
+        thing      1/2    2/2   +50.0  −39.8 … +89.8       1     0
+        2 samples; changes in percentage points
+    """
+
+    edit: Edit
+    before: Hierarchy
+    after: Hierarchy
+    score: ScoreName
+    accuracy: tuple[AccuracyChange, ...]
+    nodes: tuple[NodeChange, ...]
+
+    def change(self, rule: RuleName, score: ScoreName) -> PairedCounts:
+        """What the edit does to the accuracy under one rule and score."""
+        return {(one.rule, one.score): one.counts for one in self.accuracy}[rule, score]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trial as values that JSON can hold, without the trees."""
+        return {
+            **self.edit.to_dict(),
+            "accuracy": [change.to_dict() for change in self.accuracy],
+            "score": self.score,
+            "nodes": [change.to_dict() for change in self.nodes],
+        }
+
+    def __str__(self) -> str:
+        rows = [change._cells() for change in self.accuracy]
+        lines = [str(self.edit), *aligned(("rule", "score", *_CHANGE), rows, words=2)]
+        if self.nodes:
+            lines += ["", f"Nodes that decide otherwise, by {self.score}"]
+            lines += aligned(("node", *_CHANGE), [change._cells() for change in self.nodes])
+        samples = self.accuracy[0].counts.samples
+        return "\n".join([*lines, f"{samples:,} samples; changes in percentage points"])
 
 
 class EditSession:
     """Tries edits of a model's tree on labelled samples, and keeps those that you accept.
 
-    The network answers every sample once, when the session begins; a trial then only walks the
-    trees. Memory is that of all logits, 4 bytes × samples × classes, and about 20 bytes × samples ×
-    depth of the tree; a trial takes about as long as `evaluate` takes on logits.
-
-    The model stays as it is until `commit`.
+    The network answers every sample once, when the session begins; a trial only walks the trees, in
+    about the time that `evaluate` takes on logits. Memory: 4 bytes × samples × classes, and about
+    20 bytes × samples × depth of the tree. The model stays as it is until `commit`.
 
     Args:
-        model: the model.
-        data: labelled samples, as for `evaluate`. What is chosen on them looks better on them than
-            it is: confirm it on others, in a session of their own.
-        batch_size: how many samples given one by one share a batch.
-        progress: called with the number of samples of each batch when it is answered.
+        data: labelled samples, as for `evaluate`. Edits chosen on them look better on them than
+            they are: confirm them on other samples, in a session of their own.
 
     Attributes:
-        model: the model.
         labels: the true classes; int64, shape (samples,).
         logits: the network's logits, divided by the model's temperature; shape (samples, C).
 
     Raises:
-        InputError: as in `evaluate`; or single nodes of the model have temperatures of their own,
-            which would be those of other nodes after an edit.
+        InputError: as in `evaluate`; or single nodes have temperatures, which would belong to other
+            nodes after an edit.
 
     Example:
         >>> from nbdt.hierarchy import edit
@@ -83,12 +223,16 @@ class EditSession:
                 "model with one temperature, and fit theirs afterwards."
             )
         self.model = model
-        batches = []
-        run = answers(model, data, batch_size=batch_size, progress=progress)
-        for logits, labels in run.pairs():
-            check_logits(logits, len(model.classes))
-            checked = checked_ids(labels, len(logits), len(model.classes)).cpu()
-            batches.append((model.temperature.divide(logits).float().cpu(), checked))
+        classes = model.hierarchy.num_classes
+        batches = [
+            (
+                model.temperature.divide(logits).float().cpu(),
+                checked_ids(labels, len(logits), classes).cpu(),
+            )
+            for logits, labels in answers(
+                model, data, batch_size=batch_size, progress=progress
+            ).pairs()
+        ]
         if not sum(len(labels) for _, labels in batches):
             raise InputError("there is nothing to try an edit on; give at least one sample.")
         self.logits: Tensor = torch.cat([logits for logits, _ in batches])
@@ -106,7 +250,7 @@ class EditSession:
 
     @property
     def tree(self) -> Hierarchy:
-        """The model's tree with all edits that are accepted."""
+        """The model's tree with all accepted edits."""
         return self._accepted[-1].after if self._accepted else self._first
 
     @property
@@ -115,25 +259,24 @@ class EditSession:
         return tuple(self._accepted)
 
     def try_edit(self, edit: Edit | EditFunction, *arguments: Any, **named: Any) -> Trial:
-        """What an edit of the tree as it is now would do; nothing changes.
+        """What an edit of the current tree would do; nothing changes.
 
         Args:
-            edit: a function of `nbdt.hierarchy.edit`; or an `Edit`, with all that it needs.
-            *arguments: those of the function, after the tree.
-            **named: likewise.
+            edit: a function of `nbdt.hierarchy.edit`, with its arguments after the tree; or an
+                `Edit`.
 
         Raises:
-            InputError: this is no edit, or one that changes the classes (`restrict`, `reorder`).
-            NBDTError: as the edit itself does, on a node that does not exist for instance.
+            InputError: the edit changes the classes (`restrict`, `reorder`) or is not one.
+            NBDTError: as the edit itself, such as for a node that does not exist.
         """
         if isinstance(edit, Edit):
             if arguments or named:
-                raise InputError("an Edit has its arguments; none can be given beside it.")
+                raise InputError("an Edit has its arguments; give none beside it.")
             made = edit
         else:
             made = Edit.of(edit, *arguments, **named)
         tree = self.tree
-        after, touched = edited(tree, made)
+        after, pairs = changed_nodes(tree, made)
         if self._judged.tree is not tree:
             self._judged = self._judge(tree)
         before, now = self._judged, self._judge(after)
@@ -148,80 +291,59 @@ class EditSession:
                     RULE_SCORES, before.right, now.right, strict=True
                 )
             ),
-            nodes=tuple(_node_change(before, now, *pair) for pair in touched),
+            nodes=tuple(_node_change(before, now, *pair) for pair in pairs),
         )
 
     def accept(self, trial: Trial) -> Hierarchy:
-        """Keeps a trial; what was undone before is forgotten.
-
-        Returns:
-            The tree as it is now.
-
-        Raises:
-            InputError: the trial is of another tree than the one as it is now.
-        """
+        """Keeps a trial of the current tree, forgets what was undone, and gives the new tree."""
         if trial.before != self.tree:
-            raise InputError("this was tried on another tree; try it on the tree as it is now.")
+            raise InputError("this was tried on another tree; try it on the current tree.")
         self._accepted.append(trial)
         self._undone.clear()
         return self.tree
 
     def undo(self) -> Hierarchy:
-        """Takes the last accepted edit back.
-
-        Returns:
-            The tree as it is now.
-
-        Raises:
-            InputError: there is none.
-        """
+        """Takes the last accepted edit back, and gives the tree without it."""
         if not self._accepted:
             raise InputError("there is nothing to undo.")
         self._undone.append(self._accepted.pop())
         return self.tree
 
     def redo(self) -> Hierarchy:
-        """Brings the last edit back that was undone.
-
-        Returns:
-            The tree as it is now.
-
-        Raises:
-            InputError: there is none.
-        """
+        """Brings back the edit that was undone last, and gives the tree with it."""
         if not self._undone:
             raise InputError("there is nothing to redo.")
         self._accepted.append(self._undone.pop())
         return self.tree
 
     def commit(self) -> NBDT:
-        """Gives the model the tree as it is now, and notes the edits in its provenance.
+        """Gives the model the current tree, and records the edits in its provenance.
 
-        ``model.provenance["edits"]`` then lists each edit that was accepted, in order, with the
-        samples it was tried on and what it did to the accuracy; `Edit.from_dict` makes an edit of
-        an entry again. `save_pretrained` saves them. A calibration of `nbdt.selective` is of the
-        old tree and has to be made anew.
-
-        Returns:
-            The model that the session is of.
+        ``model.provenance["edits"]`` then lists each accepted edit, in order, with the number of
+        samples it was tried on and what it did to the accuracy; `Edit.from_dict` reads an entry.
+        `save_pretrained` saves them. A calibration of `nbdt.selective` belongs to the old tree and
+        has to be repeated.
         """
         self.model.hierarchy = self.tree
-        edits = [*self._earlier, *(_record(trial) for trial in self._accepted)]
+        edits = [
+            *self._earlier,
+            *(
+                {**trial.edit.to_dict(), "accuracy": [one.to_dict() for one in trial.accuracy]}
+                for trial in self._accepted
+            ),
+        ]
         if edits or "edits" in self.model.provenance:
             self.model.provenance = {**self.model.provenance, "edits": edits}
         return self.model
 
-    def _judge(self, tree: Hierarchy) -> Judged:
-        return Judged(tree, self.model.score, self.logits, self.labels)
+    def _judge(self, tree: Hierarchy) -> _Judged:
+        return _Judged(tree, self.model.score, self.logits, self.labels)
 
     def __str__(self) -> str:
         if not self._accepted:
             return f"No edits accepted; {self.samples:,} samples to try them on."
         rows = [
-            (
-                str(trial.edit),
-                *(signed(trial.change(rule, score).difference) for rule, score in RULE_SCORES),
-            )
+            (str(trial.edit), *(signed(one.counts.difference) for one in trial.accuracy))
             for trial in self._accepted
         ]
         headings = ("edit", *(f"{rule} {score}" for rule, score in RULE_SCORES))
@@ -230,7 +352,54 @@ class EditSession:
         )
 
 
-def _node_change(before: Judged, after: Judged, old: int | None, new: int | None) -> NodeChange:
+class _Judged:
+    """Which samples one tree answers correctly, and at which nodes it decides correctly.
+
+    Computed on first use. Memory is about 17 bytes × samples × depth of the tree.
+    """
+
+    def __init__(self, tree: Hierarchy, score: ScoreName, logits: Tensor, labels: Tensor) -> None:
+        self.tree = tree
+        self._score, self._logits, self._labels = score, logits, labels
+
+    def _batches(self) -> Iterator[Predictions]:
+        layout, indices = TreeLayout(self.tree), torch.arange(len(self._labels))
+        for rows in indices.split(BLOCK):
+            logits, labels = self._logits[rows], self._labels[rows]
+            yield Predictions(logits, layout, score=self._score, labels=labels, indices=rows)
+
+    @cached_property
+    def right(self) -> tuple[BoolArray, ...]:
+        """For each of `RULE_SCORES`, which samples are answered correctly."""
+        blocks = [
+            [batch.answers_by(*way).numpy() == batch.labels for way in RULE_SCORES]
+            for batch in self._batches()
+        ]
+        return tuple(map(np.concatenate, zip(*blocks, strict=True)))
+
+    @cached_property
+    def _decisions(self) -> tuple[IntArray, IntArray, BoolArray]:
+        """For all decisions on the paths to the true classes: node, sample, and whether right."""
+        parts = [
+            (batch.true_path.nodes, batch.indices[batch.true_path.samples], batch.true_path.right)
+            for batch in self._batches()
+        ]
+        nodes, samples, right = map(np.concatenate, zip(*parts, strict=True))
+        order = np.lexsort((samples, nodes))
+        return nodes[order], samples[order], right[order]
+
+    def at(self, node: int) -> tuple[IntArray, BoolArray]:
+        """The samples that a node is judged on, ascending, and on which it is right."""
+        nodes, samples, right = self._decisions
+        run = slice(*np.searchsorted(nodes, [node, node + 1]))
+        return samples[run], right[run]
+
+    def accuracy(self, node: int) -> NodeAccuracy:
+        samples, right = self.at(node)
+        return NodeAccuracy(node, self.tree.name(node), len(samples), int(right.sum()))
+
+
+def _node_change(before: _Judged, after: _Judged, old: int | None, new: int | None) -> NodeChange:
     counts = None
     if old is not None and new is not None:
         (first, was), (second, now) = before.at(old), after.at(new)
@@ -238,15 +407,7 @@ def _node_change(before: Judged, after: Judged, old: int | None, new: int | None
         if len(places):
             counts = PairedCounts.of(was[places], now[others])
     return NodeChange(
-        None if old is None else before.share(old),
-        None if new is None else after.share(new),
+        None if old is None else before.accuracy(old),
+        None if new is None else after.accuracy(new),
         counts,
     )
-
-
-def _record(trial: Trial) -> dict[str, Any]:
-    """What a model's provenance says of an edit."""
-    return {
-        **trial.edit.to_dict(),
-        "accuracy": [change.to_dict() for change in trial.accuracy],
-    }

@@ -1,4 +1,4 @@
-"""`Edit`: one change of a tree as data, which can be applied, printed and kept."""
+"""`Edit`: one change of a tree as data, which can be applied, printed and stored."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy import Hierarchy, edit
+from nbdt.hierarchy.relabel import relabelled
 from nbdt.hierarchy.validation import is_integer
 
 EditFunction = Callable[..., Hierarchy]
 
-# Those that leave the classes what they are: samples and logits still fit.
+# Those that keep the classes, so that samples and logits still fit.
 _FUNCTIONS: dict[str, EditFunction] = {
     function.__name__: function
     for function in (
@@ -22,18 +23,16 @@ _FUNCTIONS: dict[str, EditFunction] = {
         *(edit.split, edit.collapse),
     )
 }
+_ORIGIN = "nbdt.evaluation.edits: node before"
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One of the edits of `nbdt.hierarchy.edit` with its arguments.
+    """A function of `nbdt.hierarchy.edit` that keeps the classes, with its arguments.
 
     Attributes:
-        name: what the edit is called there.
-        arguments: its arguments by name, but for the tree.
-
-    Raises:
-        InputError: there is no such edit, it changes the classes, or takes no such arguments.
+        name: the function's name.
+        arguments: its arguments by name, without the tree.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])
@@ -63,11 +62,7 @@ class Edit:
 
     @classmethod
     def of(cls, function: EditFunction, *arguments: Any, **named: Any) -> Edit:
-        """The edit that calling the function so, with a tree before, would make.
-
-        Raises:
-            InputError: as for `Edit`.
-        """
+        """The edit that calling the function with a tree and these arguments makes."""
         name = getattr(function, "__name__", str(function))
         if name not in _FUNCTIONS or _FUNCTIONS[name] is not function:
             raise _unknown(function)
@@ -78,11 +73,7 @@ class Edit:
         return cls(name, {key: bound.arguments[key] for key in [*bound.arguments][1:]})
 
     def __call__(self, tree: Hierarchy) -> Hierarchy:
-        """The changed copy of a tree.
-
-        Raises:
-            NBDTError: as the edit does.
-        """
+        """The changed copy of a tree."""
         return _FUNCTIONS[self.name](tree, **self.arguments)
 
     def __str__(self) -> str:
@@ -98,10 +89,7 @@ class Edit:
 
     @classmethod
     def from_dict(cls, document: object) -> Edit:
-        """The edit that `to_dict` gave; other entries are passed over.
-
-        Raises:
-            FormatError: this is no such edit.
+        """The edit that `to_dict` gave; other entries are ignored.
 
         Example:
             >>> one = Edit.of(edit.rename, {3: "pet"})
@@ -119,13 +107,56 @@ class Edit:
                 values["names"] = dict(values["names"])
             return cls(name, values)
         except (InputError, KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"this is no edit of a tree: {error}") from None
+            raise FormatError(f"not an edit of a tree: {error}") from None
+
+
+def changed_nodes(
+    tree: Hierarchy, made: Edit
+) -> tuple[Hierarchy, list[tuple[int | None, int | None]]]:
+    """The tree after an edit, and the nodes that then decide between other groups of classes.
+
+    All other nodes decide every sample as before.
+
+    Returns:
+        The tree; and pairs of a changed node before and the same node after, with None where it
+        does not exist. Nodes that are gone come first.
+
+    Example:
+        >>> names = ["cat", "dog", "car", "bus", "animal", "odd", "thing"]
+        >>> tree = Hierarchy([4, 4, 5, 6, 5, 6, -1], names)
+        >>> after, pairs = changed_nodes(tree, Edit("dissolve", {"node": "odd"}))
+        >>> pairs  # "animal" decides as before; the root has three children now
+        [(5, None), (6, 5)]
+    """
+    # Attributes stay with their nodes through every edit, so they show where a node comes from.
+    tags = {node: {**tree.attributes(node), _ORIGIN: node} for node in range(len(tree))}
+    tagged = made(relabelled(tree, attributes=tags))
+    attributes = {node: dict(tagged.attributes(node)) for node in range(len(tagged))}
+    origins = [values.pop(_ORIGIN, None) for values in attributes.values()]
+    after = relabelled(tagged, attributes=attributes)
+
+    old, new = _decided_between(tree), _decided_between(after)
+    same = set(old.values()) & set(new.values())
+    left = {node for node, groups in old.items() if groups not in same}
+    pairs = [
+        (origins[node] if origins[node] in left else None, node)
+        for node, groups in new.items()
+        if groups not in same
+    ]
+    gone = sorted(left.difference(origin for origin, _ in pairs))
+    return after, [*((node, None) for node in gone), *pairs]
+
+
+def _decided_between(tree: Hierarchy) -> dict[int, frozenset[frozenset[int]]]:
+    """The groups of classes that each inner node decides between."""
+    groups = [frozenset(tree.leaves(node)) for node in range(len(tree))]
+    return {node: frozenset(groups[child] for child in tree.children(node)) for node in tree.inner}
 
 
 def _unknown(given: object) -> InputError:
     return InputError(
-        f"an edit that can be tried is one of {', '.join(_FUNCTIONS)}, which leave the classes as "
-        f"they are; got {given!r:.60}."
+        f"an edit that can be tried is one of {', '.join(_FUNCTIONS)}, which keep the classes; got "
+        f"{given!r:.60}."
     )
 
 
@@ -138,4 +169,4 @@ def _plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, Sequence):
         return [_plain(one) for one in value]
-    raise InputError(f"an edit is given nodes, names and lists of them; got {value!r:.60}.")
+    raise InputError(f"the arguments of an edit are nodes, names and lists; got {value!r:.60}.")

@@ -8,49 +8,41 @@ the whole network or for all nodes of a tree at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
 
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
+from nbdt.evaluation.text import Record
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.model import NBDT
-from nbdt.rules import (
-    PathDecisions,
-    Predictions,
-    ScoreName,
-    Temperature,
-    TreeLayout,
-    get_score,
-)
+from nbdt.rules import PathDecisions, Predictions, ScoreName, Temperature, TreeLayout, get_score
 from nbdt.run import answers
 
 COOLEST, HOTTEST = 0.05, 20.0
-"""The temperatures that are looked through: beyond them no probability says more."""
+"""The range of temperatures: beyond it probabilities hardly change any more."""
 
-# The interval spans a factor of 400; this often halved, it is one of 1e-6.
+# The interval spans a factor of 400; after so many halvings, a factor of 1 + 1e-6.
 HALVINGS = 23
 
-# Of fewer samples a node's temperature would say more of them than of the node.
 MIN_SAMPLES = 50
+"""With fewer samples, a node's temperature would be about the samples more than the node."""
 
 
 @dataclass(frozen=True)
-class TemperatureFit:
-    """Temperatures that were fitted, and what was gained by them on the data they were fitted to.
+class TemperatureFit(Record):
+    """Temperatures that were fitted, and what they gain on the data that they were fitted to.
 
     Attributes:
-        temperature: what was found.
-        samples: how many samples it was fitted to.
-        loss_before: −log p of the true class, the mean over these samples, in nats.
-        loss_after: the same at the temperatures found; never more.
-        fingerprint: the samples' `nbdt.data.samples.Fingerprint`; None where only their logits
-            were known.
+        loss_before: −log p of the true class, the mean over the samples, in nats.
+        loss_after: the same at the fitted temperatures; never more.
+        fingerprint: the `nbdt.data.samples.Fingerprint` of the samples; None for logits alone.
+        failures: the samples that were left out, by index, each with the reason.
 
     Example:
         >>> print(TemperatureFit(Temperature(1.5), 2000, loss_before=0.61, loss_after=0.58))
@@ -62,12 +54,15 @@ class TemperatureFit:
     loss_before: float
     loss_after: float
     fingerprint: str | None = None
+    failures: Mapping[int, str] | None = None
 
-    def apply_to(self, model: NBDT) -> None:
-        """Gives a model these temperatures, and notes in its provenance what they come from.
+    def apply_to(self, model: NBDT, **source: Any) -> None:
+        """Gives a model these temperatures, and records in its provenance what they come from.
 
-        `SelectiveNBDT.calibrate` then refuses the very samples that they were fitted to, as far as
-        they come in the same order.
+        `SelectiveNBDT.calibrate` then refuses the same samples in the same order.
+
+        Args:
+            source: what else to record, such as ``data`` and ``part``.
 
         Example:
             >>> import torch
@@ -77,17 +72,13 @@ class TemperatureFit:
             (1.5, 2000)
         """
         model.temperature = self.temperature
-        model.provenance["temperature"] = self.to_dict()
+        model.provenance["temperature"] = self.to_dict() | source
 
     def to_dict(self) -> dict[str, Any]:
         """The fit as values that JSON can hold, as for a model's provenance."""
-        return {
-            "temperature": self.temperature.to_dict(),
-            "samples": self.samples,
-            "loss_before": self.loss_before,
-            "loss_after": self.loss_after,
-            "fingerprint": self.fingerprint,
-        }
+        document = super().to_dict()
+        del document["failures"]
+        return document
 
     def __str__(self) -> str:
         loss = f"−log p {self.loss_before:.4f} → {self.loss_after:.4f}, {self.samples:,} samples"
@@ -101,6 +92,30 @@ class TemperatureFit:
         )
 
 
+def fitted_to(model: NBDT) -> Mapping[str, Any]:
+    """What a model's provenance records about the samples that its temperature was fitted to.
+
+    It has their ``fingerprint``, and from commands ``data`` and ``part``. It is empty where nothing
+    is recorded, or the model has another temperature by now.
+
+    Example:
+        >>> import torch
+        >>> model = NBDT(torch.nn.Identity(), Hierarchy([2, 2, -1], ["no", "yes"]), temperature=2.0)
+        >>> known = {"temperature": model.temperature.to_dict(), "fingerprint": "ab12"}
+        >>> model.provenance["temperature"] = known
+        >>> fitted_to(model)["fingerprint"]
+        'ab12'
+        >>> model.temperature = None
+        >>> fitted_to(model)
+        {}
+    """
+    # A folder may come from a stranger.
+    record = model.provenance.get("temperature")
+    if not isinstance(record, Mapping) or record.get("temperature") != model.temperature.to_dict():
+        return {}
+    return record
+
+
 def fit_temperature(
     model: NBDT,
     data: Data,
@@ -108,38 +123,48 @@ def fit_temperature(
     per_node: bool = False,
     min_samples: int = MIN_SAMPLES,
     batch_size: int = 64,
+    on_failure: Literal["raise", "keep"] = "raise",
+    progress: Callable[[int], None] | None = None,
 ) -> TemperatureFit:
     """The temperature that makes a model's true classes likeliest (Guo et al., ICML 2017).
 
     Fit it on data that neither trained the network nor is used to calibrate or evaluate it. The
-    model is left as it is; `TemperatureFit.apply_to` gives it the temperature.
+    model stays as it is; `TemperatureFit.apply_to` gives it the temperature.
 
     Args:
-        model: the model; its score is used, a temperature that it has is not.
-        data: labelled samples or batches of them, as for `evaluate`.
-        per_node: find a temperature for every inner node instead of one for the network. This
+        model: its score is used; a temperature that it has is not.
+        data: labelled samples, as for `evaluate`.
+        per_node: fit a temperature for every inner node instead of one for the network. This
             changes the probabilities of the classes: see `Temperature`.
-        min_samples: nodes that fewer of the samples pass keep a temperature of 1.
-        batch_size: how many samples given one by one share a batch.
+        min_samples: nodes that fewer samples pass keep a temperature of 1.
+        on_failure: as in `evaluate`.
+        progress: as in `evaluate`.
 
     Returns:
         The temperature and the loss before and after. A temperature stays between 1/20 and 20,
-        which it reaches where decisions are never, or hardly more often than by chance, right.
+        which it reaches where decisions are never right, or hardly more often than by chance.
 
     Raises:
-        InputError: as in `evaluate`; there is no sample, or its true class is masked out.
+        InputError: as in `evaluate`; or the true class of a sample is masked out.
 
     Example:
         >>> import torch
         >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> logits = torch.tensor([[9.0, 0, 0]]).repeat(10, 1)
-        >>> labels = torch.tensor([0] * 8 + [1, 2])  # said to be sure, but right in 8 of 10
+        >>> labels = torch.tensor([0] * 8 + [1, 2])  # near certain, but correct in 8 of 10
         >>> fitted = fit_temperature(model, [(logits, labels)])
         >>> fitted.apply_to(model)
         >>> model.predict_proba(logits[:1])
         tensor([[0.8000, 0.1000, 0.1000]])
     """
-    run = answers(model, data, batch_size=batch_size, rows=1, fingerprint=True)
+    run = answers(
+        model,
+        data,
+        batch_size=batch_size,
+        on_failure=on_failure,
+        fingerprint=True,
+        progress=progress,
+    )
     fit = fit_temperature_to_logits(
         run.pairs(),
         model.hierarchy,
@@ -147,7 +172,7 @@ def fit_temperature(
         per_node=per_node,
         min_samples=min_samples,
     )
-    return replace(fit, fingerprint=run.fingerprint)
+    return replace(fit, fingerprint=run.fingerprint, failures=run.failures)
 
 
 def fit_temperature_to_logits(
@@ -158,41 +183,36 @@ def fit_temperature_to_logits(
     per_node: bool = False,
     min_samples: int = MIN_SAMPLES,
 ) -> TemperatureFit:
-    """The same as `fit_temperature`, for whoever has the logits already.
+    """`fit_temperature` for logits without a model.
 
     Args:
-        batches: (logits, labels) of each batch, as `nbdt.run.answers(…).pairs()` gives them. Kept
-            in memory: 8 bytes × samples × classes under ``logsumexp``, less otherwise (only the
-            children on each sample's way to its class).
-        hierarchy: the tree; leaf i is class i.
-        score: what a node is worth: the model's, `NBDT.score`. Another one's temperature is wrong.
+        batches: (logits, labels) of each batch. Kept in memory: 8 bytes × samples × classes where
+            the score keeps the softmax; otherwise only the children on each sample's path.
+        score: the model's score; a temperature fitted under another one is wrong.
         per_node: as in `fit_temperature`.
         min_samples: as in `fit_temperature`.
-
-    Raises:
-        InputError: as for `Predictions`; or there is no sample, or its class is masked.
 
     Example:
         >>> import torch
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> logits = torch.tensor([[9.0, 0, 0]]).repeat(10, 1)
-        >>> labels = torch.tensor([0] * 8 + [1, 2])  # said to be sure, but right in 8 of 10
+        >>> labels = torch.tensor([0] * 8 + [1, 2])
         >>> fitted = fit_temperature_to_logits([(logits, labels)], tree, score="logsumexp")
         >>> round(fitted.temperature.value, 2)
         4.33
     """
-    # Where the soft answers are the network's own softmax, they are one decision between all.
     whole = get_score(score).keeps_softmax and not per_node
+    # Soft answers are then the network's own softmax: one decision between all classes.
     tree = shapes.flat(hierarchy.num_classes) if whole else hierarchy
-    layout = TreeLayout(tree)
-    first = tree.num_classes
+    layout, first = TreeLayout(tree), tree.num_classes
     parts, samples = [], 0
     for logits, labels in batches:
-        predictions = Predictions(logits, layout, score=score, labels=labels)
-        if len(predictions):
-            ways = predictions.true_path
-            parts.append(_Part(ways, ways.nodes - first if per_node else np.zeros_like(ways.nodes)))
-            samples += len(predictions)
+        batch = Predictions(logits, layout.to(logits.device), score=score, labels=labels)
+        if len(batch):
+            path = batch.true_path
+            groups = path.nodes - first if per_node else np.zeros_like(path.nodes)
+            parts.append(_Part(path, groups))
+            samples += len(batch)
     if not samples:
         raise InputError("there is no temperature without a sample; give at least one.")
     if any(np.isneginf(part.own).any() for part in parts):
@@ -218,13 +238,11 @@ def fit_temperature_to_logits(
 class _Part:
     """The decisions of one batch, in groups that share a temperature."""
 
-    def __init__(self, ways: PathDecisions, groups: IntArray) -> None:
+    def __init__(self, path: PathDecisions, groups: IntArray) -> None:
         self.groups = groups
-        self._starts = ways.starts
-        self._counts = np.diff(ways.starts, append=len(ways.values))
-        highest = np.maximum.reduceat(ways.values, ways.starts)
-        self._values: FloatArray = ways.values - np.repeat(highest, self._counts)
-        self.own: FloatArray = ways.own - highest
+        self._starts, self._counts = path.starts, path.counts
+        self._values: FloatArray = path.values - path.spread(path.highest)
+        self.own: FloatArray = path.own - path.highest
 
     def slopes(self, betas: FloatArray) -> FloatArray:
         """The derivative of each group's loss."""
@@ -252,6 +270,6 @@ def _best(parts: list[_Part], groups: int) -> FloatArray:
         middle = (low + high) / 2
         slopes = sum(part.slopes(np.exp(middle)) for part in parts)
         low, high = np.where(slopes > 0, low, middle), np.where(slopes > 0, middle, high)
-    # Where all children are always worth the same, no β is better than another.
+    # Where all children always have the same score, no β is better than another.
     flat = sum(np.abs(part.slopes(np.ones(groups))) for part in parts) == 0
     return np.where(flat, 1.0, np.exp((low + high) / 2))

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nbdt.errors import InputError
 from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
-from nbdt.evaluation.paired import PairedCounts, signed, signed_range
-from nbdt.evaluation.text import aligned, percent
+from nbdt.evaluation.intervals import PairedCounts
+from nbdt.evaluation.text import INTERVAL, Record, aligned, percent, signed, signed_range
 from nbdt.hierarchy import Hierarchy, edit
-from nbdt.hierarchy.lookup import Node
 from nbdt.hierarchy.validation import is_integer
-from nbdt.rules import ScoreName, TreeLayout, hard_predict
+from nbdt.rules import RuleName, ScoreName, TreeLayout, hard_predict
 from nbdt.run import BLOCK
 
 # A node moved beside another one ("regraft") or below it ("move").
@@ -27,18 +26,12 @@ _Move = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
-class SuggestedMove:
+class SuggestedMove(Record):
     """A move that raises the hard accuracy on the samples it was chosen on.
 
     Attributes:
         edit: the move, for `EditSession.try_edit`.
-        counts: how many samples are right before and after.
-
-    Example:
-        >>> made = Edit("move", {"node": "cat", "parent": "pet"})
-        >>> move = SuggestedMove(made, PairedCounts(9, before=7, gained=1, lost=0))
-        >>> move.to_dict()["gained"]
-        1
+        counts: how many answers are correct before and after.
     """
 
     edit: Edit
@@ -50,19 +43,16 @@ class SuggestedMove:
 
 
 @dataclass(frozen=True)
-class MoveSuggestions:
-    """The best moves of those that were tried, and what it cost to find them.
-
-    `str` gives them as a table, with what is to be kept in mind.
+class MoveSuggestions(Record):
+    """The best moves of those that were tried, and what it cost to find them; `str` is a table.
 
     Attributes:
-        moves: the best first; none where no move that was tried raises the accuracy.
+        moves: the best first; empty where no move raises the accuracy.
         raising: how many of the moves tried raise it.
         tried: how many moves were tried.
-        promising: how many moves there were to try: those that some mistake speaks for.
-        samples: how many samples each was tried on.
-        correct: how many of them the tree as it is answers rightly by the hard rule.
-        score: what a node is worth.
+        promising: how many moves some mistake speaks for.
+        samples: how many samples each move was tried on.
+        correct: how many of them the current tree answers correctly by the hard rule.
         seconds: how long it took.
 
     Example:
@@ -70,6 +60,7 @@ class MoveSuggestions:
         None of 40 moves raises the hard accuracy (mean) of 95.0 % on 200 samples; 0.3 s.
     """
 
+    derived = ("rule",)
     moves: tuple[SuggestedMove, ...]
     raising: int
     tried: int
@@ -78,23 +69,10 @@ class MoveSuggestions:
     correct: int
     score: ScoreName
     seconds: float = field(compare=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The suggestions as values that JSON can hold."""
-        return {
-            "rule": "hard",
-            "score": self.score,
-            "samples": self.samples,
-            "correct": self.correct,
-            "promising": self.promising,
-            "tried": self.tried,
-            "raising": self.raising,
-            "seconds": self.seconds,
-            "moves": [move.to_dict() for move in self.moves],
-        }
+    rule: ClassVar[RuleName] = "hard"
 
     def __str__(self) -> str:
-        told = (
+        accuracy = (
             f"the hard accuracy ({self.score}) of {percent(self.correct / self.samples)} on "
             f"{self.samples:,} samples"
         )
@@ -102,7 +80,7 @@ class MoveSuggestions:
         if self.tried < self.promising:
             tried += f" (those that most mistakes speak for, of {self.promising:,})"
         if not self.moves:
-            return f"None of {tried} raises {told}; {self.seconds:.1f} s."
+            return f"None of {tried} raises {accuracy}; {self.seconds:.1f} s."
         rows = [
             (
                 str(move.edit),
@@ -111,13 +89,12 @@ class MoveSuggestions:
             )
             for move in self.moves
         ]
-        headings = ("move", "accuracy", "change", "95 % interval")
         return "\n".join(
             [
-                f"{self.raising:,} of {tried} raise {told}; {self.seconds:.1f} s.",
-                *aligned(headings, rows),
-                "The best of many on these samples gain less on others: try them there before you "
-                "accept one.",
+                f"{self.raising:,} of {tried} raise {accuracy}; {self.seconds:.1f} s.",
+                *aligned(("move", "accuracy", "change", INTERVAL), rows),
+                "Moves chosen as the best of many on these samples gain less on others: try them "
+                "on others before you accept one.",
             ]
         )
 
@@ -125,25 +102,22 @@ class MoveSuggestions:
 def suggest_moves(session: EditSession, *, tries: int = 200, most: int = 5) -> MoveSuggestions:
     """The single moves of a node that raise the hard accuracy most, on the session's samples.
 
-    A mistake of the hard rule speaks for every move that would bring the true class, or a group
-    that holds it, beside or below the class that was answered, or a group with that, or up to the
-    node where the two part, and the other way round. The moves that most mistakes speak for are
-    tried: as many trees are made, and each answers all samples once. Moves of third classes are
-    not. This is one step of a greedy search; accept the best and ask again for the next.
+    A mistake of the hard rule speaks for every move that brings the true class, or a group that has
+    it, beside or below the class that was answered, or a group with that, or up to their common
+    ancestor; and the other way round. The moves that most mistakes speak for are tried: each makes
+    a tree, which answers all samples once. Moves of third classes are not. This is one step of a
+    greedy search; accept the best and ask again for the next.
 
     Under ``logsumexp`` a tree gets more accurate as it gets flatter, up to the network's own
     accuracy, and says less. A "regraft" keeps a binary tree binary; a "move" makes it flatter.
 
-    The same session and arguments give the same suggestions, but for `seconds`.
+    The same session and arguments give the same suggestions, except for `seconds`.
 
     Args:
-        session: the model and the samples, as they are now. Give samples that the network was not
-            trained on, and keep others to confirm what you accept.
+        session: the model and samples that the network was not trained on. Keep other samples to
+            confirm what you accept.
         tries: how many moves to try at most.
         most: how many to suggest at most.
-
-    Raises:
-        InputError: a number is less than 1.
 
     Example:
         >>> from nbdt.model import NBDT
@@ -159,10 +133,10 @@ def suggest_moves(session: EditSession, *, tries: int = 200, most: int = 5) -> M
     """
     for name, value in (("tries", tries), ("most", most)):
         if not is_integer(value) or value < 1:
-            raise InputError(f"{name} has to be a whole number from 1 on; got {value!r:.60}.")
+            raise InputError(f"{name} has to be an integer ≥ 1; got {value!r:.60}.")
     start = time.perf_counter()
     tree, score = session.tree, session.model.score
-    answers = _answers(session.logits, tree, score)
+    answers = _answers(session, tree)
     right = (answers == session.labels).numpy()
     promising = _promising(tree, session.labels[~right].numpy(), answers[~right].numpy())
     seen = {_groups(tree)}
@@ -178,7 +152,7 @@ def suggest_moves(session: EditSession, *, tries: int = 200, most: int = 5) -> M
             continue
         seen.add(groups)
         tried += 1
-        now = (_answers(session.logits, changed, score) == session.labels).numpy()
+        now = (_answers(session, changed) == session.labels).numpy()
         counts = PairedCounts.of(right, now)
         if counts.gained > counts.lost:
             found.append(SuggestedMove(made, counts))
@@ -196,27 +170,27 @@ def suggest_moves(session: EditSession, *, tries: int = 200, most: int = 5) -> M
     )
 
 
-def _answers(logits: Tensor, tree: Hierarchy, score: ScoreName) -> Tensor:
-    layout = TreeLayout(tree)
-    return torch.cat([hard_predict(block, layout, score) for block in torch.split(logits, BLOCK)])
+def _answers(session: EditSession, tree: Hierarchy) -> torch.Tensor:
+    layout, score = TreeLayout(tree), session.model.score
+    return torch.cat([hard_predict(one, layout, score) for one in session.logits.split(BLOCK)])
 
 
 def _promising(tree: Hierarchy, labels: Any, answers: Any) -> list[_Move]:
     """The moves that mistakes speak for, those with most mistakes first."""
-    weights: dict[_Move, int] = {}
+    weights: Counter[_Move] = Counter()
     pairs, counts = np.unique(np.stack([labels, answers]), axis=1, return_counts=True)
     for true, taken, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
         for move in _moves_between(tree, true, taken):
-            weights[move] = weights.get(move, 0) + count
+            weights[move] += count
     # Of equals, first what moves fewer classes to fewer.
     return sorted(weights, key=lambda move: (-weights[move], *tree.sizes[[*move[1:]]], move))
 
 
 def _moves_between(tree: Hierarchy, a: int, b: int) -> Iterator[_Move]:
-    """The moves that bring two classes, or groups that hold them, together or level."""
+    """The moves that bring two classes, or groups that have them, together or level."""
     meeting = tree.lca(a, b)
-    ways = [[v for v in tree.path(leaf) if tree.depth(v) > tree.depth(meeting)] for leaf in (a, b)]
-    for mine, other in (ways, ways[::-1]):
+    paths = [[v for v in tree.path(leaf) if tree.depth(v) > tree.depth(meeting)] for leaf in (a, b)]
+    for mine, other in (paths, paths[::-1]):
         for node in mine:
             for target in (meeting, *other):
                 yield "regraft", node, target
@@ -225,16 +199,14 @@ def _moves_between(tree: Hierarchy, a: int, b: int) -> Iterator[_Move]:
 
 
 def _edit(tree: Hierarchy, move: _Move) -> Edit:
-    kind, node, target = move
-    if kind == "move":
-        return Edit.of(edit.move, _called(tree, node), _called(tree, target))
-    return Edit.of(edit.regraft, _called(tree, node), _called(tree, target))
-
-
-def _called(tree: Hierarchy, node: int) -> Node:
-    """The node's name, where it stands for that node alone, or else its id."""
-    name = tree.names[node]
-    return name if name and (node < tree.num_classes or tree.names.count(name) == 1) else node
+    """The move as an edit, which names nodes where the name belongs to that node alone."""
+    kind, *nodes = move
+    names = [tree.names[node] for node in nodes]
+    called = [
+        name if name and (node < tree.num_classes or tree.names.count(name) == 1) else node
+        for node, name in zip(nodes, names, strict=True)
+    ]
+    return Edit.of(edit.move if kind == "move" else edit.regraft, *called)
 
 
 def _groups(tree: Hierarchy) -> frozenset[frozenset[int]]:

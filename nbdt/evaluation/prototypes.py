@@ -1,66 +1,58 @@
-"""The samples that show what a node decides: the surest, the barest, and those led astray."""
+"""The samples that show what a node decides: confident, borderline and misrouted ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from nbdt.errors import InputError
-from nbdt.evaluation.extremes import Extremes
+from nbdt.evaluation.measure import Extremes, Measure, Result, measure
+from nbdt.evaluation.text import Record
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.rules import Predictions
 
-Kind = Literal["surest", "barest", "astray"]
-KINDS: tuple[Kind, ...] = ("surest", "barest", "astray")
+Kind = Literal["confident", "borderline", "misrouted"]
+KINDS: tuple[Kind, ...] = ("confident", "borderline", "misrouted")
 
 
 @dataclass(frozen=True)
-class Prototype:
+class Prototype(Record):
     """One sample that passes a node.
 
     Attributes:
         index: its index in the data.
         child: the child taken there; for a class, the class answered.
         probability: the child's probability given the node; for a class, its soft probability.
-
-    Example:
-        >>> Prototype(index=17, child=3, probability=0.98).to_dict()
-        {'index': 17, 'child': 3, 'probability': 0.98}
     """
 
     index: int
     child: int
     probability: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """The prototype as values that JSON can hold."""
-        return {"index": self.index, "child": self.child, "probability": self.probability}
-
 
 @dataclass(frozen=True, eq=False)
-class Prototypes:
+class Prototypes(Result):
     """For every node, the samples that show what it decides.
 
-    At an inner node these are samples whose class lies under it. *Surest* are those that take the
-    child towards their class with the largest margin over its nearest sibling, *barest* those
-    that take it with the smallest, and *astray* those that take another child, the surest of
-    them first. At a class they are its own samples, by the margin of the closest decision on the
-    path to it; astray are those answered otherwise.
+    At an inner node these are samples whose class lies under it. *Confident* ones take the child
+    towards their class with the largest margin over its nearest sibling, *borderline* ones take it
+    with the smallest, and *misrouted* ones take another child, those with the largest margin first.
+    At a class they are its own samples, by the margin of the closest decision on the path to it;
+    misrouted ones get another answer.
 
     Attributes:
-        hierarchy: the tree.
         samples: by kind, the indices of the samples, −1 where there are no more; (nodes, k).
         children: by kind, the children taken, or at a class the class answered; (nodes, k).
         probabilities: by kind, their probabilities, NaN where there are no more; (nodes, k).
 
     Example:
         >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
-        >>> PrototypeFinder(tree).result().of(2, "surest")
+        >>> PrototypeFinder(tree).compute().of(2, "confident")
         ()
     """
 
@@ -70,16 +62,7 @@ class Prototypes:
     probabilities: dict[Kind, FloatArray]
 
     def of(self, node: Node, kind: Kind) -> tuple[Prototype, ...]:
-        """The prototypes of a node.
-
-        Args:
-            node: an inner node or a class, by id or name.
-            kind: "surest", "barest" or "astray".
-
-        Raises:
-            InputError: there is no such kind.
-            NotFoundError: there is no such node.
-        """
+        """The prototypes of one kind of an inner node or a class, by id or name."""
         (found,) = node_ids(self.hierarchy, [node])
         if kind not in KINDS:
             raise InputError(f"prototypes are {', '.join(KINDS)}; got {kind!r:.80}.")
@@ -96,7 +79,7 @@ class Prototypes:
                 yield Prototype(index, child, probability)
 
     def to_dict(self) -> dict[str, Any]:
-        """The prototypes of the nodes that have some, by node id, as values for JSON."""
+        """The prototypes by node id, of the nodes that have some, as values for JSON."""
         document = {}
         for node in range(len(self.hierarchy)):
             kinds = {kind: [one.to_dict() for one in self._row(node, kind)] for kind in KINDS}
@@ -104,59 +87,50 @@ class Prototypes:
                 document[str(node)] = kinds
         return document
 
+    def examples(self) -> Iterable[int]:
+        """All prototypes."""
+        for indices in self.samples.values():
+            yield from indices[indices >= 0].tolist()
 
-class PrototypeFinder:
-    """Finds prototypes batch by batch.
 
-    Memory: 96 bytes × k × nodes, whatever the number of samples.
+@measure("prototypes", order=5)
+class PrototypeFinder(Measure[Prototypes]):
+    """Finds prototypes; k is `examples`. Memory: 96 bytes × k × nodes."""
 
-    Args:
-        hierarchy: the tree.
-        k: how many samples to keep of each kind for every node.
-
-    Example:
-        >>> import torch
-        >>> from nbdt.rules import TreeLayout
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> finder = PrototypeFinder(tree, k=1)
-        >>> logits = torch.tensor([[9.0, 2.0, 0.0], [4.0, 3.0, 0.0], [1.0, 0.0, 5.0]])
-        >>> labels = torch.tensor([0, 0, 0])
-        >>> finder.update(Predictions(logits, TreeLayout(tree), score="mean", labels=labels))
-        >>> found = finder.result()
-        >>> [found.of(4, kind)[0].index for kind in KINDS]
-        [0, 1, 2]
-        >>> tree.name(found.of(4, "astray")[0].child)
-        'car'
-    """
-
-    def __init__(self, hierarchy: Hierarchy, *, k: int = 5) -> None:
-        if isinstance(k, bool) or not isinstance(k, int) or k < 0:
-            raise InputError(f"k is how many prototypes to keep, 0 or more; got {k!r:.80}.")
-        self.hierarchy = hierarchy
+    def start(self) -> None:
+        """Sets all counts to zero."""
         columns = {"sample": -1, "child": -1, "probability": np.nan}
-        self._found = {kind: Extremes(len(hierarchy), k, columns) for kind in KINDS}
-
-    def update(self, decided: Predictions) -> None:
-        """Looks through a batch."""
-        ways, labels = decided.true_path, decided.labels
-        # A class is passed by its own samples, with the closest decision on the way to it.
-        nodes = np.append(ways.nodes, labels)
-        margins = np.append(ways.margins, ways.least_margins(len(decided)))
-        right = np.append(ways.right, decided.answers == labels)
-        columns = {
-            "sample": decided.indices[np.append(ways.samples, np.arange(len(decided)))],
-            "child": np.append(ways.taken, decided.answers),
-            "probability": np.append(np.minimum(ways.confidences, 1), decided.answer_probabilities),
+        self._found = {
+            kind: Extremes(len(self.hierarchy), self.examples, columns) for kind in KINDS
         }
-        judged = {"surest": (right, margins), "barest": (right, -margins)}
-        judged["astray"] = (~right, -margins)
-        for kind, found in self._found.items():
-            chosen, keys = judged[kind]
-            some = {name: values[chosen] for name, values in columns.items()}
-            found.update(nodes[chosen], keys[chosen], **some)
 
-    def result(self) -> Prototypes:
-        """What was found so far."""
+    def update(self, batch: Predictions) -> None:
+        """Looks through a batch."""
+        path, labels, size = batch.true_path, batch.labels, len(batch)
+        # A class is passed by its own samples, with the closest decision on the path to it.
+        nodes = np.append(path.nodes, labels)
+        margins = np.append(path.margins, path.least_margins(size))
+        right = np.append(path.right, batch.answers == labels)
+        columns = {
+            "sample": batch.indices[np.append(path.samples, np.arange(size))],
+            "child": np.append(path.taken, batch.answers),
+            "probability": np.append(np.minimum(path.confidences, 1), batch.answer_probabilities),
+        }
+        for kind, chosen, keys in (
+            ("confident", right, margins),
+            ("borderline", right, -margins),
+            ("misrouted", ~right, -margins),
+        ):
+            some = {name: values[chosen] for name, values in columns.items()}
+            self._found[kind].update(nodes[chosen], keys[chosen], **some)
+
+    def merge(self, other: PrototypeFinder) -> None:
+        """Keeps the more telling samples of both."""
+        for kind, found in self._found.items():
+            found.merge(other._found[kind])
+
+    def compute(self) -> Prototypes:
+        """The prototypes so far."""
         samples, children, probabilities = (
             {kind: found.columns[name].copy() for kind, found in self._found.items()}
             for name in ("sample", "child", "probability")

@@ -1,31 +1,30 @@
-"""How often each class is named, and each node decides, rightly."""
+"""How often each class is answered correctly, and each node decides correctly."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nbdt.evaluation.interval import wilson_interval
-from nbdt.hierarchy import Hierarchy
+from nbdt.evaluation.intervals import wilson_interval
+from nbdt.evaluation.measure import Measure, Result, Section, TextOptions, measure
+from nbdt.evaluation.text import INTERVAL, Record, aligned, percent, percent_range, short
 from nbdt.rules import Predictions
 
 
 @dataclass(frozen=True)
-class NodeAccuracy:
-    """How often one class or node was right.
+class NodeAccuracy(Record):
+    """How often one class or inner node is right.
 
-    A class is judged on the samples that are of it: whether the tree answers the class. An inner
-    node is judged on the samples whose class lies under it: whether its decision takes the child
-    towards that class, wherever the decisions above it lead.
+    A class is judged on its own samples: whether the tree answers the class. An inner node is
+    judged on the samples whose class lies under it: whether its decision takes the child towards
+    that class, wherever the decisions above it lead.
 
     Attributes:
-        node: the class or inner node.
-        name: its name.
-        samples: how many samples it was judged on; may be 0.
-        correct: on how many of them it was right.
-        answered: for a class, how often it was answered, rightly or not; None for an inner node.
+        samples: how many samples it is judged on; may be 0.
+        answered: for a class, how often it is answered, correctly or not; None for an inner node.
 
     Example:
         >>> share = NodeAccuracy(3, "animal", samples=50, correct=48)
@@ -33,6 +32,7 @@ class NodeAccuracy:
         (0.96, [0.865, 0.989])
     """
 
+    derived = ("accuracy", "interval", "precision")
     node: int
     name: str
     samples: int
@@ -41,7 +41,7 @@ class NodeAccuracy:
 
     @property
     def accuracy(self) -> float | None:
-        """The share of samples on which it was right; None without samples."""
+        """The share of samples on which it is right; None without samples."""
         return self.correct / self.samples if self.samples else None
 
     @property
@@ -51,69 +51,86 @@ class NodeAccuracy:
 
     @property
     def precision(self) -> float | None:
-        """For a class, the share of its answers that are right; None without answers."""
+        """For a class, the share of its answers that are correct; None without answers."""
         return self.correct / self.answered if self.answered else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The share as values that JSON can hold."""
-        document = {
-            "node": self.node,
-            "name": self.name,
-            "samples": self.samples,
-            "correct": self.correct,
-            "accuracy": self.accuracy,
-            "interval": self.interval and list(self.interval),
-        }
-        if self.answered is not None:
-            document |= {"answered": self.answered, "precision": self.precision}
+        """The counts and what follows from them; `answered` and `precision` for classes only."""
+        document = super().to_dict()
+        if self.answered is None:
+            del document["answered"], document["precision"]
         return document
 
 
-class ShareCounter:
-    """Counts, batch by batch, how often each class and each inner node is right.
+@dataclass(frozen=True)
+class NodeAccuracies(Result):
+    """The accuracy of each class, in the classifier's order, and each inner node, the root last."""
 
-    Args:
-        hierarchy: the tree.
+    classes: tuple[NodeAccuracy, ...]
+    nodes: tuple[NodeAccuracy, ...]
 
-    Example:
-        >>> import torch
-        >>> from nbdt.rules import TreeLayout
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> counted = ShareCounter(tree)
-        >>> logits = torch.tensor([[3.0, 2.0, 0.0], [1.0, 0.0, 5.0]])
-        >>> labels = torch.tensor([0, 0])
-        >>> counted.update(Predictions(logits, TreeLayout(tree), score="mean", labels=labels))
-        >>> [(share.name, share.correct, share.samples) for share in counted.nodes()]
-        [('animal', 2, 2), ('thing', 1, 2)]
-    """
+    def to_dict(self) -> dict[str, Any]:
+        """All accuracies as values that JSON can hold."""
+        return {
+            "by_class": [share.to_dict() for share in self.classes],
+            "by_node": [share.to_dict() for share in self.nodes],
+        }
 
-    def __init__(self, hierarchy: Hierarchy) -> None:
-        self.hierarchy = hierarchy
-        self._samples = np.zeros(len(hierarchy), dtype=np.int64)
-        self._correct = np.zeros(len(hierarchy), dtype=np.int64)
-        self._answered = np.zeros(hierarchy.num_classes, dtype=np.int64)
+    def sections(self, options: TextOptions) -> Iterable[Section]:
+        """The least accurate nodes and classes, of those that are ever wrong."""
+        for order, kind, kinds, shares, full in (
+            (10, "node", "Nodes", self.nodes, False),
+            (30, "class", "Classes", self.classes, True),
+        ):
+            wrong = sorted(
+                (share for share in shares if share.correct < share.samples),
+                key=lambda share: (share.correct / share.samples, share.node),
+            )
+            cells = [
+                (
+                    short(share.name),
+                    f"{share.correct}/{share.samples}",
+                    percent(share.accuracy),
+                    percent_range(share.interval),
+                )
+                for share in wrong[: options.most]
+            ]
+            if cells:
+                title = options.title(f"{kinds} that are wrong most often", len(wrong))
+                table = aligned((kind, "correct", "accuracy", INTERVAL), cells)
+                yield Section(order, [title, *table], full)
 
-    def update(self, decided: Predictions) -> None:
+
+@measure("shares", order=1, at_top=True)
+class NodeAccuracyCounter(Measure[NodeAccuracies]):
+    """Counts how often each class and each inner node is right."""
+
+    def start(self) -> None:
+        """Sets all counts to zero."""
+        # By node: on how many samples it is judged and right, and how often a class is answered.
+        self._counts = np.zeros((3, len(self.hierarchy)), dtype=np.int64)
+
+    def update(self, batch: Predictions) -> None:
         """Counts a batch."""
-        size, num_classes = len(self.hierarchy), self.hierarchy.num_classes
-        ways, labels, answers = decided.true_path, decided.labels, decided.answers
-        self._samples += np.bincount(np.append(ways.nodes, labels), minlength=size)
-        right = np.append(ways.nodes[ways.right], labels[labels == answers])
-        self._correct += np.bincount(right, minlength=size)
-        self._answered += np.bincount(answers, minlength=num_classes)
+        path, labels, answers = batch.true_path, batch.labels, batch.answers
+        for row, nodes in enumerate(
+            (
+                np.append(path.nodes, labels),
+                np.append(path.nodes[path.right], labels[labels == answers]),
+                answers,
+            )
+        ):
+            self._counts[row] += np.bincount(nodes, minlength=len(self.hierarchy))
 
-    def classes(self) -> tuple[NodeAccuracy, ...]:
-        """What was counted of each class, in the classifier's order."""
-        return tuple(
-            self._share(leaf, int(self._answered[leaf]))
-            for leaf in range(self.hierarchy.num_classes)
-        )
+    def merge(self, other: NodeAccuracyCounter) -> None:
+        """Adds the counts of another one."""
+        self._counts += other._counts
 
-    def nodes(self) -> tuple[NodeAccuracy, ...]:
-        """What was counted of each inner node, the root last."""
-        return tuple(self._share(node, None) for node in self.hierarchy.inner)
-
-    def _share(self, node: int, answered: int | None) -> NodeAccuracy:
-        name = self.hierarchy.name(node)
-        counts = int(self._samples[node]), int(self._correct[node])
-        return NodeAccuracy(node, name, *counts, answered)
+    def compute(self) -> NodeAccuracies:
+        """The accuracies so far."""
+        tree, first = self.hierarchy, self.hierarchy.num_classes
+        shares = [
+            NodeAccuracy(node, tree.name(node), *counts, answered if node < first else None)
+            for node, (*counts, answered) in enumerate(self._counts.T.tolist())
+        ]
+        return NodeAccuracies(tuple(shares[:first]), tuple(shares[first:]))

@@ -1,12 +1,45 @@
-"""Measures as text: percentages, and tables whose columns line up."""
+"""Measures as values for JSON, and as text: percentages, and tables whose columns line up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, ClassVar
 
 from nbdt.hierarchy.text import one_line
 
+INTERVAL = "95 % interval"
+"""The heading of a column of Wilson intervals."""
+
 _WIDEST = 40
+
+
+class Record:
+    """A dataclass that JSON can hold.
+
+    Attributes:
+        derived: the properties that `to_dict` lists beside the fields.
+    """
+
+    derived: ClassVar[tuple[str, ...]] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields and what follows from them, as values that JSON can hold."""
+        names = (*(field.name for field in fields(self)), *self.derived)  # type: ignore[arg-type]
+        return {name: _plain(getattr(self, name)) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def percent(share: float | None) -> str:
@@ -77,3 +110,24 @@ def _rounded(share: float) -> str:
     if rounded in (0.0, 100.0) and share not in (0.0, 1.0):
         return "<0.1" if share < 0.5 else ">99.9"
     return f"{rounded:.1f}"
+
+
+def signed(difference: float) -> str:
+    """A difference of two shares, in percentage points.
+
+    Example:
+        >>> signed(0.0123), signed(-0.5), signed(0)
+        ('+1.2', '−50.0', '0.0')
+    """
+    rounded = f"{100 * abs(difference):.1f}"
+    return f"{'+' if difference > 0 else '−' if difference < 0 else ''}{rounded}"
+
+
+def signed_range(bounds: tuple[float, float]) -> str:
+    """The two bounds of a difference, in percentage points.
+
+    Example:
+        >>> signed_range((-0.003, 0.062))
+        '−0.3 … +6.2'
+    """
+    return f"{signed(bounds[0])} … {signed(bounds[1])}"

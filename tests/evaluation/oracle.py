@@ -2,13 +2,16 @@
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from nbdt.evaluation import Measure
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import Predictions, TreeLayout
 from tests.strategies import hierarchies
@@ -43,6 +46,29 @@ def cases(max_classes: int = 12) -> st.SearchStrategy[tuple[Hierarchy, int, str,
         st.sampled_from(["logsumexp", "mean"]),
         st.sampled_from(["soft", "hard"]),
     )
+
+
+def batches(
+    tree: Hierarchy,
+    logits: Tensor,
+    labels: Tensor,
+    score: Any = "logsumexp",
+    rule: Any = "soft",
+    size: int = 7,
+) -> Iterator[Predictions]:
+    """The predictions for all samples, a few at a time."""
+    layout = TreeLayout(tree)
+    for rows in torch.arange(len(logits)).split(size):
+        yield Predictions(
+            logits[rows], layout, score=score, rule=rule, labels=labels[rows], indices=rows
+        )
+
+
+def counted(measure: Measure[Any], *samples: Any, **options: Any) -> Any:
+    """What a measure finds on these samples; the arguments are those of `batches`."""
+    for batch in batches(measure.hierarchy, *samples, **options):
+        measure.update(batch)
+    return measure.compute()
 
 
 @dataclass

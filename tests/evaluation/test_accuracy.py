@@ -1,6 +1,7 @@
 """Accuracy by rule against scikit-learn, naive walks down the tree, and bad input."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -11,46 +12,13 @@ from sklearn.metrics import accuracy_score, top_k_accuracy_score
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.evaluation import AccuracyByRule, AccuracyTable, accuracy_by_rule
+from nbdt.evaluation import AccuracyRow, AccuracyTable, accuracy_by_rule, wilson_interval
 from nbdt.hierarchy import Hierarchy, shapes
-from tests.evaluation.oracle import Predictor
+from tests.evaluation.oracle import samples, walks
 from tests.strategies import hierarchies
 
 TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
 RULE_SCORES = [("soft", "logsumexp"), ("hard", "logsumexp"), ("soft", "mean"), ("hard", "mean")]
-
-
-def samples(tree: Hierarchy, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(tree.num_classes, (count,), generator=generator)
-    logits = torch.randn(count, tree.num_classes, generator=generator, dtype=torch.float64)
-    # Right often, but not always.
-    logits[torch.arange(count), labels] += 2
-    return logits, labels
-
-
-def naive_values(logits: np.ndarray, tree: Hierarchy, score: str) -> list[float]:
-    """s(v) of every node for one sample."""
-    worth = {"mean": np.mean, "logsumexp": lambda z: np.log(np.sum(np.exp(z)))}[score]
-    return [float(worth(logits[list(tree.leaves(node))])) for node in range(len(tree))]
-
-
-def naive_soft(logits: np.ndarray, tree: Hierarchy, score: str) -> np.ndarray:
-    """The probabilities of the classes for one sample, by walking every path."""
-    values = naive_values(logits, tree, score)
-    probabilities = np.ones(tree.num_classes)
-    for leaf in range(tree.num_classes):
-        for node in tree.path(leaf)[1:]:
-            siblings = [values[child] for child in tree.children(tree.parent(node))]
-            probabilities[leaf] *= np.exp(values[node]) / np.exp(siblings).sum()
-    return probabilities
-
-
-def naive_hard(logits: np.ndarray, tree: Hierarchy, score: str) -> int:
-    values, node = naive_values(logits, tree, score), tree.root
-    while not tree.is_leaf(node):
-        node = max(tree.children(node), key=lambda child: (values[child], -child))
-    return node
 
 
 def check(table: AccuracyTable, logits: Tensor, labels: Tensor, tree: Hierarchy) -> None:
@@ -61,11 +29,11 @@ def check(table: AccuracyTable, logits: Tensor, labels: Tensor, tree: Hierarchy)
         assert (row.rule, row.score) == (rule, score)
         if rule is None:
             ranking, answers = rows, network
-        elif rule == "soft":
-            ranking = np.stack([naive_soft(one, tree, score) for one in rows])
-            answers = ranking.argmax(axis=1)
         else:
-            ranking, answers = None, np.array([naive_hard(one, tree, score) for one in rows])
+            expected = walks(logits, tree, score, rule)
+            answers = np.array([walk.answer for walk in expected])
+            soft = np.array([walk.probabilities for walk in expected])
+            ranking = soft if rule == "soft" else None
         assert row.samples == len(truth)
         assert row.correct == accuracy_score(truth, answers, normalize=False)
         assert row.agreeing == accuracy_score(network, answers, normalize=False)
@@ -73,8 +41,8 @@ def check(table: AccuracyTable, logits: Tensor, labels: Tensor, tree: Hierarchy)
             assert row.top5_correct is None
         else:
             every = np.arange(tree.num_classes)
-            expected = top_k_accuracy_score(truth, ranking, k=5, labels=every, normalize=False)
-            assert row.top5_correct == expected
+            right = top_k_accuracy_score(truth, ranking, k=5, labels=every, normalize=False)
+            assert row.top5_correct == right
 
 
 @given(tree=hierarchies(max_classes=12), seed=st.integers(0, 2**31))
@@ -97,15 +65,8 @@ def test_batches_add_up() -> None:
     tree = shapes.balanced(10)
     logits, labels = samples(tree, 100)
     at_once = accuracy_by_rule([(logits, labels)], tree)
-    parts = zip(logits.split(7), labels.split(7), strict=True)
+    parts = zip(logits.split(7), labels.to(torch.uint8).split(7), strict=True)
     assert accuracy_by_rule(parts, tree) == at_once
-
-    counted, predictor = AccuracyByRule(tree), Predictor(tree, score="mean")
-    counted.update(predictor(logits[:60], labels[:60].to(torch.uint8)))
-    assert counted.table().samples == 60
-    counted.update(predictor(logits[:0], labels[:0]))
-    counted.update(predictor(logits[60:].clone().requires_grad_(), labels[60:]))
-    assert counted.table() == at_once
 
 
 def test_between_equals_the_lower_index_is_ahead() -> None:
@@ -132,36 +93,6 @@ def test_the_networks_row_agrees_with_itself() -> None:
     assert dataclasses.replace(table.network, rule="soft", score="logsumexp") == table.rows[1]
 
 
-GOOD = torch.zeros(2, 3)
-
-
-@pytest.mark.parametrize(
-    ("logits", "labels", "message"),
-    [
-        (GOOD.numpy(), torch.tensor([0, 1]), "floating-point numbers; got an? nd"),
-        (GOOD.long(), torch.tensor([0, 1]), r"floating-point numbers.*int64 of shape \(2, 3\)"),
-        (torch.zeros(2, 4), torch.tensor([0, 1]), r"shape \(…, 3\).*\(2, 4\)"),
-        (torch.zeros(3), torch.tensor([0, 1]), r"shape \(batch, 3\).*\(3,\)"),
-        (GOOD, [0, 1], r"labels have to be a tensor of whole.*got a list"),
-        (GOOD, torch.tensor([0.0, 1.0]), r"labels have to be a tensor of whole numbers.*float32"),
-        (GOOD, torch.tensor([True, False]), r"labels have to be a tensor of whole numbers.*bool"),
-        (GOOD, torch.tensor([0j, 1j]), r"labels have to be a tensor of whole numbers.*complex64"),
-        (GOOD, torch.tensor([0, 1, 2]), r"shape \(2,\), one a sample; got .*\(3,\)"),
-        (GOOD, torch.tensor([[0], [1]]), r"shape \(2,\), one a sample; got .*\(2, 1\)"),
-        (GOOD, torch.tensor([0, 3]), "a label is 3; with 3 classes labels go from 0 to 2"),
-        (GOOD, torch.tensor([2, -100]), "a label is -100; with 3 classes"),
-        (torch.tensor([[0.0, 0, 0], [0, torch.nan, 9]]), torch.tensor([0, 1]),
-         r"the logits hold NaN in row 1 \(1 of 2\)"),
-        (torch.tensor([[0.0, torch.inf, 0], [0, 0, 0]]), torch.tensor([0, 1]), r"\+inf in row 0"),
-        (torch.full((2, 3), -torch.inf), torch.tensor([0, 1]), r"all -inf in rows 0, 1 \(2 of 2\)"),
-    ],
-)  # fmt: skip
-@pytest.mark.usefixtures("unchecked")
-def test_bad_input_is_refused(logits, labels, message: str) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(InputError, match=message):
-        Predictor(TREE, score="mean")(logits, labels)
-
-
 @pytest.mark.parametrize("batches", [[], [(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long))]])
 def test_no_samples_have_no_accuracy(batches: list[tuple[Tensor, Tensor]]) -> None:
     with pytest.raises(InputError, match="without a sample"):
@@ -179,3 +110,77 @@ def test_of_equals_the_lower_class_is_among_the_top(rows: list[list[float]], lab
     expected = sum(label in sorted(range(9), key=lambda c: (-row[c], c))[:5] for row in rows)
     table = accuracy_by_rule([(torch.tensor(rows), truth)], shapes.flat(9))
     assert table.network.top5_correct == expected
+
+
+# ── the table ────────────────────────────────────────────────────────────────────────────────
+
+
+def example(*, num_classes: int = 10, samples: int = 4000) -> AccuracyTable:
+    top = samples if num_classes > 5 else None
+    return AccuracyTable(
+        (
+            AccuracyRow(None, None, samples, samples - 1, samples, top),
+            AccuracyRow("soft", "logsumexp", samples, samples, samples - 1, top),
+            AccuracyRow("hard", "logsumexp", samples, 1, 1),
+            AccuracyRow("soft", "mean", samples, 0, 0, top),
+            AccuracyRow("hard", "mean", samples, samples // 2, samples // 4),
+        ),
+        num_classes,
+    )
+
+
+def test_shares_follow_from_counts() -> None:
+    row = AccuracyRow("soft", "mean", samples=80, correct=60, agreeing=70, top5_correct=76)
+    assert (row.accuracy, row.agreement, row.top5_accuracy) == (0.75, 0.875, 0.95)
+    assert row.interval == wilson_interval(60, 80)
+    assert AccuracyRow("hard", "mean", 80, 60, 70).top5_accuracy is None
+
+
+def test_rows_are_found_by_rule_and_score() -> None:
+    found = example()
+    assert found.network is found.rows[0]
+    assert found.row("hard", "logsumexp") is found.rows[2]
+    assert found.samples == 4000
+
+
+@pytest.mark.parametrize(("rule", "score"), [("firm", "mean"), ("soft", "median"), (None, None)])
+def test_an_unknown_row_is_refused(rule, score) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(
+        InputError, match="the rules are soft and hard, the scores logsumexp and mean"
+    ):
+        example().row(rule, score)
+
+
+def test_as_a_document_it_says_everything() -> None:
+    document = json.loads(json.dumps(example().to_dict(), allow_nan=False))
+    assert (document["samples"], document["classes"]) == (4000, 10)
+    assert document["rows"][4] == {
+        "rule": "hard",
+        "score": "mean",
+        "samples": 4000,
+        "correct": 2000,
+        "accuracy": 0.5,
+        "interval": list(wilson_interval(2000, 4000)),
+        "top5_correct": None,
+        "top5_accuracy": None,
+        "agreeing": 1000,
+        "agreement": 0.25,
+    }
+
+
+def test_as_text_it_rounds_nothing_to_all_or_none() -> None:
+    assert str(example()).splitlines() == [
+        "rule     score        correct  accuracy   95 % interval    top-5  same as network",
+        "───────  ─────────  ─────────  ────────  ──────────────  ───────  ───────────────",
+        "network             3999/4000   >99.9 %  99.9 – >99.9 %  100.0 %",
+        "soft     logsumexp  4000/4000   100.0 %  99.9 – 100.0 %  100.0 %          >99.9 %",
+        "hard     logsumexp     1/4000    <0.1 %    <0.1 – 0.1 %                    <0.1 %",
+        "soft     mean          0/4000     0.0 %     0.0 – 0.1 %  100.0 %            0.0 %",
+        "hard     mean       2000/4000    50.0 %   48.5 – 51.5 %                    25.0 %",
+        "4,000 samples, 10 classes",
+    ]
+
+
+def test_a_column_that_nothing_is_in_is_left_out() -> None:
+    assert "top-5" in str(example())
+    assert "top-5" not in str(example(num_classes=5))

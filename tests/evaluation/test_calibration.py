@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
-from nbdt.errors import InputError
 from nbdt.evaluation import CalibrationCounter, Reliability
 from nbdt.hierarchy import shapes
-from tests.evaluation.oracle import Predictor, cases, samples, walks
+from tests.evaluation.oracle import cases, counted, samples, walks
 
 
 def naive_error(confidences: list[float], right: list[bool], bins: int) -> float:
@@ -28,13 +27,7 @@ def naive_error(confidences: list[float], right: list[bool], bins: int) -> float
 def test_errors_are_those_of_naive_bins(case, bins: int) -> None:  # type: ignore[no-untyped-def]
     tree, seed, score, rule = case
     logits, labels = samples(tree, 30, seed)
-    counted, decider = (
-        CalibrationCounter(tree, bins=bins),
-        Predictor(tree, score=score, rule=rule),
-    )
-    for part, truth in zip(logits.split(11), labels.split(11), strict=True):
-        counted.update(decider(part, truth))
-    found = counted.result()
+    found = counted(CalibrationCounter(tree, bins=bins), logits, labels, score, rule)
 
     expected, truth = walks(logits, tree, score, rule), labels.tolist()
     answers = [walk.probabilities[walk.answer] for walk in expected]
@@ -63,11 +56,10 @@ def test_errors_are_those_of_naive_bins(case, bins: int) -> None:  # type: ignor
 def test_a_class_is_as_reliable_as_scikit_learn_says() -> None:
     tree = shapes.balanced(5)
     logits, labels = samples(tree, 2000)
-    decided = Predictor(tree, score="logsumexp")(logits, labels)
-    counted = CalibrationCounter(tree, bins=10)
-    counted.update(decided)
-    for leaf, found in enumerate(counted.result().classes):
-        share, mean = calibration_curve(labels == leaf, decided.log_probs[:, leaf].exp(), n_bins=10)
+    for leaf, found in enumerate(
+        counted(CalibrationCounter(tree, bins=10), logits, labels).classes
+    ):
+        share, mean = calibration_curve(labels == leaf, logits.softmax(1)[:, leaf], n_bins=10)
         filled = found.samples > 0
         np.testing.assert_allclose(found.accuracies[filled], share)
         np.testing.assert_allclose(found.confidences[filled], mean)
@@ -76,10 +68,8 @@ def test_a_class_is_as_reliable_as_scikit_learn_says() -> None:
 
 def test_certain_answers_are_in_the_last_bin() -> None:
     tree = shapes.flat(3)
-    counted = CalibrationCounter(tree, bins=4)
     logits = torch.tensor([[200.0, 0, 0], [0, 200.0, 0]])
-    counted.update(Predictor(tree, score="logsumexp")(logits, torch.tensor([0, 0])))
-    found = counted.result()
+    found = counted(CalibrationCounter(tree, bins=4), logits, torch.tensor([0, 0]))
     assert found.answer.samples.tolist() == [0, 0, 0, 2]
     assert found.answer.error == 0.5
     assert found.classes[2].samples.tolist() == [2, 0, 0, 0]
@@ -91,29 +81,16 @@ def test_a_bin_has_its_upper_edge() -> None:
     assert reliability.edges.tolist() == [0, 0.5, 1]
     assert reliability.error == 0.125
     tree = shapes.flat(2)
-    counted = CalibrationCounter(tree, bins=2)
-    counted.update(Predictor(tree, score="logsumexp")(torch.zeros(1, 2), torch.tensor([0])))
-    assert counted.result().answer.samples.tolist() == [1, 0]
+    found = counted(CalibrationCounter(tree, bins=2), torch.zeros(1, 2), torch.tensor([0]))
+    assert found.answer.samples.tolist() == [1, 0]
 
 
 def test_it_can_be_stored_as_json() -> None:
     tree = shapes.balanced(6)
-    counted = CalibrationCounter(tree)
-    counted.update(Predictor(tree, score="logsumexp")(*samples(tree, 5)))
-    document = json.loads(json.dumps(counted.result().to_dict(), allow_nan=False))
+    found = counted(CalibrationCounter(tree), *samples(tree, 5))
+    document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert document["bins"] == 15
     assert document["answer"]["samples"] == 5
     assert sum(one["samples"] for one in document["answer"]["bins"]) == 5
     assert len(document["classes"]) == 6
     assert document["nodes"][-1]["name"] == tree.name(tree.root)
-
-
-@pytest.mark.parametrize("bins", [1, 0, 2.5, True])
-def test_less_than_two_bins_are_refused(bins) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(InputError, match="two bins or more"):
-        CalibrationCounter(shapes.flat(3), bins=bins)
-
-
-def test_without_a_sample_there_is_nothing_to_say() -> None:
-    with pytest.raises(InputError, match="without a sample"):
-        CalibrationCounter(shapes.flat(3)).result()

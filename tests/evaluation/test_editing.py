@@ -12,14 +12,13 @@ from nbdt.errors import InputError, NotFoundError
 from nbdt.evaluation.accuracy import accuracy_by_rule
 from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
-from nbdt.evaluation.judged import RULE_SCORES
-from nbdt.evaluation.shares import ShareCounter
+from nbdt.evaluation.shares import NodeAccuracyCounter
 from nbdt.hierarchy import Hierarchy, edit
-from nbdt.hierarchy.edit import regraft
+from nbdt.hierarchy.regraft import regraft
 from nbdt.model import NBDT
-from nbdt.rules import Temperature, hard_predict, soft_log_probs
+from nbdt.rules import RULE_SCORES, Temperature, hard_predict, soft_log_probs
 from nbdt.rules.layout import TreeLayout
-from tests.evaluation.oracle import Predictor
+from tests.evaluation.oracle import counted
 from tests.strategies import random_hierarchy
 
 CLASSES, SAMPLES = 9, 1200  # more than one block
@@ -58,9 +57,8 @@ def test_a_trial_is_what_evaluating_both_trees_gives(made: Edit, score: str) -> 
         assert trial.change(change.rule, change.score) is change.counts
     shares = []
     for tree in (before, after):
-        counter = ShareCounter(tree)
-        counter.update(Predictor(tree, score=score)(logits, labels))
-        shares.append({share.node: share for share in counter.nodes()})
+        found = counted(NodeAccuracyCounter(tree), logits, labels, score, size=SAMPLES)
+        shares.append({share.node: share for share in found.nodes})
     for change in trial.nodes:
         assert change.before is None or change.before == shares[0][change.before.node]
         assert change.after is None or change.after == shares[1][change.after.node]

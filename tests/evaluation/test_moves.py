@@ -119,5 +119,5 @@ def test_without_mistakes_there_is_nothing_to_suggest() -> None:
 
 @pytest.mark.parametrize("options", [{"tries": 0}, {"most": 0}, {"tries": 1.5}, {"most": True}])
 def test_numbers_below_one_are_refused(options) -> None:
-    with pytest.raises(InputError, match="whole number from 1 on"):
+    with pytest.raises(InputError, match="an integer ≥ 1"):
         suggest_moves(session(), **options)

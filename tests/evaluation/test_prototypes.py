@@ -10,17 +10,14 @@ from nbdt.errors import InputError, NotFoundError
 from nbdt.evaluation import PrototypeFinder
 from nbdt.evaluation.prototypes import KINDS
 from nbdt.hierarchy import Hierarchy, shapes
-from tests.evaluation.oracle import Predictor, cases, samples, walks
+from tests.evaluation.oracle import cases, counted, samples, walks
 
 
 @given(case=cases(max_classes=8), k=st.integers(1, 4))
 def test_they_are_those_that_sorting_finds(case, k: int) -> None:  # type: ignore[no-untyped-def]
     tree, seed, score, rule = case
     logits, labels = samples(tree, 30, seed)
-    finder, decider = PrototypeFinder(tree, k=k), Predictor(tree, score=score, rule=rule)
-    for part, truth in zip(logits.split(8), labels.split(8), strict=True):
-        finder.update(decider(part, truth))
-    found = finder.result()
+    found = counted(PrototypeFinder(tree, examples=k), logits, labels, score, rule)
 
     passing: dict[int, list[tuple[float, bool, int, int, float]]] = {
         node: [] for node in range(len(tree))
@@ -37,7 +34,7 @@ def test_they_are_those_that_sorting_finds(case, k: int) -> None:  # type: ignor
     for node, all_here in passing.items():
         right = sorted(entry for entry in all_here if entry[1])
         wrong = sorted(entry for entry in all_here if not entry[1])
-        wanted = {"surest": right[::-1][:k], "barest": right[:k], "astray": wrong[:k]}
+        wanted = {"confident": right[::-1][:k], "borderline": right[:k], "misrouted": wrong[:k]}
         for kind in KINDS:
             assert [(one.index, one.child) for one in found.of(node, kind)] == [
                 (index, child) for _, _, index, child, _ in wanted[kind]
@@ -49,10 +46,8 @@ def test_they_are_those_that_sorting_finds(case, k: int) -> None:  # type: ignor
 
 def test_arrays_are_filled_up() -> None:
     tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-    finder = PrototypeFinder(tree, k=3)
     logits, labels = samples(tree, 1)
-    finder.update(Predictor(tree, score="logsumexp")(logits, labels))
-    found = finder.result()
+    found = counted(PrototypeFinder(tree, examples=3), logits, labels)
     for kind in KINDS:
         assert found.samples[kind].shape == found.probabilities[kind].shape == (5, 3)
         assert (found.samples[kind][:, 1:] == -1).all()
@@ -61,23 +56,10 @@ def test_arrays_are_filled_up() -> None:
     assert set(document) == {str(node) for node in tree.path(int(labels[0]))}
 
 
-def test_what_is_found_does_not_change_afterwards() -> None:
-    tree = shapes.flat(3)
-    finder, decider = PrototypeFinder(tree), Predictor(tree, score="logsumexp")
-    logits, labels = samples(tree, 40)
-    finder.update(decider(logits[:20], labels[:20]))
-    before = finder.result().to_dict()
-    first = finder.result()
-    finder.update(decider(logits[20:], labels[20:]))
-    assert first.to_dict() == before != finder.result().to_dict()
-
-
 def test_what_is_not_there_cannot_be_asked_for() -> None:
-    found = PrototypeFinder(shapes.flat(3), k=0).result()
-    assert found.of(3, "surest") == ()
-    with pytest.raises(InputError, match="surest, barest, astray; got 'best'"):
+    found = PrototypeFinder(shapes.flat(3), examples=0).compute()
+    assert found.of(3, "confident") == ()
+    with pytest.raises(InputError, match="confident, borderline, misrouted; got 'best'"):
         found.of(3, "best")  # type: ignore[arg-type]
     with pytest.raises(NotFoundError, match="no node 9"):
-        found.of(9, "surest")
-    with pytest.raises(InputError, match="0 or more; got -1"):
-        PrototypeFinder(shapes.flat(3), k=-1)
+        found.of(9, "confident")

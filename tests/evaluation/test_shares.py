@@ -6,23 +6,21 @@ import torch
 from hypothesis import given
 from sklearn.metrics import confusion_matrix
 
-from nbdt.evaluation import NodeAccuracy, ShareCounter, wilson_interval
+from nbdt.evaluation import NodeAccuracy, NodeAccuracyCounter, wilson_interval
 from nbdt.hierarchy import shapes
-from tests.evaluation.oracle import Predictor, cases, samples, walks
+from tests.evaluation.oracle import cases, counted, samples, walks
 
 
 @given(case=cases())
 def test_counts_are_those_of_naive_walks(case) -> None:  # type: ignore[no-untyped-def]
     tree, seed, score, rule = case
     logits, labels = samples(tree, 20, seed)
-    counted, decider = ShareCounter(tree), Predictor(tree, score=score, rule=rule)
-    for part, truth in zip(logits.split(7), labels.split(7), strict=True):
-        counted.update(decider(part, truth))
+    found = counted(NodeAccuracyCounter(tree), logits, labels, score, rule)
 
     expected = walks(logits, tree, score, rule)
     answers = [walk.answer for walk in expected]
     table = confusion_matrix(labels, answers, labels=range(tree.num_classes))
-    for share, row, column in zip(counted.classes(), table, table.T, strict=True):
+    for share, row, column in zip(found.classes, table, table.T, strict=True):
         assert (share.samples, share.answered) == (row.sum(), column.sum())
         assert share.correct == row[share.node]
         assert share.name == tree.name(share.node)
@@ -31,7 +29,7 @@ def test_counts_are_those_of_naive_walks(case) -> None:  # type: ignore[no-untyp
         for walk, label in zip(expected, labels.tolist(), strict=True)
         for step in walk.way(label)
     ]
-    for share, node in zip(counted.nodes(), tree.inner, strict=True):
+    for share, node in zip(found.nodes, tree.inner, strict=True):
         rights = [step.right for step in steps if step.node == node]
         assert (share.node, share.samples, share.correct) == (node, len(rights), sum(rights))
         assert share.answered is None
@@ -51,8 +49,7 @@ def test_shares_follow_from_counts() -> None:
 
 def test_what_was_never_met_has_no_accuracy() -> None:
     tree = shapes.balanced(4)
-    counted = ShareCounter(tree)
-    counted.update(Predictor(tree, score="logsumexp")(torch.eye(4)[:1], torch.tensor([0])))
-    unseen = counted.classes()[3]
+    found = counted(NodeAccuracyCounter(tree), torch.eye(4)[:1], torch.tensor([0]))
+    unseen = found.classes[3]
     assert (unseen.samples, unseen.accuracy, unseen.interval, unseen.precision) == (0, *[None] * 3)
     assert unseen.to_dict()["interval"] is None

@@ -1,4 +1,4 @@
-from nbdt.evaluation.text import aligned, percent, percent_range, short
+from nbdt.evaluation.text import aligned, percent, percent_range, short, signed, signed_range
 
 
 def test_all_and_none_are_exact() -> None:
@@ -21,3 +21,8 @@ def test_empty_columns_are_left_out() -> None:
     assert aligned(("a", "b", "c"), [("x", "", "1"), ("yy", "", "22")]) == [
         "a    c", "──  ──", "x    1", "yy  22"
     ]  # fmt: skip
+
+
+def test_differences_have_a_sign() -> None:
+    assert [signed(value) for value in (0.0123, -0.5, 0.0)] == ["+1.2", "−50.0", "0.0"]
+    assert signed_range((-0.01, 0.25)) == "−1.0 … +25.0"

@@ -8,25 +8,18 @@ import torch
 from hypothesis import given
 from scipy.stats import entropy
 
-from nbdt.errors import InputError
 from nbdt.evaluation import UncertaintyCounter
 from nbdt.explain import explain_logits
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.rules import TreeLayout
-from tests.evaluation.oracle import Predictor, cases, samples, walks
+from tests.evaluation.oracle import cases, counted, samples, walks
 
 
 @given(case=cases())
 def test_every_number_is_that_of_naive_walks(case) -> None:  # type: ignore[no-untyped-def]
     tree, seed, score, rule = case
     logits, labels = samples(tree, 15, seed)
-    counted, decider = (
-        UncertaintyCounter(tree, examples=4),
-        Predictor(tree, score=score, rule=rule),
-    )
-    for part, truth in zip(logits.split(6), labels.split(6), strict=True):
-        counted.update(decider(part, truth))
-    found = counted.result()
+    found = counted(UncertaintyCounter(tree, examples=4), logits, labels, score, rule)
 
     expected = walks(logits, tree, score, rule)
     ways = [walk.way(walk.answer) for walk in expected]
@@ -37,12 +30,13 @@ def test_every_number_is_that_of_naive_walks(case) -> None:  # type: ignore[no-u
     assert found.mean_entropy == pytest.approx(entropies.mean())
     for mean, which in ((found.mean_entropy_right, right), (found.mean_entropy_wrong, ~right)):
         assert mean == (pytest.approx(entropies[which].mean()) if which.any() else None)
-    for some, values in (
-        (found.highest_entropy, -entropies),
-        (found.lowest_entropy, entropies),
-        (found.smallest_margin, margins),
-        (found.largest_margin, -margins),
+    for end, values in (
+        ("highest_entropy", -entropies),
+        ("lowest_entropy", entropies),
+        ("smallest_margin", margins),
+        ("largest_margin", -margins),
     ):
+        some = found.ends[end]
         np.testing.assert_allclose([values[one.index] for one in some], np.sort(values)[:4])
         for one in some:
             assert (one.label, one.answer) == (labels[one.index], expected[one.index].answer)
@@ -53,35 +47,26 @@ def test_every_number_is_that_of_naive_walks(case) -> None:  # type: ignore[no-u
 def test_for_a_flat_tree_it_is_the_entropy_of_the_classes() -> None:
     tree = shapes.flat(6)
     logits, labels = samples(tree, 1)
-    counted = UncertaintyCounter(tree)
-    counted.update(Predictor(tree, score="logsumexp")(logits, labels))
-    assert counted.result().mean_entropy == pytest.approx(entropy(logits.softmax(1)[0]))
+    found = counted(UncertaintyCounter(tree), logits, labels)
+    assert found.mean_entropy == pytest.approx(entropy(logits.softmax(1)[0]))
 
 
 def test_the_margin_is_that_of_the_explanation() -> None:
     tree = shapes.random(8, seed=3)
     logits, labels = samples(tree, 10)
-    counted = UncertaintyCounter(tree, examples=10)
-    counted.update(Predictor(tree, score="mean")(logits, labels))
+    found = counted(UncertaintyCounter(tree, examples=10), logits, labels, "mean")
     explained = explain_logits(logits, TreeLayout(tree), score="mean")
-    for one in counted.result().smallest_margin:
+    for one in found.ends["smallest_margin"]:
         assert one.margin == pytest.approx(explained[one.index].closest.margin, abs=1e-9)
 
 
 def test_it_can_be_stored_as_json_even_where_all_else_is_masked() -> None:
     tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-    counted = UncertaintyCounter(tree)
     logits = torch.tensor([[1.0, -torch.inf, -torch.inf]])
-    counted.update(Predictor(tree, score="logsumexp")(logits, torch.tensor([0])))
-    found = counted.result()
+    found = counted(UncertaintyCounter(tree), logits, torch.tensor([0]))
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert document["smallest_margin"] == [
         {"index": 0, "label": 0, "answer": 0, "entropy": 0.0, "margin": None}
     ]
     assert document["mean_entropy_wrong"] is None
-    assert [len(end) for end in found.ends()] == [1, 1, 1, 1]
-
-
-def test_without_a_sample_there_is_nothing_to_say() -> None:
-    with pytest.raises(InputError, match="without a sample"):
-        UncertaintyCounter(shapes.flat(3)).result()
+    assert [len(end) for end in found.ends.values()] == [1, 1, 1, 1]

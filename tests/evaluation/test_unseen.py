@@ -13,13 +13,14 @@ from torch import nn
 import nbdt
 from nbdt.data import load_dataset
 from nbdt.errors import InputError, NotFoundError
-from nbdt.evaluation.superclasses import (
-    SuperclassCounter,
-    evaluate_superclasses,
+from nbdt.evaluation.unseen import (
+    UnseenCounter,
+    evaluate_unseen,
     nodes_of_unseen,
 )
 from nbdt.hierarchy import Hierarchy, edit, load_hierarchy, shapes
 from nbdt.model import NBDT
+from nbdt.rules import Predictions, TreeLayout
 from tests.evaluation.oracle import cases, samples, walks
 
 TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -33,15 +34,18 @@ def test_counts_are_those_of_naive_walks(case, data) -> None:  # type: ignore[no
     nodes = [data.draw(below_root), *data.draw(st.lists(st.none() | below_root, max_size=3))]
     labels = torch.from_numpy(np.random.default_rng(seed).integers(0, len(nodes), 20))
     labels[0] = 0
-    counted = SuperclassCounter(tree, nodes, score=score)
-    for part, truth in zip(logits.split(8), labels.split(8), strict=True):
-        counted.update(part, truth)
+    counters = [UnseenCounter(tree, nodes) for _ in range(3)]
+    layout = TreeLayout(tree)
+    for counter, part, truth in zip(counters, logits.split(8), labels.split(8), strict=True):
+        counter.update(Predictions(part, layout, score=score), truth)
+    for other in counters[1:]:
+        counters[0].merge(other)
 
     expected: dict[tuple[int, int, int], list[bool]] = {}
     for walk, label in zip(walks(logits, tree, score, "soft"), labels.tolist(), strict=True):
         for step in walk.way(nodes[label]) if nodes[label] is not None else ():
             expected.setdefault((label, step.node, step.towards), []).append(step.right)
-    rows = counted.table().rows
+    rows = counters[0].compute().rows
     assert {(row.label, row.node, row.child): (row.correct, row.samples) for row in rows} == {
         key: (sum(rights), len(rights)) for key, rights in expected.items()
     }
@@ -54,10 +58,10 @@ def test_a_model_is_asked_and_the_table_can_be_read_and_stored() -> None:
     model = NBDT(nn.Identity(), TREE)
     logits = torch.tensor([[2.0, 0, 0], [0, 0, 2.0], [0, 1.0, 2.0], [0, 0, 2.0]])
     data = [(logits, torch.tensor([0, 0, 1, 2]))]
-    table = evaluate_superclasses(model, data, ["animal", "car", None], ["lion", "lorry", "tree"])
+    table = evaluate_unseen(model, data, ["animal", "car", None], ["lion", "lorry", "tree"])
     assert table.at(TREE.root) == (2, 3)
     assert [row.name for row in table.rows] == ["lion", "lorry"]
-    assert "lion          thing    animal        1/2    50.0 %" in str(table)
+    assert "lion          thing    animal          1/2    50.0 %" in str(table)
     document = json.loads(json.dumps(table.to_dict()))
     assert document["rows"][0]["accuracy"] == 0.5
     assert table.rows[0].interval == tuple(document["rows"][0]["interval"])
@@ -86,28 +90,28 @@ def test_a_taxonomy_says_where_classes_belong() -> None:
 @pytest.mark.parametrize(
     ("nodes", "classes", "said"),
     [
-        (["animal"], ["a", "b"], "a node or None is needed for each of 2 classes, got 1"),
+        (["animal"], ["a", "b"], "each of 2 classes needs a node or None; got 1"),
         (["thing", None], None, "no class belongs under a node below the root"),
         ([], None, "no class belongs under a node below the root"),
     ],
 )
 def test_nodes_that_judge_nothing_are_refused(nodes, classes, said) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match=said):
-        SuperclassCounter(TREE, nodes, classes, score="mean")
+        UnseenCounter(TREE, nodes, classes)
 
 
 def test_unknown_nodes_labels_and_empty_data_are_refused() -> None:
     with pytest.raises(NotFoundError, match="no node is called 'plant'"):
-        SuperclassCounter(TREE, ["plant"], score="mean")
-    counted = SuperclassCounter(TREE, ["animal"], score="mean")
+        UnseenCounter(TREE, ["plant"])
+    counted = UnseenCounter(TREE, ["animal"])
     with pytest.raises(
         InputError, match="a label is 1; with 1 unseen classes labels go from 0 to 0"
     ):
-        counted.update(torch.zeros(1, 3), torch.tensor([1]))
-    with pytest.raises(InputError, match=r"shape \(…, 3\)"):
-        counted.update(torch.zeros(1, 4), torch.tensor([0]))
+        counted.update(
+            Predictions(torch.zeros(1, 3), TreeLayout(TREE), score="mean"), torch.tensor([1])
+        )
     with pytest.raises(InputError, match="no sample"):
-        counted.table()
+        counted.compute()
 
 
 def test_held_out_clothes_go_where_the_taxonomy_puts_them(nbdt_data: Path) -> None:
@@ -136,7 +140,7 @@ def test_held_out_clothes_go_where_the_taxonomy_puts_them(nbdt_data: Path) -> No
 
     model = NBDT(network.eval(), tree)
     nodes = nodes_of_unseen(tree, taxonomy, unseen)
-    table = evaluate_superclasses(model, [pixels("test", unseen, 300)], nodes, unseen)
+    table = evaluate_unseen(model, [pixels("test", unseen, 300)], nodes, unseen)
     right, total = table.at(tree.root)
     assert total == 300
     assert right / total > 0.85  # by chance it would be about a half

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import bootstrap
 
 from nbdt.errors import InputError
-from nbdt.evaluation.faithfulness import delete_features
+from nbdt.evaluation.deletion import delete_features
 from nbdt.hierarchy import shapes
 from nbdt.rules import TreeLayout, node_scores
 
@@ -117,7 +117,7 @@ def test_it_can_be_stored() -> None:
         (lambda f, r, b: (f[0], r, b), "need shapes"),
         (lambda f, r, b: (f[:, :0], r[:, :0], b), "need shapes"),
         (lambda f, r, b: (f, r, b[:3]), "need shapes"),
-        (lambda f, r, b: (f[:1], r, b), "two samples or more, got 1"),
+        (lambda f, r, b: (f[:1], r, b), "at least two samples; got 1"),
         (lambda f, r, b: (f * np.inf, r, b), "hold NaN or infinite"),
     ],
 )

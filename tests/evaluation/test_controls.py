@@ -8,10 +8,11 @@ import torch
 from scipy.stats import t as student
 
 from nbdt.errors import InputError
-from nbdt.evaluation.faithfulness import ControlCounter, controls
+from nbdt.evaluation import controls
+from nbdt.evaluation.controls import ControlCounter
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.rules import TreeLayout, hard_predict
-from tests.evaluation.oracle import samples, walks
+from tests.evaluation.oracle import counted, samples, walks
 
 TREE = shapes.random(8, branching=3, seed=3)
 
@@ -19,10 +20,7 @@ TREE = shapes.random(8, branching=3, seed=3)
 @pytest.mark.parametrize("score", ["logsumexp", "mean"])
 def test_it_counts_the_hard_answers_of_every_tree(score) -> None:  # type: ignore[no-untyped-def]
     logits, labels = samples(TREE, 60)
-    counter = ControlCounter(TREE, score=score, trees=4, seed=5)
-    for some, right in zip(logits.split(25), labels.split(25), strict=True):
-        counter.update(some, right)
-    random, shuffled = counter.result()
+    random, shuffled = counted(ControlCounter(TREE, trees=4, seed=5), logits, labels, score)
     assert (random.kind, shuffled.kind) == ("random trees", "shuffled leaves")
 
     def right(tree: Hierarchy) -> np.ndarray:
@@ -67,16 +65,14 @@ def test_a_tree_of_what_is_alike_is_better() -> None:
                           for a in range(16)], dtype=torch.float64)  # fmt: skip
     logits = 2 * alike[labels] + torch.randn(400, 16, generator=generator, dtype=torch.float64)
     logits[torch.arange(400), labels] += 2.5
-    counter = ControlCounter(tree, score="mean")
-    counter.update(logits, labels)
-    assert all(found.is_better for found in counter.result())
-    assert all(found.better_than == 10 for found in counter.result())
+    for found in counted(ControlCounter(tree), logits, labels, "mean"):
+        assert found.is_better
+        assert found.better_than == 10
     # A tree that puts pairs apart at the root is not, whatever its even shape alone is worth.
     apart = [int(f"{one:04b}"[::-1], 2) for one in range(16)]
     parents = [*tree.parents[:16][apart].tolist(), *tree.parents[16:].tolist()]
-    counter = ControlCounter(Hierarchy(parents, tree.classes), score="mean")
-    counter.update(logits, labels)
-    random, shuffled = counter.result()
+    counter = ControlCounter(Hierarchy(parents, tree.classes))
+    random, shuffled = counted(counter, logits, labels, "mean")
     assert random.is_better
     assert not shuffled.is_better
 
@@ -90,9 +86,11 @@ def test_the_interval_holds_the_gain_of_many_trees() -> None:
     truth = (own - torch.stack(right).mean()).item()
     held = 0
     for place in range(30):
-        counter = ControlCounter(TREE, score="mean", trees=5, seed=100 * place)
-        counter.update(logits[50 * place : 50 * place + 50], labels[50 * place : 50 * place + 50])
-        low, high = counter.result()[1].interval
+        counter, rows = (
+            ControlCounter(TREE, trees=5, seed=100 * place),
+            slice(50 * place, 50 * place + 50),
+        )
+        low, high = counted(counter, logits[rows], labels[rows], "mean")[1].interval
         held += low <= truth <= high
     assert held >= 25
 
@@ -100,28 +98,21 @@ def test_the_interval_holds_the_gain_of_many_trees() -> None:
 @pytest.mark.parametrize("tree", [shapes.balanced(2), shapes.flat(5)], ids=["pair", "flat"])
 def test_where_all_trees_are_one_none_is_better(tree: Hierarchy) -> None:
     logits, labels = samples(tree, 40)
-    counter = ControlCounter(tree, trees=2)
-    counter.update(logits, labels)
-    for found in counter.result():
+    for found in counted(ControlCounter(tree, trees=2), logits, labels):
         assert (found.gain, found.interval, found.is_better) == (0, (0, 0), False)
 
 
 def test_it_can_be_stored() -> None:
-    counter = ControlCounter(TREE, trees=2)
-    counter.update(*samples(TREE, 10))
-    counter.update(torch.zeros(0, 8), torch.zeros(0, dtype=torch.int64))
-    document = json.loads(json.dumps(counter.result()[0].to_dict()))
+    found = counted(ControlCounter(TREE, trees=2), *samples(TREE, 10))
+    document = json.loads(json.dumps(found[0].to_dict()))
     assert (document["kind"], document["trees"], document["samples"]) == ("random trees", 2, 10)
     assert document["gain"] == pytest.approx(document["accuracy"] - document["control_accuracy"])
 
 
 def test_what_is_out_of_range_is_refused() -> None:
-    with pytest.raises(InputError, match="trees has to be a whole number from 2 on; got 1"):
+    with pytest.raises(InputError, match="trees has to be an integer ≥ 2; got 1"):
         ControlCounter(TREE, trees=1)
-    with pytest.raises(InputError, match="seed has to be a whole number from 0 on; got -1"):
+    with pytest.raises(InputError, match="seed has to be an integer ≥ 0; got -1"):
         ControlCounter(TREE, seed=-1)
-    counter = ControlCounter(TREE)
-    with pytest.raises(InputError, match=r"two samples or more .* got 0"):
-        counter.result()
-    with pytest.raises(InputError, match="labels go from 0 to 7"):
-        counter.update(torch.zeros(1, 8), torch.tensor([8]))
+    with pytest.raises(InputError, match="at least two samples; got 0"):
+        ControlCounter(TREE).compute()
