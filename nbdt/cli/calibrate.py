@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from nbdt.cli.labelled import (
-    Answered,
+    BATCH,
     DataArgument,
     PartialOption,
     PartOption,
+    Watcher,
     load_images,
 )
-from nbdt.cli.leakage import check_unfitted, check_untrained
 from nbdt.cli.models import (
     DeviceOption,
     ModelArgument,
@@ -25,7 +25,8 @@ from nbdt.cli.models import (
 )
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import say, say_json
-from nbdt.selective import Calibrator, SelectiveNBDT
+from nbdt.evaluation.jobs import Source
+from nbdt.selective import SelectiveNBDT
 from nbdt.selective.calibration import CALIBRATION, write_calibration
 from nbdt.selective.functional import checked_guarantee
 
@@ -67,17 +68,14 @@ def calibrate(
     network, preprocessing = load_model(model, network_from)
     network.to(place)
     network.rule = "soft"  # whatever rule the model has, this is how answers climb
-    check_untrained(network, data)
-    check_unfitted(network, data, part)
     images = load_images(data, network.classes, preprocessing, partial=partial, part=part)
-    answered, calibrator = Answered(network, images, data, "Calibrating"), Calibrator(network)
-    for batch in answered:
-        calibrator.update(batch.logits, batch.labels)
-    selective = SelectiveNBDT(
-        network,
-        guarantee,
-        per_superclass=per_superclass,
-        calibration=calibrator.result(answered.run.fingerprint),
+    watcher = Watcher(data=("Calibrating", data))
+    selective = SelectiveNBDT(network, guarantee, per_superclass=per_superclass).calibrate(
+        images,
+        batch_size=BATCH,
+        source=Source(data, part),
+        on_failure="keep",
+        watch=watcher,
     )
     calibration = selective.calibration
     assert calibration is not None
@@ -94,14 +92,14 @@ def calibrate(
             "guarantee": selective.guarantee,
             **_thresholds(selective),
         }
-        say_json(found | {"failed": answered.failures()})
+        say_json(found | {"failed": watcher.failed})
     else:
         wrong = f"{calibration.wrong:,} of {calibration.samples:,} predictions are wrong"
         say(f"Wrote {path}: {wrong}.")
         say(str(selective))
         options = f"--guarantee {guarantee}{' --per-superclass' if per_superclass else ''}"
         say(f"Go on with: nbdt explain {model} IMAGE … {options}{as_given(network_from)}")
-    if answered.run.failures:
+    if watcher.failed:
         raise typer.Exit(1)
 
 

@@ -3,48 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
+from nbdt.cli.device import DeviceOption, device_of
+from nbdt.cli.inputs import read_tree
 from nbdt.cli.labelled import (
-    Answered,
+    BATCH,
     DataArgument,
     PartialOption,
     PartOption,
+    Watcher,
+    image_names,
     load_images,
+    load_others,
+    load_unlabelled,
 )
-from nbdt.cli.leakage import check_untrained, is_trained_on
-from nbdt.cli.models import (
-    DeviceOption,
-    ModelArgument,
-    NetworkOption,
-    RuleOption,
-    as_given,
-    device_of,
-    load_model,
-)
-from nbdt.cli.options import JsonOption
-from nbdt.cli.other_classes import Unknown, Unseen
-from nbdt.cli.output import note, say, say_json, working
+from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
+from nbdt.cli.options import JsonOption, Rule, rule_option
+from nbdt.cli.output import note, say, say_json
 from nbdt.errors import InputError
-from nbdt.evaluation import (
-    Evaluation,
-    Evaluator,
-    OutlierCounter,
-    TemperatureFit,
-    fit_temperature_to_logits,
-)
-from nbdt.evaluation.faithfulness import evaluate_faithfulness
-from nbdt.evaluation.text import percent
+from nbdt.evaluation.jobs import Source, assess
 from nbdt.files import is_file
-from nbdt.model import NBDT
-from nbdt.rules import RuleName
-from nbdt.run import Block
-from nbdt.selective.calibration import CALIBRATION
+from nbdt.selective.folder import CALIBRATION
 
 app = typer.Typer(add_completion=False)
 
@@ -55,7 +38,7 @@ def evaluate(
     data: DataArgument,
     partial: PartialOption = False,
     part: PartOption = None,
-    rule: RuleOption = None,
+    rule: Annotated[Rule | None, rule_option("the model's")] = None,
     rows: Annotated[
         int,
         typer.Option(
@@ -131,135 +114,56 @@ def evaluate(
     place = device_of(device)
     network, preprocessing = load_model(model, network_from)
     network.to(place)
-    judged = network.rule if rule is None else rule
-    if fit:
-        check_untrained(network, data)
-    elif is_trained_on(network, data):
-        note(f"{data}: the model was trained on these images, so all of this flatters it.")
     images = load_images(data, network.classes, preprocessing, partial=partial, part=part)
-    unknowns = None if unknown is None else Unknown(network, preprocessing, unknown)
-    newcomers = None
-    if unseen is not None and taxonomy is not None:
-        newcomers = Unseen(network, preprocessing, unseen, taxonomy)
-    answered = Answered(network, images, data, "Evaluating")
-    batches: Iterable[Block] = list(answered) if fit else answered
-    outliers = None if unknown is None else OutlierCounter(network)
-    found = _measured(network, batches, judged, outliers)
-    fitted = None
+    unknown_images = None if unknown is None else load_unlabelled(unknown, preprocessing)
+    unseen_images = None if unseen is None else load_others(unseen, preprocessing)
+    watcher = Watcher(
+        data=("Evaluating", data),
+        faithfulness=("Checking whether the explanations are the model", data),
+        unseen=("Unseen classes", str(unseen)),
+        unknown=("Unknown images", str(unknown)),
+    )
+    found = assess(
+        network,
+        images,
+        source=Source(data, part),
+        rule=None if rule is None else rule.value,
+        fit_temperature=fit,
+        per_node=per_node,
+        faithfulness=faithfulness,
+        unknown=unknown_images,
+        unseen=unseen_images,
+        taxonomy=None if taxonomy is None else read_tree(taxonomy),
+        batch_size=BATCH,
+        watch=watcher,
+    )
+    if found.is_trained_on:
+        note(f"{data}: the model was trained on these images, so all of this flatters it.")
     if fit:
-        fitted = _Fitted.of(network, batches, per_node, before=found)
-        outliers = None if unknown is None else OutlierCounter(network)
-        found = _measured(network, batches, judged, outliers)
-        fitted.save(network, model, data, part, answered.run.fingerprint)
-    failed, names = answered.failures(), answered.names
-    checked = told_apart = superclasses = None
-    if faithfulness:
-        usable = [index for index in range(len(images)) if index not in answered.run.failures]
-        with working("Checking whether the explanations are the model …"):
-            checked = evaluate_faithfulness(network, images.select(usable))
-    if newcomers is not None:
-        superclasses, unusable = newcomers.judge()
-        failed |= unusable
-    if unknowns is not None and outliers is not None:
-        told_apart, unusable = unknowns.judge(outliers)
-        failed |= unusable
+        network.save_pretrained(model)
+        if is_file(Path(model, CALIBRATION)):
+            note(
+                f"{model} was calibrated at another temperature; calibrate it again: nbdt "
+                f"calibrate {model} DATA, with images that had no part in this."
+            )
+    names = image_names(images)
     if json:
-        shown = {str(index): names[index] for index in found.examples()}
-        document = {"model": model, "data": data, **found.to_dict(), "images": shown}
-        if fitted is not None:
-            document["fitted"] = fitted.to_dict(found)
-        if checked is not None:
-            document["faithfulness"] = checked.to_dict()
-        if told_apart is not None:
-            document["outliers"] = {"data": unknown, **told_apart.to_dict()}
-        if superclasses is not None:
-            document["superclasses"] = {
-                "data": unseen,
-                "taxonomy": taxonomy,
-                **superclasses.to_dict(),
-            }
-        say_json(document | {"failed": failed})
+        document = {"model": model, "data": data, **found.to_dict()}
+        for key, more in (
+            ("outliers", {"data": unknown}),
+            ("superclasses", {"data": unseen, "taxonomy": taxonomy}),
+        ):
+            if key in document:
+                document[key] = {**more, **document[key]}
+        document["images"] = {str(index): names[index] for index in found.evaluation.examples()}
+        say_json(document | {"failed": watcher.failed})
     else:
         within = f"{Path(data)}{os.sep}"
         short = [name.removeprefix(within) for name in names]
         say(found.to_text(rows=rows, full=full, sample_name=short.__getitem__))
-        if superclasses is not None:
-            say(f"\nClasses that the network never saw\n{superclasses}")
-        if told_apart is not None:
-            say(f"\nImages of no class told from those of known ones\n{told_apart}")
-        if checked is not None:
-            say(f"\n{checked}")
-        if fitted is not None:
-            say(f"\n{fitted.text(found, model, network_from)}")
-    if failed:
+        if fit:
+            say(
+                f"Saved in {model}. Go on with: nbdt evaluate {model} OTHERS{as_given(network_from)}"
+            )
+    if watcher.failed:
         raise typer.Exit(1)
-
-
-class _Fitted(NamedTuple):
-    """A temperature that was fitted to the images, and what was measured before."""
-
-    fit: TemperatureFit
-    before: Evaluation
-
-    @classmethod
-    def of(
-        cls, network: NBDT, batches: Iterable[Block], per_node: bool, before: Evaluation
-    ) -> _Fitted:
-        """Fits a temperature to the images and gives it to the model."""
-        pairs = ((batch.logits, batch.labels) for batch in batches)
-        fit = fit_temperature_to_logits(
-            pairs, network.hierarchy, score=network.score, per_node=per_node
-        )
-        network.temperature = fit.temperature
-        return cls(fit, before)
-
-    def save(
-        self, network: NBDT, folder: str, data: str, part: str | None, fingerprint: str
-    ) -> None:
-        """Saves the model with its temperature, and what that was fitted to."""
-        replace(self.fit, fingerprint=fingerprint).apply_to(network)
-        network.provenance["temperature"] |= {"data": data, "part": part}
-        network.save_pretrained(folder)
-        if is_file(Path(folder, CALIBRATION)):
-            note(
-                f"{folder} was calibrated at another temperature; calibrate it anew: nbdt "
-                f"calibrate {folder} DATA, with images that had no part in this."
-            )
-
-    def to_dict(self, after: Evaluation) -> dict[str, object]:
-        """The fit and the calibration errors on the same images, for JSON."""
-        errors = {
-            when: {"answer": one.calibration.answer.error, "node": one.calibration.node_error}
-            for when, one in (("before", self.before), ("after", after))
-        }
-        return {**self.fit.to_dict(), "calibration_errors": errors}
-
-    def text(self, after: Evaluation, folder: str, own: str | None) -> str:
-        """What was found, for a reader."""
-        answers, decisions = (
-            f"{percent(before)} → {percent(now)}"
-            for before, now in (
-                (self.before.calibration.answer.error, after.calibration.answer.error),
-                (self.before.calibration.node_error, after.calibration.node_error),
-            )
-        )
-        return (
-            f"{self.fit} Saved in {folder}.\n"
-            f"Calibration error of the answers {answers}, of decisions {decisions}: on these very "
-            f"images, which flatters it. Judge it by others: nbdt evaluate {folder} OTHERS"
-            f"{as_given(own)}"
-        )
-
-
-def _measured(
-    network: NBDT, batches: Iterable[Block], rule: RuleName, outliers: OutlierCounter | None
-) -> Evaluation:
-    """All that is measured of a model."""
-    measures = Evaluator(
-        network.hierarchy, score=network.score, rule=rule, temperature=network.temperature
-    )
-    for batch in batches:
-        measures.update(batch.logits, batch.labels, batch.indices)
-        if outliers is not None:
-            outliers.add_known(batch.logits)
-    return measures.result()

@@ -20,8 +20,7 @@ from nbdt.data.folder import ImageFiles
 from nbdt.data.stratify import Part
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
-from nbdt.model import NBDT
-from nbdt.run import Block, answers
+from nbdt.run import Block, Run
 
 BATCH = 32
 
@@ -107,50 +106,31 @@ def image_names(images: LabelledImages) -> list[str]:
     return [f"sample {place}" for place in images.indices]
 
 
-class Answered:
-    """A model's answers to labelled images; those that cannot be used are named, and left out.
+class Watcher:
+    """Iterates over runs with a progress bar, and names the images that cannot be used.
 
     Args:
-        network: the model.
-        images: the images.
-        data: what they are called together.
-        doing: what a progress bar says is done.
+        runs: for each run by its name, what the progress bar says and what the data is called.
 
     Attributes:
-        names: what each image is called.
-        run: the pass over them.
-
-    Raises:
-        InputError: when all were gone through and none could be used.
+        failed: the images that could not be used, by name, each with the reason.
     """
 
-    def __init__(self, network: NBDT, images: LabelledImages, data: str, doing: str) -> None:
-        self.names = image_names(images)
-        self.run = answers(
-            network,
-            images,
-            batch_size=BATCH,
-            labels="other",
-            on_failure="keep",
-            fingerprint=True,
-        )
-        self._data, self._doing = data, doing
+    def __init__(self, **runs: tuple[str, str]) -> None:
+        self._runs = runs
+        self.failed: dict[str, str] = {}
 
-    def __iter__(self) -> Iterator[Block]:
-        with progress(self._doing, len(self.names)) as self.run.progress:
-            for block in self.run:
+    def __call__(self, what: str, run: Run) -> Iterator[Block]:
+        """The blocks of one run; refuses data of which no image can be used."""
+        doing, data = self._runs[what]
+        names = image_names(run.work.data)
+        with progress(doing, len(names)) as run.progress:
+            for block in run:
                 for index, reason in block.failures.items():
-                    complain(f"{self.names[index]}: {self._without_name(index, reason)}")
+                    name = names[index]
+                    if name not in self.failed:
+                        self.failed[name] = reason.removeprefix(f"{name}: ")
+                        complain(f"{name}: {self.failed[name]}")
                 yield block
-        if not self.run.answered:
-            raise InputError(f"{self._data}: none of its {len(self.names)} images could be used.")
-
-    def failures(self) -> dict[str, str]:
-        """The images left out by what they are called, and why."""
-        return {
-            self.names[index]: self._without_name(index, reason)
-            for index, reason in self.run.failures.items()
-        }
-
-    def _without_name(self, index: int, reason: str) -> str:
-        return reason.removeprefix(f"{self.names[index]}: ")
+        if not run.answered:
+            raise InputError(f"{data}: none of its {len(names)} images could be used.")

@@ -7,7 +7,7 @@ children's scores, `delete_features` that the features with the largest contribu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from nbdt.evaluation.text import Record, percent, percent_range, signed, signed_
 from nbdt.hierarchy.validation import FloatArray, is_integer
 from nbdt.model import NBDT
 from nbdt.rules import ScoreName, Temperature, TreeLayout, node_scores, scan
-from nbdt.run import answers, forward, forward_with_inputs_of
+from nbdt.run import Block, Run, answers, forward, forward_with_inputs_of
 
 TOLERANCE = 1e-2
 """How far the logits may be from rows · features + bias, relative to the largest of them."""
@@ -220,7 +220,7 @@ def evaluate_faithfulness(
     trees: int = 10,
     seed: int = 0,
     on_failure: Literal["raise", "keep"] = "raise",
-    progress: Callable[[int], None] | None = None,
+    watch: Callable[[Run], Iterable[Block]] = iter,
 ) -> Faithfulness:
     """Checks on labelled data whether a tree's explanations are what the model does.
 
@@ -238,6 +238,8 @@ def evaluate_faithfulness(
         data: labelled samples, as for `evaluate`.
         explained: on how many samples, drawn at random, to check locality and deletion.
         trees: how many control trees of each kind.
+        on_failure: "keep" leaves out samples that cannot be read or answered.
+        watch: iterates over the run, to show progress.
 
     Raises:
         InputError: there are fewer than two samples, an argument is out of range, a label is not a
@@ -266,9 +268,8 @@ def evaluate_faithfulness(
         rows=1,
         forward=head.forward,
         on_failure=on_failure,
-        progress=progress,
     )
-    for block in run:
+    for block in watch(run):
         batch = model.predictions(block.logits, "hard", labels=block.labels)
         controls.update(batch)
         agreeing += int((batch.answer_classes == batch.network_answers).sum())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from nbdt.data import LabelledImages
@@ -28,7 +29,7 @@ from nbdt.run import Block, Run, answers
 
 Watch = Callable[[str, Run], Iterable[Block]]
 """Iterates over a run; it may show progress and failures. The first argument says over which data:
-"data", "unseen" or "unknown"."""
+"data", "faithfulness", "unseen" or "unknown"."""
 
 
 def unwatched(what: str, run: Run) -> Iterator[Block]:
@@ -227,7 +228,11 @@ def assess(
         fit.apply_to(model, **({} if source is None else asdict(source)))
         before, (evaluation, scorer) = evaluation, _measured(model, blocks, rule)
     failures = {"data": run.failures}
-    checked = evaluate_faithfulness(model, data, on_failure="keep") if faithfulness else None
+    checked = None
+    if faithfulness:
+        checked = evaluate_faithfulness(
+            model, data, on_failure="keep", watch=partial(watch, "faithfulness")
+        )
     unseen_table = ood = None
     if unseen is not None and counter is not None:
         run = answers(model, unseen, batch_size=batch_size, labels="other", on_failure="keep")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from nbdt.data import LabelledImages, check_classes
+from nbdt.data import LabelledImages
 from nbdt.errors import InputError
-from nbdt.evaluation import Evaluation, Evaluator
+from nbdt.evaluation import Evaluation, evaluate
 from nbdt.model import NBDT
 from nbdt.report.stopping import Stopping, StoppingCounter
-from nbdt.rules import RuleName, get_rule
-from nbdt.run import answers
+from nbdt.rules import RuleName
 from nbdt.selective import Calibration
 
 FEW = 30
@@ -23,11 +22,8 @@ class Measurement:
     """What was measured of a model on labelled images.
 
     Attributes:
-        model: the model.
         data: the images, with the model's preprocessing.
-        evaluation: its accuracy, mistakes and calibration.
-        left_out: the images that could not be read or answered, by their index, and why.
-        fingerprint: of the samples that were; the SHA-256 that `Calibration` holds of its own.
+        evaluation: all measures, and the images that could not be read or answered.
         stopping: how answers did that may stop when unsure; None where that was not measured.
 
     Example:
@@ -44,9 +40,17 @@ class Measurement:
     model: NBDT
     data: LabelledImages
     evaluation: Evaluation
-    left_out: dict[int, str]
-    fingerprint: str
     stopping: Stopping | None = None
+
+    @property
+    def left_out(self) -> Mapping[int, str]:
+        """The images that could not be read or answered, by index, each with the reason."""
+        return self.evaluation.failures
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of all other images, which a `Calibration` has of its own ones."""
+        return str(self.evaluation.fingerprint)
 
 
 def measure(
@@ -59,54 +63,39 @@ def measure(
     batch_size: int = 32,
     progress: Callable[[int], None] | None = None,
 ) -> Measurement:
-    """Measures a model on labelled images, in one pass; memory is bounded whatever their number.
+    """Measures a model on labelled images, in one pass and bounded memory.
 
     Images that cannot be read, or that the network cannot take, are left out.
 
     Args:
-        model: the model; where it has a preprocessing, the images are prepared by it.
-        data: the images, whose classes have to be those of the model.
-        rule: which answers are judged, "soft" or "hard"; by default the model's.
-        calibration: what the model was calibrated with, if it was; used by the soft rule only.
+        model: where it has a preprocessing, the images are prepared by it.
+        data: images of the model's classes.
+        rule: which answers are judged; by default the model's.
+        calibration: the model's calibration, if it has one; used by the soft rule only.
         guarantee: the share of answers that are then to hold the true class.
         batch_size: how many images share a batch.
         progress: called with the number of images of each batch when it is done.
-
-    Raises:
-        InputError: `data` is no `LabelledImages` or has other classes, no image could be used,
-            or the calibration is of another model or too small for the guarantee.
     """
     if not isinstance(data, LabelledImages):
         raise InputError(
             f"a report shows its samples, so data has to be LabelledImages as load_dataset gives "
             f"them; got {type(data).__name__}."
         )
-    check_classes(data, model.classes)
     data = data.with_augmentation(None)
     if model.preprocessing is not None:
         data = data.with_preprocessing(model.preprocessing)
     rule = model.rule if rule is None else rule
-    evaluator = Evaluator(
-        model.hierarchy, score=model.score, rule=rule, temperature=model.temperature
-    )
     stopping = None
-    if calibration is not None and get_rule(rule).ranks_classes:
+    if calibration is not None and rule == "soft":
         stopping = StoppingCounter(model, calibration, guarantee)
-
-    run = answers(
-        model, data, batch_size=batch_size, on_failure="keep", fingerprint=True, progress=progress
+    evaluation = evaluate(
+        model,
+        data,
+        batch_size=batch_size,
+        rule=rule,
+        on_failure="keep",
+        fingerprint=True,
+        progress=progress,
+        extra=[stopping] if stopping else [],
     )
-    for block in run:
-        evaluator.update(block.logits, block.labels, block.indices)
-        if stopping is not None:
-            stopping.update(block.logits.cpu(), block.labels)
-    if not run.answered:
-        raise InputError(f"none of the {len(data)} images could be used.")
-    return Measurement(
-        model=model,
-        data=data,
-        evaluation=evaluator.result(),
-        left_out=run.failures,
-        fingerprint=run.fingerprint,
-        stopping=None if stopping is None else stopping.result(),
-    )
+    return Measurement(model, data, evaluation, stopping.compute() if stopping else None)

@@ -12,8 +12,8 @@ from nbdt.data import ImageFolder, LabelledImages, load_dataset
 from nbdt.evaluation import (
     evaluate,
     evaluate_faithfulness,
-    evaluate_outliers,
-    evaluate_superclasses,
+    evaluate_ood,
+    evaluate_unseen,
     fit_temperature,
     fit_temperature_to_logits,
     nodes_of_unseen,
@@ -240,7 +240,7 @@ def test_a_temperature_is_fitted_and_saved(
     # Fitted again it is what it is; and it is what is then measured by.
     result = run("evaluate", own, images, "--fit-temperature", *options)
     assert f"Saved in {own}." in result.stdout
-    assert "on these very images, which flatters it" in " ".join(result.stdout.split())
+    assert "the samples that it was fitted to, which flatters it" in " ".join(result.stdout.split())
     measured = json.loads(run("evaluate", own, images, "--json").stdout)
     assert measured["temperature"] == document["temperature"]
     assert measured["calibration"] == document["calibration"]
@@ -252,7 +252,7 @@ def test_a_calibration_at_another_temperature_is_pointed_at(
     (own / "calibration.json").write_text("{}")
     result = run("evaluate", own, images, "--fit-temperature")
     assert result.exit_code == 0
-    assert "was calibrated at another temperature; calibrate it anew" in result.stderr
+    assert "was calibrated at another temperature; calibrate it again" in result.stderr
 
 
 def test_per_node_is_no_option_by_itself(run: Run, model: Path, images: Path) -> None:
@@ -291,7 +291,7 @@ def test_images_of_no_class_are_told_from_others(
     known = ImageFolder(copied, loaded.preprocessing, classes=loaded.classes)  # type: ignore[arg-type]
     pictures = [Image.new("L", (9, 9), shade) for shade in (0, 255, 60)]
     unknown = LabelledImages(pictures, [0] * 3, ["none"], loaded.preprocessing)  # type: ignore[arg-type]
-    expected = evaluate_outliers(loaded, known, unknown)
+    expected = evaluate_ood(loaded, known, unknown)
     assert document["outliers"] == {"data": "noise", **expected.to_dict()}
     assert (result.exit_code, list(document["failed"])) == (1, ["noise/none.png"])
     assert str(expected) in run("evaluate", own, copied, "--unknown", "noise").stdout
@@ -328,7 +328,7 @@ def test_nodes_are_judged_on_classes_that_the_network_never_saw(run: Run, eight:
     images = load_dataset("digits").filter_classes(["six", "two"])
     images = images.with_preprocessing(loaded.preprocessing)  # type: ignore[arg-type]
     nodes = nodes_of_unseen(loaded.hierarchy, load_hierarchy("digits/shape"), images.classes)
-    expected = evaluate_superclasses(loaded, images, nodes)
+    expected = evaluate_unseen(loaded, images, nodes)
     assert {row.name for row in expected.rows} == {"six", "two"}
     assert document == {"data": "digits", "taxonomy": "digits/shape", **expected.to_dict()}
     told = run("evaluate", eight, "data", *options).stdout
@@ -360,7 +360,7 @@ def test_unseen_classes_may_be_folders_called_by_wnid_or_without_a_slash(
         (("--unseen", "digits"), "--unseen and --taxonomy go together"),
         (("--taxonomy", "digits/shape"), "--unseen and --taxonomy go together"),
         (("--unseen", "data", "--taxonomy", "digits/shape"),
-         "data: the model has all of these classes; none of them is unseen"),
+         "the model has all of these classes; none of them is unseen"),
         (("--unseen", "digits", "--taxonomy", "cifar10/wordnet"),
          "the taxonomy has none of the tree's classes"),
         (("--unseen", "gone", "--taxonomy", "digits/shape"), "gone: there is no folder"),

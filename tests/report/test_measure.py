@@ -97,5 +97,5 @@ def test_bad_input_is_refused(model: NBDT, digits: LabelledImages) -> None:
         measure(model, [1, 2])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="classes of the data set"):
         measure(model, digits.filter_classes(["one", "two"]))
-    with pytest.raises(InputError, match="none of the 450 images"):
+    with pytest.raises(InputError, match="none of the 450 samples"):
         measure(model, broken(digits, set(range(450))))
