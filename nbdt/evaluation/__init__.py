@@ -12,23 +12,22 @@ from nbdt.evaluation.accuracy import (
     accuracy_by_rule,
 )
 from nbdt.evaluation.calibration import CalibrationCounter, CalibrationErrors, Reliability
-from nbdt.evaluation.editing import AccuracyChange, EditSession, NodeChange, Trial
-from nbdt.evaluation.edits import Edit
+from nbdt.evaluation.editing import EditSession
+from nbdt.evaluation.edits import Edit, Trial
 from nbdt.evaluation.evaluation import Evaluation, Evaluator, evaluate
 from nbdt.evaluation.faithfulness import Faithfulness, evaluate_faithfulness
 from nbdt.evaluation.fitting import TemperatureFit, fit_temperature, fit_temperature_to_logits
 from nbdt.evaluation.intervals import PairedCounts, wilson_interval
-from nbdt.evaluation.jobs import Assessment, assess
-from nbdt.evaluation.measure import Measure, Result, measure, measures
-from nbdt.evaluation.mistakes import Confusion, CostlyNode, MistakeCounter, Mistakes
-from nbdt.evaluation.moves import MoveSuggestions, SuggestedMove, suggest_moves
-from nbdt.evaluation.ood import OodRow, OodScorer, OodTable, evaluate_ood, ood_scores
-from nbdt.evaluation.prototypes import Prototype, PrototypeFinder, Prototypes
-from nbdt.evaluation.shares import NodeAccuracies, NodeAccuracy, NodeAccuracyCounter
-from nbdt.evaluation.uncertainty import UncertainSample, Uncertainty, UncertaintyCounter
+from nbdt.evaluation.jobs import Assessment, Source, assess
+from nbdt.evaluation.measure import Measure, Result, measures
+from nbdt.evaluation.mistakes import Confusion, MistakeCounter, Mistakes
+from nbdt.evaluation.moves import MoveSuggestions, suggest_moves
+from nbdt.evaluation.ood import OodScorer, OodTable, evaluate_ood, ood_scores
+from nbdt.evaluation.prototypes import PrototypeFinder, Prototypes
+from nbdt.evaluation.shares import NodeAccuracy, NodeAccuracyCounter
+from nbdt.evaluation.uncertainty import Uncertainty, UncertaintyCounter
 from nbdt.evaluation.unseen import (
     UnseenCounter,
-    UnseenRow,
     UnseenTable,
     evaluate_unseen,
     nodes_of_unseen,
@@ -37,14 +36,12 @@ from nbdt.rules import Predictions, Temperature
 
 __all__ = [
     "AccuracyByRule",
-    "AccuracyChange",
     "AccuracyRow",
     "AccuracyTable",
     "Assessment",
     "CalibrationCounter",
     "CalibrationErrors",
     "Confusion",
-    "CostlyNode",
     "Edit",
     "EditSession",
     "Evaluation",
@@ -54,29 +51,23 @@ __all__ = [
     "MistakeCounter",
     "Mistakes",
     "MoveSuggestions",
-    "NodeAccuracies",
     "NodeAccuracy",
     "NodeAccuracyCounter",
-    "NodeChange",
-    "OodRow",
     "OodScorer",
     "OodTable",
     "PairedCounts",
     "Predictions",
-    "Prototype",
     "PrototypeFinder",
     "Prototypes",
     "Reliability",
     "Result",
-    "SuggestedMove",
+    "Source",
     "Temperature",
     "TemperatureFit",
     "Trial",
-    "UncertainSample",
     "Uncertainty",
     "UncertaintyCounter",
     "UnseenCounter",
-    "UnseenRow",
     "UnseenTable",
     "accuracy_by_rule",
     "assess",
@@ -86,7 +77,6 @@ __all__ = [
     "evaluate_unseen",
     "fit_temperature",
     "fit_temperature_to_logits",
-    "measure",
     "measures",
     "nodes_of_unseen",
     "ood_scores",

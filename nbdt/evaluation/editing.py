@@ -1,9 +1,8 @@
-"""Trying edits of a tree before they are made: `EditSession` and its `Trial`s."""
+"""Trying edits of a tree before they are made: `EditSession`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,160 +13,30 @@ from torch import Tensor
 
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.edits import Edit, EditFunction, changed_nodes
+from nbdt.evaluation.edits import (
+    AccuracyChange,
+    Edit,
+    EditFunction,
+    NodeChange,
+    Trial,
+    changed_nodes,
+)
 from nbdt.evaluation.intervals import PairedCounts
 from nbdt.evaluation.shares import NodeAccuracy
-from nbdt.evaluation.text import INTERVAL, aligned, percent, short, signed, signed_range
+from nbdt.evaluation.text import aligned, signed
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import IntArray
 from nbdt.model import NBDT
 from nbdt.rules import (
     RULE_SCORES,
     Predictions,
-    RuleName,
     ScoreName,
     TreeLayout,
-    get_rule,
-    get_score,
 )
 from nbdt.rules.checks import checked_ids
 from nbdt.run import BLOCK, answers
 
 BoolArray = npt.NDArray[np.bool_]
-
-_CHANGE = ("before", "after", "change", INTERVAL, "gained", "lost")
-
-
-@dataclass(frozen=True)
-class AccuracyChange:
-    """What an edit does to the accuracy under one rule and score."""
-
-    rule: RuleName
-    score: ScoreName
-    counts: PairedCounts
-
-    def to_dict(self) -> dict[str, Any]:
-        """The change as values that JSON can hold."""
-        return {"rule": self.rule, "score": self.score, **self.counts.to_dict()}
-
-    def _cells(self) -> tuple[str, ...]:
-        before, after = self.counts.before, self.counts.after
-        shares = (percent(count / self.counts.samples) for count in (before, after))
-        cells = _change_cells(self.counts)
-        if get_rule(self.rule).ranks_classes and get_score(self.score).keeps_softmax:
-            cells = cells[0], "", *cells[2:]  # always the network's answers, so there is no chance
-        return self.rule, self.score, *shares, *cells
-
-
-@dataclass(frozen=True)
-class NodeChange:
-    """What an edit does to one node that decides between other groups than before.
-
-    A node is judged as in `NodeAccuracy`, on the samples whose class lies under it. The edit may
-    change which these are, so `before` and `after` may count different samples.
-
-    Attributes:
-        before: how often the node was right before; None for a new node.
-        after: how often it is right after; None for a node that is gone.
-        counts: the comparison on the samples that are in both; None where there are none.
-    """
-
-    before: NodeAccuracy | None
-    after: NodeAccuracy | None
-    counts: PairedCounts | None
-
-    @property
-    def name(self) -> str:
-        """The node's name, if possible the one after the edit."""
-        share = self.after or self.before
-        return share.name if share else ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The change as values that JSON can hold."""
-        return {
-            "before": self.before and self.before.to_dict(),
-            "after": self.after and self.after.to_dict(),
-            "same_samples": self.counts and self.counts.to_dict(),
-        }
-
-    def _cells(self) -> tuple[str, ...]:
-        shares = (
-            f"{share.correct}/{share.samples}" if share else otherwise
-            for share, otherwise in ((self.before, "new"), (self.after, "gone"))
-        )
-        return short(self.name), *shares, *_change_cells(self.counts)
-
-
-def _change_cells(counts: PairedCounts | None) -> tuple[str, ...]:
-    if counts is None:
-        return ("",) * 4
-    change, interval = signed(counts.difference), signed_range(counts.interval)
-    return change, interval, str(counts.gained), str(counts.lost)
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """An edit that was tried on labelled samples and changed nothing; `str` gives it as tables.
-
-    Attributes:
-        before: the tree without the edit.
-        after: the tree with it.
-        score: the score behind `nodes`.
-        accuracy: what the edit does to the accuracy under each rule and score. Soft answers under
-            ``logsumexp`` are the network's, so no edit changes them.
-        nodes: what it does to the nodes that decide between other groups of classes than before,
-            nodes that are new or gone included. All other nodes decide as they did.
-
-    Example:
-        >>> from nbdt.hierarchy import edit
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> logits, labels = torch.tensor([[2.0, 2.0, 2.2], [0.0, 1.0, 0.5]]), torch.tensor([2, 1])
-        >>> session = EditSession(NBDT(torch.nn.Identity(), tree), [(logits, labels)])
-        >>> print(session.try_edit(edit.dissolve, "animal"))
-        dissolve(node='animal')
-        rule  score       before    after  change  95 % interval  gained  lost
-        ────  ─────────  ───────  ───────  ──────  ─────────────  ──────  ────
-        soft  logsumexp  100.0 %  100.0 %     0.0                      0     0
-        hard  logsumexp   50.0 %  100.0 %   +50.0  −39.8 … +89.8       1     0
-        soft  mean        50.0 %  100.0 %   +50.0  −39.8 … +89.8       1     0
-        hard  mean        50.0 %  100.0 %   +50.0  −39.8 … +89.8       1     0
-        <BLANKLINE>
-        Nodes that decide otherwise, by logsumexp
-        node    before  after  change  95 % interval  gained  lost
-        ──────  ──────  ─────  ──────  ─────────────  ──────  ────
-        animal     1/1   gone
-        thing      1/2    2/2   +50.0  −39.8 … +89.8       1     0
-        2 samples; changes in percentage points
-    """
-
-    edit: Edit
-    before: Hierarchy
-    after: Hierarchy
-    score: ScoreName
-    accuracy: tuple[AccuracyChange, ...]
-    nodes: tuple[NodeChange, ...]
-
-    def change(self, rule: RuleName, score: ScoreName) -> PairedCounts:
-        """What the edit does to the accuracy under one rule and score."""
-        return {(one.rule, one.score): one.counts for one in self.accuracy}[rule, score]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The trial as values that JSON can hold, without the trees."""
-        return {
-            **self.edit.to_dict(),
-            "accuracy": [change.to_dict() for change in self.accuracy],
-            "score": self.score,
-            "nodes": [change.to_dict() for change in self.nodes],
-        }
-
-    def __str__(self) -> str:
-        rows = [change._cells() for change in self.accuracy]
-        lines = [str(self.edit), *aligned(("rule", "score", *_CHANGE), rows, words=2)]
-        if self.nodes:
-            lines += ["", f"Nodes that decide otherwise, by {self.score}"]
-            lines += aligned(("node", *_CHANGE), [change._cells() for change in self.nodes])
-        samples = self.accuracy[0].counts.samples
-        return "\n".join([*lines, f"{samples:,} samples; changes in percentage points"])
 
 
 class EditSession:
@@ -196,15 +65,23 @@ class EditSession:
         >>> logits, labels = torch.tensor([[2.0, 2.0, 2.2], [0.0, 1.0, 0.5]]), torch.tensor([2, 1])
         >>> session = EditSession(model, [(logits, labels)])
         >>> trial = session.try_edit(edit.dissolve, "animal")
-        >>> trial.change("hard", "logsumexp").gained
-        1
-        >>> print(session.accept(trial))
-        thing
-        ├─ cat
-        ├─ dog
-        └─ car
-        >>> session.undo() == tree, session.redo() == tree
-        (True, False)
+        >>> print(trial)
+        dissolve(node='animal')
+        rule  score       before    after  change  95 % interval  gained  lost
+        ────  ─────────  ───────  ───────  ──────  ─────────────  ──────  ────
+        soft  logsumexp  100.0 %  100.0 %     0.0                      0     0
+        hard  logsumexp   50.0 %  100.0 %   +50.0  −39.8 … +89.8       1     0
+        soft  mean        50.0 %  100.0 %   +50.0  −39.8 … +89.8       1     0
+        hard  mean        50.0 %  100.0 %   +50.0  −39.8 … +89.8       1     0
+        <BLANKLINE>
+        Nodes that decide otherwise, by logsumexp
+        node    before  after  change  95 % interval  gained  lost
+        ──────  ──────  ─────  ──────  ─────────────  ──────  ────
+        animal     1/1   gone
+        thing      1/2    2/2   +50.0  −39.8 … +89.8       1     0
+        2 samples; changes in percentage points
+        >>> session.accept(trial) == tree, session.undo() == tree, session.redo() == tree
+        (False, True, False)
         >>> session.commit().provenance["edits"][0]["edit"]
         'dissolve'
     """
@@ -262,12 +139,8 @@ class EditSession:
         """What an edit of the current tree would do; nothing changes.
 
         Args:
-            edit: a function of `nbdt.hierarchy.edit`, with its arguments after the tree; or an
-                `Edit`.
-
-        Raises:
-            InputError: the edit changes the classes (`restrict`, `reorder`) or is not one.
-            NBDTError: as the edit itself, such as for a node that does not exist.
+            edit: an `Edit`; or a function of `nbdt.hierarchy.edit` that keeps the classes, with
+                its arguments after the tree.
         """
         if isinstance(edit, Edit):
             if arguments or named:

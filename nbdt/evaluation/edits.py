@@ -1,4 +1,4 @@
-"""`Edit`: one change of a tree as data, which can be applied, printed and stored."""
+"""Edits of a tree as data, and what they do to its accuracy: `Edit` and `Trial`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from types import MappingProxyType
 from typing import Any
 
 from nbdt.errors import FormatError, InputError
+from nbdt.evaluation.intervals import PairedCounts
+from nbdt.evaluation.shares import NodeAccuracy
+from nbdt.evaluation.text import INTERVAL, aligned, percent, short, signed, signed_range
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.relabel import relabelled
 from nbdt.hierarchy.validation import is_integer
+from nbdt.rules import RuleName, ScoreName, get_rule, get_score
 
 EditFunction = Callable[..., Hierarchy]
 
@@ -24,6 +28,7 @@ _FUNCTIONS: dict[str, EditFunction] = {
     )
 }
 _ORIGIN = "nbdt.evaluation.edits: node before"
+_CHANGE = ("before", "after", "change", INTERVAL, "gained", "lost")
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,115 @@ def changed_nodes(
     ]
     gone = sorted(left.difference(origin for origin, _ in pairs))
     return after, [*((node, None) for node in gone), *pairs]
+
+
+@dataclass(frozen=True)
+class AccuracyChange:
+    """What an edit does to the accuracy under one rule and score."""
+
+    rule: RuleName
+    score: ScoreName
+    counts: PairedCounts
+
+    def to_dict(self) -> dict[str, Any]:
+        """The change as values that JSON can hold."""
+        return {"rule": self.rule, "score": self.score, **self.counts.to_dict()}
+
+    def _cells(self) -> tuple[str, ...]:
+        before, after = self.counts.before, self.counts.after
+        shares = (percent(count / self.counts.samples) for count in (before, after))
+        cells = _change_cells(self.counts)
+        if get_rule(self.rule).ranks_classes and get_score(self.score).keeps_softmax:
+            cells = cells[0], "", *cells[2:]  # always the network's answers, so there is no chance
+        return self.rule, self.score, *shares, *cells
+
+
+@dataclass(frozen=True)
+class NodeChange:
+    """What an edit does to one node that decides between other groups than before.
+
+    The edit may change which samples the node is judged on, those whose class lies under it.
+
+    Attributes:
+        before: None for a new node.
+        after: None for a node that is gone.
+        counts: the comparison on the samples that are in both; None where there are none.
+    """
+
+    before: NodeAccuracy | None
+    after: NodeAccuracy | None
+    counts: PairedCounts | None
+
+    @property
+    def name(self) -> str:
+        """The node's name, if possible the one after the edit."""
+        share = self.after or self.before
+        return share.name if share else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The change as values that JSON can hold."""
+        return {
+            "before": self.before and self.before.to_dict(),
+            "after": self.after and self.after.to_dict(),
+            "same_samples": self.counts and self.counts.to_dict(),
+        }
+
+    def _cells(self) -> tuple[str, ...]:
+        shares = (
+            f"{share.correct}/{share.samples}" if share else otherwise
+            for share, otherwise in ((self.before, "new"), (self.after, "gone"))
+        )
+        return short(self.name), *shares, *_change_cells(self.counts)
+
+
+def _change_cells(counts: PairedCounts | None) -> tuple[str, ...]:
+    if counts is None:
+        return ("",) * 4
+    change, interval = signed(counts.difference), signed_range(counts.interval)
+    return change, interval, str(counts.gained), str(counts.lost)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """An edit that was tried on labelled samples and changed nothing; `str` gives it as tables.
+
+    Attributes:
+        before: the tree without the edit.
+        after: the tree with it.
+        score: the score behind `nodes`.
+        accuracy: what the edit does to the accuracy under each rule and score.
+        nodes: what it does to the nodes that decide between other groups of classes than before,
+            nodes that are new or gone included. All other nodes decide as they did.
+    """
+
+    edit: Edit
+    before: Hierarchy
+    after: Hierarchy
+    score: ScoreName
+    accuracy: tuple[AccuracyChange, ...]
+    nodes: tuple[NodeChange, ...]
+
+    def change(self, rule: RuleName, score: ScoreName) -> PairedCounts:
+        """What the edit does to the accuracy under one rule and score."""
+        return {(one.rule, one.score): one.counts for one in self.accuracy}[rule, score]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trial as values that JSON can hold, without the trees."""
+        return {
+            **self.edit.to_dict(),
+            "accuracy": [change.to_dict() for change in self.accuracy],
+            "score": self.score,
+            "nodes": [change.to_dict() for change in self.nodes],
+        }
+
+    def __str__(self) -> str:
+        rows = [change._cells() for change in self.accuracy]
+        lines = [str(self.edit), *aligned(("rule", "score", *_CHANGE), rows, words=2)]
+        if self.nodes:
+            lines += ["", f"Nodes that decide otherwise, by {self.score}"]
+            lines += aligned(("node", *_CHANGE), [change._cells() for change in self.nodes])
+        samples = self.accuracy[0].counts.samples
+        return "\n".join([*lines, f"{samples:,} samples; changes in percentage points"])
 
 
 def _decided_between(tree: Hierarchy) -> dict[int, frozenset[frozenset[int]]]:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from nbdt.classifiers import find_head
@@ -26,7 +24,7 @@ from nbdt.evaluation.intervals import wilson_interval
 from nbdt.evaluation.text import Record, percent, percent_range, signed, signed_range
 from nbdt.hierarchy.validation import FloatArray, is_integer
 from nbdt.model import NBDT
-from nbdt.rules import ScoreName, Temperature, TreeLayout, node_scores, scan
+from nbdt.rules import Predictions, ScoreName, node_scores, scan
 from nbdt.run import Block, Run, answers, forward, forward_with_inputs_of
 
 TOLERANCE = 1e-2
@@ -55,84 +53,31 @@ class Locality(Record):
         return self.local == self.decisions
 
 
-def changed_decisions(
-    scores: Float[Tensor, " nodes"],
-    layout: TreeLayout,
-    node: int,
-    child_scores: Float[Tensor, " children"],
-) -> tuple[int, ...]:
-    """The inner nodes whose decision changes when the children of one node get other scores.
-
-    A decision is the softmax of its children's scores, so this is `node` alone, or nothing where
-    all scores change by the same number.
-
-    Args:
-        scores: the score of every node, as `nbdt.rules.node_scores` gives it.
-        node: an inner node.
-        child_scores: the new scores of its children, lowest id first.
-
-    Raises:
-        InputError: the node is a class, or there is not one score for each child.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> scores = node_scores(torch.tensor([3.0, 2.0, 0.0]), layout)
-        >>> changed_decisions(scores, layout, 3, torch.tensor([-5.0, 5.0]))
-        (3,)
-    """
-    children = layout.hierarchy.children(node)
-    if child_scores.shape != (len(children),) or not children:
-        raise InputError(
-            f"node {node} has {len(children)} children and needs one score for each, at least two; "
-            f"got the shape {tuple(child_scores.shape)}."
-        )
-    replaced = scores.clone()
-    replaced[list(children)] = child_scores.to(scores)
-    before, after = (scan.decisions(one, layout) for one in (scores, replaced))
-    changed = (before != after).nonzero()[:, 0].tolist()
-    return tuple(sorted({int(layout.hierarchy.parents[child]) for child in changed}))
-
-
-def check_locality(
-    logits: Float[Tensor, "batch classes"],
-    layout: TreeLayout,
-    *,
-    score: ScoreName = "logsumexp",
-    temperature: Temperature | None = None,
-) -> Locality:
+def check_locality(batch: Predictions) -> Locality:
     """Turns every decision on each sample's hard path, one at a time, and looks at all the others.
 
     The child taken gets the score of its nearest sibling minus 1.
 
-    Args:
-        logits: one row a sample; −inf masks a class out.
-        layout: the tree, on the logits' device.
-
     Example:
         >>> from nbdt.hierarchy import Hierarchy
-        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> check_locality(torch.tensor([[3.0, 2.0, 0.0]]), layout).decisions
+        >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
+        >>> check_locality(model.predictions(torch.tensor([[3.0, 2.0, 0.0]]))).decisions
         2
     """
-    tree, temperature = layout.hierarchy, temperature or Temperature()
-    logits = logits.detach()
-    decisions = local = 0
-    answers = temperature.hard_predict(logits, layout, score).tolist()
-    scores = node_scores(temperature.divide(logits), layout, score)
-    for row, answer in zip(scores, answers, strict=True):
-        for node, taken in pairwise(tree.path(answer)):
-            children = tree.children(node)
-            turned = row[list(children)]
-            place = children.index(taken)
-            turned[place] = -torch.inf
-            turned[place] = turned.max() - 1
-            decisions += 1
-            local += changed_decisions(row, layout, node, turned) == (node,)
-    sums = scan.path_sums(temperature.decisions(logits, layout, score), layout)
-    log_probs = temperature.log_probs(logits, layout, score)
-    gaps = (log_probs - sums).abs().masked_fill(log_probs == sums, 0)  # −∞ for a masked class
-    return Locality(decisions, local, float(gaps.max()) if len(logits) else 0.0)
+    tree, layout, score = batch.hierarchy, batch.layout, batch.score.name
+    scores = node_scores(batch.temperature.divide(batch.logits), layout, score)
+    path = batch.path_to(batch.answers_by("hard", score).cpu().numpy())
+    local = 0
+    for sample, node, taken in zip(path.samples, path.nodes, path.towards, strict=True):
+        before, turned = scores[sample], scores[sample].clone()
+        turned[taken] = -torch.inf
+        turned[taken] = turned[list(tree.children(int(node)))].max() - 1
+        is_changed = scan.decisions(before, layout) != scan.decisions(turned, layout)
+        local += set(tree.parents[is_changed.cpu().numpy()].tolist()) == {int(node)}
+    sums = scan.path_sums(batch.decisions, layout)
+    gaps = (batch.log_probs - sums).abs()
+    gaps = gaps.masked_fill(batch.log_probs == sums, 0)  # −∞ for a masked class
+    return Locality(len(path.nodes), local, float(gaps.max()) if len(batch) else 0.0)
 
 
 @dataclass(frozen=True)
@@ -288,12 +233,7 @@ def evaluate_faithfulness(
             score=model.score,
             seed=seed,
         )
-    locality = check_locality(
-        logits.to(model.layout.sizes.device),
-        model.layout,
-        score=model.score,
-        temperature=model.temperature,
-    )
+    locality = check_locality(model.predictions(logits))
     return Faithfulness(model.score, samples, agreeing, locality, deletion, compared, head.why_not)
 
 

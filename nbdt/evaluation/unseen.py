@@ -28,18 +28,7 @@ from nbdt.run import answers
 
 @dataclass(frozen=True)
 class UnseenRow(Record):
-    """How often one node sends the samples of one unseen class the right way.
-
-    Attributes:
-        label: the unseen class, as the data labels it.
-        node: the node that decides.
-        child: the child that the class belongs under.
-        correct: how many samples go to that child.
-
-    Example:
-        >>> UnseenRow(0, "lion", 4, "thing", 3, "animal", samples=50, correct=48).accuracy
-        0.96
-    """
+    """How often one node sends the samples of one unseen class to the child it belongs under."""
 
     derived = ("accuracy", "interval")
     label: int
@@ -68,12 +57,6 @@ class UnseenTable(Record):
 
     Attributes:
         rows: by class and then by node, the root first.
-
-    Example:
-        >>> lions = UnseenRow(0, "lion", 4, "thing", 3, "animal", samples=50, correct=48)
-        >>> pumas = UnseenRow(1, "puma", 4, "thing", 3, "animal", samples=10, correct=9)
-        >>> UnseenTable((lions, pumas)).at(4)
-        (57, 60)
     """
 
     rows: tuple[UnseenRow, ...]
@@ -106,10 +89,6 @@ class UnseenCounter:
         nodes: the node that each unseen class belongs under, by id or name; None for classes to
             leave out. A class that belongs under a leaf is most like the leaf's class.
         classes: the names of the unseen classes; by default their numbers.
-
-    Raises:
-        InputError: there is not one node a class, or no class belongs below the root, where
-            nothing is decided.
 
     Example:
         >>> import torch

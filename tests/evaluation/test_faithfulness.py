@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
@@ -15,12 +14,11 @@ from nbdt.errors import InputError
 from nbdt.evaluation import Temperature, evaluate, evaluate_faithfulness, faithfulness
 from nbdt.evaluation.controls import ControlCounter
 from nbdt.evaluation.deletion import delete_features
-from nbdt.evaluation.faithfulness import changed_decisions, check_locality
+from nbdt.evaluation.faithfulness import check_locality
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.model import NBDT
-from nbdt.rules import TreeLayout, decision_log_probs, node_scores
-from tests.evaluation.oracle import cases, counted, samples, walks
-from tests.strategies import hierarchies
+from nbdt.rules import decision_log_probs
+from tests.evaluation.oracle import batches, cases, counted, samples, walks
 
 TREE = shapes.random(6, branching=3, seed=1)
 GENERATOR = torch.Generator().manual_seed(0)
@@ -45,10 +43,7 @@ def test_it_is_made_of_its_parts(score, temperature) -> None:  # type: ignore[no
     hot = 1 if temperature is None else temperature.value
     controls = counted(ControlCounter(TREE, trees=3, seed=4), logits / hot, LABELS, score)
     assert found.controls == controls
-    assert (
-        found.locality.decisions
-        == check_locality(logits, model.layout, score=score, temperature=temperature).decisions
-    )
+    assert found.locality.decisions == check_locality(model.predictions(logits)).decisions
     assert found.locality.holds
     head = net[2]
     expected = delete_features(
@@ -228,23 +223,12 @@ def test_too_few_samples_are_refused(explained) -> None:  # type: ignore[no-unty
 
 
 @settings(max_examples=30)
-@given(tree=hierarchies(max_classes=12), data=st.data())
-def test_exactly_that_decision_changes(tree, data) -> None:  # type: ignore[no-untyped-def]
-    layout, (logits, _) = TreeLayout(tree), samples(tree, 1, data.draw(st.integers(0, 99)))
-    node = data.draw(st.sampled_from(tree.inner))
-    scores = node_scores(logits[0], layout)
-    others = torch.randn(len(tree.children(node)), dtype=torch.float64)
-    assert changed_decisions(scores, layout, node, others) == (node,)
-    same = scores[list(tree.children(node))]
-    assert changed_decisions(scores, layout, node, same) == ()
-
-
-@settings(max_examples=30)
 @given(case=cases())
-def test_every_decision_on_the_hard_paths_is_tried(case) -> None:  # type: ignore[no-untyped-def]
-    tree, seed, score, _ = case
-    logits, _ = samples(tree, 5, seed)
-    found = check_locality(logits, TreeLayout(tree), score=score)
+def test_every_decision_on_the_hard_paths_is_turned_alone(case) -> None:  # type: ignore[no-untyped-def]
+    tree, seed, score, rule = case
+    logits, labels = samples(tree, 5, seed)
+    (batch,) = batches(tree, logits, labels, score, rule)
+    found = check_locality(batch)
     answers = [walk.answer for walk in walks(logits, tree, score, "hard")]
     assert found.decisions == sum(len(tree.path(answer)) - 1 for answer in answers)
     assert found.holds
@@ -255,40 +239,33 @@ def test_temperatures_and_masked_classes() -> None:
     tree = shapes.random(8, branching=3, seed=1)
     logits, _ = samples(tree, 10)
     logits[::2, 3] = -torch.inf
-    temperature = Temperature(2.0, {tree.root: 3.0})
-    found = check_locality(logits, TreeLayout(tree), temperature=temperature)
+    model = NBDT(nn.Identity(), tree, temperature=Temperature(2.0, {tree.root: 3.0}))
+    found = check_locality(model.predictions(logits))
     assert found.holds
     assert found.gap < 1e-12
 
 
 def test_decisions_that_hang_together_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if all children of all nodes shared one softmax."""
+    (batch,) = batches(shapes.balanced(8), *samples(shapes.balanced(8), 3))
     monkeypatch.setattr(faithfulness.scan, "decisions", lambda scores, _: scores.log_softmax(-1))
-    tree = shapes.balanced(8)
-    logits, _ = samples(tree, 3)
-    found = check_locality(logits, TreeLayout(tree))
+    found = check_locality(batch)
     assert (found.decisions, found.local, found.holds) == (9, 0, False)
 
 
 def test_log_probabilities_that_are_not_the_sums_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    tree = shapes.balanced(8)
-    layout, (logits, _) = TreeLayout(tree), samples(tree, 3)
+    logits, labels = samples(shapes.balanced(8), 3)
+    (batch,) = batches(shapes.balanced(8), logits, labels)
     monkeypatch.setattr(
-        Temperature, "decisions", lambda *_: decision_log_probs(1.5 * logits, layout)
+        Temperature, "decisions", lambda *_: decision_log_probs(1.5 * logits, batch.layout)
     )
     gaps = ((1.5 * logits).log_softmax(1) - logits.log_softmax(1)).abs()
-    assert check_locality(logits, layout).gap == pytest.approx(gaps.max().item())
+    assert check_locality(batch).gap == pytest.approx(gaps.max().item())
 
 
 def test_no_sample_no_decision() -> None:
-    found = check_locality(torch.zeros(0, 4), TreeLayout(shapes.balanced(4)))
+    model = NBDT(nn.Identity(), shapes.balanced(4))
+    found = check_locality(model.predictions(torch.zeros(0, 4)))
     assert json.loads(json.dumps(found.to_dict())) == {
         "decisions": 0, "local": 0, "holds": True, "gap": 0.0
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(("node", "count"), [(2, 2), (2, 0), (5, 3)])
-def test_scores_have_to_be_the_childrens(node: int, count: int) -> None:
-    layout = TreeLayout(shapes.balanced(4))
-    with pytest.raises(InputError, match=f"node {node} has . children"):
-        changed_decisions(torch.zeros(7), layout, node, torch.zeros(count))
