@@ -51,7 +51,7 @@ class MeasureTree(lightning.Callback):
 
     def on_validation_epoch_end(self, trainer, module):
         """Logs what was counted."""
-        table = self.counted.table()
+        table = self.counted.compute()
         for row in table.rows:
             name = f"{row.rule} {row.score}" if row.rule else "network"
             module.log(f"accuracy/{name}", row.accuracy)

@@ -22,11 +22,12 @@ from nbdt.cli.labelled import (
     load_unlabelled,
 )
 from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
-from nbdt.cli.options import JsonOption, Rule, rule_option
+from nbdt.cli.options import JsonOption, rule_option
 from nbdt.cli.output import note, say, say_json
 from nbdt.errors import InputError
 from nbdt.evaluation.jobs import Source, assess
 from nbdt.files import is_file
+from nbdt.rules import RuleName
 from nbdt.selective.folder import CALIBRATION
 
 app = typer.Typer(add_completion=False)
@@ -38,7 +39,7 @@ def evaluate(
     data: DataArgument,
     partial: PartialOption = False,
     part: PartOption = None,
-    rule: Annotated[Rule | None, rule_option("the model's")] = None,
+    rule: Annotated[RuleName | None, rule_option("the model's")] = None,
     rows: Annotated[
         int,
         typer.Option(
@@ -127,7 +128,7 @@ def evaluate(
         network,
         images,
         source=Source(data, part),
-        rule=None if rule is None else rule.value,
+        rule=rule,
         fit_temperature=fit,
         per_node=per_node,
         faithfulness=faithfulness,
@@ -162,8 +163,7 @@ def evaluate(
         short = [name.removeprefix(within) for name in names]
         say(found.to_text(rows=rows, full=full, sample_name=short.__getitem__))
         if fit:
-            say(
-                f"Saved in {model}. Go on with: nbdt evaluate {model} OTHERS{as_given(network_from)}"
-            )
+            own = as_given(network_from)
+            say(f"Saved in {model}. Go on with: nbdt evaluate {model} OTHERS{own}")
     if watcher.failed:
         raise typer.Exit(1)

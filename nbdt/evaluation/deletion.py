@@ -171,8 +171,8 @@ class _Decider:
         sizes = torch.tensor(list(map(len, leaves)))
         starts = sizes.cumsum(0) - sizes
         self._families = [
-            (places, starts[places, None] + torch.arange(int(size)))
-            for size in sizes.unique()
+            (places, starts[places, None] + torch.arange(size))
+            for size in sorted(set(map(len, leaves)))
             for places in [(sizes == size).nonzero()[:, 0]]
         ]
 

@@ -237,7 +237,7 @@ class _Judged:
 
     def _batches(self) -> Iterator[Predictions]:
         layout, indices = TreeLayout(self.tree), torch.arange(len(self._labels))
-        for rows in indices.split(BLOCK):
+        for rows in torch.split(indices, BLOCK):
             logits, labels = self._logits[rows], self._labels[rows]
             yield Predictions(logits, layout, score=self._score, labels=labels, indices=rows)
 

@@ -13,9 +13,9 @@ from nbdt.evaluation.intervals import PairedCounts
 from nbdt.evaluation.shares import NodeAccuracy
 from nbdt.evaluation.text import INTERVAL, aligned, percent, short, signed, signed_range
 from nbdt.hierarchy import Hierarchy, edit
-from nbdt.hierarchy.relabel import relabelled
+from nbdt.hierarchy.rebuild import relabelled
 from nbdt.hierarchy.validation import is_integer
-from nbdt.rules import RuleName, ScoreName, get_rule, get_score
+from nbdt.rules import RuleName, ScoreName, keeps_network_answer
 
 EditFunction = Callable[..., Hierarchy]
 
@@ -168,7 +168,7 @@ class AccuracyChange:
         before, after = self.counts.before, self.counts.after
         shares = (percent(count / self.counts.samples) for count in (before, after))
         cells = _change_cells(self.counts)
-        if get_rule(self.rule).ranks_classes and get_score(self.score).keeps_softmax:
+        if keeps_network_answer(self.rule, self.score):
             cells = cells[0], "", *cells[2:]  # always the network's answers, so there is no chance
         return self.rule, self.score, *shares, *cells
 

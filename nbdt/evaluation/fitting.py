@@ -210,8 +210,8 @@ def fit_temperature_to_logits(
         batch = Predictions(logits, layout.to(logits.device), score=score, labels=labels)
         if len(batch):
             path = batch.true_path
-            groups = path.nodes - first if per_node else np.zeros_like(path.nodes)
-            parts.append(_Part(path, groups))
+            of_path = path.nodes - first if per_node else np.zeros_like(path.nodes)
+            parts.append(_Part(path, of_path))
             samples += len(batch)
     if not samples:
         raise InputError("there is no temperature without a sample; give at least one.")

@@ -217,7 +217,7 @@ def assess(
     blocks = watch("data", run)
     if fit_temperature:
         blocks = list(blocks)
-    evaluation, scorer = _measured(model, blocks, rule)
+    evaluation, known = _measured(model, blocks, rule, unknown is not None)
     before = fit = None
     if fit_temperature:
         pairs = ((block.logits, block.labels) for block in blocks)
@@ -226,7 +226,8 @@ def assess(
         )
         fit = replace(fit, fingerprint=run.fingerprint)
         fit.apply_to(model, **({} if source is None else asdict(source)))
-        before, (evaluation, scorer) = evaluation, _measured(model, blocks, rule)
+        before = evaluation
+        evaluation, known = _measured(model, blocks, rule, unknown is not None)
     failures = {"data": run.failures}
     checked = None
     if faithfulness:
@@ -244,23 +245,25 @@ def assess(
         others = OodScorer(model.hierarchy)
         for block in watch("unknown", run):
             others.update(model.predictions(block.logits))
-        ood, failures["unknown"] = OodTable.of(scorer.compute(), others.compute()), run.failures
+        ood, failures["unknown"] = OodTable.of(known.compute(), others.compute()), run.failures
     return Assessment(evaluation, failures, is_trained_on, fit, before, checked, ood, unseen_table)
 
 
 def _measured(
-    model: NBDT, blocks: Iterable[Block], rule: RuleName | None
+    model: NBDT, blocks: Iterable[Block], rule: RuleName | None, scored: bool
 ) -> tuple[Evaluation, OodScorer]:
+    """The evaluation, and the OOD scores by the model's own rule if they are asked for."""
     scorer = OodScorer(model.hierarchy)
     evaluator = Evaluator(
         model.hierarchy,
         score=model.score,
         rule=rule or model.rule,
         temperature=model.temperature,
-        extra=[scorer],
     )
     for block in blocks:
         evaluator.update(block.logits, block.labels, block.indices)
+        if scored:
+            scorer.update(model.predictions(block.logits))
     return evaluator.compute(), scorer
 
 

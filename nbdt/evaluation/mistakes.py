@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
@@ -160,7 +159,10 @@ class Mistakes(Result):
 
     def examples(self) -> Iterable[int]:
         """The examples of confusions and of nodes."""
-        return chain.from_iterable(one.examples for one in (*self.confusions, *self.nodes))
+        for confusion in self.confusions:
+            yield from confusion.examples
+        for node in self.nodes:
+            yield from node.examples
 
 
 @measure("mistakes", order=2)

@@ -172,7 +172,9 @@ def suggest_moves(session: EditSession, *, tries: int = 200, most: int = 5) -> M
 
 def _answers(session: EditSession, tree: Hierarchy) -> torch.Tensor:
     layout, score = TreeLayout(tree), session.model.score
-    return torch.cat([hard_predict(one, layout, score) for one in session.logits.split(BLOCK)])
+    return torch.cat(
+        [hard_predict(one, layout, score) for one in torch.split(session.logits, BLOCK)]
+    )
 
 
 def _promising(tree: Hierarchy, labels: Any, answers: Any) -> list[_Move]:

@@ -116,11 +116,8 @@ class PrototypeFinder(Measure[Prototypes]):
             "child": np.append(path.taken, batch.answers),
             "probability": np.append(np.minimum(path.confidences, 1), batch.answer_probabilities),
         }
-        for kind, chosen, keys in (
-            ("confident", right, margins),
-            ("borderline", right, -margins),
-            ("misrouted", ~right, -margins),
-        ):
+        choices = (right, margins), (right, -margins), (~right, -margins)
+        for kind, (chosen, keys) in zip(KINDS, choices, strict=True):
             some = {name: values[chosen] for name, values in columns.items()}
             self._found[kind].update(nodes[chosen], keys[chosen], **some)
 

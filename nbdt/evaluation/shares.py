@@ -130,7 +130,9 @@ class NodeAccuracyCounter(Measure[NodeAccuracies]):
         """The accuracies so far."""
         tree, first = self.hierarchy, self.hierarchy.num_classes
         shares = [
-            NodeAccuracy(node, tree.name(node), *counts, answered if node < first else None)
-            for node, (*counts, answered) in enumerate(self._counts.T.tolist())
+            NodeAccuracy(
+                node, tree.name(node), samples, correct, answered if node < first else None
+            )
+            for node, (samples, correct, answered) in enumerate(self._counts.T.tolist())
         ]
         return NodeAccuracies(tuple(shares[:first]), tuple(shares[first:]))

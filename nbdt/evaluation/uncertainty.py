@@ -78,8 +78,9 @@ class Uncertainty(Result):
     def to_dict(self) -> dict[str, Any]:
         """The uncertainty as values that JSON can hold."""
         document = super().to_dict()
+        ends: dict[str, Any] = document.pop("ends")
         del document["hierarchy"]
-        return document | document.pop("ends")
+        return document | ends
 
     def sections(self, options: TextOptions) -> Iterable[Section]:
         """The samples with the most uncertain paths."""

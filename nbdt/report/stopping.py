@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
-from torch import Tensor
+import torch
 
 from nbdt.errors import InputError
-from nbdt.evaluation import wilson_interval
+from nbdt.evaluation import Measure, Predictions, wilson_interval
 from nbdt.model import NBDT
 from nbdt.selective import (
     Calibration,
@@ -64,7 +63,7 @@ class Stopping:
         return wilson_interval(self.valid, self.samples)
 
 
-class StoppingCounter:
+class StoppingCounter(Measure[Stopping]):
     """Lets answers stop when unsure, batch by batch.
 
     Args:
@@ -76,7 +75,6 @@ class StoppingCounter:
         InputError: the calibration is of another model, or has too few samples for the guarantee.
 
     Example:
-        >>> import torch
         >>> from nbdt.hierarchy import Hierarchy
         >>> from nbdt.selective import SelectiveNBDT
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -84,8 +82,9 @@ class StoppingCounter:
         >>> model = NBDT(torch.nn.Identity(), tree)
         >>> found = SelectiveNBDT(model, guarantee=0.9).calibrate(held_out).calibration
         >>> counter = StoppingCounter(model, found, 0.9)
-        >>> counter.update(torch.tensor([[1.0, 0.9, -2], [3.0, 0, 0]]), torch.tensor([1, 2]))
-        >>> counter.result().valid, counter.result().classes  # animal is valid, cat is not
+        >>> logits, labels = torch.tensor([[1.0, 0.9, -2], [3.0, 0, 0]]), torch.tensor([1, 2])
+        >>> counter.update(model.predictions(logits, labels=labels))
+        >>> counter.compute().valid, counter.compute().classes  # animal is valid, cat is not
         (1, 1)
     """
 
@@ -96,21 +95,31 @@ class StoppingCounter:
             raise InputError("the calibration is of a model with another tree or score.")
         self.calibration, self.guarantee = calibration, guarantee
         self.threshold = above_rounding(threshold(calibration.scores, guarantee))
-        self._model = model
+        super().__init__(tree)
+
+    def start(self) -> None:
+        """Sets all counts to zero."""
         self._samples = self._valid = self._classes = 0
         self._information = 0.0
 
-    def update(self, logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]) -> None:
-        """Counts a batch of logits, on the CPU."""
-        predictions = self._model.predictions(logits)
-        layout = predictions.layout
-        answers = stop(predictions.log_probs, layout, self.threshold)
-        self._samples += len(labels)
+    def update(self, batch: Predictions) -> None:
+        """Counts a batch of the model's predictions."""
+        layout = batch.layout
+        answers = stop(batch.log_probs, layout, self.threshold)
+        labels = torch.from_numpy(batch.labels).to(answers.device)
+        self._samples += len(batch)
         self._valid += int(is_valid(answers, labels, layout).sum())
         self._classes += int((answers < layout.num_classes).sum())
         self._information += float(information_kept(answers, layout).sum())
 
-    def result(self) -> Stopping:
+    def merge(self, other: StoppingCounter) -> None:
+        """Adds the counts of another one."""
+        self._samples += other._samples
+        self._valid += other._valid
+        self._classes += other._classes
+        self._information += other._information
+
+    def compute(self) -> Stopping:
         """What was counted so far; at least one sample is needed."""
         return Stopping(
             calibration=self.calibration,

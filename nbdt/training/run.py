@@ -286,7 +286,7 @@ class Run:
         with eval_mode(self.trained), autocast(self.learner.dtype, self.device):
             for block in answers(self.trained, loader, rows=1, forward=_in_float32):
                 counted.update(self.trained.predictions(block.logits, labels=block.labels))
-        rows = counted.table().rows if len(own) else ()
+        rows = counted.compute().rows if len(own) else ()
         right = [row.correct for row in rows] or [0] * len(RULE_SCORES)
         *counts, samples = processes.totals([*right, len(own)], self.device)
         return {way: count / samples for way, count in zip(RULE_SCORES, counts, strict=True)}

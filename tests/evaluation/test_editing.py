@@ -14,7 +14,7 @@ from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
 from nbdt.evaluation.shares import NodeAccuracyCounter
 from nbdt.hierarchy import Hierarchy, edit
-from nbdt.hierarchy.regraft import regraft
+from nbdt.hierarchy.edit import regraft
 from nbdt.model import NBDT
 from nbdt.rules import RULE_SCORES, Temperature, hard_predict, soft_log_probs
 from nbdt.rules.layout import TreeLayout

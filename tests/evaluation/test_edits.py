@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.evaluation.edits import Edit, changed_nodes
 from nbdt.hierarchy import Hierarchy, edit, induce
-from nbdt.hierarchy.regraft import regraft
+from nbdt.hierarchy.edit import regraft
 from nbdt.rules import TreeLayout, decision_log_probs
 from tests.strategies import hierarchies
 
