@@ -33,7 +33,7 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
     "pretrained": ("rules", "classifiers"),
     "model": ("classifiers", "explain", "pretrained"),
     "training": ("losses", "evaluation"),
-    "selective": ("run",),
+    "selective": ("evaluation",),
     "evaluation": ("run",),
     "attribution": ("model", "data"),
     "view": ("selective", "evaluation", "attribution"),

@@ -21,13 +21,12 @@ from nbdt.cli.labelled import (
     load_others,
     load_unlabelled,
 )
-from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model
-from nbdt.cli.options import JsonOption, rule_option
+from nbdt.cli.models import ModelArgument, NetworkOption, RuleOption, as_given, load_model
+from nbdt.cli.options import JsonOption
 from nbdt.cli.output import note, say, say_json
 from nbdt.errors import InputError
 from nbdt.evaluation.jobs import Source, assess
 from nbdt.files import is_file
-from nbdt.rules import RuleName
 from nbdt.selective.folder import CALIBRATION
 
 app = typer.Typer(add_completion=False)
@@ -39,7 +38,7 @@ def evaluate(
     data: DataArgument,
     partial: PartialOption = False,
     part: PartOption = None,
-    rule: Annotated[RuleName | None, rule_option("the model's")] = None,
+    rule: RuleOption = None,
     rows: Annotated[
         int,
         typer.Option(
