@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from nbdt.cli.device import DeviceOption, device_of
 from nbdt.cli.inputs import read_tree
 from nbdt.cli.labelled import (
     BATCH,
@@ -21,13 +20,21 @@ from nbdt.cli.labelled import (
     load_others,
     load_unlabelled,
 )
-from nbdt.cli.models import ModelArgument, NetworkOption, RuleOption, as_given, load_model
+from nbdt.cli.models import (
+    DeviceOption,
+    ModelArgument,
+    NetworkOption,
+    RuleOption,
+    as_given,
+    device_of,
+    load_model,
+)
 from nbdt.cli.options import JsonOption
 from nbdt.cli.output import note, say, say_json
 from nbdt.errors import InputError
 from nbdt.evaluation.jobs import Source, assess
 from nbdt.files import is_file
-from nbdt.selective.folder import CALIBRATION
+from nbdt.selective.calibration import CALIBRATION
 
 app = typer.Typer(add_completion=False)
 

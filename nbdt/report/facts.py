@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 from nbdt.data import LabelledImages
 from nbdt.evaluation import Evaluation, NodeAccuracy
+from nbdt.evaluation.fitting import fitted_to
 from nbdt.evaluation.text import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.report.figures import Axis
 from nbdt.report.measure import FEW, Measurement
 from nbdt.report.samples import file_of, ranked
 from nbdt.rules import get_rule, keeps_network_answer
-from nbdt.selective.calibration import fitted_to
 
 MOST = 10
 """How many nodes and classes are listed."""

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from nbdt.documents import Document, described
 from nbdt.errors import FormatError, InputError, NotFoundError
+from nbdt.evaluation.fitting import fitted_to
 from nbdt.files import error_context, is_file, read_json, sha256, write_json
 from nbdt.model import NBDT
 from nbdt.pretrained import WEIGHTS, SavedModel, read_model
@@ -190,19 +191,6 @@ class Calibrator:
             self._model.score,
             fingerprint,
         )
-
-
-def fitted_to(model: NBDT) -> Mapping[str, Any]:
-    """The samples a model's temperature was fitted to, as far as its provenance says.
-
-    Their ``fingerprint``, and from commands ``data`` and ``part``; empty where nothing is noted, or
-    the model has another temperature by now.
-    """
-    # The folder of a stranger may say anything.
-    noted = model.provenance.get("temperature")
-    if not isinstance(noted, Mapping) or noted.get("temperature") != model.temperature.to_dict():
-        return {}
-    return noted
 
 
 def write_calibration(folder: str | os.PathLike[str], calibration: Calibration) -> None:

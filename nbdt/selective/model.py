@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from nbdt.data.samples import Data, Inputs, raw_bytes
 from nbdt.errors import InputError
+from nbdt.evaluation.jobs import Source, Watch, unwatched
 from nbdt.explain import Explanations, explain_predictions
 from nbdt.files import sha256
 from nbdt.hierarchy.text import one_line
@@ -119,13 +121,25 @@ class SelectiveNBDT:
         """Whether each child of the root has its own threshold; it cannot be set either."""
         return self._per_superclass
 
-    def calibrate(self, data: Data, *, batch_size: int = 64) -> SelectiveNBDT:
+    def calibrate(
+        self,
+        data: Data,
+        *,
+        batch_size: int = 64,
+        source: Source | None = None,
+        on_failure: Literal["raise", "keep"] = "raise",
+        watch: Watch = unwatched,
+    ) -> SelectiveNBDT:
         """Finds the thresholds, in place of earlier ones.
 
         Args:
             data: labelled samples that had no part in training, one by one or in batches, as for
                 `nbdt.evaluation.evaluate`.
             batch_size: how many single samples are answered at a time.
+            source: where they come from; samples that the model was trained on, or that its
+                temperature was fitted to, are refused.
+            on_failure: "keep" leaves out samples that cannot be read or answered.
+            watch: iterates over the run, to show progress and failures.
 
         Returns:
             Itself.
@@ -136,10 +150,20 @@ class SelectiveNBDT:
                 them, as its provenance says; or they are not valid samples of its classes.
         """
         self._check_rule()
+        if source is not None:
+            source.check_untrained(self.model)
+            source.check_unfitted(self.model)
         calibrator = Calibrator(self.model)
-        run = answers(self.model, data, batch_size=batch_size, rows=1, fingerprint=True)
-        for logits, labels in run.pairs():
-            calibrator.update(logits, labels)
+        run = answers(
+            self.model,
+            data,
+            batch_size=batch_size,
+            rows=1,
+            on_failure=on_failure,
+            fingerprint=True,
+        )
+        for block in watch("data", run):
+            calibrator.update(block.logits, block.labels)
         self._use(calibrator.result(run.fingerprint))
         return self
 
