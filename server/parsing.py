@@ -14,10 +14,11 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from nbdt.documents import Document, checked, decoded, described, parsed_json
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy.text import join_names
+from nbdt.inputs.array import as_array
 from nbdt.rules import RuleName
 
 from .errors import TooLargeError
-from .rows import Source, as_array, decode_base64
+from .rows import Source, decode_base64
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

@@ -15,23 +15,19 @@ import binascii
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 
 from nbdt.data import decode_image
 from nbdt.errors import InputError
+from nbdt.inputs.array import FloatArray, check_shape
 from nbdt.inputs.image import Preprocessing
 from nbdt.view.svg.pictures import data_uri
 
 from .errors import MediaTypeError, TooLargeError
 from .settings import Settings
-
-FloatArray = npt.NDArray[np.float32]
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 
@@ -66,45 +62,6 @@ def decode_base64(text: str, name: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise InputError(f"{name}: this is not base64.") from None
-
-
-def as_array(value: Any, name: str) -> FloatArray:
-    """Numbers in nested lists, or an array of another type, as float32; all are finite.
-
-    Example:
-        >>> as_array([[1, 2], [3]], "instance 0")
-        Traceback (most recent call last):
-        nbdt.errors.InputError: instance 0: expected an array of numbers; its lists need ...
-    """
-    try:
-        array = np.asarray(value if isinstance(value, np.ndarray) else _numbers(value))
-    except ValueError:
-        array = np.asarray("ragged")
-    if array.dtype.kind not in "iuf" or array.size == 0:
-        raise InputError(
-            f"{name}: expected an array of numbers; its lists need equal lengths, and not 0."
-        )
-    with np.errstate(over="ignore"):  # what overflows is refused in the next line
-        array = array.astype(np.float32)
-    if not np.isfinite(array).all():
-        raise InputError(f"{name}: it holds NaN or a number that 32 bits cannot hold.")
-    return array
-
-
-def _numbers(value: Any) -> Any:
-    """The value itself, if it is a number or nested lists of numbers; else a ValueError.
-
-    numpy would pad all texts of a list to the longest: terabytes from a few megabytes.
-    """
-    groups = [[value]]
-    while groups:
-        group = groups.pop()
-        kinds = set(map(type, group))
-        if kinds == {list}:
-            groups.extend(group)
-        elif not kinds <= {int, float, bool}:
-            raise ValueError
-    return value
 
 
 def read_image(
@@ -181,15 +138,7 @@ class RowReader:
     @property
     def shape(self) -> tuple[int | None, ...] | None:
         """The shape of a row, with None where it depends on the image; None if nothing is known."""
-        if self.preprocessing is None:
-            return None
-        crop, resize = self.preprocessing.crop, self.preprocessing.resize
-        # A single number as a crop means a square; as a size it is the length of the shorter side.
-        size = (crop, crop) if isinstance(crop, int) else crop or resize
-        height, width = size if isinstance(size, tuple) else (None, None)
-        if self.preprocessing.rotate in (90, 270):
-            height, width = width, height
-        return self.preprocessing.channels, height, width
+        return None if self.preprocessing is None else self.preprocessing.shape
 
     def __call__(self, sources: Sequence[Source]) -> list[Tensor]:
         """The rows, one per source.
@@ -217,7 +166,7 @@ class RowReader:
             row = self._from_image(source.data, name)
             source.picture = data_uri(self.image(source.data, "RGB", name), source.side)
         else:
-            self._check_shape(source.shape, name)
+            check_shape(source.shape, self.shape, name)
             row = torch.from_numpy(source)
         if row.numel() > self.settings.row_values:
             raise TooLargeError(
@@ -235,14 +184,3 @@ class RowReader:
             return self.preprocessing(image)
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
-
-    def _check_shape(self, shape: tuple[int, ...], name: str) -> None:
-        expected = self.shape
-        if expected is None:
-            return
-        fits = len(shape) == len(expected) and all(
-            wanted in (None, got) for wanted, got in zip(expected, shape, strict=True)
-        )
-        if not fits:
-            wanted = " × ".join("any" if side is None else str(side) for side in expected)
-            raise InputError(f"{name}: the network takes {wanted} numbers, got {shape}.")

@@ -54,16 +54,16 @@ class ArrayInput(Input):
         return torch.from_numpy(np.stack(arrays))
 
 
-def as_array(value: Any) -> FloatArray:
-    """Numbers in nested lists, or an array of another type, as float32.
+def as_array(value: Any, name: str = "the array") -> FloatArray:
+    """Numbers in nested lists, or an array of another type, as float32; errors call it `name`.
 
     Raises:
         InputError: it is not an array of finite numbers.
 
     Example:
-        >>> as_array([[1, 2], [3]])
+        >>> as_array([[1, 2], [3]], "instance 0")
         Traceback (most recent call last):
-        nbdt.errors.InputError: this is not an array of numbers; are its lists of one length, ...
+        nbdt.errors.InputError: instance 0: expected an array of numbers; its lists need ...
     """
     try:
         array = np.asarray(value if isinstance(value, np.ndarray) else _numbers(value))
@@ -71,21 +71,19 @@ def as_array(value: Any) -> FloatArray:
         array = np.asarray("ragged")
     if array.dtype.kind not in "iuf" or array.size == 0:
         raise InputError(
-            "this is not an array of numbers; are its lists of one length, and not empty?"
+            f"{name}: expected an array of numbers; its lists need equal lengths, and not 0."
         )
     with np.errstate(over="ignore"):  # what overflows is refused in the next line
         array = array.astype(np.float32)
     if not np.isfinite(array).all():
-        raise InputError("it holds NaN or a number that 32 bits cannot hold.")
+        raise InputError(f"{name}: it holds NaN or a number that 32 bits cannot hold.")
     return array
 
 
-def check_shape(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> None:
-    """Refuses a sample of another shape than the network takes, where that is known.
-
-    Raises:
-        InputError: the shape is another.
-    """
+def check_shape(
+    shape: tuple[int, ...], expected: tuple[int | None, ...] | None, name: str = "the array"
+) -> None:
+    """Refuses a sample of another shape than the network takes, where that is known."""
     if expected is None:
         return
     fits = len(shape) == len(expected) and all(
@@ -93,13 +91,13 @@ def check_shape(shape: tuple[int, ...], expected: tuple[int | None, ...] | None)
     )
     if not fits:
         sides = " × ".join("any" if side is None else str(side) for side in expected)
-        raise InputError(f"the network takes {sides} numbers, got {shape}.")
+        raise InputError(f"{name}: the network takes {sides} numbers, got {shape}.")
 
 
 def _numbers(value: Any) -> Any:
-    """The value itself, if it is a number or lists of lists or numbers only.
+    """The value itself, if it is a number or nested lists of numbers; else a ValueError.
 
-    numpy would make all texts of a list as long as the longest: terabytes of a few megabytes.
+    numpy would pad all texts of a list to the longest: terabytes from a few megabytes.
     """
     groups = [[value]]
     while groups:

@@ -26,6 +26,7 @@ from pydantic import Field, field_validator
 from starlette.responses import JSONResponse, Response
 
 from nbdt.errors import InputError, NotFoundError
+from nbdt.inputs.array import FloatArray, as_array
 from nbdt.rules import RuleName
 
 from ..answers import Schema, explanations_of
@@ -35,7 +36,7 @@ from ..inference import Answer
 from ..models import ServedModel
 from ..openapi import SAMPLE_IMAGE, ModelName, answer, body, errors
 from ..parsing import ParsedRequest, RequestDocument, check_rows, read_document
-from ..rows import FloatArray, as_array, decode_base64
+from ..rows import decode_base64
 from . import Protocol
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"], responses=errors(PlainError))

@@ -1,7 +1,6 @@
 """Images and arrays from strangers: what is read, what is refused, and when."""
 
 import struct
-import tracemalloc
 import zlib
 
 import numpy as np
@@ -13,7 +12,7 @@ from nbdt.data import decode_image
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
 from nbdt.server.errors import MediaTypeError, TooLargeError
-from nbdt.server.rows import MAX_SCANS, RowReader, as_array, read_image
+from nbdt.server.rows import MAX_SCANS, RowReader, read_image
 from nbdt.server.settings import Settings
 from tests.server.conftest import encoded, png
 from tests.timing import cpu_seconds
@@ -126,25 +125,6 @@ def test_rotation_transparency_palettes_cmyk_and_16_bits_are_handled():
     assert cmyk[1] < 60
     deep = Image.fromarray(np.full((1, 1), 0x8034, dtype=np.uint16))
     assert read(encoded(deep, "PNG"), "L").getpixel((0, 0)) == 0x80
-
-
-def test_texts_are_refused_before_they_are_padded_to_the_longest():
-    texts = ["x" * 50_000, *[""] * 200]  # 40 MB, if each took as much as the first
-    tracemalloc.start()
-    try:
-        with pytest.raises(InputError, match="expected an array of numbers"):
-            as_array([texts], "instance 0")
-        assert tracemalloc.get_traced_memory()[1] < 1e6
-    finally:
-        tracemalloc.stop()
-    many = [["x" * 5_000_000, *[""] * 100_000]]  # 1.8 TiB
-    with pytest.raises(InputError, match="expected an array of numbers"):
-        as_array(many, "instance 0")
-
-
-@pytest.mark.parametrize("value", [[1, 2.5], [[1], [True]], [[[0]]], [list(range(1000))] * 1000])
-def test_numbers_in_lists_are_read_as_numpy_reads_them(value):
-    assert np.array_equal(as_array(value, "a"), np.asarray(value, np.float32))
 
 
 def test_an_image_becomes_what_preprocessing_makes_of_it():
