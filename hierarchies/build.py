@@ -1,7 +1,7 @@
 """Makes all the class lists and trees in this folder again from their sources.
 
     python hierarchies/build.py --data FOLDER            writes them
-    python hierarchies/build.py --data FOLDER --check    says what differs from them
+    python hierarchies/build.py --data FOLDER --check    reports what differs
 
 FOLDER (default: the environment variable NBDT_DATA) holds ``classes/``, ``imagenet_samples/``,
 ``wordnet30/`` and ``weights/``; README.md says where each of them comes from.
@@ -31,10 +31,10 @@ HERE = Path(__file__).parent
 HEIGHT_TOLERANCE = 1e-5
 HEIGHT_DIGITS = 6
 
-ClassList = list[tuple[str, str]]  # the name and the wnid ("" where there is none) of each class
+ClassList = list[tuple[str, str]]  # name and wnid ("" for none) of each class
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-# How the digits are drawn, a four being open at the top.
+# The shapes of the digits; the four is open at the top.
 DIGIT_SHAPES = {
     "digit": ["with a loop", "without a loop"],
     "with a loop": ["zero", "eight", "loop and stem"],
@@ -60,7 +60,7 @@ CIFAR100_MEANINGS = {
     "television": "n04405907",  # the set; not broadcasting
     "trout": "n02537085",  # the fish; not its flesh
 }
-# ImageNet's first synonyms are unique but for two, which torchvision calls so.
+# ImageNet's first synonyms are unique except for two, which have torchvision's names.
 IMAGENET_NAMES = {"n02012849": "crane bird", "n03710721": "maillot tank suit"}
 
 # The trees induced from real weights: the file, its head, and the data set's name.
@@ -124,7 +124,7 @@ def write(data: Path) -> None:
 
 
 def differences(data: Path) -> list[str]:
-    """What in this folder is not as the sources make it, a sentence each."""
+    """One sentence for each file in this folder that its sources do not reproduce."""
     found = [
         f"{dataset}: its classes differ."
         for dataset, rows in class_lists(data).items()
@@ -169,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for sentence in found:
         print(sentence, file=sys.stderr)
     if not found:
-        print("Every bundled file is as its sources make it.")
+        print("Every bundled file matches its sources.")
     return 1 if found else 0
 
 

@@ -1,7 +1,6 @@
-"""How objects show themselves in notebooks without knowing who draws them.
+"""How objects display themselves in notebooks, although the rooms that draw them come later.
 
-Trees and explanations stand at the beginning of the flow of data, and what draws them at its end.
-So `Displayed` asks a function that `nbdt` itself registers, and no layer imports forward.
+`Displayed` asks a function that `nbdt` itself registers, so no layer imports forward.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ _renderers: list[Callable[[Any], Bundle]] = []
 
 
 def display_with(renderer: Callable[[Any], Bundle]) -> None:
-    """Sets what draws all `Displayed` objects."""
+    """Sets the function that draws all `Displayed` objects."""
     _renderers[:] = [renderer]
 
 
 class Displayed:
-    """What shows itself when it is the result of a notebook's cell.
+    """An object that draws itself as the result of a notebook's cell.
 
     Example:
         >>> import nbdt

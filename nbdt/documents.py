@@ -1,4 +1,4 @@
-"""What is stored or sent as JSON: read strictly and within bounds, since strangers may write it.
+"""Everything stored or sent as JSON, read strictly and within bounds: strangers may write it.
 
 `Document` is the base of such records. Reading one checks types, refuses unknown keys, and raises a
 `FormatError` that starts with the place of the offending value, as in ``path[2].probability``.
@@ -52,7 +52,7 @@ def shortened(message: str) -> str:
 
 
 def described(value: object) -> str:
-    """What an error says of a value it refuses; short, whatever the value."""
+    """A refused value as errors quote it; short, whatever the value."""
     if isinstance(value, str):
         return repr(value) if len(value) <= _QUOTE else repr(value[:_QUOTE]) + "…"
     if value is None or isinstance(value, bool | float):
@@ -85,15 +85,9 @@ def decoded(data: bytes) -> str:
 
 
 def checked_counts(text: str, opening: str, max_commas: int = MAX_COMMAS) -> None:
-    """Refuses a text that would take up far more memory than itself once it is parsed.
+    """Refuses a text that would take far more memory than itself once it is parsed.
 
-    Args:
-        text: the document.
-        opening: the characters that open a group of values in its format.
-        max_commas: how many values it may hold, counted by its commas.
-
-    Raises:
-        FormatError: the text is too long or holds too many values.
+    `opening` are the characters that open a group of values in its format.
     """
     if len(text) > MAX_BYTES:
         raise FormatError(f"is longer than {MAX_BYTES:,} characters, the most that is read.")
@@ -107,11 +101,8 @@ def checked_counts(text: str, opening: str, max_commas: int = MAX_COMMAS) -> Non
 def parsed_json(text: str) -> Any:
     """The value of a JSON text, read strictly.
 
-    Unlike `json.loads` it refuses what has no one meaning elsewhere: keys given twice, NaN and
-    Infinity, and numbers that no 64 bits hold.
-
-    Raises:
-        FormatError: this is not such a text.
+    Unlike `json.loads` it refuses what other readers may read differently: repeated keys, NaN and
+    Infinity, and numbers that 64 bits cannot hold.
     """
     checked_counts(text, "[{")
     try:
@@ -131,17 +122,12 @@ def parsed_json(text: str) -> Any:
 
 
 def json_value(value: object, where: str, depth: int = 0) -> Any:
-    """A deep copy made of what JSON holds: dict, list, str, int, float, bool and None.
+    """A deep copy made of dict, list, str, int, float, bool and None; tuples become lists.
 
-    Tuples become lists, numpy's numbers Python's.
-
-    Args:
-        value: what to copy.
-        where: what to call the value in an error.
-        depth: how deep it lies already.
+    `where` is what an error calls the value, `depth` how deep it is nested already.
 
     Raises:
-        FormatError: JSON cannot hold the value, or not exactly.
+        FormatError: JSON cannot hold the value exactly.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -159,7 +145,7 @@ def json_value(value: object, where: str, depth: int = 0) -> Any:
         return [json_value(entry, where, depth + 1) for entry in value]
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
-            raise FormatError(f"{where} has keys that are no texts, which JSON cannot hold.")
+            raise FormatError(f"{where} has keys that are not texts, which JSON cannot hold.")
         return {
             encodable(key, where): json_value(entry, where, depth + 1)
             for key, entry in value.items()
@@ -168,7 +154,7 @@ def json_value(value: object, where: str, depth: int = 0) -> Any:
 
 
 def encodable(text: str, where: str) -> str:
-    """The text itself, if UTF-8 can hold it: it has no half of a surrogate pair."""
+    """The text itself; half a surrogate pair, which UTF-8 cannot hold, is refused."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

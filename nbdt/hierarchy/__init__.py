@@ -1,8 +1,8 @@
-"""Trees of classes: what they are, how to make, change, name, convert, read and write them.
+"""Trees of classes: made, changed, named, compared, converted, read and written, without torch.
 
 A `Hierarchy` (`tree`) comes from the rows of an array (`induce`), from WordNet or a table of
-parents (`taxonomy`), from a regular shape (`shapes`) or from a file (`library`, `convert`).
-`edit` and `naming` return changed copies. Nothing here needs torch.
+parents (`taxonomy`), from a regular shape (`shapes`) or from a file (`library`, `formats`).
+`edit` and `naming` return changed copies.
 """
 
 from nbdt.hierarchy import convert, edit, shapes
