@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from nbdt.data.samples import Data, Inputs, raw_bytes
@@ -184,13 +184,9 @@ class SelectiveNBDT:
         """
         return self.explain_predictions(self._predictions(x))
 
-    def explain_logits(self, logits: Float[Tensor, "batch classes"]) -> Explanations:
-        """The same for logits that `NBDT.logits` gave."""
-        self._check_rule()
-        return self.explain_predictions(self.model.predictions(logits))
-
     def explain_predictions(self, predictions: Predictions) -> Explanations:
         """The same for a batch that `NBDT.predictions` gave."""
+        self._check_rule()
         explanations = explain_predictions(predictions, self.model.geometry())
         answers = self._answers(predictions.log_probs).tolist()
         return Explanations(
@@ -207,18 +203,6 @@ class SelectiveNBDT:
 
         Raises:
             InputError: the model was not calibrated, or changed since, or cannot be saved.
-
-        Example:
-            >>> import tempfile
-            >>> from nbdt.hierarchy import Hierarchy
-            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-            >>> held_out = [(torch.rand(4), i % 3) for i in range(30)]
-            >>> model = SelectiveNBDT(NBDT(nn.Linear(4, 3), tree)).calibrate(held_out)
-            >>> folder = tempfile.mkdtemp()
-            >>> model.save_pretrained(folder)
-            >>> again = SelectiveNBDT.from_pretrained(folder, network=nn.Linear(4, 3))
-            >>> again.thresholds == model.thresholds
-            True
         """
         calibration = self._valid_calibration()
         if _digest(self.model) != self._weights:
@@ -307,9 +291,8 @@ class SelectiveNBDT:
         if not self.per_superclass:
             return stop(log_probs, layout, self.thresholds[layout.hierarchy.root])
         by_node = torch.full((layout.num_nodes,), math.inf, dtype=torch.float64)
-        by_node[list(self.thresholds)] = torch.tensor(
-            [*self.thresholds.values()], dtype=torch.float64
-        )
+        for node, t in self.thresholds.items():
+            by_node[node] = t
         return stop(log_probs, layout, by_node[superclass(log_probs, layout).cpu()])
 
     def _predictions(self, x: Inputs) -> Predictions:
