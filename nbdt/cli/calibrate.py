@@ -23,7 +23,7 @@ from nbdt.cli.models import (
     device_of,
     load_model,
 )
-from nbdt.cli.options import JsonOption
+from nbdt.cli.options import JsonOption, option
 from nbdt.cli.output import say, say_json
 from nbdt.evaluation.jobs import Source
 from nbdt.selective import SelectiveNBDT
@@ -40,18 +40,11 @@ def calibrate(
     partial: PartialOption = False,
     part: PartOption = None,
     guarantee: Annotated[
-        float,
-        typer.Option(
-            "--guarantee", metavar="SHARE", help="What has to be possible with these images."
-        ),
+        float, option("--guarantee SHARE", "What has to be possible with these images.")
     ] = 0.95,
     per_superclass: Annotated[
         bool,
-        typer.Option(
-            "--per-superclass",
-            metavar="",
-            help="It has to be possible under each child of the root by itself.",
-        ),
+        option("--per-superclass", "It has to be possible under each child of the root by itself."),
     ] = False,
     device: DeviceOption = None,
     network_from: NetworkOption = None,

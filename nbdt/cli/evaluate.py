@@ -29,7 +29,7 @@ from nbdt.cli.models import (
     device_of,
     load_model,
 )
-from nbdt.cli.options import JsonOption
+from nbdt.cli.options import JsonOption, option
 from nbdt.cli.output import note, say, say_json
 from nbdt.errors import InputError
 from nbdt.evaluation.jobs import Source, assess
@@ -47,63 +47,48 @@ def evaluate(
     part: PartOption = None,
     rule: RuleOption = None,
     rows: Annotated[
-        int,
-        typer.Option(
-            "--rows", min=0, metavar="N", help="How many nodes and mistakes to list; 0 for all."
-        ),
+        int, option("--rows N", "How many nodes and mistakes to list; 0 for all.", min=0)
     ] = 5,
     full: Annotated[
-        bool,
-        typer.Option("--full", metavar="", help="List classes, unsure images and reliability too."),
+        bool, option("--full", "List classes, unsure images and reliability too.")
     ] = False,
     fit: Annotated[
         bool,
-        typer.Option(
+        option(
             "--fit-temperature",
-            metavar="",
-            help="Find the temperature at which probabilities fit these images best, and save it "
-            "in the model's folder.",
+            "Find the temperature at which probabilities fit these images best, and save it in "
+            "the model's folder.",
         ),
     ] = False,
     per_node: Annotated[
         bool,
-        typer.Option(
+        option(
             "--per-node",
-            metavar="",
-            help="Find one for every node. The probabilities of classes are then no longer the "
+            "Find one for every node. The probabilities of classes are then no longer the "
             "network's.",
         ),
     ] = False,
     faithfulness: Annotated[
-        bool,
-        typer.Option(
-            "--faithfulness", metavar="", help="Check whether the explanations are the model, too."
-        ),
+        bool, option("--faithfulness", "Check whether the explanations are the model, too.")
     ] = False,
     unknown: Annotated[
         str | None,
-        typer.Option(
-            "--unknown",
-            metavar="DATA",
-            help="Images of none of the model's classes, any folder of them: how well are they "
-            "told from the others?",
+        option(
+            "--unknown DATA",
+            "Images of none of the model's classes, any folder of them: how well are they told "
+            "from the others?",
         ),
     ] = None,
     unseen: Annotated[
         str | None,
-        typer.Option(
-            "--unseen",
-            metavar="DATA",
-            help="Images of classes that the network never saw: do nodes send them the right way?",
+        option(
+            "--unseen DATA",
+            "Images of classes that the network never saw: do nodes send them the right way?",
         ),
     ] = None,
     taxonomy: Annotated[
         str | None,
-        typer.Option(
-            "--taxonomy",
-            metavar="TREE",
-            help="Where unseen classes belong: a tree over them and the model's.",
-        ),
+        option("--taxonomy TREE", "Where unseen classes belong: a tree over them and the model's."),
     ] = None,
     device: DeviceOption = None,
     network_from: NetworkOption = None,

@@ -20,7 +20,7 @@ from nbdt.cli.models import (
     device_of,
     load_model,
 )
-from nbdt.cli.options import JsonOption
+from nbdt.cli.options import JsonOption, argument, option
 from nbdt.cli.output import check_folder, complain, note, progress, say, say_drawing, say_json
 from nbdt.data import decode_image, list_images, open_image
 from nbdt.errors import InputError, NBDTError
@@ -59,44 +59,30 @@ def explain(
     model: ModelArgument,
     images: Annotated[
         list[str],
-        typer.Argument(
-            metavar="IMAGE", help="Image files, folders of them, or - for one on standard input."
-        ),
+        argument("IMAGE", "Image files, folders of them, or - for one on standard input."),
     ],
     rule: RuleOption = None,
-    top: Annotated[
-        int, typer.Option("--top", min=0, metavar="N", help="Name the N likeliest classes too.")
-    ] = 0,
-    full: Annotated[
-        bool, typer.Option("--full", metavar="", help="Show every decision of a long path.")
-    ] = False,
+    top: Annotated[int, option("--top N", "Name the N likeliest classes too.", min=0)] = 0,
+    full: Annotated[bool, option("--full", "Show every decision of a long path.")] = False,
     guarantee: Annotated[
         float | None,
-        typer.Option(
-            "--guarantee",
-            metavar="SHARE",
-            help="Stop where the model is unsure, so that this share of answers, such as 0.95, "
-            "holds the true class; after nbdt calibrate.",
+        option(
+            "--guarantee SHARE",
+            "Stop where the model is unsure, so that this share of answers, such as 0.95, holds"
+            " the true class; after nbdt calibrate.",
         ),
     ] = None,
     per_superclass: Annotated[
         bool,
-        typer.Option(
+        option(
             "--per-superclass",
-            metavar="",
-            help="Let the guarantee hold among the answers under each child of the root by itself.",
+            "Let the guarantee hold among the answers under each child of the root by itself.",
         ),
     ] = False,
-    draw: Annotated[
-        bool, typer.Option("--draw", metavar="", help="Draw each path with its siblings, too.")
-    ] = False,
+    draw: Annotated[bool, option("--draw", "Draw each path with its siblings, too.")] = False,
     html: Annotated[
         str | None,
-        typer.Option(
-            "--html",
-            metavar="FILE",
-            help="Write a page too, with the images, their paths and the whole tree.",
-        ),
+        option("--html FILE", "Write a page too, with the images, their paths and the whole tree."),
     ] = None,
     device: DeviceOption = None,
     network_from: NetworkOption = None,

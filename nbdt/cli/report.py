@@ -10,7 +10,7 @@ import typer
 
 from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, image_names, load_images
 from nbdt.cli.models import ModelArgument, NetworkOption, RuleOption, load_model
-from nbdt.cli.options import JsonOption, given
+from nbdt.cli.options import JsonOption, given, option
 from nbdt.cli.output import check_folder, complain, progress, say, say_json, working
 from nbdt.errors import InputError
 from nbdt.files import is_file, write_text
@@ -31,32 +31,26 @@ app = typer.Typer(add_completion=False)
 def report(
     model: ModelArgument,
     data: DataArgument,
-    output: Annotated[
-        str,
-        typer.Option("--output", "-o", metavar="FILE", help="The page to write."),
-    ] = "report.html",
+    output: Annotated[str, option("--output -o FILE", "The page to write.")] = "report.html",
     partial: PartialOption = False,
     part: PartOption = None,
     rule: RuleOption = None,
     guarantee: Annotated[
         float | None,
-        typer.Option(
-            "--guarantee",
-            metavar="SHARE",
-            help="Of a calibrated model, the share of answers that are to hold the true class.",
-            show_default=f"{GUARANTEE}",
+        option(
+            "--guarantee SHARE",
+            "Of a calibrated model, the share of answers that are to hold the true class.",
+            shown=f"{GUARANTEE}",
         ),
     ] = None,
     pictures: Annotated[
-        int,
-        typer.Option("--pictures", min=0, metavar="N", help="How many small images at most."),
+        int, option("--pictures N", "How many small images at most.", min=0)
     ] = PICTURES,
     note: Annotated[
         list[str] | None,
-        typer.Option(
-            "--note",
-            metavar="WHAT=TEXT",
-            help="Anything else to be said, such as a date, which is not in it otherwise; may be "
+        option(
+            "--note WHAT=TEXT",
+            "Anything else to be said, such as a date, which is not in it otherwise; may be "
             "given again.",
         ),
     ] = None,
