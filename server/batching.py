@@ -1,7 +1,7 @@
-"""Rows of many clients, put to a model together: the bounded queue and its batches.
+"""The rows of many clients, given to a model together: the bounded queue and its batches.
 
-Nothing here knows what a row is, or a model: a batch is a list of questions, and what answers it
-is a function that is called in a thread of its own, one batch after the other.
+Nothing here knows what a row or a model is: a batch is a list of questions, and a function answers
+it in its own thread, one batch after the other.
 """
 
 from __future__ import annotations
@@ -30,26 +30,13 @@ Answers = Sequence[A | Exception]
 
 
 class Capacity:
-    """How many rows may be on their way at once, from admission to answer.
-
-    Args:
-        rows: the most rows.
-        clock: gives the time in seconds.
-
-    Example:
-        >>> capacity = Capacity(4)
-        >>> with capacity.reserved(3):
-        ...     capacity.free
-        1
-        >>> capacity.free
-        4
-    """
+    """How many rows may be on their way at once, from admission to answer."""
 
     def __init__(self, rows: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.rows = rows
         self.used = 0
         self._clock = clock
-        # What Retry-After is reckoned with: the rows done lately, and the seconds that they took.
+        # For Retry-After: the rows done lately, and the seconds that they took.
         self._done = 0.0
         self._busy = 0.0
         self._since = 0.0
@@ -60,11 +47,7 @@ class Capacity:
         return self.rows - self.used
 
     def check(self, rows: int = 1) -> None:
-        """Refuses rows that there is no room for.
-
-        Raises:
-            OverloadedError: fewer rows are free.
-        """
+        """Raises an OverloadedError if fewer rows are free."""
         if rows > self.free:
             raise OverloadedError(
                 f"{self.used} of {self.rows} rows are taken; try again later.",
@@ -73,14 +56,10 @@ class Capacity:
 
     @contextmanager
     def reserved(self, rows: int) -> Iterator[None]:
-        """Holds room for rows while the block runs.
-
-        Raises:
-            OverloadedError: fewer rows are free.
-        """
+        """Holds room for rows while the block runs; raises as `check` does."""
         self.check(rows)
         if not self.used:
-            self._since = self._clock()  # hours without a request say nothing of the rate
+            self._since = self._clock()  # hours without a request say nothing about the rate
         self.used += rows
         try:
             yield
@@ -99,8 +78,6 @@ class Capacity:
 
 @dataclass(eq=False, slots=True)
 class _Waiting(Generic[Q, A]):
-    """One question in the queue."""
-
     question: Q
     rows: int
     cost: int
@@ -109,19 +86,19 @@ class _Waiting(Generic[Q, A]):
 
 
 class BatchQueue(Generic[Q, A]):
-    """Puts questions to a function in batches, first come, first served.
+    """Gives questions to a function in batches, first come, first served.
 
-    A batch takes the questions that are waiting, in order, as long as they fit; those whose
-    asker has left are dropped. While one batch is worked on, the next one gathers.
+    A batch takes the waiting questions, in order, as long as they fit; those whose client has left
+    are dropped. While one batch is computed, the next one gathers.
 
     Args:
         answer: gives one answer, or an exception, for each question of a batch. It is called in
-            one thread, never twice at the same time. Where it raises, each question of the batch
-            is put to it alone, so that one that cannot be answered spoils no other.
+            one thread, never twice at the same time. Where it raises, it gets each question of the
+            batch alone, so that one that cannot be answered spoils no other.
         max_rows: the most rows of a batch.
         wait: how many seconds an idle queue waits for more rows.
-        name: what the thread is called.
-        observe: is told of each batch: rows, and seconds that it took.
+        name: of the thread.
+        observe: called after each batch with its rows, and the seconds that it took.
 
     Example:
         >>> async def ask():
@@ -162,9 +139,7 @@ class BatchQueue(Generic[Q, A]):
         return sum(one.cost for one in self._waiting if not one.future.done())
 
     def put(self, question: Q, rows: int, *, alone: bool = False) -> asyncio.Future[A]:
-        """Queues a question; its answer comes as the future's result.
-
-        Cancelling the future takes the question out of the queue.
+        """Queues a question; its answer is the future's result, and cancelling that withdraws it.
 
         Args:
             question: what is asked.
@@ -184,7 +159,7 @@ class BatchQueue(Generic[Q, A]):
         return future
 
     async def close(self) -> None:
-        """Takes no more questions, answers those that are queued, and ends the thread."""
+        """Accepts no more questions, answers those that are queued, and ends the thread."""
         self._closing = True
         self._arrived.set()
         await self._task
@@ -235,7 +210,7 @@ class BatchQueue(Generic[Q, A]):
             logger.exception("a batch was answered, but could not be counted")
         for one, answer in zip(batch, answers, strict=True):
             if one.future.done():
-                continue  # the asker has left meanwhile
+                continue  # the client has left meanwhile
             if isinstance(answer, Exception):
                 one.future.set_exception(answer)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import accumulate, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +22,7 @@ from nbdt.run import forward
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What one request, or a part of it, asks of a model.
-
-    Attributes:
-        rows: the network's input, one tensor a row.
-        rule: how decisions become an answer.
-        explain: whether the path is wanted, beside the predicted class.
-        saliency: whether it is wanted, too, which pixels made each decision of the path.
-    """
+    """What one request, or a part of it, asks of a model; see `ParsedRequest`."""
 
     rows: Sequence[Tensor]
     rule: RuleName
@@ -39,12 +32,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model says of the rows of a question.
+    """A model's answer to the rows of a question.
 
     Attributes:
         log_probs: the soft log-probability of each class in nats; shape (rows, C), float32.
         predictions: the predicted class by the question's rule; shape (rows,).
-        explanations: one a row, if they were asked for.
+        explanations: one per row, if they were asked for.
         saliencies: the maps of each row's path, if they were asked for.
     """
 
@@ -55,7 +48,7 @@ class Answer:
 
     @classmethod
     def joined(cls, parts: Sequence[Answer]) -> Answer:
-        """The answer to a question that was put in parts."""
+        """The answer to a question that was asked in parts."""
         if len(parts) == 1:
             return parts[0]
         return cls(
@@ -88,23 +81,31 @@ class Inference:
         self._known_shape: torch.Size | None = None
 
     def __call__(self, questions: Sequence[Question]) -> list[Answer | Exception]:
-        """One answer a question, or why there is none.
+        """One answer per question, or why there is none.
 
         Raises:
-            InputError: the network does not take rows of a shape.
+            InputError: the network does not take rows of this shape.
         """
         logits = self._logits([row for question in questions for row in question.rows])
         usable = usable_rows(logits)
         ends = np.cumsum([len(question.rows) for question in questions]).tolist()
         spans = [slice(end - len(q.rows), end) for q, end in zip(questions, ends, strict=True)]
-        answers: list[Answer | Exception] = [_unusable(usable[span]) for span in spans]
-        asked = [index for index, span in enumerate(spans) if bool(usable[span].all())]
-        if asked:
-            rows = torch.cat([torch.arange(len(logits))[spans[index]] for index in asked])
-            some = [questions[index] for index in asked]
-            for index, answer in zip(asked, self._answers(logits[rows], some), strict=True):
-                answers[index] = self._with_saliency(questions[index], answer)
-        return answers
+        fine = [bool(usable[span].all()) for span in spans]
+        answers: dict[int, Answer | Exception] = {
+            index: _unusable(usable[span]) for index, span in enumerate(spans) if not fine[index]
+        }
+        for rule in RULES.values():
+            asked = [
+                index
+                for index, question in enumerate(questions)
+                if fine[index] and question.rule == rule.name
+            ]
+            if asked:
+                rows = torch.cat([logits[spans[index]] for index in asked])
+                some = [questions[index] for index in asked]
+                for index, answer in zip(asked, self._answers(rows, some), strict=True):
+                    answers[index] = self._with_saliency(questions[index], answer)
+        return [answers[index] for index in range(len(questions))]
 
     def _with_saliency(self, question: Question, answer: Answer) -> Answer | Exception:
         """The answer with maps, where they are asked for.
@@ -148,27 +149,21 @@ class Inference:
         return logits
 
     def _answers(self, logits: Tensor, questions: Sequence[Question]) -> Iterator[Answer]:
-        """The answers to questions whose rows these are, one question after the other."""
-        predictions = self.model.predictions(logits)
+        """The answers to questions of one rule whose rows these are, one after the other."""
         lengths = [len(question.rows) for question in questions]
-        places = torch.split(torch.arange(len(logits)), lengths)
-        explained: dict[str, Iterator[Explanation]] = {}
-        for rule in RULES:
-            wanted = [
-                own
-                for own, question in zip(places, questions, strict=True)
-                if question.explain and question.rule == rule
-            ]
-            if wanted:
-                some = predictions.of_rows(torch.cat(wanted), RULES[rule].name)
-                explained[rule] = iter(explain_predictions(some, self._geometry))
-        for own, question in zip(places, questions, strict=True):
-            answers = predictions.answers_by(question.rule, self.model.score)
-            yield Answer(
-                predictions.log_probs[own].cpu().numpy(),
-                answers[own].cpu().numpy(),
-                tuple(islice(explained[question.rule], len(own))) if question.explain else (),
-            )
+        with torch.inference_mode():
+            predictions = self.model.predictions(logits, questions[0].rule)
+            log_probs, answers = predictions.log_probs.numpy(), predictions.answers
+            wanted = torch.tensor([question.explain for question in questions])
+            explanations: Iterator[Explanation] = iter(())
+            if wanted.any():
+                rows = wanted.repeat_interleave(torch.tensor(lengths))
+                some = predictions if wanted.all() else predictions.of_rows(rows)
+                explanations = iter(explain_predictions(some, self._geometry))
+        for question, end in zip(questions, accumulate(lengths), strict=True):
+            own = slice(end - len(question.rows), end)
+            few = tuple(islice(explanations, len(question.rows))) if question.explain else ()
+            yield Answer(log_probs[own], answers[own], few)
 
 
 def _unusable(usable: Tensor) -> InputError:

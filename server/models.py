@@ -1,7 +1,7 @@
-"""The models that are served: found, loaded, tried out, and replaced while others are at work.
+"""The served models: found, loaded, tried out, and replaced while others answer.
 
-A model is called like its folder. What is served of it is immutable; a reload loads the folder
-beside it, tries it out, and only then puts it in the place of the old one.
+A model has the name of its folder, and never changes; a reload loads the folder beside the old
+model, tries the new one out, and only then puts it in its place.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from .rows import RowReader, Source
 from .settings import Settings
 
 GOLDEN = "golden.json"
-"""A file that a model folder may hold: a request for ``predict`` and its answer, in one object."""
+"""An optional file in a model folder: a request for ``predict`` and its answer, in one object."""
 
 TOLERANCE = 1e-3
-"""How far the probability of a golden answer may be off: machines round differently."""
+"""The greatest error of a golden answer's probability: machines round differently."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VERSION_DIGITS = 12
@@ -40,17 +40,17 @@ _VERSION_DIGITS = 12
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """One model as it was loaded once.
+    """One loaded model.
 
     Attributes:
-        name: what it is called: the name of its folder.
-        version: the first 12 digits of the SHA-256 of its config.json, which itself holds the
-            hashes of the other files. So it stands for all that the model is.
-        generation: how often this process has loaded a model of this name.
+        name: the name of its folder.
+        version: the first 12 digits of the SHA-256 of its config.json, which holds the hashes of
+            the other files; so it identifies the whole model.
+        generation: how often this process has loaded a model with this name.
         files: the SHA-256 of each file.
-        read: from what is sent to the network's input.
+        read: from what clients send to the network's input.
         infer: from there to answers.
-        drawn: its tree in the forms that it was asked for, as it never changes; by media type.
+        drawn: its tree in the forms that clients asked for, by media type.
     """
 
     name: str
@@ -63,18 +63,18 @@ class ServedModel:
 
     @property
     def model(self) -> NBDT:
-        """The model itself."""
+        """The loaded NBDT."""
         return self.infer.model
 
 
 @dataclass(frozen=True)
 class Reload:
-    """What became of one model when it was loaded again.
+    """What a reload did with one model.
 
     Attributes:
         name: the model's.
         outcome: "loaded" (it is new), "replaced", "unchanged", or "kept" (the old one, as the
-            new one is not fit).
+            new one cannot be served).
         reason: why it was kept, in one sentence, or "".
     """
 
@@ -84,17 +84,7 @@ class Reload:
 
 
 class Registry:
-    """The models that are served, by name.
-
-    Methods block, and may be called from any thread.
-
-    Args:
-        settings: where the models are, and the limits of their input.
-
-    Example:
-        >>> Registry(Settings()).names
-        ()
-    """
+    """The served models, by name. Methods block, and may be called from any thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -107,11 +97,7 @@ class Registry:
         return tuple(sorted(self._served))
 
     def get(self, name: str) -> ServedModel:
-        """The model of that name, as it is now.
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """The model that has that name now; raises a NotFoundError if there is none."""
         try:
             return self._served[name]
         except KeyError:
@@ -121,26 +107,22 @@ class Registry:
             ) from None
 
     def load(self) -> None:
-        """Loads all models.
-
-        Raises:
-            NBDTError: there is none, or one cannot be loaded.
-        """
+        """Loads all models; raises an NBDTError if there is none, or one cannot be loaded."""
         with self._reloading:
             folders = find_models(self._settings.models)
             for name in _own_sources(self._settings):
                 if name and name not in folders:
                     raise InputError(
-                        f"{name}=… names what builds the network of a model {name!r}; there are: "
+                        f"{name}=… builds the network of a model {name!r}; there are: "
                         f"{', '.join(folders)}."
                     )
             for name, folder in folders.items():
                 self._served[name] = load_model(folder, name, self._settings)
 
     def reload(self) -> list[Reload]:
-        """Loads again what has changed, and what is new in the folders.
+        """Loads what has changed, and what is new in the folders.
 
-        A model whose folder is gone or not fit stays as it is; it goes only with the process.
+        A model whose folder is gone or not valid stays until the process ends.
         """
         with self._reloading:
             try:
@@ -173,7 +155,7 @@ class Registry:
 
 
 def _without_places(reason: str, places: Iterable[Path]) -> str:
-    """A reason without where things lie: that is nobody's business who may ask for a reload."""
+    """A reason without paths: clients that may ask for a reload should not learn them."""
     for place in places:
         if place.name:
             reason = reason.replace(str(place), place.name)
@@ -219,11 +201,11 @@ def find_models(sources: Iterable[Path]) -> dict[str, Path]:
 def load_model(folder: Path, name: str, settings: Settings, generation: int = 1) -> ServedModel:
     """Loads a model folder and tries it out.
 
-    Where the folder holds a `GOLDEN` file, its answers have to come out. Otherwise the network is
-    given a made-up input, where its shape is known, and has to answer it alone as in a batch.
+    Where its input's shape is known, the network has to answer a random row alone as in a batch;
+    and where the folder holds a `GOLDEN` file, the model has to answer it as expected.
 
     Raises:
-        NBDTError: the folder is no whole model, or the model does not answer as it should.
+        NBDTError: the folder is not a complete model, or the model does not answer as it should.
     """
     digest = _config_digest(folder)
     with error_context(folder / CONFIG):
@@ -252,11 +234,7 @@ def load_model(folder: Path, name: str, settings: Settings, generation: int = 1)
 
 
 def _own_sources(settings: Settings) -> dict[str, str]:
-    """What builds the networks of models by their names, and under "" that of all others.
-
-    Raises:
-        InputError: it is said twice.
-    """
+    """What builds the networks of models by their names, and under "" that of all others."""
     found: dict[str, str] = {}
     for entry in settings.networks:
         model, equals, source = entry.partition("=")

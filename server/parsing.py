@@ -188,65 +188,49 @@ def parse_files(body: bytes, content_type: str, limit: int) -> list[bytes]:
     boundary = options.get(b"boundary", b"")
     if not boundary:
         raise InputError("the Content-Type of the form names no boundary.")
-    files = _Files(limit)
-    try:
-        parser = MultipartParser(boundary, files.callbacks())
-        parser.write(body)
-        parser.finalize()
-    except FormParserError as error:
-        raise InputError(f"the form is not valid: {error!s:.100}.") from None
-    if not files.ended:
-        raise InputError("the form is truncated; its last boundary is missing.")
-    return [bytes(one) for one in files.found]
+    files: list[bytearray] = []
+    name, value = bytearray(), bytearray()
+    is_file = ended = False
 
+    def begin_part() -> None:
+        nonlocal is_file
+        if len(files) == limit:
+            raise TooLargeError(f"the form has more than {limit} files.")
+        is_file = False
+        files.append(bytearray())
 
-class _Files:
-    """Collects what the parser finds in each part of the form."""
+    def end_header() -> None:
+        nonlocal is_file
+        if name.lower() == b"content-disposition":
+            is_file = b"filename" in parse_options_header(bytes(value))[1]
+        name.clear()
+        value.clear()
 
-    def __init__(self, limit: int) -> None:
-        self.found: list[bytearray] = []
-        self.ended = False
-        self._limit = limit
-        self._name, self._value = b"", b""
-        self._is_file = False
-
-    def callbacks(self) -> MultipartCallbacks:
-        return {
-            "on_part_begin": self._begin,
-            "on_header_field": self._header_name,
-            "on_header_value": self._header_value,
-            "on_header_end": self._header_end,
-            "on_headers_finished": self._headers_end,
-            "on_part_data": self._data,
-            "on_end": self._end,
-        }
-
-    def _begin(self) -> None:
-        if len(self.found) == self._limit:
-            raise TooLargeError(f"the form has more than {self._limit} files.")
-        self._is_file = False
-        self.found.append(bytearray())
-
-    def _header_name(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _header_end(self) -> None:
-        if self._name.lower() == b"content-disposition":
-            _, options = parse_options_header(self._value)
-            self._is_file = b"filename" in options
-        self._name, self._value = b"", b""
-
-    def _headers_end(self) -> None:
-        if not self._is_file:
+    def end_headers() -> None:
+        if not is_file:
             raise InputError(
                 "a field of the form is not a file; options go into the address, as ?rule=hard."
             )
 
-    def _data(self, data: bytes, start: int, end: int) -> None:
-        self.found[-1] += data[start:end]
+    def end() -> None:
+        nonlocal ended
+        ended = True
 
-    def _end(self) -> None:
-        self.ended = True
+    callbacks: MultipartCallbacks = {
+        "on_part_begin": begin_part,
+        "on_header_field": lambda data, start, end: name.extend(data[start:end]),
+        "on_header_value": lambda data, start, end: value.extend(data[start:end]),
+        "on_header_end": end_header,
+        "on_headers_finished": end_headers,
+        "on_part_data": lambda data, start, end: files[-1].extend(data[start:end]),
+        "on_end": end,
+    }
+    try:
+        parser = MultipartParser(boundary, callbacks)
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as error:
+        raise InputError(f"the form is not valid: {error!s:.100}.") from None
+    if not ended:
+        raise InputError("the form is truncated; its last boundary is missing.")
+    return [bytes(one) for one in files]

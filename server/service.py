@@ -1,4 +1,4 @@
-"""`Service`: models, queues and limits together; what every protocol asks, and knows no HTTP."""
+"""`Service`: models, queues and limits together; every protocol asks it, and it knows no HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Asked = TypeVar("Asked", bound=ParsedRequest)
 
 
 class ModelQueue:
-    """A model with its queue, which stays open as long as requests that came to it are about."""
+    """A model with its queue, which stays open until the requests that came to it are answered."""
 
     def __init__(self, served: ServedModel, settings: Settings, metrics: Metrics) -> None:
         self.served = served
@@ -75,13 +75,7 @@ class ModelQueue:
 class Service:
     """Answers requests with the models of a registry.
 
-    Args:
-        settings: the limits.
-        metrics: is told what happens.
-
     Attributes:
-        settings: the limits.
-        registry: the models.
         capacity: the rows that are on their way.
         draining: whether it is about to stop, so that no more should be sent to it.
     """
@@ -92,7 +86,7 @@ class Service:
         self.registry = Registry(settings)
         self.capacity = Capacity(settings.capacity_rows)
         self.draining = False
-        self._lanes: dict[str, ModelQueue] = {}
+        self._queues: dict[str, ModelQueue] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._loaded = False
         # Files are decoded, and JSON is read, beside the event loop.
@@ -106,19 +100,15 @@ class Service:
         return self._loaded and not self.draining
 
     async def start(self) -> None:
-        """Loads the models.
-
-        Raises:
-            NBDTError: one cannot be loaded.
-        """
+        """Loads the models; raises an NBDTError if one cannot be loaded."""
         await self._in_loader(self.registry.load)
-        self._open_lanes()
+        self._open_queues()
         self._loaded = True
 
     async def stop(self) -> None:
         """Answers what is queued, and ends all threads."""
         self.draining = True
-        await asyncio.gather(*(lane.retire() for lane in self._lanes.values()), *self._retiring)
+        await asyncio.gather(*(queue.retire() for queue in self._queues.values()), *self._retiring)
         self._decoders.shutdown(wait=False, cancel_futures=True)
         self._loader.shutdown(wait=False, cancel_futures=True)
 
@@ -128,7 +118,7 @@ class Service:
         Requests that have come before are answered by the model that they came to.
         """
         outcomes = await self._in_loader(self.registry.reload)
-        self._open_lanes()
+        self._open_queues()
         for one in outcomes:
             self.metrics.reloads.labels(one.name, one.outcome).inc()
             kept = one.outcome == "kept"
@@ -144,27 +134,21 @@ class Service:
         """The model of that name.
 
         Raises:
-            NotReadyError: the models are still being loaded.
-            NotFoundError: there is none of that name.
+            NotReadyError: the models are still loading.
+            NotFoundError: there is none.
         """
         self.check_ready()
         return self.registry.get(name)
 
     def check_ready(self) -> None:
-        """Refuses to go on while the models are being loaded.
-
-        Raises:
-            NotReadyError: they are.
-        """
+        """Raises a NotReadyError while the models are loading."""
         if not self._loaded:
-            raise NotReadyError("the models are being loaded; try again soon.")
+            raise NotReadyError("the models are loading; try again soon.")
 
     async def answer(
         self, name: str, parse: Callable[[], Asked], *, seconds: float | None = None
     ) -> tuple[ServedModel, Asked, Answer]:
-        """What a model says of the rows that were sent; which model that was, and what was asked.
-
-        Cancelling it takes its rows out of the queue.
+        """The model of that name, what was asked, and its answer; cancelling it frees its rows.
 
         Args:
             name: the model's.
@@ -175,28 +159,26 @@ class Service:
             NotReadyError, NotFoundError: as `model`.
             OverloadedError: there is no room for so many rows.
             DeadlineError: it took too long.
-            InputError: the rows are not what the model takes.
+            InputError: the model does not take the rows.
         """
         served = self.model(name)
-        lane = self._lane(served)
+        queue = self._queue(served)
         limit = min(seconds or self.settings.deadline, self.settings.deadline)
         try:
             async with asyncio.timeout(limit):
-                with lane.used():
-                    inquiry = await self.in_decoder(parse)
-                    count = len(inquiry.sources)
-                    if inquiry.saliency and count > 1:
-                        raise TooLargeError(f"saliency is drawn of one row, got {count}.")
+                with queue.used():
+                    asked = await self.in_decoder(parse)
+                    count = len(asked.sources)
+                    if asked.saliency and count > 1:
+                        raise TooLargeError(f"saliency is drawn for one row, got {count}.")
                     check_rows(count, self.settings.request_rows)
                     with self.capacity.reserved(count), self._counted(count):
-                        rows = await self.in_decoder(lambda: served.read(inquiry.sources))
-                        rule = inquiry.rule or served.model.rule
-                        found = await lane.ask(
-                            Question(rows, rule, inquiry.explain, inquiry.saliency)
-                        )
-                        return served, inquiry, found
+                        rows = await self.in_decoder(lambda: served.read(asked.sources))
+                        rule = asked.rule or served.model.rule
+                        found = await queue.ask(Question(rows, rule, asked.explain, asked.saliency))
+                        return served, asked, found
         except TimeoutError:
-            raise DeadlineError(f"the answer was not there within {limit:g} s.") from None
+            raise DeadlineError(f"the answer was not ready within {limit:g} s.") from None
 
     async def in_decoder(self, work: Callable[[], T]) -> T:
         """Does some work in a thread, where it does not hold up other requests."""
@@ -213,24 +195,24 @@ class Service:
         finally:
             self.metrics.queue_rows.dec(rows)
 
-    def _open_lanes(self) -> None:
+    def _open_queues(self) -> None:
         for name in self.registry.names:
-            self._lane(self.registry.get(name))
+            self._queue(self.registry.get(name))
 
-    def _lane(self, served: ServedModel) -> ModelQueue:
-        """The lane of a model as it is in the registry now, which may be newer than its lane.
+    def _queue(self, served: ServedModel) -> ModelQueue:
+        """The queue of a model as it is in the registry now, which may be newer than its queue.
 
         While other models are being loaded, whoever asks first for one that is there opens its
-        lane; that takes leave of the one that it replaces.
+        queue; that takes leave of the one that it replaces.
         """
         name = served.name
-        old = self._lanes.get(name)
+        old = self._queues.get(name)
         if old is not None and old.served is served:
             return old
-        self._lanes[name] = lane = ModelQueue(served, self.settings, self.metrics)
+        self._queues[name] = queue = ModelQueue(served, self.settings, self.metrics)
         self.metrics.generation.labels(name).set(served.generation)
         if old is not None:
             task = asyncio.create_task(old.retire())
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
-        return lane
+        return queue

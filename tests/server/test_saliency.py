@@ -49,7 +49,7 @@ def test_maps_are_those_of_the_library(model):
 @pytest.mark.parametrize(
     ("instances", "status", "said"),
     [
-        ([b64(png(1))] * 2, 413, "saliency is drawn of one row, got 2"),
+        ([b64(png(1))] * 2, 413, "saliency is drawn for one row, got 2"),
         ([[[[0.0] * 8] * 8]], 400, "saliency needs an image"),
     ],
 )

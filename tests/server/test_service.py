@@ -102,8 +102,8 @@ def test_whoever_leaves_takes_the_rows_along(models, gate):
             with running.client() as leaving, pytest.raises(httpx.ReadTimeout):
                 leaving.post(PREDICT, json=body(2, rows=5), timeout=0.3)
             eventually(lambda: service.capacity.used == 1)
-            lane = service._lanes["digits"]
-            assert lane.queue.waiting_rows == 0
+            queue = service._queues["digits"].queue
+            assert queue.waiting_rows == 0
             gate.open.set()
             assert first.result().status_code == 200
 
