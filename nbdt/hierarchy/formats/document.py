@@ -83,8 +83,9 @@ def from_dict(document: Mapping[str, Any]) -> Hierarchy:
     n = len(record.parents)
     if len(record.names) != n:
         raise FormatError(f"{n} nodes need {n} names ('' for none), got {len(record.names)}.")
-    for node, name in enumerate(record.names):
-        encodable(name, f"names[{node}]")
+    if not "".join(record.names).isascii():
+        for node, name in enumerate(record.names):
+            encodable(name, f"names[{node}]")
     attributes = {}
     for key, values in record.attributes.items():
         if not _NODE.fullmatch(key) or int(key) >= n:
