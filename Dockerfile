@@ -1,14 +1,17 @@
 # The service, for CPUs: docker build -t nbdt .
 #   docker run --read-only --tmpfs /tmp -p 8000:8000 -v ./models:/models:ro nbdt
 #
-# torch comes from its CPU index: its wheels on the package index hold CUDA, which is gigabytes
-# that a CPU has no use for. For GPUs, build with --build-arg TORCH_INDEX=https://pypi.org/simple.
+# By default pip's own index is used. There, wheels of torch for Linux contain CUDA: gigabytes that a
+# CPU has no use for. PyTorch publishes wheels for CPUs in an index of its own; pass its address as
+# --build-arg PIP_INDEX_URL=…, and that of an index with everything else as
+# --build-arg PIP_EXTRA_INDEX_URL=….
 
 FROM python:3.12-slim AS build
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# pip reads both from the environment, where an unset argument is absent.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /venv \
-    && /venv/bin/pip install --index-url "$TORCH_INDEX" --extra-index-url https://pypi.org/simple torch torchvision
+RUN python -m venv /venv && /venv/bin/pip install torch torchvision
 WORKDIR /source
 COPY . .
 RUN /venv/bin/pip install '.[serve]'

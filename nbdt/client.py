@@ -1,4 +1,4 @@
-"""`Client`: asks a service of `nbdt serve`, and gives what the library itself would give.
+"""`Client`: asks a service of `nbdt serve`, and returns what the library itself would return.
 
 client = nbdt.client.Client("http://127.0.0.1:8000")
 print(client.explain("digits", "seven.png")[0])
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from PIL import Image
 
-from nbdt.errors import InputError, MissingDependencyError, NBDTError, NotFoundError
+from nbdt.errors import InputError, NBDTError, NotFoundError, missing
 from nbdt.explain import Explanation, Explanations
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.formats import from_dict
@@ -26,20 +26,16 @@ if TYPE_CHECKING:
     import httpx
 
 Row = str | os.PathLike[str] | bytes | Image.Image | np.ndarray[Any, Any]
-"""A row: an image as a path, the bytes of a file, or a Pillow image; or an array, the network's
-own input."""
+"""An image as a path, as the bytes of a file, or from Pillow; or an array, the network's input."""
+Rows = Row | list[Row] | tuple[Row, ...]
 
-# What passes by itself; the service says when to try again.
+# These pass; the service says when to try again.
 _BUSY = (429, 503)
 _LONGEST_WAIT = 10.0
 
 
 class ServiceError(NBDTError):
-    """The service could not be reached, or did not answer.
-
-    Attributes:
-        status: the status of its answer in HTTP, or None where there was none.
-    """
+    """The service could not be reached (`status` is None), or refused to answer (HTTP's status)."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -50,15 +46,11 @@ class Client:
     """Asks a service for predictions and explanations.
 
     Args:
-        url: where it is, as "http://127.0.0.1:8000".
-        key: an API key, if it asks for one.
+        url: its address, as "http://127.0.0.1:8000".
+        key: an API key, if it needs one.
         timeout: how many seconds to wait for an answer.
         retries: how often to try again where it is busy.
-        transport: what takes the place of the network, for tests.
-
-    Raises:
-        InputError: the address is none.
-        MissingDependencyError: httpx is not installed.
+        transport: replaces the network, in tests.
 
     Example:
         >>> with Client("http://127.0.0.1:1", retries=0) as client:
@@ -79,9 +71,7 @@ class Client:
         try:
             import httpx
         except ImportError:
-            raise MissingDependencyError(
-                "the client needs httpx: pip install 'nbdt-toolkit[client]'."
-            ) from None
+            raise missing("httpx", "client", "the client") from None
         if not url.startswith(("http://", "https://")):
             raise InputError(f"an address begins with http:// or https://, got {url!r:.80}.")
         self._url = url.rstrip("/")
@@ -110,43 +100,27 @@ class Client:
         return found
 
     def describe(self, model: str) -> dict[str, Any]:
-        """All that the service tells of a model but its tree.
-
-        Raises:
-            NotFoundError: there is no such model.
-        """
+        """All that the service knows about a model but its tree."""
         return self._ask("GET", _path(model))
 
     def tree(self, model: str) -> Hierarchy:
-        """A model's tree.
-
-        Raises:
-            NotFoundError: there is no such model.
-        """
+        """A model's tree."""
         return from_dict(self._ask("GET", _path(model, "tree")))
 
     def predict(
-        self,
-        model: str,
-        rows: Row | list[Row] | tuple[Row, ...],
-        *,
-        rule: str | None = None,
-        top: int = 0,
+        self, model: str, rows: Rows, *, rule: str | None = None, top: int = 0
     ) -> list[dict[str, Any]]:
-        """The predicted class of each row.
+        """The predicted class of each row: ``prediction``, ``prediction_name``, ``probability``.
 
         Args:
             model: the model's name.
             rows: one row, or several; see `Row`.
             rule: "soft" or "hard"; by default the model's own.
-            top: how many of the likeliest classes to name as ``top``, too.
-
-        Returns:
-            One mapping a row: ``prediction``, ``prediction_name`` and ``probability``.
+            top: how many of the likeliest classes to add as ``top``.
 
         Raises:
             NotFoundError: there is no such model.
-            InputError: a row is not what the model takes.
+            InputError: the model does not take a row.
             ServiceError: there is no answer.
         """
         answer = self._put(model, "predict", "predictions", rows, rule=rule, top=top)
@@ -156,31 +130,19 @@ class Client:
             return [prediction | {"top": likeliest} for prediction, likeliest in pairs]
         return predictions
 
-    def explain(
-        self, model: str, rows: Row | list[Row] | tuple[Row, ...], *, rule: str | None = None
-    ) -> Explanations:
-        """The explanation of each row, as `NBDT.explain` gives it.
-
-        Args and errors are those of `predict`.
-        """
+    def explain(self, model: str, rows: Rows, *, rule: str | None = None) -> Explanations:
+        """The explanation of each row, as `NBDT.explain` gives it; see `predict`."""
         answer = self._put(model, "explain", "explanations", rows, rule=rule)
         return Explanations(map(Explanation.from_dict, answer["explanations"]))
 
-    def _put(
-        self,
-        model: str,
-        what: str,
-        holds: str,
-        rows: Row | list[Row] | tuple[Row, ...],
-        **options: Any,
-    ) -> Any:
+    def _put(self, model: str, what: str, holds: str, rows: Rows, **options: Any) -> Any:
         several = rows if isinstance(rows, list | tuple) else [rows]
         json = {"instances": [_instance(row) for row in several]}
         params = {name: value for name, value in options.items() if value}
         return self._ask("POST", _path(model, what), holds=holds, params=params, json=json)
 
     def _ask(self, method: str, path: str, *, holds: str = "", **options: Any) -> dict[str, Any]:
-        """The document of an answer, which has a list of objects under the key `holds`."""
+        """The JSON of an answer, which has a list of objects under the key `holds`."""
         for attempt in range(self._retries + 1):
             try:
                 answer = self._http.request(method, path, **options)
@@ -189,7 +151,9 @@ class Client:
                 raise ServiceError(f"{self._url} cannot be reached: {reason}.") from None
             if answer.status_code not in _BUSY or attempt == self._retries:
                 break
-            time.sleep(_wait(answer.headers.get("Retry-After", "")))
+            after = answer.headers.get("Retry-After", "")
+            seconds = float(after) if after.isascii() and after.isdigit() else 1.0
+            time.sleep(min(seconds, _LONGEST_WAIT))
         document = _checked(answer)
         listed = document.get(holds) if holds else []
         if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
@@ -201,17 +165,11 @@ class Client:
 
 def _path(model: str, *rest: str) -> str:
     if not model or not all(one.isascii() and (one.isalnum() or one in "._-") for one in model):
-        raise InputError(f"a model's name is of letters, digits and . _ - only, got {model!r:.80}.")
+        raise InputError(f"a model's name has letters, digits and . _ - only, got {model!r:.80}.")
     return "/".join(("models", model, *rest))
 
 
-def _wait(retry_after: str) -> float:
-    seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 1.0
-    return min(seconds, _LONGEST_WAIT)
-
-
 def _instance(row: Row) -> Any:
-    """A row as JSON."""
     if isinstance(row, np.ndarray):
         if row.dtype.kind not in "biuf" or not np.isfinite(row).all():
             raise InputError("an array has to hold finite numbers, as JSON knows no others.")
@@ -235,7 +193,7 @@ def _instance(row: Row) -> Any:
 
 
 def _png(image: Image.Image) -> bytes:
-    """The image as a file, in the colours that the library would give it."""
+    """The image as a file, in the colors that the library would give it."""
     file = io.BytesIO()
     try:
         to_mode(image, "RGB").save(file, "PNG")
@@ -247,7 +205,7 @@ def _png(image: Image.Image) -> bytes:
 
 
 def _checked(answer: httpx.Response) -> dict[str, Any]:
-    """The document of an answer, or the error that it tells of."""
+    """The JSON of an answer, or the error that it describes."""
     try:
         document = answer.json()
     except ValueError:

@@ -153,7 +153,7 @@ def test_what_is_not_there_or_not_right(client, tmp_path):
     with pytest.raises(InputError, match="a row is a path, bytes"):
         client.predict("pets", 3)
     for name in ("", "a/b", "..%2f", "ä"):
-        with pytest.raises(InputError, match="a model's name is of letters"):
+        with pytest.raises(InputError, match="a model's name has letters"):
             client.describe(name)
 
 
@@ -222,5 +222,5 @@ def test_a_service_that_cannot_be_reached():
 
 def test_without_httpx_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "httpx", None)
-    with pytest.raises(MissingDependencyError, match=r"nbdt-toolkit\[client\]"):
+    with pytest.raises(MissingDependencyError, match=r"pip install \'\.\[client\]\'"):
         Client("http://x")
