@@ -40,11 +40,11 @@ def calibrate(
     partial: PartialOption = False,
     part: PartOption = None,
     guarantee: Annotated[
-        float, option("--guarantee SHARE", "What has to be possible with these images.")
+        float, option("--guarantee SHARE", "The guarantee that these images must allow.")
     ] = 0.95,
     per_superclass: Annotated[
         bool,
-        option("--per-superclass", "It has to be possible under each child of the root by itself."),
+        option("--per-superclass", "Require it under each child of the root separately."),
     ] = False,
     device: DeviceOption = None,
     network_from: NetworkOption = None,
@@ -52,15 +52,15 @@ def calibrate(
 ) -> None:
     """Find out when a model is unsure, so that explain can stop there.
 
-    The images must have had no part in training, nor in the model's temperature. What is found is
-    saved in the model's folder and serves any guarantee for which there are images enough:
-    1 / (1 - guarantee) - 1 of them. Images that cannot be read are named, and left out.
+    Use images that took no part in training or in fitting the model's temperature. The result is
+    saved in the model's folder and serves any guarantee that the images suffice for, which takes
+    1 / (1 - guarantee) - 1 of them. Unreadable images are named and left out.
     """
     checked_guarantee(guarantee)
     place = device_of(device)
     network, preprocessing = load_model(model, network_from)
     network.to(place)
-    network.rule = "soft"  # whatever rule the model has, this is how answers climb
+    network.rule = "soft"  # stopping starts from the soft answer, whatever the model's rule
     images = load_images(data, network.classes, preprocessing, partial=partial, part=part)
     watcher = Watcher(data=("Calibrating", data))
     selective = SelectiveNBDT(network, guarantee, per_superclass=per_superclass).calibrate(
@@ -97,8 +97,8 @@ def calibrate(
 
 
 def _thresholds(selective: SelectiveNBDT) -> dict[str, Any]:
-    """The threshold, or that of each superclass."""
-    # JSON has no −∞; every probability is above 0, too.
+    """The threshold, or one for each child of the root."""
+    # JSON lacks −∞; every probability is above 0, too.
     thresholds = {node: max(t, 0.0) for node, t in selective.thresholds.items()}
     if not selective.per_superclass:
         return {"threshold": thresholds[selective.model.hierarchy.root]}

@@ -40,7 +40,7 @@ from nbdt.model import NBDT
 from nbdt.pretrained import load_checkpoint
 from nbdt.rules import RuleName, ScoreName
 
-# What a name of published weights never ends in.
+# Names of published weights never end in these.
 CHECKPOINTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".tar")
 
 app = typer.Typer(add_completion=False)
@@ -56,8 +56,8 @@ def convert(
         str,
         argument(
             "NETWORK",
-            "torchvision:NAME, timm:NAME, one of the project's, nbdt:NAME, or your own, as "
-            "FILE.py:FUNCTION builds it.",
+            "torchvision:NAME, timm:NAME, nbdt:NAME (the project's own), or your own, built by "
+            "FILE.py:FUNCTION.",
         ),
     ],
     weights: Annotated[
@@ -106,25 +106,25 @@ def convert(
         ),
     ] = None,
     head: Annotated[
-        str | None, option("--head PATH", "The last linear layer, where it is not found.")
+        str | None, option("--head PATH", "The last linear layer, if it isn't found.")
     ] = None,
     argument: Annotated[
         list[str] | None,
         option(
             "--argument KEY=VALUE",
-            "An argument of the network, as in_channels=3; may be given again.",
+            "An argument of the network, such as in_channels=3; repeatable.",
         ),
     ] = None,
     trust_pickle: Annotated[
         bool,
         option(
             "--trust-pickle",
-            "Read the weights even from a file of torch.save, which can run any code.",
+            "Read weights even from a pickle (torch.save), which can run any code.",
         ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Make a model folder of a trained network and a tree of its classes."""
+    """Make a model folder from a trained network and a tree of its classes."""
     induction = given(
         linkage=linkage,
         metric=metric,
@@ -133,8 +133,8 @@ def convert(
     )
     if tree is not None and induction:
         raise InputError(
-            "--linkage, --metric, --branching and --no-normalize say how a tree is induced; leave "
-            "them or --tree out."
+            "--linkage, --metric, --branching and --no-normalize apply to induced trees; leave out "
+            "them or --tree."
         )
     names: Sequence[str] | None = None if classes is None else read_classes(classes)
     own_tree = None if tree is None else read_tree(tree)
@@ -156,7 +156,7 @@ def convert(
         known = weights_info(source, weights)
         names = names or known.classes
         steps = steps or known.preprocessing
-        # What torch says of a download is no part of the answer.
+        # torch reports downloads on standard output, which is for results.
         with redirect_stdout(sys.stderr):
             network = build(source, weights=weights, **arguments)
     with working("Building the tree …"):
@@ -187,8 +187,8 @@ def convert(
             say(f"Go on with: nbdt explain {output} IMAGE …{own}")
     if model.preprocessing is None:
         note(
-            "the model does not say how an image becomes its input, so nbdt explain cannot use it; "
-            "give --preprocessing."
+            "the model has no preprocessing from an image to its input, so nbdt explain cannot use "
+            "it; give --preprocessing."
         )
 
 
@@ -199,17 +199,17 @@ def _is_file(weights: str) -> bool:
 def _argument(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--argument takes KEY=VALUE, as in_channels=3; got {text!r}.")
+        raise InputError(f"--argument takes KEY=VALUE, such as in_channels=3; got {text!r}.")
     try:
         return key, parsed_json(value)
     except FormatError as error:
         raise InputError(
-            f"--argument {key}: {error} A text is put in quotes, as '{key}=\"{value}\"'."
+            f"--argument {key}: {error} Put text in quotes: '{key}=\"{value}\"'."
         ) from None
 
 
 def _preprocessing(source: str, network: str) -> Preprocessing:
-    """What JSON or a file of it says, or what belongs to a network's published weights."""
+    """From JSON, a file of it, or a network's published weights."""
     if source.lstrip().startswith("{") or source.endswith(".json"):
         options, known = read_options(source), Preprocessing().to_dict()
         for key in options.keys() - known:
@@ -219,17 +219,16 @@ def _preprocessing(source: str, network: str) -> Preprocessing:
 
 
 def _in_order(tree: Hierarchy, names: Sequence[str], called: str) -> Hierarchy:
-    """The tree with its classes in this order."""
     try:
         return reorder(tree, names)
     except NBDTError as error:
-        raise InputError(f"{called} is no tree of the classes given: {error}") from None
+        raise InputError(f"{called} is not a tree of these classes: {error}") from None
 
 
 def _rows(
     network: nn.Module, head: str | None, tree: Hierarchy, normalize: bool
 ) -> npt.NDArray[np.float64] | None:
-    """The rows that the tree was induced from; None where two classes share one."""
+    """The rows that the tree was induced from; None if two classes share one."""
     rows = find_head(network, head, num_classes=tree.num_classes).rows.cpu().double().numpy()
     if len(rows) < tree.num_classes:
         return None

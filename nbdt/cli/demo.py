@@ -19,12 +19,12 @@ def demo(
     output: Annotated[
         str, option("--output -o FOLDER", "Where to write the model.")
     ] = DEFAULT_OUTPUT,
-    seed: Annotated[int, option("--seed N", "Of the split and the training.")] = 0,
+    seed: Annotated[int, option("--seed N", "The seed of the split and the training.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Train a small network on real data, and see it become a tree that explains itself.
+    """Train a small network on real data and turn it into a tree that explains itself.
 
-    The data are scikit-learn's handwritten digits; nothing is downloaded.
+    Uses scikit-learn's handwritten digits; downloads nothing.
     """
     with training_progress(Console(stderr=True)) as progress:
         result = run(output, seed=seed, progress=progress)

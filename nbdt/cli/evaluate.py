@@ -50,45 +50,49 @@ def evaluate(
         int, option("--rows N", "How many nodes and mistakes to list; 0 for all.", min=0)
     ] = 5,
     full: Annotated[
-        bool, option("--full", "List classes, unsure images and reliability too.")
+        bool, option("--full", "Also list classes, unsure images and reliability.")
     ] = False,
     fit: Annotated[
         bool,
         option(
             "--fit-temperature",
-            "Find the temperature at which probabilities fit these images best, and save it in "
-            "the model's folder.",
+            "Fit the temperature that makes probabilities match these images best, and save it "
+            "in the model's folder.",
         ),
     ] = False,
     per_node: Annotated[
         bool,
         option(
             "--per-node",
-            "Find one for every node. The probabilities of classes are then no longer the "
+            "Fit one temperature per node. The classes' probabilities then differ from the "
             "network's.",
         ),
     ] = False,
     faithfulness: Annotated[
-        bool, option("--faithfulness", "Check whether the explanations are the model, too.")
+        bool,
+        option("--faithfulness", "Also check whether the explanations are faithful to the model."),
     ] = False,
     unknown: Annotated[
         str | None,
         option(
             "--unknown DATA",
-            "Images of none of the model's classes, any folder of them: how well are they told "
-            "from the others?",
+            "Images of none of the model's classes, in any folder: how well do scores separate "
+            "them from known classes?",
         ),
     ] = None,
     unseen: Annotated[
         str | None,
         option(
             "--unseen DATA",
-            "Images of classes that the network never saw: do nodes send them the right way?",
+            "Images of classes that the network never saw: do nodes route them correctly?",
         ),
     ] = None,
     taxonomy: Annotated[
         str | None,
-        option("--taxonomy TREE", "Where unseen classes belong: a tree over them and the model's."),
+        option(
+            "--taxonomy TREE",
+            "Where unseen classes belong: a tree over them and the model's classes.",
+        ),
     ] = None,
     device: DeviceOption = None,
     network_from: NetworkOption = None,
@@ -96,13 +100,13 @@ def evaluate(
 ) -> None:
     """Measure a model's accuracy: the network's own, and the tree's by each rule and score.
 
-    And which nodes and mistakes cost most, and whether probabilities mean what they say. Images
-    that cannot be read are named, and left out.
+    Also shows which nodes and mistakes cost most, and whether probabilities are calibrated.
+    Unreadable images are named and left out.
     """
     if per_node and not fit:
-        raise InputError("--per-node says how to fit a temperature; add --fit-temperature.")
+        raise InputError("--per-node changes how a temperature is fitted; add --fit-temperature.")
     if (unseen is None) != (taxonomy is None):
-        raise InputError("--unseen and --taxonomy go together: the images, and where they belong.")
+        raise InputError("use --unseen and --taxonomy together: the images, and where they belong.")
     place = device_of(device)
     network, preprocessing = load_model(model, network_from)
     network.to(place)
@@ -130,7 +134,7 @@ def evaluate(
         watch=watcher,
     )
     if found.is_trained_on:
-        note(f"{data}: the model was trained on these images, so all of this flatters it.")
+        note(f"{data}: the model was trained on these images, so these results flatter it.")
     if fit:
         network.save_pretrained(model)
         if is_file(Path(model, CALIBRATION)):

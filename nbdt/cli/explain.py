@@ -59,43 +59,43 @@ def explain(
     model: ModelArgument,
     images: Annotated[
         list[str],
-        argument("IMAGE", "Image files, folders of them, or - for one on standard input."),
+        argument("IMAGE", "Image files, folders of images, or - for one image on standard input."),
     ],
     rule: RuleOption = None,
-    top: Annotated[int, option("--top N", "Name the N likeliest classes too.", min=0)] = 0,
+    top: Annotated[int, option("--top N", "Also name the N likeliest classes.", min=0)] = 0,
     full: Annotated[bool, option("--full", "Show every decision of a long path.")] = False,
     guarantee: Annotated[
         float | None,
         option(
             "--guarantee SHARE",
-            "Stop where the model is unsure, so that this share of answers, such as 0.95, holds"
-            " the true class; after nbdt calibrate.",
+            "Stop where the model is unsure, so that this share of answers, such as 0.95, holds "
+            "the true class; needs nbdt calibrate first.",
         ),
     ] = None,
     per_superclass: Annotated[
         bool,
         option(
             "--per-superclass",
-            "Let the guarantee hold among the answers under each child of the root by itself.",
+            "Make the guarantee hold separately under each child of the root.",
         ),
     ] = False,
-    draw: Annotated[bool, option("--draw", "Draw each path with its siblings, too.")] = False,
+    draw: Annotated[bool, option("--draw", "Also draw each path with its siblings.")] = False,
     html: Annotated[
         str | None,
-        option("--html FILE", "Write a page too, with the images, their paths and the whole tree."),
+        option("--html FILE", "Also write a page with the images, their paths and the whole tree."),
     ] = None,
     device: DeviceOption = None,
     network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Explain what a model says of images, decision by decision.
+    """Explain a model's predictions on images, decision by decision.
 
-    With --json each image gets a line of its own, with its name and its explanation or error.
+    With --json, prints one line per image, with its name and its explanation or error.
     """
     if html is not None:
         check_folder(html)
     if per_superclass and guarantee is None:
-        raise InputError("--per-superclass says what a guarantee holds for; add --guarantee.")
+        raise InputError("--per-superclass narrows a guarantee; add --guarantee.")
     place = device_of(device)
     network, preprocessing = load_model(model, network_from)
     network.to(place)
@@ -137,7 +137,7 @@ def explain(
 
 
 class _Shown:
-    """The images and explanations of a page; the images already as small as it shows them."""
+    """The explanations of a page, and the images in the size that it shows."""
 
     def __init__(self, tree: Hierarchy) -> None:
         self.tree = tree
@@ -146,7 +146,7 @@ class _Shown:
         self.pictures: list[str | None] = []
 
     def add(self, name: str, explanation: Explanation) -> None:
-        # What came by standard input is gone; a page does without its picture.
+        # Standard input can't be read again, so the page has no picture of it.
         picture = None if name == STANDARD_INPUT else data_uri(open_image(name), IMAGE_SIZE)
         self.names.append(name)
         self.explanations.append(explanation)
@@ -196,7 +196,7 @@ def _stopping(
             "say --rule soft."
         )
     model.rule = "soft"
-    checked_guarantee(guarantee)  # or a guarantee of 90 would be told as a missing calibration
+    checked_guarantee(guarantee)  # before a guarantee of 90 is reported as a missing calibration
     selective = SelectiveNBDT(
         model, guarantee, per_superclass=per_superclass, calibration=read_calibration(folder)
     )

@@ -57,15 +57,15 @@ def read_class_table(source: str) -> list[ClassInfo]:
         text = read_text(source)
     except NotFoundError:
         raise NotFoundError(
-            f"{source}: there is neither such a file nor a data set with bundled classes; there "
-            f"are {', '.join(list_datasets())}."
+            f"{source}: neither a file nor a data set with bundled classes; those are "
+            f"{', '.join(list_datasets())}."
         ) from None
     if not source.endswith(".csv"):
         lines = (line.strip() for line in text.splitlines())
         return [ClassInfo(index, name, "") for index, name in enumerate(filter(None, lines))]
     rows = csv.DictReader(text.splitlines())
     if "name" not in (rows.fieldnames or ()):
-        raise FormatError(f"{source}: the first line has to name the columns, 'name' among them.")
+        raise FormatError(f"{source}: the first line must name the columns, including 'name'.")
     return [
         ClassInfo(index, (row["name"] or "").strip(), (row.get("wnid") or "").strip())
         for index, row in enumerate(rows)
@@ -88,9 +88,9 @@ def read_rows(path: str) -> tuple[list[str] | None, npt.NDArray[Any]]:
     widths = {len(row) for row in lines}
     wrong = [entry for row in lines for entry in row if not _is_number(entry)]
     if len(widths) != 1 or wrong:
-        problem = f"{wrong[0]!r:.60} is none" if wrong else "its lines differ in length"
+        problem = f"{wrong[0]!r:.60} is not a number" if wrong else "its lines differ in length"
         raise FormatError(
-            f"{path}: expected numbers, a line a class and commas between: {problem}."
+            f"{path}: expected comma-separated numbers, one line per class: {problem}."
         )
     return names, np.array(lines, dtype=np.float64)
 
@@ -115,9 +115,11 @@ def _read_array(path: str) -> npt.NDArray[Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
     except (ValueError, EOFError):
-        raise FormatError(f"{path}: this is no array of numbers in numpy's .npy format.") from None
+        raise FormatError(f"{path}: not an array of numbers in numpy's .npy format.") from None
     if not isinstance(array, np.ndarray):
-        raise FormatError(f"{path}: this is an archive of arrays; expected one, as .npy.")
+        raise FormatError(
+            f"{path}: this is an archive of arrays; expected a single array, as .npy."
+        )
     return array
 
 

@@ -20,8 +20,8 @@ NetworkOption = Annotated[
     str | None,
     option(
         "--network FILE.py:FUNCTION",
-        "What builds the model's network, where that is one of your own: the function is "
-        "called without arguments. The file is run.",
+        "Builds the model's network, if it is your own: the function is called without "
+        "arguments. The file is run.",
         shown="as the model's folder says",
     ),
 ]

@@ -24,16 +24,16 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 class Application(LazyGroup):
-    """All commands; whatever goes wrong in one ends here."""
+    """All commands, and the place where their errors end."""
 
     modules: ClassVar[Mapping[str, tuple[str, str]]] = {
         "demo": (
             "nbdt.cli.demo",
-            "Train a small network on real data, and see it become a tree that explains itself.",
+            "Train a small network on real data and turn it into a tree that explains itself.",
         ),
         "convert": (
             "nbdt.cli.convert",
-            "Make a model folder of a trained network and a tree of its classes.",
+            "Make a model folder from a trained network and a tree of its classes.",
         ),
         "train": (
             "nbdt.cli.train",
@@ -41,7 +41,7 @@ class Application(LazyGroup):
         ),
         "explain": (
             "nbdt.cli.explain",
-            "Explain what a model says of images, decision by decision.",
+            "Explain a model's predictions on images, decision by decision.",
         ),
         "evaluate": (
             "nbdt.cli.evaluate",
@@ -49,7 +49,7 @@ class Application(LazyGroup):
         ),
         "report": (
             "nbdt.cli.report",
-            "Write all there is to know of a model into one page, for a colleague or an auditor.",
+            "Write a report on a model, in one page, for a colleague or an auditor.",
         ),
         "calibrate": (
             "nbdt.cli.calibrate",
@@ -91,10 +91,10 @@ app = typer.Typer(
 def main() -> None:
     """The program `nbdt`, as installed."""
     if not sys.warnoptions:
-        # What libraries tell their programmers is nothing that a user can act on.
+        # Users can't act on warnings that libraries address to programmers.
         warnings.simplefilter("ignore")
     for stream in (sys.stdout, sys.stderr):
-        # A terminal or pipe of another encoding gets what it can show, rather than an error.
+        # A terminal or pipe with another encoding gets escapes instead of an error.
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     app()
@@ -119,7 +119,7 @@ def root(
         ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option(DEBUG, help="Show the traceback of an error, too.")
+        bool, typer.Option(DEBUG, help="Also show the traceback of an error.")
     ] = False,
 ) -> None:
     """Turn a trained classifier into a decision tree whose every decision can be read."""
@@ -127,18 +127,18 @@ def root(
 
 
 def _reported(error: Exception) -> int:
-    """Says on standard error what went wrong; gives the exit code."""
+    """Prints the error on standard error and returns the exit code."""
     if isinstance(error, NBDTError):
         complain(str(error))
         return 2
     if isinstance(error, UsageError):
         where: Any = error
-        # Typer has pydantic check some values, and leaves its words in.
+        # Typer leaves pydantic's words in some messages.
         message = where.format_message().rstrip(".").replace(": Value error, ", ": ")
         complain(f"{message} (see '{where.ctx.command_path if where.ctx else PROGRAM} --help').")
         return 2
     if isinstance(error, BrokenPipeError):
-        # Nobody reads any more, as after `| head`; nor may Python try to when it ends.
+        # The reader is gone, as after `| head`; Python must not flush to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     complain(

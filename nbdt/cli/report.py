@@ -39,12 +39,12 @@ def report(
         float | None,
         option(
             "--guarantee SHARE",
-            "Of a calibrated model, the share of answers that are to hold the true class.",
+            "For a calibrated model, the share of answers that should hold the true class.",
             shown=f"{GUARANTEE}",
         ),
     ] = None,
     pictures: Annotated[
-        int, option("--pictures N", "How many small images at most.", min=0)
+        int, option("--pictures N", "The largest number of small images.", min=0)
     ] = PICTURES,
     note: Annotated[
         list[str] | None,
@@ -57,14 +57,14 @@ def report(
     network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write all there is to know of a model into one page, for a colleague or an auditor.
+    """Write a report on a model, in one page, for a colleague or an auditor.
 
-    It is one HTML file that needs nothing beside itself: the accuracy of network and tree, where
-    mistakes are made, calibration, the tree and samples with their images.
+    The report is one self-contained HTML file: the accuracy of network and tree, where mistakes
+    are made, calibration, the tree, and samples with their images.
     """
     notes = dict(map(_note, note or ()))
     check_folder(output)
-    # Where the page is written to makes no difference to what is in it.
+    # The output path doesn't affect the page's content.
     options = [
         *(["--partial"] if partial else []),
         *([f"--part={part}"] if part else []),
@@ -80,7 +80,7 @@ def report(
         checked_guarantee(guarantee)
         if calibration is None:
             raise InputError(
-                f"{model} is not calibrated; nbdt calibrate does it, or leave out --guarantee."
+                f"{model} is not calibrated; run nbdt calibrate, or leave out --guarantee."
             )
         if not get_rule(rule or network.rule).ranks_classes:
             raise InputError("--guarantee needs the soft rule; add --rule soft.")
@@ -116,7 +116,7 @@ def report(
         document = {"model": model, "data": data, "output": output, "samples": samples}
         say_json(document | {"failed": failed})
     else:
-        say(f"Wrote {output}: {samples:,} images were measured.")
+        say(f"Wrote {output}: measured {samples:,} images.")
     if failed:
         raise typer.Exit(1)
 
@@ -124,5 +124,5 @@ def report(
 def _note(text: str) -> tuple[str, str]:
     what, equals, said = text.partition("=")
     if not equals or not what.strip():
-        raise InputError(f"--note takes WHAT=TEXT, as Date=2026-07-01; got {text!r:.80}.")
+        raise InputError(f"--note takes WHAT=TEXT, such as Date=2026-07-01; got {text!r:.80}.")
     return what.strip(), said.strip()

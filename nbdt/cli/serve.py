@@ -28,38 +28,45 @@ def serve(
         list[str] | None,
         option(
             "--network FILE.py:FUNCTION",
-            "What builds networks of your own; for one of several models, "
-            "MODEL=FILE.py:FUNCTION. The file is run.",
+            "Builds your own networks; for one of several models, MODEL=FILE.py:FUNCTION. The "
+            "file is run.",
             shown="as the models' folders say",
         ),
     ] = None,
     host: Annotated[
         str | None,
-        option("--host ADDRESS", "Where to listen; 0.0.0.0 is everywhere.", shown="127.0.0.1"),
+        option(
+            "--host ADDRESS",
+            "Where to listen; 0.0.0.0 listens on all addresses.",
+            shown="127.0.0.1",
+        ),
     ] = None,
     port: Annotated[
         int | None, option("--port NUMBER", "The port; 0 is a free one.", shown="8000")
     ] = None,
     workers: Annotated[
-        int | None, option("--workers N", "How many processes; each holds all models.", shown="1")
+        int | None,
+        option("--workers N", "The number of processes; each loads all models.", shown="1"),
     ] = None,
     threads: Annotated[
         int | None,
         option(
-            "--threads N", "How many threads a process computes with.", shown="the cores, shared"
+            "--threads N",
+            "The number of threads that a process computes with.",
+            shown="the cores, shared",
         ),
     ] = None,
     keys: Annotated[
         str | None,
-        option("--keys FILE", "Let in only who has a key of this file.", shown="everybody"),
+        option("--keys FILE", "Only accept clients with a key from this file.", shown="everybody"),
     ] = None,
     new_key: Annotated[
-        str | None, option("--new-key NAME", "Only make a key, and its line in FILE.")
+        str | None, option("--new-key NAME", "Only make a key and its entry for FILE.")
     ] = None,
 ) -> None:
     """Serve models over HTTP: a page at /, and decision paths for programs.
 
-    Every limit has a setting NBDT_… in the environment; docs/service.md lists them.
+    Every limit has a setting NBDT_… in the environment; see docs/service.md.
     """
     try:
         from nbdt.server import logs
@@ -73,7 +80,9 @@ def serve(
     if new_key is not None:
         secret, entry = make_key(new_key)
         say(secret)
-        note(f"this key is shown once; into the file of keys goes {json.dumps(entry)}")
+        note(
+            f"this key is shown only once; add this entry to the file of keys: {json.dumps(entry)}"
+        )
         return
     settings = read_settings(
         **given(

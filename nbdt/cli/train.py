@@ -26,7 +26,7 @@ from nbdt.training import EpochRecord, TrainingConfig, fit, started_by_torchrun
 from nbdt.training.folder import LAST
 from nbdt.training.processes import Processes
 
-# Those that have an option of their own; all others are set by --set.
+# Settings with their own option; --set takes all others.
 _OWN = (
     "epochs",
     "batch_size",
@@ -71,18 +71,20 @@ def train(
             "Where checkpoints, the log and the tuned models (last, best) are kept.",
         ),
     ],
-    resume: Annotated[bool, option("--resume", "Go on from the folder's last checkpoint.")] = False,
+    resume: Annotated[
+        bool, option("--resume", "Continue from the folder's last checkpoint.")
+    ] = False,
     epochs: Annotated[
         int | None, option("--epochs N", "How often each image is seen.", shown="3")
     ] = None,
     batch_size: Annotated[
-        int | None, option("--batch-size N", "Images a step.", shown="128")
+        int | None, option("--batch-size N", "Images per step.", shown="128")
     ] = None,
     loss: Annotated[
         str | None,
         option(
             "--loss LOSS",
-            "soft or hard, which tune to the tree; or cross-entropy of the network alone.",
+            "soft or hard tunes to the tree; cross-entropy trains the network alone.",
             shown="soft",
         ),
     ] = None,
@@ -90,8 +92,7 @@ def train(
         str | None,
         option(
             "--tree-weight W",
-            "The weight of the tree's loss; or as 0:3 one that goes from 0 to 3 evenly, and as "
-            "0:3:2 by the power 2.",
+            "The weight of the tree's loss; 0:3 goes from 0 to 3 linearly, 0:3:2 with the power 2.",
             shown="3",
         ),
     ] = None,
@@ -102,53 +103,54 @@ def train(
         float | None,
         option(
             "--head-multiplier X",
-            "How many times as large the learning rate of the last layer is.",
+            "Multiplies the learning rate of the last layer.",
             shown="1",
         ),
     ] = None,
     head_only: Annotated[
-        bool, option("--head-only", "Train the last layer alone, on features computed once.")
+        bool, option("--head-only", "Train only the last layer, on features computed once.")
     ] = False,
     seed: Annotated[
-        int | None, option("--seed N", "Of the order and of all chance.", shown="0")
+        int | None,
+        option("--seed N", "The seed of the order of images and all random changes.", shown="0"),
     ] = None,
     setting: Annotated[
         list[str] | None,
         option(
             "--set NAME=VALUE",
-            "Any other setting, as optimizer=adamw or network_weight=1:0.5; may be given "
-            f"again: {', '.join(OTHERS)}.",
+            "Any other setting, such as optimizer=adamw or network_weight=1:0.5; repeatable: "
+            f"{', '.join(OTHERS)}.",
         ),
     ] = None,
     hold_out: Annotated[
         float,
         option(
             "--hold-out SHARE",
-            "The share of the training images that is kept back to judge every epoch by and to "
-            "choose the best; 0 trains on all, and only the last model is kept.",
+            "The share of training images that are held out to measure every epoch and choose "
+            "the best; 0 trains on all and keeps only the last model.",
         ),
     ] = 0.1,
     tree: Annotated[
-        str | None, option("--tree TREE", "A bundled tree or a file, in place of the model's.")
+        str | None, option("--tree TREE", "A bundled tree or a file, instead of the model's tree.")
     ] = None,
     no_augment: Annotated[
         bool, option("--no-augment", "Train on the images without random changes.")
     ] = False,
     download: Annotated[
-        bool, option("--download", "Download the data set if it is not there.")
+        bool, option("--download", "Download the data set if it is missing.")
     ] = False,
     workers: Annotated[int, option("--workers N", "Processes that load images.")] = 0,
     network_from: NetworkOption = None,
     device: DeviceOption = None,
     tensorboard: Annotated[
-        bool, option("--tensorboard", "Write logs for TensorBoard, too.")
+        bool, option("--tensorboard", "Also write logs for TensorBoard.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Tune a network to its tree, so that the tree decides as well as the network.
 
-    A network's name in place of a model trains one from scratch. What the test images say is
-    printed at the end, where the data set has some.
+    Given a network's name instead of a model, it trains one from scratch. If the data set has
+    test images, their accuracy is printed at the end.
     """
     config = _config(
         setting or [],
@@ -162,7 +164,7 @@ def train(
         seed=seed,
     )
     if not 0 <= hold_out < 1:
-        raise InputError(f"--hold-out is a share of at least 0 and below 1, got {hold_out:g}.")
+        raise InputError(f"--hold-out takes a share of at least 0 and below 1; got {hold_out:g}.")
     with started_by_torchrun() as own_gpu:
         quiet = not Processes.current().first
         with working("Loading the model and the images …"):
@@ -234,10 +236,7 @@ def _weight(text: str, option: str) -> float | Ramp:
 
 
 def _following(config: TrainingConfig) -> TrainingConfig:
-    """The config for a network whose tree is to be that of its weights.
-
-    Its first ones are random and so would be a tree of them, whatever is measured of it.
-    """
+    """The config for a network from scratch: its random first weights can't give its tree."""
     if config.supervises_tree or config.retree_every is not None:
         return config
     return config.replace(retree_every=1)
@@ -246,13 +245,12 @@ def _following(config: TrainingConfig) -> TrainingConfig:
 def _split(
     images: LabelledImages, share: float, seed: int
 ) -> tuple[LabelledImages, LabelledImages | None]:
-    """The images to train on, and those that are held out."""
     if not share:
         return images, None
     try:
         return images.split(share, seed=seed)
     except InputError as error:
-        raise InputError(f"{error} With --hold-out 0 all of them are trained on.") from None
+        raise InputError(f"{error} --hold-out 0 trains on all images.") from None
 
 
 def _from_scratch(
@@ -260,13 +258,13 @@ def _from_scratch(
 ) -> NBDT:
     if is_own(name):
         raise InputError(
-            f"{name}: a network of your own is trained from the folder that nbdt convert makes of "
-            f"it: nbdt train FOLDER …{as_given(name)}"
+            f"{name}: to train your own network, make a folder with nbdt convert first, then run "
+            f"nbdt train FOLDER …{as_given(name)}"
         )
     if ":" not in name:
         raise NotFoundError(
-            f"{name}: there is no model's folder of that name; a network to train from scratch is "
-            "called torchvision:NAME, timm:NAME or nbdt:NAME."
+            f"{name}: this model folder does not exist; to train from scratch, give "
+            "torchvision:NAME, timm:NAME or nbdt:NAME."
         )
     arguments = {"num_classes": len(images.classes)}
     if channels := split_name(name)[0].channels_argument:
@@ -281,8 +279,8 @@ def _from_scratch(
         return NBDT(network, hierarchy, builder=builder)
     if config.supervises_tree and config.retree_every is None:
         raise InputError(
-            "the first weights of a network are random, and so would be a tree made of them: give "
-            "--tree, train with --loss cross-entropy first, or --set retree_every=1."
+            "the first weights of a network are random, and so would be their tree: give --tree, "
+            "train with --loss cross-entropy first, or use --set retree_every=1."
         )
     return NBDT(network, induce(network, images.classes), builder=builder)
 
@@ -299,7 +297,7 @@ def _say_epoch(record: EpochRecord) -> None:
 
 
 def _on_test_images(data: str, model: NBDT) -> AccuracyTable | None:
-    """How the model answers the data set's test images; None where it has none of its own."""
+    """The model's accuracy on the data set's own test images, if it has any."""
     assert model.preprocessing is not None
     if training_split(data) == "test":
         return None
@@ -329,7 +327,7 @@ def _report(
         say_json({"output": output, "model": last, "epochs": epochs, "test": test})
         return
     if table is None:
-        note("the data set has no test images of its own; nbdt evaluate takes a folder of them.")
+        note("this data set has no test images; nbdt evaluate takes a folder of images.")
     else:
         say(f"On the test images:\n{table}")
     say(f"Wrote {last}. Go on with: nbdt explain {last} IMAGE …{as_given(network)}")

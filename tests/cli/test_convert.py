@@ -57,7 +57,9 @@ def test_a_builder_and_a_file_become_a_model(run: Run, network: nn.Module) -> No
 def test_without_preprocessing_a_note_says_what_is_missing(run: Run) -> None:
     result = convert(run, "--json")
     assert result.exit_code == 0
-    assert result.stderr.startswith("note: the model does not say how an image becomes its input")
+    assert result.stderr.startswith(
+        "note: the model has no preprocessing from an image to its input"
+    )
     # Nothing then sends the reader on to what would not work.
     assert "Go on with" not in convert(run).stdout
     document = json.loads(result.stdout)
@@ -191,11 +193,11 @@ def test_the_head_and_arguments_are_passed_on(run: Run, tmp_path: Path) -> None:
     ("options", "said"),
     [
         (["--classes", "cifar100"], "linear.weight is (10, 64), expected (100, 64)"),
-        (["--classes", "gone.txt"], "gone.txt: there is neither such a file nor"),
+        (["--classes", "gone.txt"], "gone.txt: neither a file nor"),
         (["--tree", "cifar10/resnet"], "did you mean 'cifar10/resnet20'"),
         (["--tree", "cifar10/wordnet", "--classes", "digits"],
-         "cifar10/wordnet is no tree of the classes given"),
-        (["--tree", "digits/shape", "--branching", "3"], "leave them or --tree out"),
+         "cifar10/wordnet is not a tree of these classes"),
+        (["--tree", "digits/shape", "--branching", "3"], "leave out them or --tree"),
         (["--name-by", "cifar10/wordnet"], "the taxonomy lacks 10 of the tree's 10 classes"),
         (["--linkage", "wards"], "linkage must be one of ward"),
         (["--branching", "1"], "branching must be a whole number, 2 or more"),

@@ -357,8 +357,8 @@ def test_unseen_classes_may_be_folders_called_by_wnid_or_without_a_slash(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--unseen", "digits"), "--unseen and --taxonomy go together"),
-        (("--taxonomy", "digits/shape"), "--unseen and --taxonomy go together"),
+        (("--unseen", "digits"), "use --unseen and --taxonomy together"),
+        (("--taxonomy", "digits/shape"), "use --unseen and --taxonomy together"),
         (("--unseen", "data", "--taxonomy", "digits/shape"),
          "the model has all of these classes; none of them is unseen"),
         (("--unseen", "digits", "--taxonomy", "cifar10/wordnet"),

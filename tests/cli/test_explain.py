@@ -322,7 +322,7 @@ def test_a_guarantee_may_hold_under_each_superclass(
     )
     alone = run("explain", calibrated, image, "--per-superclass")
     assert (alone.exit_code, alone.stdout) == (2, "")
-    assert "--per-superclass says what a guarantee holds for; add --guarantee" in alone.stderr
+    assert "--per-superclass narrows a guarantee; add --guarantee" in alone.stderr
 
 
 def test_the_device_can_be_chosen(run: Run, model: Path, images: Path) -> None:

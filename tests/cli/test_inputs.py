@@ -60,9 +60,9 @@ def test_classes_come_from_a_data_set_a_number_or_a_file(here: Path) -> None:
 
 def test_classes_that_cannot_be_read(here: Path) -> None:
     (here / "names.csv").write_text("index,label\n0,cat\n", encoding="utf-8")
-    with pytest.raises(FormatError, match="'name' among them"):
+    with pytest.raises(FormatError, match="including 'name'"):
         read_classes("names.csv")
-    with pytest.raises(NotFoundError, match="nor a data set with bundled classes; there are cifar"):
+    with pytest.raises(NotFoundError, match="nor a data set with bundled classes; those are cifar"):
         read_classes("cifar")
     with pytest.raises(NotFoundError):
         read_classes("1" * 7)
@@ -87,8 +87,8 @@ def test_rows_come_from_an_array_or_a_table(here: Path) -> None:
     ("text", "said"),
     [
         ("1,2\n3\n", "its lines differ in length"),
-        ("1,x\n3,4\n", "'x' is none"),
-        ("1,2\ncat,4\n", "'cat' is none"),
+        ("1,x\n3,4\n", "'x' is not a number"),
+        ("1,2\ncat,4\n", "'cat' is not a number"),
         ("", "its lines differ in length"),
     ],
 )

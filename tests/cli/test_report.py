@@ -24,7 +24,7 @@ def test_it_writes_what_the_library_makes(
 ) -> None:
     result = run("report", model, images, "-o", "page.html", "--note", "Date=1 July 2026")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == "Wrote page.html: 20 images were measured.\n"
+    assert result.stdout == "Wrote page.html: measured 20 images.\n"
     loaded = NBDT.from_pretrained(model)
     config = read_model(model).config
     origin = Origin(
@@ -71,7 +71,7 @@ def test_options_reach_the_report_and_its_command(
             ("--guarantee", 2),
             "has to be a share between 0 and 1, such as 0.95; got 2.0",
         ),
-        (("--guarantee", 0.9), "digits is not calibrated; nbdt calibrate does it"),
+        (("--guarantee", 0.9), "digits is not calibrated; run nbdt calibrate"),
     ],
 )
 def test_a_guarantee_that_nothing_comes_of_is_refused(
@@ -134,7 +134,7 @@ def test_classes_may_have_no_subfolder_if_that_is_said(
 
 def test_what_cannot_be_begun_is_refused_first(run: Run, model: Path, images: Path) -> None:
     for arguments, said in (
-        (["--note", "Date"], "--note takes WHAT=TEXT, as Date=2026-07-01; got 'Date'"),
+        (["--note", "Date"], "--note takes WHAT=TEXT, such as Date=2026-07-01; got 'Date'"),
         (["-o", "gone/page.html"], "gone/page.html: the folder for this file does not exist"),
     ):
         result = run("report", model, images, *arguments)

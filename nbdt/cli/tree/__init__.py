@@ -1,4 +1,4 @@
-"""The commands `nbdt tree …`; of them, only those on a model's weights or answers load one."""
+"""The commands `nbdt tree …`; only those that need a model's weights or answers load one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TreeCommands(LazyGroup):
     modules: ClassVar[Mapping[str, tuple[str, str]]] = {
         "list": ("nbdt.cli.tree.files", "List the trees that come with nbdt."),
         "show": ("nbdt.cli.tree.files", "Draw a tree as text."),
-        "draw": ("nbdt.cli.tree.draw", "Draw a tree as a picture, or as a page to look around in."),
+        "draw": ("nbdt.cli.tree.draw", "Draw a tree as a picture or an interactive page."),
         "build": ("nbdt.cli.tree.build", "Build a tree from rows, WordNet, a table or a shape."),
         "name": ("nbdt.cli.tree.files", "Name a tree's inner nodes, or rename one node."),
         "compare": (
@@ -25,11 +25,11 @@ class TreeCommands(LazyGroup):
         ),
         "support": (
             "nbdt.cli.tree.model",
-            "Measure how often each group of a tree comes back when the tree is made again.",
+            "Measure how often each group of a tree recurs when the tree is rebuilt.",
         ),
         "try": (
             "nbdt.cli.tree.model",
-            "Try edits of a model's tree on labelled images, and see what they do to its accuracy.",
+            "Try edits of a model's tree on labeled images, and see how they change its accuracy.",
         ),
         "convert": ("nbdt.cli.tree.files", "Convert a tree from one file format to another."),
     }

@@ -36,7 +36,7 @@ from nbdt.hierarchy.wordnet import WordNet
 
 
 class Shape(StrEnum):
-    """Trees that know nothing of their classes."""
+    """Trees that ignore what their classes are."""
 
     balanced = "balanced"
     random = "random"
@@ -57,7 +57,7 @@ app = typer.Typer(add_completion=False)
 def build(ctx: typer.Context) -> None:
     """Build a tree from rows, WordNet, a table or a shape.
 
-    It is drawn, or written where --output says. To build one from a network, use nbdt convert.
+    Draws the tree, or writes it to --output. To build one from a network, use nbdt convert.
     """
     show_help(ctx)
 
@@ -77,8 +77,8 @@ def rows(
     metric: Annotated[
         str | None,
         metric_option(
-            "How far classes are apart: euclidean or cosine; or, of a matrix that says it, "
-            "confusion or precomputed."
+            "How far apart classes are: euclidean or cosine; for a matrix of distances or "
+            "confusions, precomputed or confusion."
         ),
     ] = None,
     branching: BranchingOption = None,
@@ -87,8 +87,7 @@ def rows(
         int | None,
         option(
             "--support N",
-            "Say how often each group comes back among N trees of these rows with their columns"
-            " drawn anew.",
+            "Report how often each group recurs in N trees of these rows with resampled columns.",
             min=1,
         ),
     ] = None,
@@ -119,14 +118,12 @@ def wordnet(
     ],
     folder: Annotated[
         str | None,
-        option(
-            "--wordnet FOLDER", "WordNet 3.0's dict folder, where it is not in its usual place."
-        ),
+        option("--wordnet FOLDER", "WordNet 3.0's dict folder, if it isn't in its usual place."),
     ] = None,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Take the tree of WordNet's concepts over the classes."""
+    """Build the tree of WordNet's concepts over the classes."""
     table = read_class_table(source)
     with_wnids = all(row.wnid for row in table)
     names = [row.name for row in table]
@@ -142,7 +139,7 @@ def parents(
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Read a table that says of each thing what it is a kind of."""
+    """Build a tree from a table of things and their parents."""
     names = None if classes is None else read_classes(classes)
     _finish(from_parents(read_parents(source), names), output, json)
 
@@ -152,16 +149,16 @@ def shape(
     kind: Annotated[Shape, argument("SHAPE", "balanced, random or flat.")],
     classes: Annotated[str, option("--classes LIST", f"The classes: {LIST_OF_CLASSES}.")],
     branching: BranchingOption = None,
-    seed: Annotated[int | None, option("--seed N", "Of a random tree.", shown="0")] = None,
+    seed: Annotated[int | None, option("--seed N", "The seed of a random tree.", shown="0")] = None,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a tree that knows nothing of its classes, to compare others with."""
+    """Make a tree that ignores what its classes are, as a baseline."""
     names = read_classes(classes)
     options = given(branching=branching, seed=seed)
     make, takes = SHAPES[kind]
     for name in options.keys() - takes:
-        raise InputError(f"a {kind} tree has no {name}; leave --{name} out.")
+        raise InputError(f"a {kind} tree takes no {name}; leave out --{name}.")
     _finish(make(names, **options), output, json)
 
 

@@ -38,7 +38,7 @@ def draw(
         str,
         option(
             "--output -o FILE",
-            "The picture: .html to look around in; .svg; or .dot, .png, .pdf by Graphviz.",
+            "The file: .html for an interactive page; .svg; or .dot, .png, .pdf by Graphviz.",
         ),
     ],
     orientation: Annotated[
@@ -50,20 +50,20 @@ def draw(
         ),
     ] = None,
     heights: Annotated[
-        bool, option("--heights", "In an .svg, place nodes as high as they were merged.")
+        bool, option("--heights", "In an .svg, place nodes at the heights of their merges.")
     ] = False,
     whole: Annotated[
         bool, option("--whole", "Draw every node of a large tree in a picture.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Draw a tree as a picture, or as a page to look around in."""
+    """Draw a tree as a picture or an interactive page."""
     ending = Path(output).suffix.lower()
     if heights and ending != ".svg":
-        raise InputError("--heights goes with an .svg file.")
+        raise InputError("--heights needs an .svg file.")
     if ending == ".html" and (whole or orientation is not None):
         raise InputError(
-            "--orientation and --whole go with pictures; in an .html page every node can be seen."
+            "--orientation and --whole apply to pictures; an .html page shows every node anyway."
         )
     folded: Folded = None if whole else "auto"
     way: Literal["horizontal", "vertical"] = orientation.value if orientation else "horizontal"
@@ -113,11 +113,11 @@ def compare(
 ) -> None:
     """Measure how far apart two trees over the same classes are, and show what they share.
 
-    The first tree is drawn; a group of classes that the other tree has too is marked with = and
-    what it is called there.
+    Draws the first tree; = marks groups of classes that the other tree also has, with their names
+    there.
     """
     if output is not None and Path(output).suffix.lower() != ".svg":
-        raise InputError(f"{output}: both trees are drawn in a file that ends in .svg.")
+        raise InputError(f"{output}: comparisons are drawn as .svg files.")
     mine, theirs = read_tree(tree), read_tree(other)
     found = compare_trees(mine, theirs)
     if output is not None:

@@ -55,7 +55,7 @@ def write_any_tree(tree: Hierarchy, path: str, name: str | None = None) -> None:
 
 
 def tell_of(tree: Hierarchy, output: str, json: bool) -> None:
-    """Says that a tree was written, and what it is."""
+    """Reports a written tree and its size."""
     if json:
         say_json({"output": output, **size_of(tree)})
     else:
@@ -91,9 +91,7 @@ def keep_tree(tree: Hierarchy, source: str, output: str | None = None) -> str:
         return source
     target = source if output is None else output
     if output is None and not Path(source).is_file():
-        raise InputError(
-            f"{source}: bundled trees stay as they are; say where to write by --output."
-        )
+        raise InputError(f"{source}: bundled trees are read-only; give --output.")
     write_any_tree(tree, target)
     return target
 
@@ -116,10 +114,10 @@ def list_trees(json: JsonOption = False) -> None:
 def show(
     tree: Annotated[str, argument("TREE", "A bundled tree, a file, or a model's folder.")],
     node: Annotated[
-        str | None, option("--node NODE", "Only what is under the node of this name or id.")
+        str | None, option("--node NODE", "Only the part under the node with this name or id.")
     ] = None,
     max_lines: MaxLinesOption = 60,
-    ids: Annotated[bool, option("--ids", "Draw the nodes' ids too.")] = False,
+    ids: Annotated[bool, option("--ids", "Also draw the nodes' ids.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Draw a tree as text."""
@@ -149,10 +147,10 @@ def name(
     source: Annotated[str, argument("TREE", "A file, a model's folder, or a bundled tree.")],
     taxonomy: Annotated[
         str | None,
-        option("--taxonomy TREE", "Name each inner node as this tree calls its classes."),
+        option("--taxonomy TREE", "Name each inner node as this tree names its classes."),
     ] = None,
     by_leaves: Annotated[
-        bool, option("--by-leaves", "Name each inner node by some of its classes.")
+        bool, option("--by-leaves", "Name each inner node after some of its classes.")
     ] = False,
     node: Annotated[
         str | None, option("--node NODE", "Rename the node of this name or id.")
@@ -165,19 +163,19 @@ def name(
 ) -> None:
     """Name a tree's inner nodes, or rename one node.
 
-    Names given by hand stay, but for that of --node. A model's folder and a file are changed in
-    place, unless --output says otherwise.
+    Names given by hand stay, except for --node. A model's folder or a file is changed in place,
+    unless --output names another file.
     """
     if [taxonomy is not None, by_leaves, node is not None].count(True) != 1:
-        raise InputError("give one of --taxonomy TREE, --by-leaves, and --node NODE --to NAME.")
+        raise InputError("give one of --taxonomy TREE, --by-leaves, or --node NODE --to NAME.")
     if (node is None) != (to is None):
-        raise InputError("--node says which node and --to what to call it; give both or neither.")
+        raise InputError("--node names the node and --to its new name; give both or neither.")
     tree = read_tree(source)
     if node is not None and to is not None:
         renamed = node_of(tree, node)
         named = rename(tree, {renamed: to})
         if tree.is_leaf(renamed):
-            note("that is a class: data, calibrations and other trees know it by its old name.")
+            note("this is a class: data, calibrations and other trees still use its old name.")
     else:
         named = (
             name_by_leaves(tree)
@@ -187,7 +185,7 @@ def name(
         kept = _names_by_hand(tree)
         named = rename(named, kept)
         if kept:
-            note(f"kept what was named by hand: {quoted(list(kept.values()))}.")
+            note(f"kept names given by hand: {quoted(list(kept.values()))}.")
     tell_of(named, keep_tree(named, source, output), json)
 
 

@@ -54,21 +54,22 @@ def support(
         argument(
             "OTHERS",
             "Trees over the same classes, such as those of models trained from other seeds. "
-            "Without them, trees are made of the model's weights, drawn anew.",
+            "Without them, trees are built from resampled weights of the model.",
         ),
     ] = None,
     count: Annotated[
-        int | None, option("--count N", "How many trees to make.", min=1, shown=str(COUNT))
+        int | None, option("--count N", "The number of trees to build.", min=1, shown=str(COUNT))
     ] = None,
     noise: Annotated[
         float | None,
         option(
             "--noise SHARE",
-            "Add noise to the weights, of this share of their spread, instead of drawing "
-            "features with replacement.",
+            "Add noise to the weights, as a share of their spread, instead of resampling features.",
         ),
     ] = None,
-    seed: Annotated[int | None, option("--seed N", "Of what is drawn.", min=0, shown="0")] = None,
+    seed: Annotated[
+        int | None, option("--seed N", "The seed of the resampling.", min=0, shown="0")
+    ] = None,
     linkage: LinkageOption = None,
     metric: Annotated[
         str | None, metric_option("How far classes are apart: euclidean or cosine.")
@@ -77,7 +78,7 @@ def support(
     no_normalize: NoNormalizeOption = False,
     max_lines: MaxLinesOption = 60,
     save: Annotated[
-        bool, option("--save", "Keep it in the tree, so that pages and drawings show it.")
+        bool, option("--save", "Store it in the tree, so that pages and drawings show it.")
     ] = False,
     output: Annotated[
         str | None, option("--output -o FILE", "Write the tree with it to this file instead.")
@@ -85,9 +86,9 @@ def support(
     network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure how often each group of a tree comes back when the tree is made again.
+    """Measure how often each group of a tree recurs when the tree is rebuilt.
 
-    Trees are made again as nbdt convert makes them; give the options that were given there.
+    Trees are rebuilt as nbdt convert builds them; pass the same options.
     """
     mine = read_tree(tree)
     if len(mine.inner) == 1:
@@ -98,8 +99,8 @@ def support(
         induction["normalize"] = False
     if others and (made or induction):
         raise InputError(
-            "the other trees are taken as they are; leave out either them or the options that say "
-            "how trees are made."
+            "the other trees are used as they are; leave out either them or the options for "
+            "building trees."
         )
     with working("Making trees …" if not others else "Reading trees …"):
         made_again = (
@@ -120,17 +121,17 @@ def support(
 
 
 def _made_again(folder: str, network: str | None, options: dict[str, Any]) -> Iterable[Hierarchy]:
-    """Trees of a model's weights, drawn anew."""
+    """Trees of a model's resampled weights."""
     if not is_model(folder):
         raise InputError(
-            f"{folder}: this is no model's folder, so there are no weights to make trees of; give "
-            "other trees to compare it with."
+            f"{folder}: not a model's folder, so there are no weights to build trees from; give "
+            "other trees to compare with."
         )
     model = restored(folder, network)
     if model.head is None:
         raise InputError(
-            f"{folder}: which layer of the network holds its classes' weights is not known; give "
-            "other trees to compare it with."
+            f"{folder}: the layer with the classes' weights is unknown; give other trees to "
+            "compare with."
         )
     rows = find_head(model.network, model.head).rows.cpu().double().numpy()
     return resampled_trees(rows, model.classes, **{"count": COUNT, **options})
@@ -172,11 +173,11 @@ def trial(
     ] = None,
     beside: Annotated[
         list[str] | None,
-        option("--beside NODE=OTHER", "Put two nodes below a new one of their own."),
+        option("--beside NODE=OTHER", "Put two nodes below a new node."),
     ] = None,
     dissolve: Annotated[
         list[str] | None,
-        option("--dissolve NODE", "Take a node out; what it held goes to its parent."),
+        option("--dissolve NODE", "Remove a node; its children go to its parent."),
     ] = None,
     suggest: Annotated[
         bool, option("--suggest", "Look for moves that raise the hard rule's accuracy.")
@@ -185,7 +186,7 @@ def trial(
         int | None,
         option(
             "--tries N",
-            "How many moves to look at for --suggest; each answers all images once.",
+            "How many moves --suggest tries; each answers all images once.",
             min=1,
             shown=str(TRIES),
         ),
@@ -197,10 +198,10 @@ def trial(
     network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Try edits of a model's tree on labelled images, and see what they do to its accuracy.
+    """Try edits of a model's tree on labeled images, and see how they change its accuracy.
 
-    Nothing is changed but by --save. Edits may be given again: first all moves are made in their
-    order, then those beside another node, then what is dissolved. A node is named by name or id.
+    Only --save changes anything. Options for edits are repeatable: moves come first, in order,
+    then nodes put beside another, then dissolved ones. Name nodes by name or id.
     """
     edits: list[tuple[EditFunction, tuple[str, ...]]] = [
         *((edit.move, _pair("--move", text)) for text in move or ()),
@@ -238,24 +239,22 @@ def trial(
         edits_made = f"{len(trials)} edit{'s' * (len(trials) != 1)}"
         say(f"Wrote {save}: the model with {edits_made} of its tree.")
         if is_file(Path(save) / CALIBRATION):
-            note(f"{save} was calibrated with another tree; calibrate it anew: nbdt calibrate.")
+            note(f"{save} was calibrated with another tree; run nbdt calibrate again.")
 
 
 def _check(edits: bool, suggest: bool, tries: bool, save: bool) -> None:
     if not edits and not suggest:
-        raise InputError("say what to try by --move, --beside or --dissolve, or ask by --suggest.")
+        raise InputError("nothing to try: give --move, --beside, --dissolve or --suggest.")
     if tries and not suggest:
-        raise InputError("--tries says how many moves to look at; add --suggest.")
+        raise InputError("--tries limits --suggest; add --suggest.")
     if save and not edits:
-        raise InputError(
-            "there is no edit to save; suggested moves are made by --move or --beside."
-        )
+        raise InputError("there is no edit to save; make suggested moves with --move or --beside.")
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:
     node, _, other = text.partition("=")
     if not node or not other:
-        raise InputError(f"{option} takes two nodes, as {option} cat=dog; got {text!r:.80}.")
+        raise InputError(f"{option} takes two nodes, such as {option} cat=dog; got {text!r:.80}.")
     return node, other
 
 

@@ -61,5 +61,5 @@ def test_both_are_drawn_where_a_file_is_given(run: Run) -> None:
 def test_other_pictures_are_refused_in_one_sentence(run: Run) -> None:
     result = run("tree", "compare", A, B, "-o", "both.png")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "ends in .svg" in result.stderr
+    assert "drawn as .svg" in result.stderr
     assert is_one_sentence(result.stderr)

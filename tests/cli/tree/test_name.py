@@ -38,14 +38,14 @@ def test_names_by_hand_stay(run: Run, file: Path) -> None:
     assert load_hierarchy(file).attributes(16)["name_source"] == "hand"
     for options in (("--by-leaves",), ("--taxonomy", "digits/shape")):
         result = run("tree", "name", "tree.json", *options)
-        assert "note: kept what was named by hand: 'bent'." in result.stderr
+        assert "note: kept names given by hand: 'bent'." in result.stderr
         assert load_hierarchy(file).names[16] == "bent"
     assert load_hierarchy(file).names[17] == name_by_taxonomy(PLAIN, SHAPE).names[17]
 
 
 def test_a_class_that_is_renamed_is_noted(run: Run, file: Path) -> None:
     result = run("tree", "name", "tree.json", "--node", "zero", "--to", "null")
-    assert "that is a class: data, calibrations and other trees know it" in result.stderr
+    assert "this is a class: data, calibrations and other trees still use" in result.stderr
     assert load_hierarchy(file).classes[0] == "null"
 
 
@@ -77,7 +77,7 @@ def test_a_model_keeps_its_weights_and_can_be_loaded(run: Run, model: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["tree.json"], "give one of --taxonomy TREE, --by-leaves, and --node NODE --to NAME"),
+        (["tree.json"], "give one of --taxonomy TREE, --by-leaves, or --node NODE --to NAME"),
         (["tree.json", "--by-leaves", "--node", "one", "--to", "x"], "give one of"),
         (["tree.json", "--node", "one"], "give both or neither"),
         (["tree.json", "--by-leaves", "--to", "x"], "give both or neither"),
@@ -85,7 +85,7 @@ def test_a_model_keeps_its_weights_and_can_be_loaded(run: Run, model: Path) -> N
         (["tree.json", "--node", "18", "--to", "two"], "cannot be called 'two', since a class has"),
         (["tree.json", "--node", "ten", "--to", "x"], "no node is called 'ten'"),
         (["tree.json", "--taxonomy", "cifar10/wordnet"], "the taxonomy lacks 10"),
-        (["digits/shape", "--by-leaves"], "bundled trees stay as they are"),
+        (["digits/shape", "--by-leaves"], "bundled trees are read-only"),
         (["gone.json", "--by-leaves"], "there is no such file"),
     ],
 )

@@ -70,11 +70,11 @@ def test_it_is_kept_where_the_tree_is(run: Run, model: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["cifar10/resnet20"], "this is no model's folder, so there are no weights"),
+        (["cifar10/resnet20"], "not a model's folder, so there are no weights"),
         (["cifar10/resnet20", "digits/shape"], "other classes"),
         (["cifar10/resnet20", "cifar10/wordnet", "--count", 5], "leave out either them or"),
         (["cifar10/resnet20", "cifar10/wordnet", "--no-normalize"], "leave out either them or"),
-        (["cifar10/resnet20", "cifar10/wordnet", "--save"], "bundled trees stay as they are"),
+        (["cifar10/resnet20", "cifar10/wordnet", "--save"], "bundled trees are read-only"),
         (["flat.json", "flat.json"], "no group of classes below its root"),
     ],
 )

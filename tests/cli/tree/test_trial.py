@@ -98,10 +98,10 @@ def test_classes_may_have_no_images(run: Run, model: Path, images: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "say what to try by --move, --beside or --dissolve, or ask by --suggest"),
+        ([], "nothing to try: give --move, --beside, --dissolve or --suggest"),
         (["--move", "one=two", "--tries", "3"], "add --suggest"),
         (["--suggest", "--save", "x"], "there is no edit to save"),
-        (["--move", "one"], "--move takes two nodes, as --move cat=dog; got 'one'"),
+        (["--move", "one"], "--move takes two nodes, such as --move cat=dog; got 'one'"),
         (["--beside", "=one"], "--beside takes two nodes"),
         (["--move", "one=two"], "is a leaf, which has nothing below it"),
         (["--move", "ten=two"], "'ten'"),
