@@ -196,17 +196,17 @@ def test_a_class_may_be_called_train(run: Run, photographs: Path, tmp_path: Path
             path.unlink()
     single = run(*scratch, "--epochs", 1, "-o", "other")
     assert (single.exit_code, is_one_sentence(single.stderr)) == (2, True)
-    assert "With --hold-out 0 all of them are trained on." in single.stderr
+    assert "--hold-out 0 trains on all images." in single.stderr
     assert run(*scratch, "--epochs", 1, "--hold-out", 0, "-o", "other").exit_code == 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nowhere", "digits"), "there is no model's folder of that name"),
+        (("nowhere", "digits"), "this model folder does not exist"),
         (("nbdt:digits-cnn", "digits"), "the first weights of a network are random"),
         (("nbdt:digits-cnn", "diggits"), "did you mean 'digits'"),
-        (("nbdt:digits-cnn", "digits", "--hold-out", 1), "--hold-out is a share"),
+        (("nbdt:digits-cnn", "digits", "--hold-out", 1), "--hold-out takes a share"),
         (("nbdt:digits-cnn", "digits", "--set", "lr=1"), "--set takes NAME=VALUE"),
         (("nbdt:digits-cnn", "digits", "--set", "optimizer"), "--set takes NAME=VALUE"),
         (("nbdt:digits-cnn", "digits", "--set", "optimizer=lion"), "optimizer: Input should be"),
