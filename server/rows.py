@@ -125,6 +125,7 @@ class RowReader:
         settings: the limits.
 
     Example:
+        >>> import numpy as np
         >>> reader = RowReader(Preprocessing(mode="L", resize=(2, 2)), Settings())
         >>> reader.shape
         (1, 2, 2)
