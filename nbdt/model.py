@@ -130,11 +130,7 @@ class NBDT(nn.Module, Displayed):
 
     @property
     def found_head(self) -> Head | None:
-        """The network's last linear layer as it is now, also where another took its place.
-
-        Raises:
-            HeadError: the layer was removed, or what took its place is not one.
-        """
+        """The network's last linear layer as it is now; a HeadError where it was removed."""
         head = self._head
         if head is not None and _part(self.network, head.path) is not head.module:
             self._head = replace(find_head(self.network, head.path), altered=head.altered)
@@ -199,11 +195,7 @@ class NBDT(nn.Module, Displayed):
         return self.hierarchy.classes
 
     def logits(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
-        """The network's own logits, in the mode that the module is in and with gradients.
-
-        Raises:
-            InputError: what the network returned is not logits for this tree.
-        """
+        """The network's own logits, in the mode that the module is in and with gradients."""
         logits = network_logits(self.network, x, self.hierarchy.num_classes)
         if self.layout.leaf_order.device != logits.device and not logits.is_meta:
             self.layout.to(logits.device)  # the network was moved alone
@@ -226,13 +218,6 @@ class NBDT(nn.Module, Displayed):
 
         Raises:
             InputError: the logits of a sample hold NaN or +inf, or are all −inf.
-
-        Example:
-            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-            >>> model = NBDT(nn.Identity(), tree)
-            >>> logits = torch.tensor([[2.0, 2.0, 2.2]])
-            >>> model.predict(logits), model.predict(logits, rule="hard")
-            (tensor([2]), tensor([0]))
         """
         rule = self.rule if rule is None else get_rule(rule).name
         with eval_mode(self):
@@ -249,9 +234,8 @@ class NBDT(nn.Module, Displayed):
     ) -> csr_matrix:
         """Which nodes each sample passes, as in scikit-learn's ``decision_path``.
 
-        Returns:
-            An indicator matrix of shape (n_samples, n_nodes): 1 where the sample's path, from the
-            root to the predicted class, contains the node.
+        An indicator matrix of shape (n_samples, n_nodes): 1 where the sample's path, from the root
+        to the predicted class, contains the node.
         """
         leaves = self.predict(x, rule).tolist()
         paths = {leaf: sorted(self.hierarchy.path(leaf)) for leaf in set(leaves)}
@@ -290,14 +274,7 @@ class NBDT(nn.Module, Displayed):
     ) -> Predictions:
         """What this model's tree decides, given the network's logits.
 
-        Args:
-            logits: as `logits` gives them.
-            rule: by default the module's.
-            labels: the true classes, for measures.
-            indices: what the samples are called in examples.
-
-        Raises:
-            InputError: as for `nbdt.rules.Predictions`.
+        `labels` are the true classes, for measures, and `indices` name the samples in examples.
         """
         return Predictions(
             logits,
@@ -317,18 +294,6 @@ class NBDT(nn.Module, Displayed):
         Raises:
             InputError: the folder holds something else or cannot be written, or `builder` does
                 not build this network.
-
-        Example:
-            >>> import tempfile
-            >>> from nbdt.classifiers import build
-            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-            >>> model = NBDT(build("nbdt:digits-cnn", num_classes=3), tree).eval()
-            >>> folder = tempfile.mkdtemp()
-            >>> model.save_pretrained(folder)
-            >>> again = NBDT.from_pretrained(folder)
-            >>> images = torch.rand(2, 1, 8, 8)
-            >>> torch.equal(again(images), model(images))
-            True
         """
         network, prefix = unwrap(self.network)
         config = ModelConfig(
@@ -349,12 +314,9 @@ class NBDT(nn.Module, Displayed):
     ) -> NBDT:
         """Loads a model that `save_pretrained` wrote, in eval mode.
 
-        Nothing is unpickled, downloaded, or imported because the folder names it.
-
-        Args:
-            folder: the model's folder.
-            network: a network of the same architecture, whose weights and their types are
-                replaced; needed where the folder does not say how to build one.
+        Nothing is unpickled, downloaded, or imported because the folder names it. The weights and
+        types of a `network` that is given are replaced; it has the architecture of the saved one,
+        and is needed where the folder does not say how to build that.
 
         Raises:
             NotFoundError: there is no such folder, or it holds no model.
@@ -364,17 +326,8 @@ class NBDT(nn.Module, Displayed):
         """
         saved = read_model(folder)
         config = saved.config
-        if network is None:
-            if config.builder is None:
-                raise InputError(
-                    f"{folder} does not say how its network is built; build it yourself and pass "
-                    "it, by network=… or, to a command, --network FILE.py:FUNCTION."
-                )
-            # Random first weights, soon replaced, should not use up the caller's random numbers.
-            with torch.random.fork_rng(devices=[]):
-                network = config.builder.build()
         model = cls(
-            network,
+            saved.built_network() if network is None else network,
             saved.hierarchy,
             get_score(config.score).name,
             get_rule(config.rule).name,

@@ -66,7 +66,6 @@ MAX_LINES = 400
 LONG = {
     "nbdt.hierarchy.tree": "one class: all that one asks of a tree, each with its docstring",
     "nbdt.server.protocols.oip": "one protocol in one file, with its tensors as JSON and as bytes",
-    "nbdt.model": "one class: all that one asks of a model, likewise",
 }
 
 

@@ -61,11 +61,7 @@ class Builder(Document):
         return arguments
 
     def build(self, **weights: Any) -> nn.Module:
-        """A new network.
-
-        Args:
-            **weights: what makes the constructor fetch trained weights, as `Library.weights` gives
-                it; none, for random weights.
+        """A new network, with random weights or those that `Library.weights` gave arguments for.
 
         Raises:
             NotFoundError: the library has no network of that name; near names are listed.
@@ -110,9 +106,9 @@ def build(name: str, *, weights: str | None = None, **arguments: Any) -> nn.Modu
         **arguments: as in `Builder`.
 
     Raises:
-        NotFoundError: no network or no weights are called so, or they cannot be fetched.
+        NotFoundError: no network or no weights have this name, or they cannot be fetched.
         InputError: the arguments do not fit the network, or the weights.
-        MissingDependencyError: it is a network of timm, which is not installed.
+        MissingDependencyError: the library is not installed.
 
     Example:
         >>> build("torchvision:resnet18", num_classes=10).fc
@@ -145,8 +141,8 @@ def weights_info(name: str, weights: str = "DEFAULT") -> WeightsInfo:
     """The preprocessing and class names of trained weights; nothing is downloaded.
 
     Raises:
-        NotFoundError: no network or no weights are called so.
-        MissingDependencyError: it is a network of timm, which is not installed.
+        NotFoundError: no network or no weights have this name.
+        MissingDependencyError: the library is not installed.
 
     Example:
         >>> weights_info("torchvision:resnet50").classes[0]
@@ -160,8 +156,8 @@ def weights_info(name: str, weights: str = "DEFAULT") -> WeightsInfo:
 def difference(network: nn.Module, built: nn.Module) -> str | None:
     """The first thing in which two networks differ, apart from their weights, as a phrase.
 
-    Compared are the types of the parts, their plain settings (stride, dropout, …), and the names
-    and shapes of the tensors.
+    It compares the types of the parts, their plain settings (stride, dropout, …), and the names and
+    shapes of the tensors.
 
     Example:
         >>> difference(nn.Linear(2, 3), nn.Linear(2, 4))
@@ -190,7 +186,7 @@ def difference(network: nn.Module, built: nn.Module) -> str | None:
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:
-    # In-place or not, the numbers are the same; train or eval is no part of a network's making.
+    # In-place or not, the numbers are the same; train or eval is not part of the architecture.
     return {
         key: value
         for key, value in vars(module).items()

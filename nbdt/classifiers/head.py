@@ -91,12 +91,12 @@ def is_linear(module: object) -> TypeGuard[LinearLayer]:
 
 
 def checked_layer(module: nn.Module, path: str) -> LinearLayer:
-    """The module as a layer that holds readable weights, or a `HeadError` that says why not."""
+    """The module as a layer with readable weights; a `HeadError` says why it is not one."""
     kind = type(module).__name__
     if "quantized" in type(module).__module__:
         raise HeadError(
-            f"the layer {path!r} is quantised ({kind}), which nbdt does not read; use the network "
-            "as it was before quantisation."
+            f"the layer {path!r} is quantized ({kind}), which nbdt does not read; use the network "
+            "as it was before quantization."
         )
     if not is_linear(module):
         inside = linear_layers(module)
@@ -115,7 +115,7 @@ def checked_layer(module: nn.Module, path: str) -> LinearLayer:
         raise HeadError(
             f"the weights of {path!r} are stored as {weight.dtype} of shape "
             f"{tuple(weight.shape)}, which nbdt does not read; use the network as it was before "
-            "quantisation."
+            "quantization."
         )
     return module
 
@@ -123,7 +123,7 @@ def checked_layer(module: nn.Module, path: str) -> LinearLayer:
 def linear_layers(module: nn.Module) -> dict[str, LinearLayer]:
     """The linear layers in a module by name, in its order, each once.
 
-    Those inside torch's own blocks (attention, transformer layers) are no heads and left out.
+    Those inside torch's own blocks (attention, transformer layers) cannot be heads.
     """
     found: dict[str, LinearLayer] = {}
     seen: set[int] = set()
@@ -142,7 +142,7 @@ def linear_layers(module: nn.Module) -> dict[str, LinearLayer]:
 
 
 def is_torch_block(module: nn.Module) -> bool:
-    """Whether a module is one of torch's own layers, and no container of others."""
+    """Whether a module is one of torch's own layers, and not a container of others."""
     containers = nn.Sequential | nn.ModuleList | nn.ModuleDict
     return type(module).__module__.startswith("torch.nn.modules.") and not isinstance(
         module, containers

@@ -1,10 +1,9 @@
-"""Which part of a network makes its output, read off from its own ``forward``.
+"""Which part of a network makes its output, read from its own ``forward``.
 
-The forward of one module is run once on stand-ins: a symbolic input, and for each submodule an
-object that notes that it was called. Nothing is computed, no submodule runs, and the network
-itself is not touched. What is noted is a graph, and the output's way back through it leads past
-steps that leave the logits' meaning alone (dropout, pooling, reshaping, log_softmax, …) to the
-submodule that made them.
+A module's forward runs once on stand-ins: a symbolic input, and for each submodule an object that
+records its calls. Nothing is computed, no submodule runs, and the network is not touched. In the
+recorded graph the output is followed back past steps that keep the meaning of the logits (dropout,
+pooling, reshaping, log_softmax, …) to the submodule that made them.
 """
 
 from __future__ import annotations
@@ -49,12 +48,12 @@ THE_INPUT = "what it was given"
 class OutputTrace:
     """How a module's forward ends.
 
-    Args:
+    Attributes:
         maker: the path of the submodule whose output, after neutral steps, is returned; None
             where it is something else: the input itself, a sum, a product of tensors, ….
         otherwise: what is returned instead, in words.
         squashing: ``"softmax"`` or ``"sigmoid"`` where one comes last, or None.
-        altered: whether a relu or a scale, such as a temperature, is on the way.
+        altered: whether a relu or a scale, such as a temperature, is in between.
     """
 
     maker: str | None
@@ -81,12 +80,11 @@ def trace_output(module: nn.Module) -> OutputTrace | None:
 
 
 def _run(module: nn.Module, tracer: _Tracer) -> object:
-    """The answer of the module's forward to symbolic inputs, with stand-ins as submodules."""
     stand_ins: dict[int, _StandIn] = {}
     for name, submodule in module.named_modules():
         if submodule is not module:
             stand_ins[id(submodule)] = _StandIn(submodule, name, tracer, stand_ins)
-    # A copy, since forward may keep what it sees on self, or in a list there. Parameters and what
+    # A copy, since forward may store things on self, or in a list there. Parameters and whatever
     # else the module holds (a trainer, a data set) are shared.
     shared = [*module.parameters(), *(v for v in vars(module).values() if not _is_copied(v))]
     actor = copy.deepcopy(module, {id(value): value for value in shared} | stand_ins)
@@ -149,17 +147,17 @@ def _scales(node: fx.Node, step: str) -> bool:
 
 
 class _Tracer(GraphAppendingTracer):
-    """Notes operations in a graph; tensors of the network are constants."""
+    """Records operations in a graph; tensors of the network are constants."""
 
     def create_arg(self, a: Any) -> Any:
         if isinstance(a, Tensor):
-            # One number scales all logits alike; its value is not looked at.
+            # One number scales all logits alike, whatever its value.
             return 1.0 if a.numel() == 1 else self.create_node("get_attr", "constant", (), {})
         return super().create_arg(a)
 
 
 class _StandIn:
-    """Stands in for a submodule: looks like it, but calls are only noted."""
+    """Stands in for a submodule: looks like it, but calls are only recorded."""
 
     def __init__(
         self, module: nn.Module, path: str, tracer: _Tracer, registered: Mapping[int, _StandIn]

@@ -25,18 +25,9 @@ from nbdt.errors import InputError, NotFoundError, reason_of
 class SmallCNN(nn.Module):
     """A few 3×3 convolutions with batch norm, global average pooling, and one linear layer.
 
-    One convolution and a 2×2 max pooling a stage, the last stage without pooling. Global average
-    pooling (Lin et al. 2014, "Network In Network", section 3.2) lets it take images of any size.
-
-    Args:
-        num_classes: outputs, C.
-        in_channels: 1 for grey, 3 for colour.
-        widths: the channels of each stage; the last is the width of the features.
-
-    Example:
-        >>> import torch
-        >>> SmallCNN(widths=(32, 64))(torch.zeros(2, 1, 8, 8)).shape
-        torch.Size([2, 10])
+    One convolution and a 2×2 max pooling per stage, the last without pooling; `widths` are the
+    stages' channels. Global average pooling (Lin et al. 2014, "Network In Network", section 3.2)
+    lets it take images of any size.
     """
 
     def __init__(
@@ -65,17 +56,8 @@ class SmallCNN(nn.Module):
 class LeNet(nn.Module):
     """Two convolutions and two linear layers for 28×28 images, after LeNet-5 (LeCun et al. 1998).
 
-    Of today's parts: 3×3 convolutions with 32 and 64 channels, each with a relu and a 2×2 max
-    pooling, then a hidden layer of 128; 421,642 parameters for grey images and ten classes.
-
-    Args:
-        num_classes: outputs, C.
-        in_channels: 1 for grey, 3 for colour.
-
-    Example:
-        >>> import torch
-        >>> LeNet()(torch.zeros(2, 1, 28, 28)).shape
-        torch.Size([2, 10])
+    With today's parts: 3×3 convolutions with 32 and 64 channels, each with a relu and a 2×2 max
+    pooling, then a hidden layer of 128; 421,642 parameters for gray images and ten classes.
     """
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1) -> None:
@@ -98,16 +80,6 @@ class BasicBlock(nn.Module):
 
     Where the size halves, the shortcut takes every second row and column and pads the new
     channels with zeros, half before and half after the old ones ("option A").
-
-    Args:
-        before: the channels of the input.
-        after: the channels of the output.
-        stride: of the first convolution, 1 or 2.
-
-    Example:
-        >>> import torch
-        >>> BasicBlock(16, 32, 2)(torch.zeros(1, 16, 8, 8)).shape
-        torch.Size([1, 32, 4, 4])
     """
 
     def __init__(self, before: int, after: int, stride: int) -> None:
@@ -132,20 +104,7 @@ class CifarResNet(nn.Module):
     """The residual network for 32×32 images of He et al. 2015, section 4.2 (arXiv 1512.03385).
 
     A 3×3 convolution, three stages of n basic blocks with 16, 32 and 64 channels, global average
-    pooling and a linear layer: depth 6n + 2.
-
-    Args:
-        num_classes: outputs, C.
-        in_channels: 1 for grey, 3 for colour.
-        depth: 20, 32, 44, 56, …; 20 has 269,722 parameters at ten classes.
-
-    Raises:
-        InputError: the depth is not 6n + 2.
-
-    Example:
-        >>> import torch
-        >>> CifarResNet(depth=8)(torch.zeros(2, 3, 32, 32)).shape
-        torch.Size([2, 10])
+    pooling and a linear layer: depth 6n + 2. Depth 20 has 269,722 parameters at ten classes.
     """
 
     def __init__(self, num_classes: int = 10, in_channels: int = 3, depth: int = 20) -> None:
@@ -215,18 +174,18 @@ def own_network(source: str, **arguments: Any) -> nn.Module:
     """The network that a function in a Python file returns.
 
     Args:
-        source: "FILE.py:FUNCTION". The file is run, as a module that can import its neighbours at
-            its top; what is imported when the network is called, has to be installed.
+        source: "FILE.py:FUNCTION". The file is run as a module that can import its neighbors at
+            its top; what is imported when the network is called has to be installed.
         **arguments: what the function is given.
 
     Raises:
         NotFoundError: there is no such file, or no such function in it.
-        InputError: the source is of another form, the code failed, or what it gives is no network.
+        InputError: the source has another form, the code failed, or it does not give a network.
     """
     place, _, function = source.rpartition(":")
     path = Path(place)
     if path.suffix != ".py" or not function.isidentifier():
-        raise InputError(f"a network of one's own is FILE.py:FUNCTION, got {source!r:.80}.")
+        raise InputError(f"a network of your own is FILE.py:FUNCTION, got {source!r:.80}.")
     if not path.is_file():
         raise NotFoundError(f"{place}: there is no such file.")
     network = _called(path, function, arguments)
@@ -239,7 +198,7 @@ def own_network(source: str, **arguments: Any) -> nn.Module:
 
 def _called(path: Path, function: str, arguments: dict[str, Any]) -> Any:
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None  # any file called .py has one, and a loader
+    assert spec is not None  # any file with the suffix .py has one, and a loader
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     folder = path.parent.resolve()
@@ -254,18 +213,18 @@ def _called(path: Path, function: str, arguments: dict[str, Any]) -> Any:
         return build(**arguments)
     except NotFoundError:
         raise
-    # Whatever the user's code may raise, it is to be told in one sentence.
+    # Whatever the user's code raises becomes one sentence.
     except Exception as error:
-        kind, said = type(error).__name__, reason_of(error)
-        told = kind if said == kind else f"{kind}: {said}"
-        raise InputError(f"{path}: {function} failed: {told}") from error
+        kind, reason = type(error).__name__, reason_of(error)
+        problem = kind if reason == kind else f"{kind}: {reason}"
+        raise InputError(f"{path}: {function} failed: {problem}") from error
     finally:
         sys.path.remove(str(folder))
         _forget(folder, before)
 
 
 def _forget(folder: Path, before: dict[str, ModuleType]) -> None:
-    """Forgets what was imported from a folder: files in others may be called alike, or change."""
+    """Forgets modules imported from a folder: other folders may have files of the same name."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if before.get(name) is not module and file and Path(file).is_relative_to(folder):

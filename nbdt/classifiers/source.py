@@ -33,18 +33,18 @@ def induce(
     """Builds a tree of the classes from where a classifier puts them.
 
     The rows of the classifier's last linear layer are clustered from the leaves up (Wan et al.,
-    ICLR 2021, section 3.1). Classes whose rows point the same way are taken for each other by the
-    network, and stand close together in the tree.
+    ICLR 2021, section 3.1). Classes whose rows point the same way are confused by the network, and
+    stand close together in the tree.
 
     Args:
         source: a network, whose head `find_head` finds; a linear layer; a fitted scikit-learn
             classifier; or any array (numpy, torch of any device and dtype, lists) of shape
-            (C, features) with a row a class: weights, class-mean features, embeddings of the
+            (C, features) with a row per class: weights, class-mean features, embeddings of the
             class names. With ``metric="confusion"`` a confusion matrix, with ``"precomputed"`` a
             matrix of distances, both of shape (C, C). A single row stands for two classes.
-        classes: the names of the C classes. When left out, those that the classifier itself
-            knows (scikit-learn's ``classes_``, transformers' ``id2label``), else ``"0" … "C-1"``.
-        head: the name of the network's last linear layer, where it is not to be searched for.
+        classes: the names of the C classes; by default those that the classifier itself has
+            (scikit-learn's ``classes_``, transformers' ``id2label``), else ``"0" … "C-1"``.
+        head: the path of the network's last linear layer, to skip the search for it.
         linkage: ``"ward"``, ``"average"``, ``"complete"``, ``"single"``, ``"weighted"``,
             ``"centroid"`` or ``"median"``, as in `scipy.cluster.hierarchy.linkage`.
         metric: ``"euclidean"`` or ``"cosine"`` between rows, ``"confusion"`` or
@@ -52,13 +52,10 @@ def induce(
         normalize: divide each row by its L2 norm first, as the paper does; its code did not.
         branching: the most children that a node may have.
 
-    Returns:
-        The tree, with merge heights and with names for its inner nodes.
-
     Raises:
-        HeadError: when the head of the network is absent, ambiguous or not a classifier's.
-        InputError: for rows that hold NaN or infinity, less than two classes, a wrong number of
-            names, or options that exclude each other.
+        HeadError: the head of the network is absent, ambiguous or not a classifier's.
+        InputError: rows hold NaN or infinity, there are fewer than two classes or a wrong number
+            of names, or options exclude each other.
 
     Example:
         >>> import torch

@@ -17,7 +17,7 @@ from nbdt.classifiers.base import (
     Limits,
     WeightsInfo,
 )
-from nbdt.errors import InputError, MissingDependencyError, NotFoundError
+from nbdt.errors import InputError, NotFoundError, missing
 from nbdt.inputs.image import Preprocessing
 
 
@@ -112,7 +112,5 @@ def _import_timm() -> Any:
         import timm
         import timm.data
     except ImportError:
-        raise MissingDependencyError(
-            "networks of timm need the package timm: pip install 'nbdt-toolkit[timm]'."
-        ) from None
+        raise missing("timm", "timm", "a network of timm") from None
     return timm

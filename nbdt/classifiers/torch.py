@@ -255,7 +255,7 @@ def _only_layer(module: nn.Module, num_classes: int | None) -> _Found:
 
 
 def _may_alter(network: nn.Module, path: str, num_classes: int | None) -> bool:
-    """Whether the network may give something else than the output of the layer that was named."""
+    """Whether the network may return something else than the output of the layer named."""
     try:
         found = _search(network, num_classes)
     except HeadError:
@@ -264,7 +264,6 @@ def _may_alter(network: nn.Module, path: str, num_classes: int | None) -> bool:
 
 
 def _named(network: nn.Module, path: str) -> str:
-    """The path of a layer that the caller named, in the network or inside its wrapper."""
     for full in (path, f"{unwrap(network)[1]}.{path}".strip(".")):
         try:
             network.get_submodule(full)
@@ -275,7 +274,7 @@ def _named(network: nn.Module, path: str) -> str:
 
 
 def _class_names(network: nn.Module, path: str, num_classes: int) -> tuple[str, ...] | None:
-    """The names that the network, or the part of it that holds the head, has for the classes."""
+    """The class names of the network, or of the part of it that holds the head."""
     steps = path.split(".")
     for depth in range(len(steps)):
         owner = network.get_submodule(".".join(steps[:depth]))

@@ -45,6 +45,21 @@ class SavedModel:
     hierarchy: Hierarchy
     weights: Path
 
+    def built_network(self) -> nn.Module:
+        """A new network of this architecture, with random weights.
+
+        Raises:
+            InputError: the config does not say how to build it.
+        """
+        if self.config.builder is None:
+            raise InputError(
+                f"{self.weights.parent} does not say how its network is built; build it yourself "
+                "and pass it, by network=… or, to a command, --network FILE.py:FUNCTION."
+            )
+        # Random weights, soon replaced, should not use up the caller's random numbers.
+        with torch.random.fork_rng(devices=[]):
+            return self.config.builder.build()
+
 
 def write_model(
     folder: str | os.PathLike[str], config: ModelConfig, hierarchy: Hierarchy, network: nn.Module
@@ -52,27 +67,12 @@ def write_model(
     """Writes a model folder; what was there before is replaced only once the new one is whole.
 
     A folder that holds something else is left alone. Files that others put into a model folder
-    (a README, a model card) stay in it.
-
-    Args:
-        folder: the folder, which need not exist; nor need those above it.
-        config: the config; `files` and `versions` are filled in.
-        hierarchy: the tree.
-        network: its state dict is written.
+    (a README, a model card) stay in it. `files` and `versions` of the config are filled in.
 
     Raises:
         InputError: the folder holds something other than a model or cannot be written, the
             network's tensors cannot be stored, or the config's builder does not build it.
         FormatError: the provenance or an attribute of the tree holds something that JSON cannot.
-
-    Example:
-        >>> import tempfile
-        >>> folder = tempfile.mkdtemp()
-        >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
-        >>> config = ModelConfig(classes=tree.classes, score="mean", rule="soft")
-        >>> write_model(folder, config, tree, nn.Linear(4, 2))
-        >>> sorted(file.name for file in Path(folder).iterdir())
-        ['config.json', 'hierarchy.json', 'model.safetensors']
     """
     if config.builder is not None:
         different = difference(network, config.builder.blueprint())
@@ -93,22 +93,13 @@ def write_model(
 def read_model(folder: str | os.PathLike[str]) -> SavedModel:
     """Reads a model folder and checks that all of it is there and unchanged.
 
-    The weights themselves are hashed, not loaded.
+    The weights are hashed, not loaded.
 
     Raises:
-        NotFoundError: there is no such folder, or it is not that of a model.
+        NotFoundError: there is no such folder, or it holds no model.
         FormatError: a file is missing, changed or not valid; the message names it.
-        HierarchyError: hierarchy.json holds no tree of classes.
+        HierarchyError: hierarchy.json does not hold a tree of classes.
         InputError: a file cannot be read.
-
-    Example:
-        >>> import tempfile
-        >>> folder = tempfile.mkdtemp()
-        >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
-        >>> config = ModelConfig(classes=tree.classes, score="mean", rule="soft")
-        >>> write_model(folder, config, tree, nn.Linear(4, 2))
-        >>> read_model(folder).hierarchy == tree
-        True
     """
     top = Path(folder)
     if not top.is_dir():
@@ -131,12 +122,8 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
 def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> None:
     """Puts another tree into a saved model; its weights and the rest of its config stay.
 
-    The network is not built, so this works for any model.
-
-    Args:
-        folder: the folder of the model, which is replaced whole or not at all.
-        hierarchy: a tree over as many classes, in the same order. Names that it gives them are
-            those of the model from then on.
+    The network is not built, so this works for any model. The tree has the same number of classes
+    in the same order; the model takes over its names for them.
 
     Raises:
         NotFoundError: there is no such folder, or it holds no model.
@@ -164,7 +151,7 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
     ):
         raise InputError(
             "the model has temperatures for single nodes of its tree, which mean nothing in "
-            "another one; set them to none, and fit them again."
+            "another tree; set them to none, and fit them again."
         )
     write_folder(
         Path(folder),
@@ -180,18 +167,11 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
 def _check_file(path: Path, expected: FileRecord) -> None:
     if not path.is_file():
         raise FormatError(f"{path}: the file is missing.")
-    try:
-        length = path.stat().st_size
-        # A file of another length is refused before hours are spent on hashing it.
-        found = (
-            _record(path) if length == expected.bytes else FileRecord(bytes=length, sha256="0" * 64)
-        )
-    except OSError as error:
-        raise InputError(f"{path}: the file cannot be read: {error.strerror}.") from None
-    if found != expected:
+    # A file of another length is refused before hours are spent on hashing it.
+    if path.stat().st_size != expected.bytes or file_sha256(path) != expected.sha256:
         raise FormatError(
             f"{path}: the file is not the one that was saved (its length or SHA-256 differs from "
-            f"{CONFIG}); get the whole folder anew."
+            f"{CONFIG}); get the whole folder again."
         )
 
 
@@ -205,11 +185,7 @@ def _record(path: Path) -> FileRecord:
 def write_folder(
     folder: Path, config: ModelConfig, hierarchy: Hierarchy, write_weights: Callable[[Path], object]
 ) -> None:
-    """Writes the three files, the weights as the caller does; `files` of the config is filled in.
-
-    Raises:
-        InputError: the folder holds something other than a model or cannot be written.
-    """
+    """Writes the three files, the weights by a function of their path."""
     target = folder.resolve()
     try:
         _check_replaceable(target)

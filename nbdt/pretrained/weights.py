@@ -32,24 +32,18 @@ def save_tensors(network: nn.Module, path: Path) -> None:
     Raises:
         InputError: the state dict holds something that is not an ordinary tensor with values, or
             the file cannot be written.
-
-    Example:
-        >>> import tempfile
-        >>> file = Path(tempfile.mkdtemp()) / "weights.safetensors"
-        >>> save_tensors(nn.Linear(2, 3), file)
-        >>> load_tensors(nn.Linear(2, 3), file)
     """
     state = network.state_dict()
     tensors: dict[str, Tensor] = {}
     for name, tensor in state.items():
         if not isinstance(tensor, Tensor) or is_lazy(tensor) or tensor.is_meta:
             raise InputError(
-                f"{name} of the network holds no tensor with values, so the network cannot be "
+                f"{name} of the network is not a tensor with values, so the network cannot be "
                 "saved; if it is lazy or on the meta device, run or load it first."
             )
         if tensor.layout != torch.strided or tensor.is_quantized:
             raise InputError(
-                f"{name} of the network is a sparse or quantised tensor, which safetensors cannot "
+                f"{name} of the network is a sparse or quantized tensor, which safetensors cannot "
                 "hold."
             )
     first = _first_names(state)
@@ -59,7 +53,7 @@ def save_tensors(network: nn.Module, path: Path) -> None:
             own = tensor.untyped_storage().nbytes() == tensor.nbytes and tensor.is_contiguous()
             dense = tensor if own else tensor.clone(memory_format=torch.contiguous_format)
             tensors[name] = dense.detach().cpu()
-    # safetensors makes files that only their owner can read; this one is to be like any other.
+    # safetensors makes files that only their owner can read; this one is like any other.
     path.touch()
     mode = path.stat().st_mode
     try:
@@ -73,15 +67,15 @@ def load_tensors(network: nn.Module, path: Path, *, as_stored: bool = True) -> N
     """Fills the network with the tensors of a file, all of them or none.
 
     Args:
-        network: of the making that the file was written from.
+        network: has the architecture that the file was written from.
         path: a safetensors file.
         as_stored: whether the network takes over the file's floating-point types; otherwise the
             values are converted to the network's.
 
     Raises:
-        FormatError: the file is no safetensors file, or its tensors are not the network's; the
-            message names the first that are missing, unknown or of another shape. Counters of
-            batch norm (``num_batches_tracked``) may be missing, as in torch.
+        FormatError: it is not a safetensors file, or its tensors are not the network's; the message
+            names the first that are missing, unknown or of another shape. Counters of batch norm
+            (``num_batches_tracked``) may be missing, as in torch.
 
     Example:
         >>> import tempfile
@@ -116,11 +110,11 @@ def load_checkpoint(network: nn.Module, path: Path, *, trust_pickle: bool = Fals
     """Fills a network with the weights of a checkpoint, all of them or none.
 
     A checkpoint is a safetensors file, or what ``torch.save`` wrote: a state dict, a dict that
-    holds one as ``net``, ``state_dict`` or ``model``, or the network itself. ``module.`` before
-    every name is taken away. Values take the types of the network's own.
+    holds one as ``net``, ``state_dict`` or ``model``, or the network itself. The prefix ``module.``
+    of all names is removed. Values take the types of the network's own.
 
     Args:
-        network: of the making that the weights are of.
+        network: has the architecture that the weights are for.
         path: the file.
         trust_pickle: whether a file of ``torch.save`` may be read. Such a file is a pickle, which
             **can run any code**; torch's restricted reader is tried first, and where it refuses,
@@ -187,7 +181,6 @@ def _unreadable(path: Path, error: Exception) -> FormatError:
 
 
 def _state_dict(saved: Any, name: str) -> dict[str, Tensor]:
-    """The tensors by name that something saved holds."""
     if isinstance(saved, Mapping):
         inside = (saved.get(key) for key in STATE_KEYS)
         saved = next((one for one in inside if isinstance(one, Mapping | nn.Module)), saved)

@@ -83,9 +83,9 @@ def test_a_layer_that_saw_no_input_is_refused():
 
 def test_quantised_layers_are_refused():
     quantised = type("Linear", (nn.Module,), {"__module__": "torch.ao.nn.quantized.dynamic"})()
-    with pytest.raises(HeadError, match=r"'fc' is quantised \(Linear\).*before quantisation"):
+    with pytest.raises(HeadError, match=r"'fc' is quantized \(Linear\).*before quantization"):
         checked_layer(quantised, "fc")
-    with pytest.raises(HeadError, match="'1' is quantised"):
+    with pytest.raises(HeadError, match="'1' is quantized"):
         find_head(nn.Sequential(nn.Linear(4, 3), quantised))
 
 
@@ -95,7 +95,7 @@ def test_quantised_layers_are_refused():
 def test_packed_weights_are_refused(weight):
     layer = nn.Linear(4, 3)
     layer.weight = nn.Parameter(weight, requires_grad=False)
-    with pytest.raises(HeadError, match=r"'fc' are stored as torch.*before quantisation"):
+    with pytest.raises(HeadError, match=r"'fc' are stored as torch.*before quantization"):
         checked_layer(layer, "fc")
 
 

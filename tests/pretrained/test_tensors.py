@@ -87,9 +87,9 @@ class TestRoundTrip:
 
 class TestRefusals:
     def test_to_save_what_has_no_values(self, file):
-        with pytest.raises(InputError, match="weight of the network holds no tensor"):
+        with pytest.raises(InputError, match="weight of the network is not a tensor"):
             save_tensors(nn.Linear(2, 2, device="meta"), file)
-        with pytest.raises(InputError, match="weight of the network holds no tensor"):
+        with pytest.raises(InputError, match="weight of the network is not a tensor"):
             save_tensors(nn.LazyLinear(2), file)
 
     def test_to_save_extra_state(self, file):
@@ -97,7 +97,7 @@ class TestRefusals:
             def get_extra_state(self):
                 return {"version": 1}
 
-        with pytest.raises(InputError, match="_extra_state of the network holds no tensor"):
+        with pytest.raises(InputError, match="_extra_state of the network is not a tensor"):
             save_tensors(Extra(2, 2), file)
 
     def test_to_save_sparse_tensors(self, file):
