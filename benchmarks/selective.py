@@ -40,7 +40,7 @@ from nbdt.selective import (
     superclass,
     threshold,
 )
-from nbdt.selective.functional import common_ancestor, set_scores
+from nbdt.selective.conformal import common_ancestor, set_scores
 
 SPLITS = 100
 GUARANTEES = (0.9, 0.95, 0.99)

@@ -68,6 +68,17 @@ LONG = {
     "nbdt.server.protocols.oip": "one protocol in one file, with its tensors as JSON and as bytes",
 }
 
+# Modules of the command line are called after their commands.
+COMMANDS = {path.stem for path in (ROOT / "nbdt" / "cli").rglob("*.py") if path.stem != "__init__"}
+
+MIN_LINES = 60
+SHORT = {
+    "nbdt.__main__": "python -m nbdt",
+    "nbdt.display": "trees stand before what draws them, so neither can hold this",
+    "nbdt.hierarchy.convert": "the name that scripts know the formats by",
+    "nbdt.cli.demo": "a command is imported only when it runs",
+}
+
 
 @dataclass(frozen=True)
 class Import:
@@ -249,15 +260,28 @@ def test_every_module_is_a_concept(name: str) -> None:
     assert not named_so, f"{named_so} is called after no concept"
 
 
-def test_modules_are_short() -> None:
+def test_modules_have_the_size_of_a_concept() -> None:
     lines = {
         module: len(path.read_text(encoding="utf-8").splitlines())
         for module, path in source_files(ROOT).items()
+        if path.stem != "__init__"
     }
-    long = {module for module, count in lines.items() if count > MAX_LINES}
-    told = "; ".join(f"{module} has {lines[module]}" for module in sorted(long - set(LONG)))
-    assert not long - set(LONG), f"more than {MAX_LINES} lines and no reason in LONG: {told}"
-    assert not set(LONG) - long, f"no longer long, so no exception: {set(LONG) - long}"
+    for kind, reasons, odd in (
+        ("more than", LONG, {module for module, count in lines.items() if count > MAX_LINES}),
+        ("fewer than", SHORT, {module for module, count in lines.items() if count < MIN_LINES}),
+    ):
+        found = {module: lines[module] for module in odd - set(reasons)}
+        assert not found, f"{kind} the usual number of lines, without a reason here: {found}"
+        assert not set(reasons) - odd, f"no exception any more: {set(reasons) - odd}"
+
+
+def test_no_file_name_stands_for_three_concepts() -> None:
+    rooms: dict[str, set[str]] = {}
+    for module in source_files(ROOT):
+        *package, name = module.split(".")
+        if name not in COMMANDS or package[:2] != ["nbdt", "cli"]:
+            rooms.setdefault(name, set()).add(".".join(package))
+    assert not {name: found for name, found in rooms.items() if len(found) > 2}
 
 
 # ── that the rules can be broken ──────────────────────────────────────────────────────────────

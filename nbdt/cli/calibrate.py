@@ -28,7 +28,7 @@ from nbdt.cli.output import say, say_json
 from nbdt.evaluation.jobs import Source
 from nbdt.selective import SelectiveNBDT
 from nbdt.selective.calibration import CALIBRATION, write_calibration
-from nbdt.selective.functional import checked_guarantee
+from nbdt.selective.conformal import checked_guarantee
 
 app = typer.Typer(add_completion=False)
 

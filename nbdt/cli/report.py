@@ -19,7 +19,7 @@ from nbdt.report import Origin, measure, to_page
 from nbdt.rules import get_rule
 from nbdt.selective import read_calibration
 from nbdt.selective.calibration import CALIBRATION
-from nbdt.selective.functional import checked_guarantee
+from nbdt.selective.conformal import checked_guarantee
 
 GUARANTEE = 0.95
 PICTURES = 200

@@ -23,7 +23,7 @@ from nbdt.losses import Ramp
 from nbdt.model import NBDT
 from nbdt.run import answers
 from nbdt.training import EpochRecord, TrainingConfig, fit, started_by_torchrun
-from nbdt.training.folder import LAST
+from nbdt.training.output import LAST
 from nbdt.training.processes import Processes
 
 # Settings with their own option; --set takes all others.

@@ -16,7 +16,7 @@ from torch import Tensor
 from nbdt.errors import InputError
 from nbdt.evaluation.intervals import wilson_interval
 from nbdt.evaluation.measure import Measure, Result, Section, TextOptions, measure
-from nbdt.evaluation.text import INTERVAL, Record, aligned, percent, percent_range
+from nbdt.evaluation.tables import INTERVAL, Record, aligned, percent, percent_range
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import (
     RULE_SCORES,

@@ -26,7 +26,7 @@ import torch
 
 from nbdt.errors import InputError
 from nbdt.evaluation.measure import Measure, Result, Section, TextOptions, measure
-from nbdt.evaluation.text import aligned, percent, percent_range
+from nbdt.evaluation.tables import aligned, percent, percent_range
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.rules import Predictions

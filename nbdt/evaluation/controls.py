@@ -18,7 +18,7 @@ from scipy.stats import t as student
 
 from nbdt.errors import InputError
 from nbdt.evaluation.measure import Measure
-from nbdt.evaluation.text import Record
+from nbdt.evaluation.tables import Record
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.hierarchy.validation import is_integer
 from nbdt.rules import Predictions, TreeLayout, hard_predict

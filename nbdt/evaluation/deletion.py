@@ -25,7 +25,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.evaluation.text import Record
+from nbdt.evaluation.tables import Record
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.rules import ScoreName, get_score

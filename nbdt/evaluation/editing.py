@@ -23,7 +23,7 @@ from nbdt.evaluation.edits import (
 )
 from nbdt.evaluation.intervals import PairedCounts
 from nbdt.evaluation.shares import NodeAccuracy
-from nbdt.evaluation.text import aligned, signed
+from nbdt.evaluation.tables import aligned, signed
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import IntArray
 from nbdt.model import NBDT

@@ -11,7 +11,7 @@ from typing import Any
 from nbdt.errors import FormatError, InputError
 from nbdt.evaluation.intervals import PairedCounts
 from nbdt.evaluation.shares import NodeAccuracy
-from nbdt.evaluation.text import INTERVAL, aligned, percent, short, signed, signed_range
+from nbdt.evaluation.tables import INTERVAL, aligned, percent, short, signed, signed_range
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.rebuild import relabelled
 from nbdt.hierarchy.validation import is_integer

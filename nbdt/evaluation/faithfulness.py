@@ -21,7 +21,7 @@ from nbdt.errors import InputError
 from nbdt.evaluation.controls import Control, ControlCounter
 from nbdt.evaluation.deletion import Deletion, delete_features
 from nbdt.evaluation.intervals import wilson_interval
-from nbdt.evaluation.text import Record, percent, percent_range, signed, signed_range
+from nbdt.evaluation.tables import Record, percent, percent_range, signed, signed_range
 from nbdt.hierarchy.validation import FloatArray, is_integer
 from nbdt.model import NBDT
 from nbdt.rules import Predictions, ScoreName, node_scores, scan

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.text import Record
+from nbdt.evaluation.tables import Record
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.model import NBDT

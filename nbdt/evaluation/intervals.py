@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdt.errors import InputError
-from nbdt.evaluation.text import Record
+from nbdt.evaluation.tables import Record
 
 
 def wilson_interval(correct: int, samples: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from nbdt.evaluation.evaluation import Evaluation, Evaluator
 from nbdt.evaluation.faithfulness import Faithfulness, evaluate_faithfulness
 from nbdt.evaluation.fitting import TemperatureFit, fit_temperature_to_logits, fitted_to
 from nbdt.evaluation.ood import OodScorer, OodTable
-from nbdt.evaluation.text import percent
+from nbdt.evaluation.tables import percent
 from nbdt.evaluation.unseen import UnseenCounter, UnseenTable, nodes_of_unseen
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdt.errors import InputError
-from nbdt.evaluation.text import Record
+from nbdt.evaluation.tables import Record
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray, is_integer
 from nbdt.rules import Predictions

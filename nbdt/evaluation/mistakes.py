@@ -22,7 +22,7 @@ import numpy as np
 
 from nbdt.errors import InputError
 from nbdt.evaluation.measure import Measure, Result, Section, TextOptions, measure
-from nbdt.evaluation.text import Record, aligned, percent, short
+from nbdt.evaluation.tables import Record, aligned, percent, short
 from nbdt.rules import Predictions
 from nbdt.rules.paths import divergence
 

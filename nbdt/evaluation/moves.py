@@ -15,7 +15,7 @@ from nbdt.errors import InputError
 from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
 from nbdt.evaluation.intervals import PairedCounts
-from nbdt.evaluation.text import INTERVAL, Record, aligned, percent, signed, signed_range
+from nbdt.evaluation.tables import INTERVAL, Record, aligned, percent, signed, signed_range
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.validation import is_integer
 from nbdt.rules import RuleName, ScoreName, TreeLayout, hard_predict

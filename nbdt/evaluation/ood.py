@@ -25,7 +25,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
 from nbdt.evaluation.measure import Measure
-from nbdt.evaluation.text import Record, aligned, percent
+from nbdt.evaluation.tables import Record, aligned, percent
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.model import NBDT
 from nbdt.rules import Predictions

@@ -10,7 +10,7 @@ import numpy as np
 
 from nbdt.errors import InputError
 from nbdt.evaluation.measure import Extremes, Measure, Result, measure
-from nbdt.evaluation.text import Record
+from nbdt.evaluation.tables import Record
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.hierarchy.validation import FloatArray, IntArray

@@ -10,7 +10,7 @@ import numpy as np
 
 from nbdt.evaluation.intervals import wilson_interval
 from nbdt.evaluation.measure import Measure, Result, Section, TextOptions, measure
-from nbdt.evaluation.text import INTERVAL, Record, aligned, percent, percent_range, short
+from nbdt.evaluation.tables import INTERVAL, Record, aligned, percent, percent_range, short
 from nbdt.rules import Predictions
 
 

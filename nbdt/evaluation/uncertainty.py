@@ -25,7 +25,7 @@ from nbdt.evaluation.measure import (
     TextOptions,
     measure,
 )
-from nbdt.evaluation.text import Record, aligned, short
+from nbdt.evaluation.tables import Record, aligned, short
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import Predictions
 

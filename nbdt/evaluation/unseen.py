@@ -17,7 +17,7 @@ from torch import Tensor
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
 from nbdt.evaluation.intervals import wilson_interval
-from nbdt.evaluation.text import INTERVAL, Record, aligned, percent, percent_range, short
+from nbdt.evaluation.tables import INTERVAL, Record, aligned, percent, percent_range, short
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.model import NBDT

@@ -18,7 +18,7 @@ from typing import NoReturn
 from nbdt.documents import described
 from nbdt.errors import FormatError, NotFoundError
 from nbdt.files import error_context, is_file, read_text, write_text
-from nbdt.hierarchy.formats.base import known_suffix, read_tree, suffix_of, written_tree
+from nbdt.hierarchy.formats.registry import known_suffix, read_tree, suffix_of, written_tree
 from nbdt.hierarchy.tree import Hierarchy
 
 _CLASSES = "classes.csv"

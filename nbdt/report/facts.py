@@ -12,7 +12,7 @@ from typing import Any, Literal
 from nbdt.data import LabelledImages
 from nbdt.evaluation import Evaluation, NodeAccuracy
 from nbdt.evaluation.fitting import fitted_to
-from nbdt.evaluation.text import percent
+from nbdt.evaluation.tables import percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.report.figures import Axis
 from nbdt.report.measure import FEW, Measurement

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from nbdt.evaluation import Reliability, wilson_interval
-from nbdt.evaluation.text import percent, percent_range
+from nbdt.evaluation.tables import percent, percent_range
 from nbdt.view.svg.shapes import Box, Rect, Shape, Stroke, Text
 
 _BAR_WIDTH, _BAR_HEIGHT = 150, 16

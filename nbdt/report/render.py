@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from nbdt.data import LabelledImages
 from nbdt.errors import InputError
-from nbdt.evaluation.text import percent, percent_range
+from nbdt.evaluation.tables import percent, percent_range
 from nbdt.explain import percent as whole_percent
 from nbdt.model import NBDT
 from nbdt.report import facts

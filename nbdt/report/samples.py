@@ -14,7 +14,7 @@ from nbdt.data.folder import ImageFiles
 from nbdt.errors import InputError
 from nbdt.evaluation import Evaluation, NodeAccuracy
 from nbdt.evaluation.prototypes import KINDS, Kind
-from nbdt.evaluation.text import percent, percent_range
+from nbdt.evaluation.tables import percent, percent_range
 from nbdt.explain import Explanation, explain_logits
 from nbdt.hierarchy.text import one_line
 from nbdt.report.measure import FEW, Measurement

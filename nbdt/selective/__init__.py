@@ -3,13 +3,13 @@
     selective = SelectiveNBDT(model, guarantee=0.95).calibrate(held_out)
     selective.predict(images)                  # a node each, and 95 % of them hold the true class
 
-`SelectiveNBDT` does it for a model, and `nbdt.selective.functional` has the definitions and the
+`SelectiveNBDT` does it for a model, and `nbdt.selective.conformal` has the definitions and the
 proof; `is_valid`, `information_kept` and `curve` measure what it is worth, also compared with
 conformal sets.
 """
 
 from nbdt.selective.calibration import Calibration, Calibrator, read_calibration
-from nbdt.selective.functional import (
+from nbdt.selective.conformal import (
     above_rounding,
     calibration_scores,
     stop,

@@ -26,7 +26,7 @@ from nbdt.files import error_context, is_file, read_json, sha256, write_json
 from nbdt.model import NBDT
 from nbdt.pretrained import WEIGHTS, SavedModel, read_model
 from nbdt.rules import SCORES
-from nbdt.selective.functional import calibration_scores, superclass
+from nbdt.selective.conformal import calibration_scores, superclass
 
 SCHEMA = "nbdt.calibration/1"
 CALIBRATION = "calibration.json"

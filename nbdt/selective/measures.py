@@ -96,7 +96,7 @@ def curve(
 
     With the layout of a flat tree (`nbdt.hierarchy.shapes.flat`) this is plain selective
     classification: the likeliest class or no answer. The arguments are those of
-    `nbdt.selective.functional`.
+    `nbdt.selective.conformal`.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy

@@ -28,7 +28,7 @@ from nbdt.selective.calibration import (
     read_calibration,
     write_calibration,
 )
-from nbdt.selective.functional import (
+from nbdt.selective.conformal import (
     above_rounding,
     checked_guarantee,
     stop,
@@ -43,7 +43,7 @@ class SelectiveNBDT:
     Once calibrated, an answer is the deepest node, among the likeliest class and the nodes above
     it, with a probability above a threshold. Then **at least a share `guarantee` of answers hold
     the true class, on average over calibration samples and samples to predict**, for any network
-    and tree; `nbdt.selective.functional` has the proof. It assumes two things:
+    and tree; `nbdt.selective.conformal` has the proof. It assumes two things:
 
     - the samples to predict are drawn like the calibration samples (they are exchangeable): from
       the same source, with the same preprocessing, independent of each other;

@@ -19,7 +19,7 @@ from nbdt.model import NBDT
 from nbdt.training.checkpoint import data_identity
 from nbdt.training.config import TrainingConfig
 from nbdt.training.features import cached_features, head_of, unaugmented
-from nbdt.training.folder import TrainingFolder, summary_writer
+from nbdt.training.output import TrainingFolder, summary_writer
 from nbdt.training.processes import Processes
 from nbdt.training.progress import EpochRecord
 from nbdt.training.run import Run, Sources

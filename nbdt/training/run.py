@@ -27,10 +27,10 @@ from nbdt.run import answers, forward
 from nbdt.training.checkpoint import Checkpoint, check_same, digest
 from nbdt.training.config import TrainingConfig
 from nbdt.training.features import frozen_state
-from nbdt.training.folder import BEST, LAST, TrainingFolder
 from nbdt.training.learner import Learner, branching_of, of_group, rebuild_tree
 from nbdt.training.optimization import autocast, learning_rate
 from nbdt.training.order import Batches, SeededSamples, derived_seed
+from nbdt.training.output import BEST, LAST, TrainingFolder
 from nbdt.training.processes import Processes
 from nbdt.training.progress import RULE_SCORES, EpochRecord, OnStep, progress_bar
 

@@ -19,7 +19,7 @@ from nbdt.classifiers import induce
 from nbdt.data import LabelledImages
 from nbdt.errors import InputError
 from nbdt.evaluation.prototypes import KINDS
-from nbdt.evaluation.text import percent, percent_range
+from nbdt.evaluation.tables import percent, percent_range
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
 from nbdt.report import Measurement, Origin, measure, report, to_page

@@ -27,10 +27,10 @@ from nbdt.training import learner as learner_module
 from nbdt.training import run as run_module
 from nbdt.training.checkpoint import Checkpoint
 from nbdt.training.features import cached_features
-from nbdt.training.folder import CHECKPOINT
 from nbdt.training.learner import Learner
 from nbdt.training.optimization import learning_rate
 from nbdt.training.order import Batches
+from nbdt.training.output import CHECKPOINT
 from tests.training.subjects import (
     CLASSES,
     CONFIG,

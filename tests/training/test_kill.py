@@ -21,7 +21,7 @@ from nbdt.errors import InputError
 from nbdt.model import NBDT
 from nbdt.training import checkpoint as checkpoint_module
 from nbdt.training.checkpoint import Checkpoint
-from nbdt.training.folder import CHECKPOINT
+from nbdt.training.output import CHECKPOINT
 from tests.training.subjects import Noisy, digest, go_on, network
 
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -17,7 +17,7 @@ from nbdt.losses import Ramp
 from nbdt.model import NBDT
 from nbdt.training import EpochRecord, fit
 from nbdt.training.checkpoint import Checkpoint
-from nbdt.training.folder import CHECKPOINT
+from nbdt.training.output import CHECKPOINT
 from tests.training.subjects import (
     CLASSES,
     CONFIG,

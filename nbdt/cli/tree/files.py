@@ -15,7 +15,7 @@ from nbdt.files import write_text
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import rename, reorder
 from nbdt.hierarchy.formats import to_dict
-from nbdt.hierarchy.formats.base import suffix_of, written_formats, written_tree
+from nbdt.hierarchy.formats.registry import suffix_of, written_formats, written_tree
 from nbdt.hierarchy.library import list_hierarchies, load_hierarchy, read_hierarchy
 from nbdt.hierarchy.lookup import Node, quoted
 from nbdt.hierarchy.naming import name_by_leaves, name_by_taxonomy

@@ -12,8 +12,8 @@ from pydantic import Field
 from nbdt.documents import Document, described, encodable, json_value, shortened, validated
 from nbdt.errors import FormatError, HierarchyError
 from nbdt.hierarchy.edit import reorder
-from nbdt.hierarchy.formats.base import DEFAULT, Format
 from nbdt.hierarchy.formats.graph import is_graph
+from nbdt.hierarchy.formats.registry import DEFAULT, Format
 from nbdt.hierarchy.tree import Hierarchy
 
 SCHEMA = "nbdt.hierarchy/1"

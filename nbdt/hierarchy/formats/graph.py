@@ -14,7 +14,7 @@ import networkx as nx
 
 from nbdt.documents import described, encodable, json_value
 from nbdt.errors import FormatError, InputError
-from nbdt.hierarchy.formats.base import Format
+from nbdt.hierarchy.formats.registry import Format
 from nbdt.hierarchy.formats.unordered_tree import UnorderedTree, linked_parents
 from nbdt.hierarchy.tree import Hierarchy
 

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 
 from nbdt.documents import checked_counts, described, json_value, parsed_json
 from nbdt.errors import FormatError, InputError
-from nbdt.hierarchy.formats.base import Format
+from nbdt.hierarchy.formats.registry import Format
 from nbdt.hierarchy.formats.unordered_tree import UnorderedTree
 from nbdt.hierarchy.tree import Hierarchy
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from nbdt.documents import described, encodable, shortened
 from nbdt.errors import FormatError, HierarchyError, InputError
-from nbdt.hierarchy.formats.base import Format
 from nbdt.hierarchy.formats.graph import describe_by, is_graph, parsed_graph
+from nbdt.hierarchy.formats.registry import Format
 from nbdt.hierarchy.formats.unordered_tree import linked_parents
 from nbdt.hierarchy.rebuild import collapse_unary
 from nbdt.hierarchy.tree import Hierarchy

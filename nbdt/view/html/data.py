@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbdt.errors import InputError
-from nbdt.evaluation.text import percent
+from nbdt.evaluation.tables import percent
 from nbdt.explain import Explanation
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.formats import to_dict

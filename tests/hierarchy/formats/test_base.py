@@ -19,7 +19,13 @@ from nbdt.hierarchy.formats import (
     to_newick,
     to_sklearn_children,
 )
-from nbdt.hierarchy.formats.base import Format, formats, read_tree, written_formats, written_tree
+from nbdt.hierarchy.formats.registry import (
+    Format,
+    formats,
+    read_tree,
+    written_formats,
+    written_tree,
+)
 from nbdt.hierarchy.library import load_hierarchy, read_hierarchy, save_hierarchy
 from nbdt.hierarchy.tree import Hierarchy
 from tests.hierarchy.formats.samples import pets

@@ -1,4 +1,4 @@
-from nbdt.evaluation.text import aligned, percent, percent_range, short, signed, signed_range
+from nbdt.evaluation.tables import aligned, percent, percent_range, short, signed, signed_range
 
 
 def test_all_and_none_are_exact() -> None:

@@ -21,7 +21,7 @@ from nbdt.selective import (
     superclass,
     threshold,
 )
-from nbdt.selective.functional import ROUNDING, common_ancestor, set_scores
+from nbdt.selective.conformal import ROUNDING, common_ancestor, set_scores
 from tests.selective import oracle
 from tests.strategies import caterpillar, random_hierarchy
 
