@@ -92,8 +92,7 @@ def instances(files: list[bytes]) -> dict[str, Any]:
 
 def serve_models(settings: Settings, listener: socket, delay: float) -> None:
     """A worker; with a delay, each batch takes that long more, without using a core."""
-    pipe, _supervisor = multiprocessing.Pipe()  # it has the process to itself, as in earnest
-    worker = Worker(settings, pipe)
+    worker = Worker(settings, owns_process=True)  # as in a real service
     answer = Inference.__call__
 
     def slow(infer: Inference, questions: Any) -> Any:

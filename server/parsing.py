@@ -99,7 +99,7 @@ def read_document(kind: type[D], body: bytes) -> D:
     Example:
         >>> read_document(Instances, b'{"instances": [NaN]}')
         Traceback (most recent call last):
-        nbdt.errors.InputError: the body has the number NaN, which is no valid JSON.
+        nbdt.errors.InputError: the body has the number NaN, which is not valid JSON.
     """
     if not body:
         raise InputError("the body is empty; expected JSON.")

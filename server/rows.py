@@ -129,7 +129,7 @@ class RowReader:
         >>> reader = RowReader(Preprocessing(mode="L", resize=(2, 2)), Settings())
         >>> reader.shape
         (1, 2, 2)
-        >>> reader([np.zeros((1, 2, 2), dtype=np.float32)])[0].shape
+        >>> reader([torch.zeros(1, 2, 2).numpy()])[0].shape
         torch.Size([1, 2, 2])
     """
 

@@ -36,8 +36,8 @@ def client(small):
         assert small.worker.app.state.bodies.buffered == 0
 
 
-def raw(running, *pieces, pause=0.0, seconds=10.0):
-    """Sends bytes as they are, and gives all that comes back."""
+def raw(running, *pieces, pause=0.0, seconds=10.0, first=False):
+    """Sends bytes as they are, and gives all that comes back, or what comes first."""
     host, port = running.url.removeprefix("http://").split(":")
     answer = b""
     with socket.create_connection((host, int(port)), timeout=seconds) as connection:
@@ -47,6 +47,8 @@ def raw(running, *pieces, pause=0.0, seconds=10.0):
                 time.sleep(pause)
             while chunk := connection.recv(65536):
                 answer += chunk
+                if first:
+                    break
         except (TimeoutError, ConnectionError):
             pass
     return answer.decode("latin-1")
@@ -70,12 +72,12 @@ def test_a_body_cut_short_harms_nobody(small, client):
 def test_an_endless_chunked_body_is_cut(small, client):
     chunk = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
     head = HEAD + "Transfer-Encoding: chunked\r\n\r\n"
-    answer = raw(small, head, *[chunk] * 30, seconds=3)
+    answer = raw(small, head, *[chunk] * 30, first=True)
     assert answer.startswith("HTTP/1.1 413")
 
 
 def test_a_body_that_says_it_is_too_long_is_refused_before_it_comes(small, client):
-    answer = raw(small, HEAD + "Content-Length: 99999999999\r\n\r\n", seconds=3)
+    answer = raw(small, HEAD + "Content-Length: 99999999999\r\n\r\n", first=True)
     assert answer.startswith("HTTP/1.1 413")
 
 
@@ -91,7 +93,7 @@ def test_a_body_that_says_it_is_too_long_is_refused_before_it_comes(small, clien
     ],
 )
 def test_heads_that_are_not_valid(small, client, head):
-    answer = raw(small, head, seconds=3)
+    answer = raw(small, head, first=True)
     assert not answer or answer.startswith(("HTTP/1.1 400", "HTTP/1.1 4"))
 
 
