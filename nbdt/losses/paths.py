@@ -26,13 +26,96 @@ from torch.nn import functional as F
 
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray
-from nbdt.losses.groups import GroupBorders, GroupColumns
+from nbdt.rules.paths import climb
 
 # The table has a row a class, as wide as the longest. Trees that would need more entries a node
 # than this (near-chains; hundreds of siblings) are left to the rules, so memory stays linear.
 MAX_ENTRIES_PER_NODE = 128
 # Up to so many classes a byte or two for each pair of them is little.
 MAX_PAIRED_CLASSES = 4096
+# Neighboring classes are mostly of one group. Added up in turn to several numbers in place of one,
+# they need not wait for each other, and float32 loses less.
+LANES, MANY_LANES = 8, 64
+
+
+class Groups(nn.Module):
+    """Sums of logits over groups of classes, of which each path has its own, and the transpose.
+
+    The groups of a path hold each class once. Which one a class belongs to is stored for all pairs
+    of classes, or, where these are too many, worked out from where groups begin in the leaf order.
+
+    Args:
+        hierarchy: the tree.
+        groups: the nodes that the groups lie under, a row a path; shape (C, groups). A group may
+            be empty: node -1.
+
+    Example:
+        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
+        >>> groups = Groups(tree, np.array([[0, 1, 2], [1, 0, 2], [2, 3, -1]]))
+        >>> index = groups.index(torch.tensor([2]))
+        >>> groups.sums(torch.tensor([[1.0, 2.0, 4.0]]), index)
+        tensor([[4., 3., 0.]], dtype=torch.float64)
+        >>> groups.spread(torch.tensor([[7.0, 8.0, 9.0]]), index, torch.float32)
+        tensor([[8., 8., 7.]])
+    """
+
+    lanes: Tensor
+    place: Tensor
+    starts: Tensor
+    jumps: Tensor
+
+    def __init__(self, hierarchy: Hierarchy, groups: IntArray) -> None:
+        super().__init__()
+        num_classes, self.count = groups.shape
+        self.is_paired = num_classes <= MAX_PAIRED_CLASSES
+        starts = np.append(hierarchy.leaf_start, num_classes)[groups]  # empty groups come last
+        order = np.argsort(starts, axis=1, kind="stable")
+        starts = np.take_along_axis(starts, order, axis=1)
+        place = np.argsort(hierarchy.leaf_order)
+        self.width = LANES if self.is_paired else MANY_LANES
+        lane = np.arange(num_classes) % self.width
+        if self.is_paired:
+            sizes = np.diff(starts, axis=1, append=num_classes)
+            group = np.repeat(order.ravel(), sizes.ravel()).reshape(num_classes, num_classes)
+            dtype = torch.uint8 if self.count * self.width <= 256 else torch.int16
+            self._keep(
+                "lanes", torch.tensor(group.take(place, axis=1) * self.width + lane, dtype=dtype)
+            )
+        else:
+            self._keep("lanes", torch.tensor(lane))
+            self._keep("place", torch.tensor(place))
+            self._keep("starts", torch.tensor(starts, dtype=torch.int32))
+            jumps = np.diff(order, axis=1, prepend=0) * self.width
+            self._keep("jumps", torch.tensor(jumps, dtype=torch.int32))
+
+    def _keep(self, name: str, values: Tensor) -> None:
+        self.register_buffer(name, values, persistent=False)
+
+    def index(self, target: Int[Tensor, " batch"]) -> Int[Tensor, "batch classes"]:
+        """What the two other methods need to know of the paths to these classes."""
+        if self.is_paired:
+            return self.lanes.index_select(0, target).long()
+        # In leaf order the group changes where another one starts; float32 holds these numbers.
+        starts = self.starts.index_select(0, target).long()
+        jumps = self.jumps.index_select(0, target).float()
+        groups = jumps.new_zeros(len(target), len(self.place) + 1).scatter_add_(1, starts, jumps)
+        return groups.cumsum(1).index_select(1, self.place).add_(self.lanes).long()
+
+    def sums(
+        self, logits: Float[Tensor, "batch classes"], index: Tensor
+    ) -> Float[Tensor, "batch groups"]:
+        """The sum of the logits over each group, in float64."""
+        lanes = logits.new_zeros(len(logits), self.count * self.width).scatter_add_(
+            1, index, logits
+        )
+        return lanes.view(-1, self.count, self.width).sum(2, dtype=torch.float64)
+
+    def spread(
+        self, values: Float[Tensor, "batch groups"], index: Tensor, dtype: torch.dtype
+    ) -> Float[Tensor, "batch classes"]:
+        """The value of each class's group, in this type."""
+        lanes = values.to(dtype).unsqueeze(2).expand(-1, -1, self.width)
+        return lanes.reshape(len(values), -1).gather(1, index)
 
 
 class PathTable(nn.Module):
@@ -58,8 +141,7 @@ class PathTable(nn.Module):
         super().__init__()
         columns, steps, taken, last_below = _entries(hierarchy)
         num_classes, self.count = columns.shape
-        kind = GroupColumns if num_classes <= MAX_PAIRED_CLASSES else GroupBorders
-        self.groups: GroupColumns | GroupBorders = kind(hierarchy, columns)
+        self.groups = Groups(hierarchy, columns)
         binary = len(hierarchy) == 2 * num_classes - 1
         if binary:
             taken = np.pad(taken, ((0, 0), (1, 0)), constant_values=-1)
@@ -86,13 +168,8 @@ def _siblings_above(tree: Hierarchy) -> IntArray:
     """How many siblings the nodes on each node's path have, its own included; shape (nodes,)."""
     arity = np.bincount(tree.parents[:-1], minlength=len(tree))
     counts = np.zeros(len(tree), dtype=np.int64)
-    nodes = np.arange(len(tree) - 1)
-    above = nodes
-    while len(nodes):
-        parents = tree.parents[above]
-        counts[nodes] += arity[parents] - 1
-        going_on = parents != tree.root
-        nodes, above = nodes[going_on], parents[going_on]
+    for nodes, above in climb(tree, np.arange(len(tree))):
+        counts[nodes] += arity[tree.parents[above]] - 1
     return counts
 
 
@@ -108,7 +185,7 @@ def _entries(tree: Hierarchy) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     Steps count from the class upwards; what is filled up is node -1. Shapes (C, columns),
     (C, columns), (C, steps), (C, steps).
     """
-    num_classes, root = tree.num_classes, tree.root
+    num_classes = tree.num_classes
     family = np.argsort(tree.parents[:-1], kind="stable")  # the children of each node in a row
     arity = np.bincount(tree.parents[:-1], minlength=len(tree))
     first = np.cumsum(arity) - arity
@@ -121,9 +198,9 @@ def _entries(tree: Hierarchy) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     steps = np.zeros_like(columns)
     taken = np.full((num_classes, longest), -1)
     last_below = np.zeros_like(taken)
-    columns[:, 0] = classes = nodes = np.arange(num_classes)
+    columns[:, 0] = np.arange(num_classes)
     filled = np.ones(num_classes, dtype=np.int64)
-    for step in range(longest):
+    for step, (classes, nodes) in enumerate(climb(tree, columns[:, 0].copy())):
         taken[classes, step] = nodes
         last_below[classes, step] = filled[classes] - 1
         parents = tree.parents[nodes]
@@ -135,8 +212,6 @@ def _entries(tree: Hierarchy) -> tuple[IntArray, IntArray, IntArray, IntArray]:
         columns[classes[row], column] = family[first[parents][row] + child]
         steps[classes[row], column] = step
         filled[classes] += others
-        going_on = parents != root
-        classes, nodes = classes[going_on], parents[going_on]
     return columns, steps, taken, last_below
 
 
@@ -212,7 +287,7 @@ class _PathLosses(torch.autograd.Function):
         target: Tensor,
         walk: _Walk,
         index: Tensor,
-        groups: GroupColumns | GroupBorders,
+        groups: Groups,
         log_probs: Tensor | None,
         tree_weight: float | Tensor,
         network_weight: float,

@@ -9,10 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdt.hierarchy import shapes
-from nbdt.losses.groups import GroupBorders, GroupColumns
+from nbdt.losses import paths
+from nbdt.losses.paths import Groups
 from tests.strategies import hierarchies, random_hierarchy
 
-KINDS = [GroupColumns, GroupBorders]
+
+@pytest.fixture(scope="module", params=["stored for all pairs", "worked out"])
+def kind(request):
+    """Makes groups one way or the other."""
+
+    def groups(tree, nodes):
+        with pytest.MonkeyPatch.context() as patch:
+            if request.param == "worked out":
+                patch.setattr(paths, "MAX_PAIRED_CLASSES", 0)
+            return Groups(tree, nodes)
+
+    return groups
 
 
 def groups_of(tree):
@@ -26,7 +38,6 @@ def groups_of(tree):
     return np.array([row + [-1] * (width - len(row)) for row in rows])
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @given(tree=hierarchies(), seed=st.integers(0, 2**32 - 1))
 def test_sums_and_spreads_are_those_of_a_loop(kind, tree, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -46,7 +57,6 @@ def test_sums_and_spreads_are_those_of_a_loop(kind, tree, seed):
             )
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_float32_is_summed_as_exactly_as_float64(kind):
     tree = shapes.balanced(1000)
     groups, target = kind(tree, groups_of(tree)), torch.arange(0, 1000, 100)
@@ -62,5 +72,5 @@ def test_float32_is_summed_as_exactly_as_float64(kind):
 
 def test_the_table_of_pairs_takes_a_byte_each_or_two():
     for tree, size in ((shapes.balanced(64), 1), (random_hierarchy(64, 1, 40), 2)):
-        groups = GroupColumns(tree, groups_of(tree))
+        groups = Groups(tree, groups_of(tree))
         assert [b.element_size() * b.numel() for b in groups.buffers()] == [size * 64 * 64]
