@@ -18,7 +18,6 @@ from nbdt.explain.explanation import Explanation, Explanations
 from nbdt.explain.geometry import FeatureGeometry
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.rules import PathDecisions, Predictions, RuleName, ScoreName, Temperature, TreeLayout
-from nbdt.rules.paths import divergence
 
 
 def explain_logits(
@@ -87,7 +86,7 @@ def explain_predictions(
     rival = torch.where(rival == predicted, 1, rival)
     rival_probability = soft.gather(-1, rival)[:, 0].cpu().double().exp().tolist()
     rivals = rival[:, 0].cpu().numpy()
-    diverging, _, _ = divergence(predictions.layout, predictions.answers, rivals)
+    diverging = predictions.layout.lca_table.lca(predictions.answers, rivals)
     # A mean leaves masked classes out, and then it is not that of the rows in the geometry.
     is_linear = None
     if score.is_linear and geometry is not None:

@@ -30,12 +30,12 @@ def climb(tree: Hierarchy, targets: IntArray) -> Iterator[tuple[IntArray, IntArr
         >>> [(places.tolist(), nodes.tolist()) for places, nodes in climb(tree, np.array([0, 2]))]
         [([0, 1], [0, 2]), ([0], [3])]
     """
-    places, nodes = np.arange(len(targets)), targets
-    while True:
-        below_root = nodes != tree.root
-        places, nodes = places[below_root], nodes[below_root]
-        if not len(places):
-            return
+    places, nodes, lengths = np.arange(len(targets)), targets, tree.depths[targets]
+    ends = set(lengths.tolist())
+    for step in range(max(ends, default=0)):
+        if step in ends:
+            kept = lengths > step
+            places, nodes, lengths = places[kept], nodes[kept], lengths[kept]
         yield places, nodes
         nodes = tree.parents[nodes]
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdt.errors import InputError
-from nbdt.evaluation import Evaluator, SuperclassCounter, Temperature
 from nbdt.hierarchy import Hierarchy, shapes
 from nbdt.rules import (
     RULE_SCORES,
     RULES,
     SCORES,
     Predictions,
+    Temperature,
     TreeLayout,
     hard_predict,
     soft_log_probs,
@@ -116,8 +116,5 @@ def test_unknown_rules_and_scores_are_refused(score, rule) -> None:  # type: ign
 
 
 def test_a_score_has_to_be_named() -> None:
-    for needs_one in (Evaluator, lambda tree: SuperclassCounter(tree, [3])):
-        with pytest.raises(TypeError, match="score"):
-            needs_one(TREE)  # type: ignore[operator]
     with pytest.raises(TypeError, match="score"):
         Predictions(torch.zeros(2, 3), TreeLayout(TREE))  # type: ignore[call-arg]
