@@ -99,7 +99,7 @@ def test_the_names_have_to_be_as_many_as_the_classes():
     with pytest.raises(InputError, match="7 rows need 7 class names; got 2"):
         induce(ROWS, ["cat", "dog"])
     for wrong in (3, "cat", {"cat", "dog", "eel"}):  # a set would put them in any order
-        with pytest.raises(InputError, match=r"classes have to be a list of names, got .*cat|3"):
+        with pytest.raises(InputError, match=r"classes must be a list of names, got .*cat|3"):
             induce(Hidden(), wrong)
 
 
