@@ -10,7 +10,7 @@ from nbdt.errors import InputError
 from nbdt.evaluation import Evaluation, evaluate
 from nbdt.model import NBDT
 from nbdt.report.stopping import Stopping, StoppingCounter
-from nbdt.rules import RuleName
+from nbdt.rules import RuleName, get_rule
 from nbdt.selective import Calibration
 
 FEW = 30
@@ -86,7 +86,7 @@ def measure(
         data = data.with_preprocessing(model.preprocessing)
     rule = model.rule if rule is None else rule
     stopping = None
-    if calibration is not None and rule == "soft":
+    if calibration is not None and get_rule(rule).ranks_classes:
         stopping = StoppingCounter(model, calibration, guarantee)
     evaluation = evaluate(
         model,
