@@ -28,7 +28,16 @@ SIGNALS = {
 _seen: dict[str, Any] = {}
 LOGGERS = ("nbdt",)  # uvicorn sets up its own when a server is made
 # pytest's own, and what other libraries set when they are first imported.
-NOT_OURS = ("PYTEST_", "KMP_", "TORCHINDUCTOR_", "TRITON_", "HF_", "TOKENIZERS_", "ACCELERATE_")
+NOT_OURS = (
+    "PYTEST_",
+    "KMP_",
+    "TORCHINDUCTOR_",
+    "_TORCHINDUCTOR_",
+    "TRITON_",
+    "HF_",
+    "TOKENIZERS_",
+    "ACCELERATE_",
+)
 
 
 def process_state() -> dict[str, Any]:
