@@ -12,11 +12,11 @@ from nbdt.errors import MissingDependencyError, missing, reason_of
         (ValueError("x" * 999), "x" * 200),
     ],
 )
-def test_a_reason_is_one_short_line(error: Exception, said: str) -> None:
+def test_a_reason_is_one_short_line(error, said):
     assert reason_of(error) == said
 
 
-def test_a_missing_package_names_what_works_from_a_checkout() -> None:
+def test_a_missing_package_names_what_works_from_a_checkout():
     error = missing("timm", "timm", "a network of timm")
     assert isinstance(error, MissingDependencyError)
     assert str(error) == (

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import stat
-from pathlib import Path
 
 import pytest
 
@@ -23,9 +22,7 @@ from nbdt.files import (
 )
 
 
-def test_long_files_are_refused_before_they_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_files_are_refused_before_they_are_read(tmp_path, monkeypatch):
     path = tmp_path / "some.txt"
     path.write_text("twelve bytes")
     monkeypatch.setattr(files, "MAX_BYTES", 10)
@@ -34,7 +31,7 @@ def test_long_files_are_refused_before_they_are_read(
         read_text(path)
 
 
-def test_json_files_are_read_strictly(tmp_path: Path) -> None:
+def test_json_files_are_read_strictly(tmp_path):
     path = tmp_path / "some.json"
     path.write_text('{"a": [1, 2.5, null]}')
     assert read_json(path) == {"a": [1, 2.5, None]}
@@ -43,14 +40,14 @@ def test_json_files_are_read_strictly(tmp_path: Path) -> None:
         read_json(path)
 
 
-def test_written_files_have_the_usual_permissions(tmp_path: Path) -> None:
+def test_written_files_have_the_usual_permissions(tmp_path):
     (tmp_path / "usual").write_text("")
     write_text(tmp_path / "new", "text")
     usual, new = (stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "new"))
     assert usual == new
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_what_is_written_is_read(tmp_path):
     path = tmp_path / "some.json"
     write_text(path, "é\r\n\U0001f600")
     assert path.read_bytes() == b"\xc3\xa9\r\n\xf0\x9f\x98\x80"
@@ -63,26 +60,24 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert read_json(path) == {"é": [1, 2.5, None]}
 
 
-def test_failed_block_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_failed_block_leaves_the_file_as_it_was(tmp_path):
     path = tmp_path / "some.txt"
     path.write_text("before")
     with pytest.raises(TypeError, match="bytes-like"), replacing(path) as file:
-        file.writelines([b"after", "text"])  # type: ignore[list-item]
+        file.writelines([b"after", "text"])
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("path", ["/", "."])
-def test_a_folder_is_not_replaced(
-    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_is_not_replaced(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"^[/.]: cannot be written: "):
         write_text(path, "text")
     assert not list(tmp_path.iterdir())
 
 
-def test_errors_begin_with_the_name_of_the_file() -> None:
+def test_errors_begin_with_the_name_of_the_file():
     with (
         pytest.raises(FormatError, match=r"^pets\.json: is cut off\.$"),
         error_context("pets.json"),
@@ -95,7 +90,7 @@ def test_errors_begin_with_the_name_of_the_file() -> None:
         raise FormatError("is cut off.")
 
 
-def test_only_ordinary_files_are_files(tmp_path: Path) -> None:
+def test_only_ordinary_files_are_files(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("file")
     os.mkfifo(tmp_path / "pipe")
@@ -103,7 +98,7 @@ def test_only_ordinary_files_are_files(tmp_path: Path) -> None:
     assert [name for name in found if is_file(tmp_path / name)] == ["file", "link"]
 
 
-def test_a_hash_is_of_the_bytes_however_they_are_given(tmp_path: Path) -> None:
+def test_a_hash_is_of_the_bytes_however_they_are_given(tmp_path):
     data = b"caf\xc3\xa9" * 99_999
     (tmp_path / "some.txt").write_bytes(data)
     expected = hashlib.sha256(data).hexdigest()
@@ -116,7 +111,7 @@ def test_a_hash_is_of_the_bytes_however_they_are_given(tmp_path: Path) -> None:
 # ── writers that want a path ──────────────────────────────────────────────────────────────────
 
 
-def test_a_path_to_write_to_takes_the_place_of_the_file(tmp_path: Path) -> None:
+def test_a_path_to_write_to_takes_the_place_of_the_file(tmp_path):
     path = tmp_path / "some.txt"
     path.write_text("before")
     with replacing_path(path) as aside:
@@ -128,7 +123,7 @@ def test_a_path_to_write_to_takes_the_place_of_the_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_link_keeps_pointing_to_its_file(tmp_path: Path) -> None:
+def test_a_link_keeps_pointing_to_its_file(tmp_path):
     (tmp_path / "there").mkdir()
     target = tmp_path / "there" / "file"
     target.write_text("before")
@@ -140,13 +135,11 @@ def test_a_link_keeps_pointing_to_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
-def test_whatever_ends_the_writer_leaves_the_file_as_it_was(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
+def test_whatever_ends_the_writer_leaves_the_file_as_it_was(tmp_path, error):
     path = tmp_path / "some.txt"
     path.write_text("before")
 
-    def write() -> None:
+    def write():
         with replacing_path(path) as aside:
             aside.write_text("half")
             raise error
@@ -157,7 +150,7 @@ def test_whatever_ends_the_writer_leaves_the_file_as_it_was(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_writer_that_makes_no_file_is_told(tmp_path: Path) -> None:
+def test_a_writer_that_makes_no_file_is_told(tmp_path):
     path = tmp_path / "some.txt"
     path.write_text("before")
     with pytest.raises(InputError, match="cannot be written: No such file"), replacing_path(path):
@@ -166,10 +159,8 @@ def test_a_writer_that_makes_no_file_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["os.fsync", "pathlib.Path.replace"])
-def test_a_full_disk_leaves_the_file_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
-) -> None:
-    def full(*arguments: object) -> None:
+def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch, broken):
+    def full(*arguments):
         raise OSError(28, os.strerror(28))
 
     path = tmp_path / "some.txt"
@@ -182,14 +173,12 @@ def test_a_full_disk_leaves_the_file_as_it_was(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_bytes_are_on_the_disk_before_the_file_takes_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_are_on_the_disk_before_the_file_takes_its_place(tmp_path, monkeypatch):
     path = tmp_path / "some.txt"
     path.write_text("before")
-    flushed: list[tuple[bytes, str]] = []
+    flushed = []
 
-    def noted(number: int) -> None:
+    def noted(number):
         (aside,) = (other for other in tmp_path.iterdir() if other != path)
         flushed.append((aside.read_bytes(), path.read_text()))
 

@@ -25,19 +25,19 @@ PAIR = Hierarchy([2, 2, -1], ["no", "yes"])
 TEN = random_hierarchy(10)
 
 
-def small(**options) -> nn.Module:
+def small(**options):
     torch.manual_seed(0)
     return build("nbdt:digits-cnn", **options)
 
 
-def images(count: int = 5) -> torch.Tensor:
+def images(count=5):
     return torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
 class Answering(nn.Module):
     """Answers with a form of the input that a function makes."""
 
-    def __init__(self, form) -> None:
+    def __init__(self, form):
         super().__init__()
         self.form = form
 

@@ -13,9 +13,7 @@ import pytest
 import nbdt
 
 ROOT = Path(__file__).parents[1]
-SOURCES = [
-    *("nbdt", "hierarchies", "server", "setup.py", "pyproject.toml", "README.md", "LICENSE"),
-]
+SOURCES = [*("nbdt", "hierarchies", "server", "setup.py", "pyproject.toml", "README.md", "LICENSE")]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +33,7 @@ def installed(tmp_path_factory):
     return site
 
 
-def run(site: Path, folder: Path, *arguments: str) -> str:
+def run(site, folder, *arguments):
     """Runs Python where only the wheel's nbdt is to be had, in an empty folder."""
     environment = os.environ | {"PYTHONPATH": str(site)}
     command = [sys.executable, *arguments]

@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import timeit
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +26,11 @@ LABELS = torch.arange(200) % 4
 DATA = TensorDataset(LOGITS, LABELS)
 
 
-def model() -> nbdt.NBDT:
+def model():
     return nbdt.NBDT(nn.Identity(), TREE)
 
 
-def network() -> nn.Module:
+def network():
     """Weights without chance, so that building it is not what changes the generators."""
     net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 4))
     for parameter in net.parameters():
@@ -43,7 +42,7 @@ def network() -> nn.Module:
 NETWORK = network()
 POINTS = TensorDataset(LOGITS.float(), LABELS)
 
-CALLS: dict[str, Callable[[Path], object]] = {
+CALLS = {
     "induce": lambda _: nbdt.induce(NETWORK, TREE.classes),
     "load_hierarchy": lambda _: nbdt.load_hierarchy("cifar100/wordnet"),
     "load_dataset": lambda _: load_dataset("digits", "test")[0],
@@ -70,13 +69,13 @@ CALLS: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.usefixtures("unchecked")  # the check of types draws from Python's generator
 @pytest.mark.parametrize("name", CALLS)
-def test_a_call_leaves_all_generators_as_they_were(name: str, tmp_path: Path) -> None:
+def test_a_call_leaves_all_generators_as_they_were(name, tmp_path):
     before = random_states()
     CALLS[name](tmp_path)
     assert random_states() == before
 
 
-def test_building_a_network_draws_its_weights_as_torch_does() -> None:
+def test_building_a_network_draws_its_weights_as_torch_does():
     """The one call that uses torch's generator: nn.Linear does so itself."""
     before = random_states()
     build("nbdt:digits-cnn")
@@ -86,7 +85,7 @@ def test_building_a_network_draws_its_weights_as_torch_does() -> None:
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_a_service_leaves_the_process_as_it_was(tmp_path: Path) -> None:
+def test_a_service_leaves_the_process_as_it_was(tmp_path):
     pytest.importorskip("fastapi")
     from starlette.testclient import TestClient
 
@@ -121,9 +120,7 @@ def test_a_service_leaves_the_process_as_it_was(tmp_path: Path) -> None:
     (lambda patch: logging.getLogger("nbdt.made").setLevel(10), "logging: nbdt.made was"),
     (lambda patch: gc.disable(), "the garbage collector was"),
 ])  # fmt: skip
-def test_a_change_is_found(
-    change: Callable[[pytest.MonkeyPatch], object], said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_change_is_found(change, said, monkeypatch):
     threads, level = torch.get_num_threads(), logging.getLogger().level
     handler = signal.getsignal(signal.SIGUSR1)
     before = process_state()
@@ -141,7 +138,7 @@ def test_a_change_is_found(
     assert said in found[0]
 
 
-def test_a_test_that_leaves_something_behind_fails(pytester_run: Callable[[str], str]) -> None:
+def test_a_test_that_leaves_something_behind_fails(pytester_run):
     output = pytester_run(
         "import os, torch, warnings\n"
         "def test_threads(): torch.set_num_threads(torch.get_num_threads() + 1)\n"
@@ -156,12 +153,12 @@ def test_a_test_that_leaves_something_behind_fails(pytester_run: Callable[[str],
 
 
 @pytest.fixture
-def pytester_run(tmp_path: Path) -> Callable[[str], str]:
+def pytester_run(tmp_path):
     """Runs tests of a text under the plugin, in a process of their own."""
     import subprocess
     import sys
 
-    def run(source: str) -> str:
+    def run(source):
         (tmp_path / "test_it.py").write_text(source)
         (tmp_path / "pytest.ini").write_text("[pytest]\n")
         return subprocess.run(
@@ -173,5 +170,5 @@ def pytester_run(tmp_path: Path) -> Callable[[str], str]:
     return run
 
 
-def test_looking_costs_next_to_nothing() -> None:
+def test_looking_costs_next_to_nothing():
     assert min(timeit.repeat(process_state, number=20, repeat=5)) / 20 < 2e-3

@@ -2,10 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +11,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 
 # Of a module, not of the session: while it is there, nothing else can run an event loop.
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
+def chromium():
     program = os.environ.get("CHROME") or shutil.which("chromium")
     if not program or not shutil.which(program):
         pytest.skip("no browser: install chromium, or set CHROME to the program")
@@ -25,7 +22,7 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def opened(chromium: Any, tmp_path: Path) -> Callable[..., Any]:
+def opened(chromium, tmp_path):
     """Opens a page from a file; afterwards it must have complained of nothing, asked for nothing.
 
     ``with opened(html, width=390, dark=True) as page: …``; other arguments are Playwright's for a
@@ -33,9 +30,7 @@ def opened(chromium: Any, tmp_path: Path) -> Callable[..., Any]:
     """
 
     @contextmanager
-    def open_page(
-        html: str, *, width: int = 1280, dark: bool = False, **more: Any
-    ) -> Iterator[Any]:
+    def open_page(html, *, width=1280, dark=False, **more):
         file = tmp_path / "page.html"
         file.write_text(html, encoding="utf-8")
         context = chromium.new_context(
@@ -43,7 +38,7 @@ def opened(chromium: Any, tmp_path: Path) -> Callable[..., Any]:
             color_scheme="dark" if dark else "light",
             **more,
         )
-        said: list[str] = []
+        said = []
         page = context.new_page()
         page.on("console", lambda message: said.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: said.append(f"error: {error}"))

@@ -1,11 +1,8 @@
 """The SVG drawings as a browser lays them out: where texts really are, and what they look like."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from nbdt.hierarchy import Hierarchy, load_hierarchy
+from nbdt.hierarchy import load_hierarchy
 from nbdt.view import compare_svg, to_svg
 from tests.view.samples import HOSTILE, explain, renamed
 from tests.view.svg.test_frame import KINDS, overlapping
@@ -31,9 +28,7 @@ MEASURE = """svg => {
 
 @pytest.mark.parametrize("arguments", KINDS, ids=str)
 @pytest.mark.parametrize("tree", [CIFAR10, HARD_NAMES, CIFAR100, WORDNET], ids=repr)
-def test_no_text_overlaps_another_or_leaves_the_drawing(
-    opened: Callable[..., Any], tree: Hierarchy, arguments: dict[str, Any]
-) -> None:
+def test_no_text_overlaps_another_or_leaves_the_drawing(opened, tree, arguments):
     drawing = to_svg(tree, explain(tree, 1, scale=4), folded=None, title=tree.name(0), **arguments)
     with opened(f"<!doctype html><meta charset=utf-8><body>{drawing}") as page:
         measured = page.eval_on_selector("svg", MEASURE)
@@ -47,7 +42,7 @@ def test_no_text_overlaps_another_or_leaves_the_drawing(
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_it_adapts_to_the_colour_scheme(opened: Callable[..., Any], dark: bool) -> None:
+def test_it_adapts_to_the_colour_scheme(opened, dark):
     with opened(to_svg(CIFAR10, explain(CIFAR10)), dark=dark) as page:
         colours = page.eval_on_selector(
             "svg .nb-card", "card => [getComputedStyle(card).fill, matchMedia('print').matches]"
@@ -55,7 +50,7 @@ def test_it_adapts_to_the_colour_scheme(opened: Callable[..., Any], dark: bool) 
     assert colours[0] == ("rgb(17, 21, 28)" if dark else "rgb(255, 255, 255)")
 
 
-def test_hostile_names_run_nothing_and_leave_the_page_alone(opened: Callable[..., Any]) -> None:
+def test_hostile_names_run_nothing_and_leave_the_page_alone(opened):
     explanations = [explain(HARD_NAMES, seed) for seed in range(3)]
     drawing = compare_svg([(HARD_NAMES, explanation) for explanation in explanations])
     page_text = "<!doctype html><meta charset=utf-8><p id=p>A text.</p>"

@@ -1,8 +1,5 @@
 """The outline of a page, however deep the tree."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import torch
 
@@ -15,7 +12,7 @@ from tests.browser.test_page import DESKTOP, PHONE
 pytestmark = pytest.mark.browser
 
 
-def chain(classes: int) -> Hierarchy:
+def chain(classes):
     """A tree as deep as it has classes, as single linkage gives them."""
     above = [classes if leaf < 2 else classes + leaf - 1 for leaf in range(classes)]
     above += [classes + step + 1 for step in range(classes - 2)]
@@ -39,9 +36,7 @@ LINES = """(outline) => {
 
 @pytest.mark.parametrize("width", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("classes", [20, 300])
-def test_names_can_be_read_however_deep_the_tree(
-    opened: Callable[..., Any], width: int, classes: int
-) -> None:
+def test_names_can_be_read_however_deep_the_tree(opened, width, classes):
     tree = chain(classes)
     levels = {tree.name(v): tree.depth(v) + 1 for v in range(len(tree))}
     logits = torch.zeros(1, classes)

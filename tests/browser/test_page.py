@@ -2,10 +2,7 @@
 
 import base64
 import io
-from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,13 +23,13 @@ pytestmark = pytest.mark.browser
 PHONE, DESKTOP = 390, 1280
 
 
-def explained(tree: Hierarchy, samples: int = 1, seed: int = 0) -> list[Explanation]:
+def explained(tree, samples=1, seed=0):
     torch.manual_seed(seed)
     return explain_logits(3 * torch.randn(samples, tree.num_classes), TreeLayout(tree))
 
 
 @cache
-def page_of(classes: int) -> str:
+def page_of(classes):
     if classes == 21841:
         tree = random_hierarchy(classes, branching=3)
         return to_html(tree, explained(tree))
@@ -55,7 +52,7 @@ EXPLAINED = explain_logits(
 )
 
 
-def selected(page: Any) -> str:
+def selected(page):
     """The name of the node that the outline says is selected, found as a screen reader does."""
     active = page.get_by_role("tree").get_attribute("aria-activedescendant")
     item = page.locator(f"#{active}")
@@ -63,7 +60,7 @@ def selected(page: Any) -> str:
     return str(item.get_attribute("title"))
 
 
-def shown(page: Any) -> list[str]:
+def shown(page):
     """The lines of the outline from top to bottom."""
     return [str(item.get_attribute("title")) for item in page.get_by_role("treeitem").all()]
 
@@ -74,9 +71,7 @@ def shown(page: Any) -> list[str]:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("classes", [10, 100, 1000, 21841])
-def test_it_fits_and_is_accessible(
-    opened: Callable[..., Any], classes: int, width: int, dark: bool
-) -> None:
+def test_it_fits_and_is_accessible(opened, classes, width, dark):
     reason = "axe-playwright-python is not installed"
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=reason).Axe()
     with opened(page_of(classes), width=width, dark=dark) as page:
@@ -90,7 +85,7 @@ def test_it_fits_and_is_accessible(
 
 
 @pytest.mark.parametrize(("classes", "seconds"), [(1000, 1.0), (21841, 3.0)])
-def test_it_opens_soon(chromium: Any, tmp_path: Path, classes: int, seconds: float) -> None:
+def test_it_opens_soon(chromium, tmp_path, classes, seconds):
     # Processor time of the page's main thread, as machines that run tests are often busy.
     file = tmp_path / "page.html"
     file.write_text(page_of(classes), encoding="utf-8")
@@ -108,7 +103,7 @@ def test_it_opens_soon(chromium: Any, tmp_path: Path, classes: int, seconds: flo
 # ── what it says ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_it_says_what_was_predicted_and_why(opened: Callable[..., Any]) -> None:
+def test_it_says_what_was_predicted_and_why(opened):
     with opened(to_html(TREE, EXPLAINED[0])) as page:
         said = page.get_by_label("Prediction").inner_text()
         assert "Predicted cat 62\xa0%" in said
@@ -119,7 +114,7 @@ def test_it_says_what_was_predicted_and_why(opened: Callable[..., Any]) -> None:
         assert line.get_attribute("aria-setsize") == "2"
 
 
-def test_another_sample_can_be_chosen(opened: Callable[..., Any]) -> None:
+def test_another_sample_can_be_chosen(opened):
     with opened(to_html(TREE, EXPLAINED, captions=["a photo", "another"])) as page:
         assert page.locator(".caption").inner_text() == "a photo"
         page.get_by_role("button", name="another").click()
@@ -129,7 +124,7 @@ def test_another_sample_can_be_chosen(opened: Callable[..., Any]) -> None:
         assert page.get_by_role("treeitem", name="bus").get_attribute("class") == "line taken"
 
 
-def test_an_early_stop_and_a_disagreement_are_told(opened: Callable[..., Any]) -> None:
+def test_an_early_stop_and_a_disagreement_are_told(opened):
     document = EXPLAINED[0].to_dict() | {
         "stopped_at": 7, "guarantee": 0.95, "answer": 7, "answer_name": "animal",
         "answer_probability": EXPLAINED[0].path[0].probability,
@@ -145,7 +140,7 @@ def test_an_early_stop_and_a_disagreement_are_told(opened: Callable[..., Any]) -
         assert any(label.startswith("cow") and "network’s own" in label for label in labels)
 
 
-def test_a_node_tells_its_details(opened: Callable[..., Any]) -> None:
+def test_a_node_tells_its_details(opened):
     prototype = Prototype(Image.new("RGB", (20, 10), "red"), "a sure one")
     known = NodeDetails(
         accuracy=0.9321, samples=1200, facts={"Odd": "yes"}, prototypes=(prototype,)
@@ -172,9 +167,7 @@ def test_a_node_tells_its_details(opened: Callable[..., Any]) -> None:
         (8, 8, ["contain", "pixelated"]),
     ],
 )
-def test_pictures_are_neither_cut_nor_blurred(
-    opened: Callable[..., Any], width: int, height: int, look: list[str]
-) -> None:
+def test_pictures_are_neither_cut_nor_blurred(opened, width, height, look):
     noise = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(noise).save(file, "PNG")
@@ -192,14 +185,14 @@ def test_pictures_are_neither_cut_nor_blurred(
             assert style == look, place
 
 
-def test_a_tree_alone_opens_its_first_levels(opened: Callable[..., Any]) -> None:
+def test_a_tree_alone_opens_its_first_levels(opened):
     with opened(to_html(nbdt.load_hierarchy("imagenet1k/wordnet"))) as page:
         assert page.get_by_label("Prediction").count() == 0
         assert {"entity", "physical entity", "object"} <= set(shown(page))
         assert page.locator(".cell").count() > 50
 
 
-def test_without_scripts_the_path_can_be_read(opened: Callable[..., Any]) -> None:
+def test_without_scripts_the_path_can_be_read(opened):
     with opened(to_html(TREE, EXPLAINED[0]), java_script_enabled=False) as page:
         assert "at animal: pet" in page.locator("main").inner_text()
 
@@ -207,7 +200,7 @@ def test_without_scripts_the_path_can_be_read(opened: Callable[..., Any]) -> Non
 # ── by hand ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_tree_can_be_walked_by_keyboard(opened: Callable[..., Any]) -> None:
+def test_the_tree_can_be_walked_by_keyboard(opened):
     with opened(to_html(TREE, EXPLAINED[0])) as page:
         page.get_by_role("tree").focus()
         page.keyboard.press("Home")
@@ -243,7 +236,7 @@ def test_the_tree_can_be_walked_by_keyboard(opened: Callable[..., Any]) -> None:
             assert said.inner_text() == expected
 
 
-def test_a_large_tree_unfolds_and_scrolls(opened: Callable[..., Any]) -> None:
+def test_a_large_tree_unfolds_and_scrolls(opened):
     with opened(page_of(21841)) as page:
         page.get_by_role("button", name="Unfold all").click()
         page.get_by_role("tree").focus()
@@ -257,7 +250,7 @@ def test_a_large_tree_unfolds_and_scrolls(opened: Callable[..., Any]) -> None:
         assert page.locator(".line").count() == 1 + page.locator(".line[aria-level='2']").count()
 
 
-def test_a_class_can_be_found(opened: Callable[..., Any]) -> None:
+def test_a_class_can_be_found(opened):
     with opened(page_of(1000)) as page:
         page.get_by_role("searchbox").fill("TIGER")
         hits = page.locator(".hits button").all_inner_texts()
@@ -274,11 +267,11 @@ def test_a_class_can_be_found(opened: Callable[..., Any]) -> None:
         assert page.get_by_role("searchbox").input_value() == ""
 
 
-def test_the_map_zooms_moves_and_selects(opened: Callable[..., Any]) -> None:
+def test_the_map_zooms_moves_and_selects(opened):
     with opened(page_of(1000)) as page:
 
-        def texts() -> list[str]:
-            return page.locator(".cell").all_inner_texts()  # type: ignore[no-any-return]
+        def texts():
+            return page.locator(".cell").all_inner_texts()
 
         whole = texts()
         page.get_by_role("button", name="Zoom in").click()
@@ -318,7 +311,7 @@ def test_the_map_zooms_moves_and_selects(opened: Callable[..., Any]) -> None:
         assert texts() != moved
 
 
-def test_a_group_of_many_classes_lists_them_on_demand(opened: Callable[..., Any]) -> None:
+def test_a_group_of_many_classes_lists_them_on_demand(opened):
     with opened(page_of(100)) as page:
         page.get_by_role("treeitem", name="entity", exact=True).click()
         assert page.locator(".classes a").count() == 40
@@ -330,7 +323,7 @@ def test_a_group_of_many_classes_lists_them_on_demand(opened: Callable[..., Any]
         ).inner_text() in (nbdt.load_hierarchy("cifar100/wordnet").classes)
 
 
-def test_paper_gets_every_line(opened: Callable[..., Any]) -> None:
+def test_paper_gets_every_line(opened):
     with opened(page_of(1000)) as page:
         page.get_by_role("button", name="Unfold all").click()
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -343,7 +336,7 @@ def test_paper_gets_every_line(opened: Callable[..., Any]) -> None:
         assert page.locator(".line").count() < 100
 
 
-def test_paper_says_where_it_stops(opened: Callable[..., Any]) -> None:
+def test_paper_says_where_it_stops(opened):
     with opened(to_html(flat([f"class {i}" for i in range(3000)]))) as page:
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         page.emulate_media(media="print")
@@ -353,7 +346,7 @@ def test_paper_says_where_it_stops(opened: Callable[..., Any]) -> None:
         assert "more" not in page.locator(".outline").inner_text()
 
 
-def test_support_is_told_in_good_english(opened: Callable[..., Any]) -> None:
+def test_support_is_told_in_good_english(opened):
     for trees, said in ((1, "in 100 % of 1 tree"), (1200, "in 100 % of 1,200 trees")):
         tree = Hierarchy(
             [2, 2, -1],
@@ -383,7 +376,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
-def test_hostile_names_are_shown_and_not_run(opened: Callable[..., Any], scripts: bool) -> None:
+def test_hostile_names_are_shown_and_not_run(opened, scripts):
     count = len(HOSTILE)
     parents = [count if i % 2 else count + 1 for i in range(count)] + [count + 2, count + 2, -1]
     evil = HOSTILE[0]
@@ -400,8 +393,7 @@ def test_hostile_names_are_shown_and_not_run(opened: Callable[..., Any], scripts
         title=evil,
         details={
             node: NodeDetails(
-                facts={evil: evil},
-                prototypes=(Prototype(Image.new("L", (4, 4)), evil),),
+                facts={evil: evil}, prototypes=(Prototype(Image.new("L", (4, 4)), evil),)
             )
             for node in range(len(tree))
         },
@@ -431,7 +423,7 @@ def test_hostile_names_are_shown_and_not_run(opened: Callable[..., Any], scripts
         assert not [name for name in attributes if name.startswith("on")]
 
 
-def test_the_policy_stops_what_would_get_in(chromium: Any, tmp_path: Path) -> None:
+def test_the_policy_stops_what_would_get_in(chromium, tmp_path):
     file = tmp_path / "page.html"
     file.write_text(to_html(TREE), encoding="utf-8")
     page = chromium.new_page()

@@ -1,9 +1,6 @@
 """The report as a reader meets it: at both widths and in both colour schemes, and on paper."""
 
-from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +22,7 @@ PHONE, DESKTOP = 390, 1280
 
 
 @cache
-def page_of(classes: int) -> str:
+def page_of(classes):
     if classes == 10:
         digits, network = load_dataset("digits"), nearest_mean()
         tree = induce(network, digits.classes)
@@ -43,9 +40,7 @@ def page_of(classes: int) -> str:
     ("classes", "width", "dark"),
     [(10, PHONE, True), (10, DESKTOP, False), (1000, PHONE, False), (1000, DESKTOP, True)],
 )
-def test_it_fits_and_is_accessible(
-    opened: Callable[..., Any], classes: int, width: int, dark: bool
-) -> None:
+def test_it_fits_and_is_accessible(opened, classes, width, dark):
     reason = "axe-playwright-python is not installed"
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=reason).Axe()
     with opened(page_of(classes), width=width, dark=dark) as page:
@@ -58,7 +53,7 @@ def test_it_fits_and_is_accessible(
     assert not told, "\n".join(told)
 
 
-def test_it_opens_soon(chromium: Any, tmp_path: Path) -> None:
+def test_it_opens_soon(chromium, tmp_path):
     # Processor time of the page's main thread, as machines that run tests are often busy.
     file = tmp_path / "page.html"
     file.write_text(page_of(1000), encoding="utf-8")
@@ -73,7 +68,7 @@ def test_it_opens_soon(chromium: Any, tmp_path: Path) -> None:
     assert 0.005 < taken < 1
 
 
-def test_no_text_of_a_diagram_lies_on_another(opened: Callable[..., Any]) -> None:
+def test_no_text_of_a_diagram_lies_on_another(opened):
     with opened(page_of(10)) as page:
         overlaps = page.evaluate(
             """() => [...document.querySelectorAll(".reliability")].flatMap((drawing) => {
@@ -89,7 +84,7 @@ def test_no_text_of_a_diagram_lies_on_another(opened: Callable[..., Any]) -> Non
         assert overlaps == []
 
 
-def test_a_node_shows_what_was_measured_of_it(opened: Callable[..., Any]) -> None:
+def test_a_node_shows_what_was_measured_of_it(opened):
     with opened(page_of(10)) as page:
         page.get_by_role("searchbox").fill("seven")
         page.keyboard.press("Enter")
@@ -107,7 +102,7 @@ def test_a_node_shows_what_was_measured_of_it(opened: Callable[..., Any]) -> Non
         assert pictures.first.evaluate("(image) => image.naturalWidth") == 128
 
 
-def test_it_can_be_read_without_scripts(opened: Callable[..., Any]) -> None:
+def test_it_can_be_read_without_scripts(opened):
     with opened(page_of(10), java_script_enabled=False) as page:
         assert "├─" in page.locator("#view").inner_text()
         page.get_by_role("link", name="Calibration").click()
@@ -116,7 +111,7 @@ def test_it_can_be_read_without_scripts(opened: Callable[..., Any]) -> None:
         assert page.get_by_role("img", name="95 % interval").count() > 10
 
 
-def test_paper_gets_all_of_it(opened: Callable[..., Any]) -> None:
+def test_paper_gets_all_of_it(opened):
     with opened(page_of(10), width=690, dark=True) as page:
         page.emulate_media(media="print")
         assert page.evaluate("document.documentElement.scrollWidth") <= 690
@@ -126,7 +121,7 @@ def test_paper_gets_all_of_it(opened: Callable[..., Any]) -> None:
         )
 
 
-def test_names_lead_to_their_nodes_and_back(opened: Callable[..., Any]) -> None:
+def test_names_lead_to_their_nodes_and_back(opened):
     with opened(page_of(10)) as page:
         heading = page.get_by_role("region", name="Selected node").get_by_role("heading", level=2)
         for key in ("weakest", "mistakes", "calibration", "samples"):
@@ -146,7 +141,7 @@ def test_names_lead_to_their_nodes_and_back(opened: Callable[..., Any]) -> None:
                 page.wait_for_function("(y) => Math.abs(scrollY - y) < 20", arg=before)
 
 
-def test_pictures_are_not_cut(opened: Callable[..., Any]) -> None:
+def test_pictures_are_not_cut(opened):
     with opened(page_of(1000)) as page:
         found = page.locator("main img").evaluate_all(
             "(all) => all.map((one) => getComputedStyle(one).objectFit)"
@@ -155,7 +150,7 @@ def test_pictures_are_not_cut(opened: Callable[..., Any]) -> None:
         assert set(found) <= {"contain", "scale-down"}
 
 
-def test_paper_keeps_headings_with_what_they_head(opened: Callable[..., Any]) -> None:
+def test_paper_keeps_headings_with_what_they_head(opened):
     with opened(page_of(10), width=690) as page:
         page.emulate_media(media="print")
         # All that stands between a heading and the first of the cards, or the first row.
@@ -179,7 +174,7 @@ def test_paper_keeps_headings_with_what_they_head(opened: Callable[..., Any]) ->
         assert set(rows) == {"avoid"}
 
 
-def test_paper_gets_the_whole_outline(opened: Callable[..., Any]) -> None:
+def test_paper_gets_the_whole_outline(opened):
     with opened(page_of(1000), width=690) as page:
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         page.emulate_media(media="print")
@@ -189,7 +184,7 @@ def test_paper_gets_the_whole_outline(opened: Callable[..., Any]) -> None:
         assert page.locator("#view .details").bounding_box()["y"] >= last
 
 
-def test_hostile_names_are_shown_and_not_run(opened: Callable[..., Any]) -> None:
+def test_hostile_names_are_shown_and_not_run(opened):
     names = ["</script><img src=x onerror=hacked()>", "<svg onload=hacked()>", *ODD_NAMES][:10]
     names += [f"<b>{index}</b>" for index in range(10 - len(names))]
     digits, network = load_dataset("digits").select(range(200)), nearest_mean()

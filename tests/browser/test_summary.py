@@ -1,15 +1,13 @@
 """What the page of `to_html` says of an answer: in the words and numbers of the explanation."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from nbdt.explain import Explanation, explain_logits, percent
+from nbdt.explain import explain_logits, percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.shapes import flat
 from nbdt.rules import TreeLayout
@@ -19,10 +17,10 @@ from tests.browser.test_page import EXPLAINED, TREE
 pytestmark = pytest.mark.browser
 
 
-def answers(tree: Hierarchy, logits: list[float]) -> list[Explanation]:
+def answers(tree, logits):
     """The logits explained in several ways, taken to their end and stopped early."""
     found = []
-    ways: list[dict[str, Any]] = [{"rule": "soft"}, {"rule": "hard"}, {"score": "mean"}]
+    ways = [{"rule": "soft"}, {"rule": "hard"}, {"score": "mean"}]
     for how in ways:
         (one,) = explain_logits(torch.tensor([logits]), TreeLayout(tree), **how)
         stops = [replace(one, stopped_at=step.node, guarantee=0.99999) for step in one.path]
@@ -40,9 +38,7 @@ def answers(tree: Hierarchy, logits: list[float]) -> list[Explanation]:
         (flat(["no", "yes"]), [1.0, 3.0]),
     ],
 )
-def test_the_sentences_are_those_of_the_explanation(
-    opened: Callable[..., Any], tree: Hierarchy, logits: list[float]
-) -> None:
+def test_the_sentences_are_those_of_the_explanation(opened, tree, logits):
     explanations = answers(tree, logits)
     with opened(to_html(tree, explanations)) as page:
         for index, explanation in enumerate(explanations):
@@ -59,7 +55,7 @@ def test_the_sentences_are_those_of_the_explanation(
             assert [first, *rest] == expected
 
 
-def test_percentages_are_those_of_python(opened: Callable[..., Any]) -> None:
+def test_percentages_are_those_of_python(opened):
     values = [i / 1000 for i in range(1001)] + [i / 128 for i in range(129)]
     values += [1e-12, 0.004999, 0.0050001, 0.99499, 0.9950001, 1 - 1e-12]
     values += [np.nextafter(value, side) for value in values for side in (0.0, 1.0)]
@@ -72,11 +68,11 @@ def test_percentages_are_those_of_python(opened: Callable[..., Any]) -> None:
     assert [one.replace("\xa0", " ") for one in told] == [percent(value) for value in values]
 
 
-def test_what_was_not_taken_is_not_drawn_as_taken(opened: Callable[..., Any]) -> None:
+def test_what_was_not_taken_is_not_drawn_as_taken(opened):
     stopped = replace(EXPLAINED[0], stopped_at=7, guarantee=0.95)  # animal; not pet and cat
     with opened(to_html(TREE, [stopped, EXPLAINED[1]])) as page:
 
-        def classes(view: str, kind: str) -> set[str]:
+        def classes(view, kind):
             found = page.locator(f"{view}.{kind}")
             return {one.split("\n")[0].strip("▾•") for one in found.all_inner_texts()}
 

@@ -1,67 +1,80 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from nbdt.classifiers import WeightsInfo, build, find_head, induce
 from nbdt.cli import convert as command
-from nbdt.hierarchy.library import load_classes, load_hierarchy, save_hierarchy
+from nbdt.hierarchy.library import save_hierarchy
 from nbdt.hierarchy.naming import name_by_taxonomy
 from nbdt.hierarchy.shapes import balanced
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
-from tests.cli.conftest import Run, is_one_sentence
+from tests.cli.conftest import SHAPE, STEPS, refused
 
-DIGITS = [row.name for row in load_classes("digits")]
-STEPS = '{"mode": "L", "resize": [8, 8]}'
+DIGITS = [*SHAPE.classes]
+WRITTEN = '{"mode": "L", "resize": [8, 8]}'
+CNN = "nbdt:digits-cnn"
+IMAGES = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture
-def network(tmp_path: Path) -> nn.Module:
+def network(tmp_path):
     """A network whose weights are in weights.safetensors."""
     torch.manual_seed(1)
-    network = build("nbdt:digits-cnn").eval()
+    network = build(CNN).eval()
     save_file(network.state_dict(), tmp_path / "weights.safetensors")
     return network
 
 
-def convert(run: Run, *options: object, weights: str = "weights.safetensors") -> Any:
-    return run("convert", "nbdt:digits-cnn", "--weights", weights, "-o", "model", *options)
+@pytest.fixture
+def convert(run):
+    def invoke(*options, weights="weights.safetensors"):
+        return run("convert", CNN, "--weights", weights, "-o", "model", *options)
+
+    return invoke
 
 
-def test_a_builder_and_a_file_become_a_model(run: Run, network: nn.Module) -> None:
-    result = convert(run, "--classes", "digits", "--preprocessing", STEPS)
+@pytest.fixture
+def converted(convert):
+    """Converts, which has to succeed, and loads the model."""
+
+    def load(*options, **weights):
+        result = convert(*options, **weights)
+        assert result.exit_code == 0, result.stderr
+        return NBDT.from_pretrained("model")
+
+    return load
+
+
+def test_a_builder_and_a_file_become_a_model(convert, network):
+    result = convert("--classes", "digits", "--preprocessing", WRITTEN)
     assert (result.exit_code, result.stderr) == (0, "")
+    model = NBDT.from_pretrained("model")
     assert result.stdout.splitlines() == [
-        "Wrote model: 10 classes, 19 nodes, depth "
-        f"{NBDT.from_pretrained('model').hierarchy.height(18)}; score logsumexp, rule soft.",
+        f"Wrote model: 10 classes, 19 nodes, depth {model.hierarchy.height(18)}; "
+        "score logsumexp, rule soft.",
         "Go on with: nbdt explain model IMAGE …",
     ]
-    model = NBDT.from_pretrained("model")
     assert model.hierarchy == induce(network, DIGITS)
-    assert model.preprocessing == Preprocessing(mode="L", resize=(8, 8))
+    assert model.preprocessing == STEPS
     assert model.provenance == {
-        "network": "nbdt:digits-cnn", "weights": "weights.safetensors", "tree": "induced"
+        "network": CNN, "weights": "weights.safetensors", "tree": "induced"
     }  # fmt: skip
-    images = torch.rand(3, 1, 8, 8)
-    assert torch.equal(model.logits(images), network(images))
+    assert torch.equal(model.logits(IMAGES), network(IMAGES))
 
 
 @pytest.mark.usefixtures("network")
-def test_without_preprocessing_a_note_says_what_is_missing(run: Run) -> None:
-    result = convert(run, "--json")
+def test_without_preprocessing_a_note_says_what_is_missing(convert):
+    result = convert("--json")
     assert result.exit_code == 0
-    assert result.stderr.startswith(
-        "note: the model has no preprocessing from an image to its input"
-    )
+    assert result.stderr.startswith("note: the model has no preprocessing from an image to its input")
     # Nothing then sends the reader on to what would not work.
-    assert "Go on with" not in convert(run).stdout
+    assert "Go on with" not in convert().stdout
     document = json.loads(result.stdout)
     assert document.pop("depth") > 3
     assert document == {
@@ -70,184 +83,130 @@ def test_without_preprocessing_a_note_says_what_is_missing(run: Run) -> None:
     assert NBDT.from_pretrained("model").classes == tuple(map(str, range(10)))
 
 
-def test_the_tree_is_induced_as_the_options_say(run: Run, network: nn.Module) -> None:
+def test_the_tree_is_induced_as_the_options_say(converted, network):
     options = ["--linkage", "average", "--metric", "cosine", "--branching", 3, "--no-normalize"]
-    assert convert(run, *options, "--score", "mean", "--rule", "hard").exit_code == 0
-    model = NBDT.from_pretrained("model")
-    assert model.hierarchy == induce(
-        network, linkage="average", metric="cosine", branching=3, normalize=False
-    )
+    model = converted(*options, "--score", "mean", "--rule", "hard")
+    settings = {"linkage": "average", "metric": "cosine", "branching": 3, "normalize": False}
+    assert model.hierarchy == induce(network, **settings)
     assert (model.score, model.rule) == ("mean", "hard")
 
 
 @pytest.mark.parametrize("normalize", [True, False])
-def test_inner_nodes_are_named_by_a_taxonomy(normalize: bool, run: Run, network: nn.Module) -> None:
+def test_inner_nodes_are_named_by_a_taxonomy(normalize, converted, network):
     options = [] if normalize else ["--no-normalize"]
-    convert(run, "--classes", "digits", "--name-by", "digits/shape", *options)
+    model = converted("--classes", "digits", "--name-by", "digits/shape", *options)
     rows = find_head(network).rows.double().numpy()
     if normalize:
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     tree = induce(network, DIGITS, normalize=normalize)
-    expected = name_by_taxonomy(tree, load_hierarchy("digits/shape"), rows)
-    assert NBDT.from_pretrained("model").hierarchy == expected
+    assert model.hierarchy == name_by_taxonomy(tree, SHAPE, rows)
 
 
 @pytest.mark.usefixtures("network")
-def test_a_tree_of_ones_own_is_put_in_the_order_of_the_classes(run: Run, tmp_path: Path) -> None:
+def test_a_tree_of_ones_own_is_put_in_the_order_of_the_classes(converted):
     save_hierarchy(balanced(DIGITS[::-1]), "tree.json")
-    convert(run, "--tree", "tree.json")
-    assert NBDT.from_pretrained("model").classes == tuple(DIGITS[::-1])
-    convert(run, "--tree", "tree.json", "--classes", "digits")
-    model = NBDT.from_pretrained("model")
+    options = ["--tree", "tree.json"]
+    assert converted(*options).classes == tuple(DIGITS[::-1])
+    model = converted(*options, "--classes", "digits")
     assert model.classes == tuple(DIGITS)
     assert model.provenance["tree"] == "tree.json"
-    convert(run, "--tree", "tree.json", "--classes", "digits", "--name-by", "digits/shape")
-    names = NBDT.from_pretrained("model").hierarchy.names
-    assert names[-1] == "digit"
+    model = converted(*options, "--classes", "digits", "--name-by", "digits/shape")
+    assert model.hierarchy.names[-1] == "digit"
 
 
-def test_two_classes_may_share_a_row(run: Run, tmp_path: Path) -> None:
-    network = build("nbdt:digits-cnn", num_classes=1)
-    save_file(network.state_dict(), tmp_path / "one.safetensors")
+def test_two_classes_may_share_a_row(convert, converted, tmp_path):
+    save_file(build(CNN, num_classes=1).state_dict(), tmp_path / "one.safetensors")
     save_hierarchy(balanced(["no", "yes"]), "pair.json")
-    options = ["--argument", "num_classes=1", "--name-by", "pair.json"]
-    result = run(
-        "convert", "nbdt:digits-cnn", "--weights", "one.safetensors", "-o", "model", *options
-    )
+    options = ["--argument", "num_classes=1"]
+    result = convert(*options, "--name-by", "pair.json", weights="one.safetensors")
     assert "no leaf" in result.stderr or "lacks 2" in result.stderr  # the classes are 0 and 1
-    result = run(
-        "convert", "nbdt:digits-cnn", "--weights", "one.safetensors", "-o", "model", *options[:2]
-    )
-    assert result.exit_code == 0
-    assert NBDT.from_pretrained("model").hierarchy.num_classes == 2
+    assert converted(*options, weights="one.safetensors").hierarchy.num_classes == 2
 
 
-def test_a_pickle_is_read_only_if_it_is_trusted(
-    run: Run, network: nn.Module, tmp_path: Path
-) -> None:
+def test_a_pickle_is_read_only_if_it_is_trusted(convert, converted, network, tmp_path):
     state = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
     torch.save({"net": state, "acc": 99.0}, tmp_path / "best.pth")
-    refused = convert(run, weights="best.pth")
-    assert refused.exit_code == 2
-    assert "best.pth is a pickle" in refused.stderr
-    assert is_one_sentence(refused.stderr)
+    refused(convert(weights="best.pth"), "best.pth is a pickle")
     assert not (tmp_path / "model").exists()
-    assert convert(run, "--trust-pickle", weights="best.pth").exit_code == 0
-    images = torch.rand(3, 1, 8, 8)
-    assert torch.equal(NBDT.from_pretrained("model").logits(images), network(images))
+    model = converted("--trust-pickle", weights="best.pth")
+    assert torch.equal(model.logits(IMAGES), network(IMAGES))
 
 
 def test_published_weights_bring_their_classes_and_preprocessing(
-    run: Run, network: nn.Module, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    convert, converted, network, monkeypatch
+):
     known = WeightsInfo(Preprocessing(mode="L", crop=8), tuple(DIGITS))
-    asked: list[tuple[str, str | None]] = []
+    asked = []
 
-    def fetched(name: str, *, weights: str | None = None, **arguments: Any) -> nn.Module:
+    def fetched(name, *, weights=None, **arguments):
         asked.append((name, weights))
         print("Downloading", file=sys.stdout)
         return network
 
     monkeypatch.setattr(command, "build", fetched)
-    monkeypatch.setattr(command, "weights_info", lambda name, weights: known)
-    result = convert(run, "--json", weights="DEFAULT")
-    assert result.exit_code == 0
+    monkeypatch.setattr(command, "weights_info", lambda name, weights: {"DEFAULT": known}[weights])
+    result = convert("--json", weights="DEFAULT")
+    assert (result.exit_code, result.stderr) == (0, "Downloading\n")
     assert json.loads(result.stdout)["classes"] == 10
-    assert result.stderr == "Downloading\n"
-    assert asked == [("nbdt:digits-cnn", "DEFAULT")]
+    assert asked == [(CNN, "DEFAULT")]
     model = NBDT.from_pretrained("model")
     assert (model.preprocessing, model.classes) == (known.preprocessing, known.classes)
-    convert(run, "--preprocessing", STEPS, "--classes", "10", weights="DEFAULT")
-    model = NBDT.from_pretrained("model")
-    assert model.preprocessing == Preprocessing(mode="L", resize=(8, 8))
-    assert model.classes == tuple(map(str, range(10)))
+    model = converted("--preprocessing", WRITTEN, "--classes", "10", weights="DEFAULT")
+    assert (model.preprocessing, model.classes) == (STEPS, tuple(map(str, range(10))))
+    # Weights of one's own may have the preprocessing of published ones, or that of a file.
+    assert converted("--preprocessing", "DEFAULT").preprocessing == known.preprocessing
+    Path("steps.json").write_text(WRITTEN, encoding="utf-8")
+    assert converted("--preprocessing", "steps.json").preprocessing == STEPS
 
 
-@pytest.mark.usefixtures("network")
-def test_preprocessing_can_be_a_file_or_that_of_published_weights(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("steps.json").write_text(STEPS, encoding="utf-8")
-    convert(run, "--preprocessing", "steps.json")
-    assert NBDT.from_pretrained("model").preprocessing == Preprocessing(mode="L", resize=(8, 8))
-    shared = WeightsInfo(Preprocessing(mode="L", crop=7), None)
-    monkeypatch.setattr(command, "weights_info", lambda name, weights: {"V1": shared}[weights])
-    convert(run, "--preprocessing", "V1")
-    assert NBDT.from_pretrained("model").preprocessing == shared.preprocessing
-
-
-def test_the_head_and_arguments_are_passed_on(run: Run, tmp_path: Path) -> None:
-    network = build("nbdt:digits-cnn", in_channels=3)
-    save_file(network.state_dict(), tmp_path / "weights.safetensors")
-    result = convert(run, "--argument", "in_channels=3", "--head", "linear")
-    assert result.exit_code == 0
-    model = NBDT.from_pretrained("model")
-    assert model.builder is not None
+def test_the_head_and_arguments_are_passed_on(convert, converted, tmp_path):
+    save_file(build(CNN, in_channels=3).state_dict(), tmp_path / "weights.safetensors")
+    model = converted("--argument", "in_channels=3", "--head", "linear")
     assert model.builder.arguments == {"in_channels": 3}
-    result = convert(run, "--argument", "in_channels=3", "--head", "features.0")
-    assert (result.exit_code, is_one_sentence(result.stderr)) == (2, True)
+    refused(convert("--argument", "in_channels=3", "--head", "features.0"))
 
 
 @pytest.mark.usefixtures("network")
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--classes", "cifar100"], "linear.weight is (10, 64), expected (100, 64)"),
-        (["--classes", "gone.txt"], "gone.txt: neither a file nor"),
-        (["--tree", "cifar10/resnet"], "did you mean 'cifar10/resnet20'"),
-        (["--tree", "cifar10/wordnet", "--classes", "digits"],
-         "cifar10/wordnet is not a tree of these classes"),
-        (["--tree", "digits/shape", "--branching", "3"], "leave out them or --tree"),
-        (["--name-by", "cifar10/wordnet"], "the taxonomy lacks 10 of the tree's 10 classes"),
-        (["--linkage", "wards"], "linkage must be one of ward"),
-        (["--branching", "1"], "branching must be a whole number, 2 or more"),
-        (["--preprocessing", '{"crop": '], "is not valid JSON"),
-        (["--preprocessing", '{"size": 8}'], "preprocessing has no 'size'; it has mode"),
-        (["--preprocessing", '{"crop": -1}'], "crop has to be"),
-        (["--preprocessing", "V9"], "has no published weights"),
-        (["--argument", "in_channels"], "--argument takes KEY=VALUE"),
-        (["--argument", "in_channels=many"], "--argument in_channels:"),
-        (["--argument", 'in_channels=1, "depth": 2'], "--argument in_channels:"),
-        (["--argument", "depth=9"], "has 'depth', but networks of nbdt"),
-        (["--head", "fc"], "has no layer 'fc'"),
-        (["--score", "median"], "'median' is not one of"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_converted_is_refused_in_one_sentence(
-    options: list[str], said: str, run: Run, tmp_path: Path
-) -> None:
-    result = convert(run, *options)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert said in result.stderr
-    assert is_one_sentence(result.stderr)
+@pytest.mark.parametrize(("options", "said"), [
+    (["--classes", "cifar100"], "linear.weight is (10, 64), expected (100, 64)"),
+    (["--classes", "gone.txt"], "gone.txt: "),
+    (["--tree", "cifar10/resnet"], "did you mean 'cifar10/resnet20'"),
+    (["--tree", "cifar10/wordnet", "--classes", "digits"], "is not a tree of these classes"),
+    (["--tree", "digits/shape", "--branching", "3"], "leave out them or --tree"),
+    (["--name-by", "cifar10/wordnet"], "the taxonomy lacks 10 of the tree's 10 classes"),
+    (["--linkage", "wards"], "linkage must be one of ward"),
+    (["--branching", "1"], "branching must be a whole number, 2 or more"),
+    (["--preprocessing", '{"crop": '], "is not valid JSON"),
+    (["--preprocessing", '{"size": 8}'], "preprocessing has no 'size'; it has mode"),
+    (["--preprocessing", '{"crop": -1}'], "crop has to be"),
+    (["--preprocessing", "V9"], "has no published weights"),
+    (["--argument", "in_channels"], "--argument takes KEY=VALUE"),
+    (["--argument", "in_channels=many"], "--argument in_channels:"),
+    (["--argument", 'in_channels=1, "depth": 2'], "--argument in_channels:"),
+    (["--argument", "depth=9"], "has 'depth', but networks of nbdt"),
+    (["--head", "fc"], "has no layer 'fc'"),
+    (["--score", "median"], "'median' is not one of"),
+    (["--weights", "gone.safetensors"], "gone.safetensors: there is no such file."),
+    (["--weights", "DEFAULT"], "has no published weights"),
+], ids=str)  # fmt: skip
+def test_what_cannot_be_converted_is_refused_in_one_sentence(options, said, convert, tmp_path):
+    refused(convert(*options), said)
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize(
-    ("source", "weights", "said"),
-    [
-        ("nbdt:digits-cnn", "gone.safetensors", "gone.safetensors: there is no such file."),
-        ("nbdt:digits-cnn", "DEFAULT", "has no published weights"),
-        ("nbdt:digit-cnn", "weights.safetensors", "near names: digits-cnn"),
-        ("torchvision:resnet18", "BEST", "has the weights IMAGENET1K_V1, DEFAULT, not 'BEST'"),
-        ("my.code:Net", "weights.safetensors", "a network's name has to be 'nbdt:…'"),
-    ],
-)
-def test_an_unknown_network_or_its_weights(
-    source: str, weights: str, said: str, run: Run, tmp_path: Path
-) -> None:
-    (tmp_path / "weights.safetensors").write_bytes(b"")
-    result = run("convert", source, "--weights", weights, "-o", "model")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert said in result.stderr
-    assert is_one_sentence(result.stderr)
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize(("source", "weights", "said"), [
+    ("nbdt:digit-cnn", "weights.safetensors", "near names: digits-cnn"),
+    ("torchvision:resnet18", "BEST", "has the weights IMAGENET1K_V1, DEFAULT, not 'BEST'"),
+    ("my.code:Net", "weights.safetensors", "a network's name has to be 'nbdt:…'"),
+])  # fmt: skip
+def test_an_unknown_network_or_its_weights(source, weights, said, run):
+    refused(run("convert", source, "--weights", weights, "-o", "model"), said)
 
 
 @pytest.mark.usefixtures("network")
-def test_a_folder_that_holds_something_else_is_left_alone(run: Run, tmp_path: Path) -> None:
+def test_a_folder_that_holds_something_else_is_left_alone(convert, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "letter.txt").write_text("dear")
-    result = convert(run)
-    assert result.exit_code == 2
-    assert "holds something other than a model" in result.stderr
+    refused(convert(), "holds something other than a model")
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["letter.txt"]

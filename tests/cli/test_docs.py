@@ -9,7 +9,6 @@ import typer
 from typer.main import get_command
 
 from nbdt.cli import app
-from tests.cli.conftest import Run
 from tests.cli.test_program import COMMANDS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -24,11 +23,11 @@ def render():
 
 
 @pytest.fixture(scope="module")
-def page(render) -> str:
+def page(render):
     return render.PAGE.read_text(encoding="utf-8")
 
 
-def test_commands_print_what_the_page_shows(render, page: str, run: Run) -> None:
+def test_commands_print_what_the_page_shows(render, page, run):
     run("demo")
     # Another machine's arithmetic trains another demo.
     of_demo = render.demo_weights() != render.shown_weights(page)
@@ -38,7 +37,7 @@ def test_commands_print_what_the_page_shows(render, page: str, run: Run) -> None
             assert printed == shown, command
 
 
-def test_the_other_examples_can_be_understood(render, page: str) -> None:
+def test_the_other_examples_can_be_understood(render, page):
     for command, _ in render.examples(page):
         program, *arguments = shlex.split(command)
         if program == "nbdt" and " ".join(arguments).startswith(render.NEED_DATA):
@@ -49,7 +48,7 @@ def test_the_other_examples_can_be_understood(render, page: str) -> None:
             found.make_context("nbdt", list(arguments)).close()  # a usage error would raise
 
 
-def test_every_command_has_an_example(render, page: str) -> None:
+def test_every_command_has_an_example(render, page):
     shown = [command for command, _ in render.examples(page)]
     missing = [path for path in COMMANDS if not any(f"nbdt {path}" in one for one in shown)]
     assert not missing

@@ -1,5 +1,4 @@
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,12 +21,12 @@ TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "7", "pet", ""])
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_a_tree_is_named_by_a_bundled_name_a_file_or_a_models_folder(model: Path) -> None:
+def test_a_tree_is_named_by_a_bundled_name_a_file_or_a_models_folder(model):
     save_hierarchy(TREE, "tree.json")
     assert read_tree("tree.json") == TREE
     assert read_tree("digits/shape") == load_hierarchy("digits/shape") == read_tree(str(model))
@@ -38,7 +37,7 @@ def test_a_tree_is_named_by_a_bundled_name_a_file_or_a_models_folder(model: Path
         read_tree("digits/shapes")
 
 
-def test_a_node_is_named_by_its_name_before_its_id() -> None:
+def test_a_node_is_named_by_its_name_before_its_id():
     assert node_of(TREE, "pet") == node_of(TREE, "3") == 3
     assert node_of(TREE, "7") == 2
     for name in ("8", "٣", "-1"):
@@ -46,7 +45,7 @@ def test_a_node_is_named_by_its_name_before_its_id() -> None:
             node_of(TREE, name)
 
 
-def test_classes_come_from_a_data_set_a_number_or_a_file(here: Path) -> None:
+def test_classes_come_from_a_data_set_a_number_or_a_file(here):
     (here / "names.txt").write_text("cat\n\n  dog \n", encoding="utf-8")
     (here / "names.csv").write_text('wnid,name\nn1,"cat, tabby"\n,dog\n', encoding="utf-8")
     assert read_classes("fashion_mnist")[9] == "Ankle boot"
@@ -58,7 +57,7 @@ def test_classes_come_from_a_data_set_a_number_or_a_file(here: Path) -> None:
     ]
 
 
-def test_classes_that_cannot_be_read(here: Path) -> None:
+def test_classes_that_cannot_be_read(here):
     (here / "names.csv").write_text("index,label\n0,cat\n", encoding="utf-8")
     with pytest.raises(FormatError, match="including 'name'"):
         read_classes("names.csv")
@@ -68,7 +67,7 @@ def test_classes_that_cannot_be_read(here: Path) -> None:
         read_classes("1" * 7)
 
 
-def test_rows_come_from_an_array_or_a_table(here: Path) -> None:
+def test_rows_come_from_an_array_or_a_table(here):
     array = np.array([[1.0, 2.5], [-3e-2, 4.0]])
     np.save("rows.npy", array)
     (here / "rows.csv").write_text("1,2.5\n\n-3e-2,4\n", encoding="utf-8")
@@ -92,13 +91,13 @@ def test_rows_come_from_an_array_or_a_table(here: Path) -> None:
         ("", "its lines differ in length"),
     ],
 )
-def test_a_table_that_holds_no_rows(text: str, said: str, here: Path) -> None:
+def test_a_table_that_holds_no_rows(text, said, here):
     (here / "rows.csv").write_text(text, encoding="utf-8")
     with pytest.raises(FormatError, match=said):
         read_rows("rows.csv")
 
 
-def test_an_array_that_cannot_be_read(here: Path) -> None:
+def test_an_array_that_cannot_be_read(here):
     pickled = io.BytesIO()
     np.save(pickled, np.array([{}]), allow_pickle=True)
     archive = io.BytesIO()
@@ -120,13 +119,13 @@ def test_an_array_that_cannot_be_read(here: Path) -> None:
         read_rows("gone.npy")
 
 
-def test_options_are_json_or_a_file_of_it(here: Path) -> None:
+def test_options_are_json_or_a_file_of_it(here):
     (here / "options.json").write_text('{"crop": 224}', encoding="utf-8")
     assert read_options("options.json") == read_options(' {"crop": 224}') == {"crop": 224}
 
 
 @pytest.mark.parametrize("source", ['{"crop": }', "list.json", "gone.json", '{"a": 1, "a": 2}'])
-def test_options_that_cannot_be_read(source: str, here: Path) -> None:
+def test_options_that_cannot_be_read(source, here):
     (here / "list.json").write_text("[1]", encoding="utf-8")
     with pytest.raises(NBDTError) as error:
         read_options(source)

@@ -3,32 +3,35 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 # What a user's shell would start, wherever the tests run from.
 PROGRAM = [sys.executable, "-c", "from nbdt.cli import main; main()"]
 
 
-def nbdt(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+def nbdt(*arguments, **options):
+    return subprocess.run(
         [*PROGRAM, *map(str, arguments)], capture_output=True, timeout=120, **options
     )
 
 
-def test_what_needs_no_network_imports_no_torch(tmp_path: Path) -> None:
-    for arguments in (["--help"], ["tree", "list"], ["tree", "show", "digits/shape"]):
-        code = (
-            f"import sys; sys.argv[1:] = {arguments!r}\n"
-            "from nbdt.cli import main\n"
-            "try: main()\n"
-            "finally: assert not {'torch', 'sklearn'} & set(sys.modules), 'heavy'\n"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120)
-        assert b"heavy" not in done.stderr
-        assert done.returncode == 0
+def test_what_needs_no_network_imports_no_torch():
+    code = (
+        "import sys\n"
+        "from nbdt.cli import main\n"
+        "for line in ('--help', 'tree list', 'tree show digits/shape', 'tree show digits/x'):\n"
+        "    sys.argv[1:] = line.split()\n"
+        "    try: main()\n"
+        "    except SystemExit as end: code = end.code\n"
+        "    assert code in (0, 2 if line.endswith('x') else 0), line\n"
+        "assert not {'torch', 'sklearn'} & set(sys.modules), 'heavy'\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(b"nbdt: ")
 
 
-def test_piped_output_has_no_colour(model: Path, images: Path) -> None:
+def test_piped_output_has_no_color(model, images):
     environment = {k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "PY_COLORS")}
     done = nbdt("explain", model, images / "one", "gone.png", env=environment)
     assert done.returncode == 1
@@ -37,18 +40,13 @@ def test_piped_output_has_no_colour(model: Path, images: Path) -> None:
     assert done.stderr == b"nbdt: gone.png: there is no such file.\n"
 
 
-def test_no_colour_on_a_terminal_either_where_that_is_asked_for() -> None:
+def test_no_color_on_a_terminal_either_where_that_is_asked_for():
     done = nbdt("tree", "list", env={**os.environ, "FORCE_COLOR": "1", "NO_COLOR": "1"})
+    assert done.returncode == 0
     assert b"\x1b[3" not in done.stdout
 
 
-def test_exit_codes(model: Path) -> None:
-    assert nbdt("tree", "show", "digits/shape").returncode == 0
-    assert nbdt("tree", "show", "digits/shapes").returncode == 2
-    assert nbdt("tree", "shows").returncode == 2
-
-
-def test_a_reader_that_leaves_early_is_no_error() -> None:
+def test_a_reader_that_leaves_early_is_no_error():
     with subprocess.Popen(
         [*PROGRAM, "tree", "show", "imagenet1k/wordnet", "--max-lines", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -60,7 +58,7 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         assert process.wait(60) == 1
 
 
-def test_an_interrupt_is_quiet(model: Path) -> None:
+def test_an_interrupt_is_quiet(model):
     code = (
         "import os, signal, sys, threading\n"
         "from nbdt.cli import main\n"

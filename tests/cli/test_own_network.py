@@ -1,16 +1,13 @@
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from torch import nn
 
 from nbdt.classifiers import own_network
-from nbdt.errors import NBDTError
 from nbdt.model import NBDT
-from tests.cli.conftest import Run, is_one_sentence
+from tests.cli.conftest import refused
 
 CODE = """
 from torch import nn
@@ -39,7 +36,7 @@ NAME = "mine"
 
 
 @pytest.fixture
-def source(run: Run, tmp_path: Path) -> str:
+def source(run, tmp_path):
     """The file of a network, and its weights in weights.safetensors."""
     folder = tmp_path / "code"
     folder.mkdir()
@@ -51,10 +48,10 @@ def source(run: Run, tmp_path: Path) -> str:
     return "code/mine.py:build"
 
 
-def test_it_becomes_a_model_that_commands_can_use(run: Run, source: str, tmp_path: Path) -> None:
+def test_it_becomes_a_model_that_commands_can_use(run, source, tmp_path):
     (tmp_path / "classes.txt").write_text("cat\ndog\ncar\n")
-    steps = '{"mode": "L", "resize": [8, 8]}'
-    options = ["--classes", "classes.txt", "--preprocessing", steps, "-o", "model"]
+    steps = ["--preprocessing", '{"mode": "L", "resize": [8, 8]}']
+    options = ["--classes", "classes.txt", *steps, "-o", "model"]
     result = run("convert", source, "--weights", "weights.safetensors", *options)
     assert result.exit_code == 0, result.stderr
     assert result.stdout.endswith(f"nbdt explain model IMAGE … --network {source}\n")
@@ -65,9 +62,7 @@ def test_it_becomes_a_model_that_commands_can_use(run: Run, source: str, tmp_pat
     for name in model.classes:
         (tmp_path / "photos" / name).mkdir(parents=True)
         Image.new("L", (8, 8), 99).save(tmp_path / "photos" / name / "grey.png")
-    result = run("explain", "model", "photos/cat/grey.png")
-    assert result.exit_code == 2
-    assert "--network FILE.py:FUNCTION" in result.stderr
+    refused(run("explain", "model", "photos/cat/grey.png"), "--network FILE.py:FUNCTION")
     pixels = torch.full((1, 1, 8, 8), 99 / 255)
     result = run("explain", "model", "photos/cat/grey.png", "--network", source)
     assert model.explain(pixels)[0].prediction_name in result.stdout
@@ -81,42 +76,29 @@ def test_it_becomes_a_model_that_commands_can_use(run: Run, source: str, tmp_pat
         assert result.exit_code == 0, result.stderr
 
 
-def test_arguments_reach_the_function(source: str) -> None:
-    network = own_network(source, width=7)
-    assert isinstance(network.hidden, nn.Linear)
-    assert network.hidden.out_features == 7
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ("code/gone.py:build", "code/gone.py: there is no such file"),
-        ("code/mine.py:Build", "code/mine.py: there is no function 'Build' in it"),
-        ("code/mine.py:NAME", "there is no function 'NAME' in it"),
-        ("code/mine.py", "a network of your own is FILE.py:FUNCTION, got 'code/mine.py'"),
-        ("code/mine.py:a b", "a network of your own is FILE.py:FUNCTION, got"),
-        ("code/mine.py:nothing", "code/mine.py:nothing returned str; expected a network"),
-        ("code/mine.py:broken", "code/mine.py: broken failed: RuntimeError: out of paint"),
-        ("code/wrong.py:build", "code/wrong.py: build failed: SyntaxError: "),
-    ],
-)
+@pytest.mark.parametrize(("wrong", "said"), [
+    ("code/gone.py:build", "code/gone.py: there is no such file"),
+    ("code/mine.py:Build", "code/mine.py: there is no function 'Build' in it"),
+    ("code/mine.py:NAME", "there is no function 'NAME' in it"),
+    ("code/mine.py", "a network of your own is FILE.py:FUNCTION, got 'code/mine.py'"),
+    ("code/mine.py:a b", "a network of your own is FILE.py:FUNCTION, got"),
+    ("code/mine.py:nothing", "code/mine.py:nothing returned str; expected a network"),
+    ("code/mine.py:broken", "code/mine.py: broken failed: RuntimeError: out of paint"),
+    ("code/wrong.py:build", "code/wrong.py: build failed: SyntaxError: "),
+])  # fmt: skip
 @pytest.mark.usefixtures("source")
-def test_what_gives_no_network_is_told_in_one_sentence(wrong: str, said: str, run: Run) -> None:
-    with pytest.raises(NBDTError) as caught:
-        own_network(wrong)
-    assert said in str(caught.value)
-    result = run("convert", wrong, "--weights", "weights.safetensors", "-o", "model")
-    assert result.exit_code == 2
-    assert is_one_sentence(result.stderr)
+def test_what_gives_no_network_is_told_in_one_sentence(wrong, said, run):
+    refused(run("convert", wrong, "--weights", "weights.safetensors", "-o", "model"), said)
 
 
-def test_files_do_not_get_each_others_neighbours(tmp_path: Path) -> None:
+def test_files_do_not_get_each_others_neighbours(tmp_path):
     for name, width in (("one", 3), ("two", 4)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "neighbour.py").write_text(f"WIDTH = {width}\n")
         (tmp_path / name / "mine.py").write_text(CODE)
     found = [own_network(f"{tmp_path / name}/mine.py:build") for name in ("one", "two")]
     assert [network.hidden.out_features for network in found] == [3, 4]
+    assert own_network(f"{tmp_path}/one/mine.py:build", width=7).hidden.out_features == 7
     assert not {"mine", "neighbour"} & set(sys.modules)
     (tmp_path / "one" / "neighbour.py").write_text("WIDTH = 50\n")
     assert own_network(f"{tmp_path}/one/mine.py:build").hidden.out_features == 50

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.cli.conftest import is_one_sentence
+from tests.cli.conftest import is_one_sentence, refused
 
 pytest.importorskip("fastapi", reason="the service needs the extra [serve]")
 
@@ -76,10 +76,7 @@ def test_a_new_key(run, started):
     ],
 )
 def test_settings_that_are_not_valid_are_one_sentence(run, started, model, arguments, said):
-    result = run("serve", model, *arguments)
-    assert result.exit_code == 2
-    assert is_one_sentence(result.stderr)
-    assert said in result.stderr
+    refused(run("serve", model, *arguments), said)
     assert not started
 
 
@@ -93,6 +90,4 @@ def test_a_port_that_is_taken_is_one_sentence(run, model):
 
 def test_without_the_extra_it_says_what_to_install(run, model, monkeypatch):
     monkeypatch.setitem(sys.modules, "nbdt.server.supervisor", None)
-    result = run("serve", model)
-    assert result.exit_code == 2
-    assert "nbdt-toolkit[serve]" in result.stderr
+    refused(run("serve", model), "nbdt-toolkit[serve]")

@@ -1,19 +1,22 @@
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+import nbdt
+from nbdt.cli import train as command
 from nbdt.data import load_dataset
+from nbdt.evaluation import accuracy_by_rule
 from nbdt.model import NBDT
-from tests.cli.conftest import Run, is_one_sentence
+from nbdt.run import answers
+from tests.cli.conftest import refused
 
 SCRATCH = ("train", "nbdt:digits-cnn", "digits", "--loss", "cross-entropy", "--epochs", 1)
 
 
 @pytest.fixture(scope="module")
-def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photographs(tmp_path_factory):
     """Eighty digits as files, a subfolder a class."""
     digits = load_dataset("digits", "test").subset(80)
     top = tmp_path_factory.mktemp("photographs")
@@ -24,9 +27,24 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def test_a_network_is_trained_from_scratch_and_then_tuned(run: Run, tmp_path: Path) -> None:
-    result = run(*SCRATCH, "--epochs", 3, "--learning-rate", 0.1, "-o", "start")
-    assert result.exit_code == 0, result.stderr
+@pytest.fixture
+def train(run):
+    """Runs `nbdt train`, which has to succeed."""
+
+    def invoke(*arguments):
+        result = run("train", *arguments)
+        assert result.exit_code == 0, result.stderr
+        return result
+
+    return invoke
+
+
+def config_of(folder):
+    return NBDT.from_pretrained(folder).provenance["training"]["config"]
+
+
+def test_a_network_is_trained_from_scratch_and_then_tuned(train, ask, tmp_path):
+    result = train(*SCRATCH[1:], "--epochs", 3, "--learning-rate", 0.1, "-o", "start")
     lines = result.stdout.splitlines()
     assert [line.partition(":")[0] for line in lines[:3]] == ["epoch 1", "epoch 2", "epoch 3"]
     assert "On the test images:" in lines
@@ -35,41 +53,35 @@ def test_a_network_is_trained_from_scratch_and_then_tuned(run: Run, tmp_path: Pa
     assert start.score == "logsumexp"
     assert (start.preprocessing is not None, start.classes[1]) == (True, "one")
 
-    options = ("--epochs", 1, "--tree-weight", "1:5", "--json")
-    result = run("train", "start/last", "digits", *options, "-o", "tuned")
-    assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
+    options = ("--epochs", 1, "--tree-weight", "1:5", "-o", "tuned")
+    told = ask("train", "start/last", "digits", *options)
     assert (told["model"], len(told["epochs"]), told["test"]["samples"]) == ("tuned/last", 1, 450)
     tuned = NBDT.from_pretrained(told["model"])
     assert tuned.score == "mean"
     assert tuned.hierarchy == start.hierarchy
-    config = tuned.provenance["training"]["config"]
-    assert config["tree_weight"] == {"start": 1.0, "end": 5.0, "power": 1.0}
+    assert config_of("tuned/last")["tree_weight"] == {"start": 1.0, "end": 5.0, "power": 1.0}
     assert not torch.equal(tuned.network.linear.weight, start.network.linear.weight)
     assert {"best", "last", "log.csv", "checkpoint.safetensors"} == {
         path.name for path in (tmp_path / "tuned").iterdir()
     }
 
 
-def test_the_tree_of_a_network_from_scratch_is_that_of_its_last_weights(run: Run) -> None:
-    import nbdt
+def test_settings_without_an_option_and_the_tree_of_the_last_weights(train):
+    settings = ["--set", "optimizer=adamw", "--set", "average=0.9", "--set", "branching=3"]
+    train(*SCRATCH[1:], "--hold-out", 0, "--head-multiplier", 3, *settings, "-o", "run")
+    config = config_of("run/last")
+    assert (config["optimizer"], config["average"], config["branching"]) == ("adamw", 0.9, 3)
+    assert config["head_multiplier"] == 3.0
+    model = NBDT.from_pretrained("run/last")
+    assert model.hierarchy == nbdt.induce(model.network, model.classes, branching=3)
+    assert not Path("run/best").exists()
 
-    assert run(*SCRATCH, "--hold-out", 0, "-o", "start").exit_code == 0
-    model = NBDT.from_pretrained("start/last")
-    assert model.hierarchy == nbdt.induce(model.network, model.classes)
-    assert not Path("start/best").exists()
 
-
-def test_every_accuracy_is_that_of_the_tree_of_those_weights(run: Run) -> None:
+def test_every_accuracy_is_that_of_the_tree_of_those_weights(ask):
     """And not that of a tree of random weights, which nobody gets."""
-    import nbdt
-    from nbdt.evaluation import accuracy_by_rule
-    from nbdt.run import answers
-
-    options = ("--epochs", 2, "--learning-rate", 0.05, "--hold-out", 0.3, "--no-augment", "--json")
-    result = run(*SCRATCH, *options, "-o", "start")
-    assert result.exit_code == 0, result.stderr
-    told = {epoch["epoch"]: epoch["accuracy"] for epoch in json.loads(result.stdout)["epochs"]}
+    options = ("--epochs", 2, "--learning-rate", 0.05, "--hold-out", 0.3, "--no-augment")
+    document = ask(*SCRATCH, *options, "-o", "start")
+    told = {epoch["epoch"]: epoch["accuracy"] for epoch in document["epochs"]}
     held_out = load_dataset("digits", "train").split(0.3, seed=0)[1]
     for name in ("best", "last"):
         model = NBDT.from_pretrained(f"start/{name}")
@@ -81,14 +93,6 @@ def test_every_accuracy_is_that_of_the_tree_of_those_weights(run: Run) -> None:
             found = table.row(rule, "mean").accuracy
             assert training["accuracy"][f"{rule} mean"] == pytest.approx(found, abs=2 / 404)
         assert told[training["epoch"]] == training["accuracy"]
-
-
-def test_settings_without_an_option(run: Run) -> None:
-    settings = ["--set", "optimizer=adamw", "--set", "average=0.9", "--set", "branching=3"]
-    assert run(*SCRATCH, "--head-multiplier", 3, *settings, "-o", "run").exit_code == 0
-    config = NBDT.from_pretrained("run/last").provenance["training"]["config"]
-    assert (config["optimizer"], config["average"], config["branching"]) == ("adamw", 0.9, 3)
-    assert config["head_multiplier"] == 3.0
 
 
 RAMP = {"start": 1.0, "end": 0.5, "power": 1.0}
@@ -104,133 +108,98 @@ RAMP = {"start": 1.0, "end": 0.5, "power": 1.0}
     (("--set", "network_weight=0.25"), {"network_weight": 0.25}),
     (("--set", "patience=null"), {"patience": None}),
 ], ids=str)  # fmt: skip
-def test_weights_that_change(
-    options: tuple[str, str], expected: dict[str, object], run: Run, model: Path
-) -> None:
-    result = run("train", model, "digits", "--epochs", 1, *options, "--head-only", "-o", "run")
-    assert result.exit_code == 0, result.stderr
-    config = NBDT.from_pretrained("run/last").provenance["training"]["config"]
-    assert {name: config[name] for name in expected} == expected
+def test_weights_that_change(options, expected, run, model, monkeypatch):
+    configs = []
+
+    def begin(tuned, train, val, config, **settings):
+        configs.append(config.to_dict())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "fit", begin)
+    assert run("train", model, "digits", *options, "-o", "run").exit_code == 130
+    assert configs[0].items() >= expected.items()
 
 
-def test_a_training_is_resumed_to_the_same_weights(run: Run, tmp_path: Path) -> None:
-    options = (*SCRATCH, "--epochs", 2, "--set", "checkpoint_every=4")
-    assert run(*options, "-o", "whole").exit_code == 0
-    assert run(*options, "-o", "whole").exit_code == 2
-    assert run(*options, "-o", "whole", "--resume").exit_code == 0
-    shutil.copytree(tmp_path / "whole", tmp_path / "other")
-    changed = run(*options, "--seed", 1, "-o", "other", "--resume")
-    assert "seed is 0 there, 1 here" in changed.stderr
-
-
-def test_a_training_does_not_go_on_with_other_images(
-    run: Run, model: Path, photographs: Path, tmp_path: Path
-) -> None:
+def test_a_training_is_resumed_as_it_began(run, train, model, photographs, tmp_path):
     shutil.copytree(photographs, tmp_path / "images")
-    options = ("train", model, "images", "--epochs", 1, "--hold-out", 0.2, "-o", "run")
-    assert run(*options).exit_code == 0
-    assert run(*options, "--resume").exit_code == 0
-    unchanged = run(*options, "--resume", "--no-augment")
-    assert (unchanged.exit_code, is_one_sentence(unchanged.stderr)) == (2, True)
-    assert "augmentation.flip is True there, False here" in unchanged.stderr
+    options = (model, "images", "--epochs", 1, "--hold-out", 0.2, "--set", "checkpoint_every=4")
+    told = train(*options, "-o", "run")
+    assert "no test images" in told.stderr
+    assert "On the test images" not in told.stdout
+    again = ("train", *options, "-o", "run")
+    refused(run(*again))
+    train(*again[1:], "--resume")
+    refused(run(*again, "--resume", "--seed", 1), "seed is 0 there, 1 here")
+    changed = "augmentation.flip is True there, False here"
+    refused(run(*again, "--resume", "--no-augment"), changed)
     other_picture = next((photographs / "two").iterdir()).read_bytes()
     for path in (tmp_path / "images" / "one").iterdir():
         path.write_bytes(other_picture)
-    other = run(*options, "--resume")
-    assert (other.exit_code, is_one_sentence(other.stderr)) == (2, True)
-    assert "images is '" in other.stderr
+    refused(run(*again, "--resume"), "images is '")
 
 
-def test_the_head_alone_is_trained_on_unchanged_images(
-    run: Run, model: Path, photographs: Path
-) -> None:
-    options = ("train", model, photographs, "--epochs", 1, "--hold-out", 0.2, "--head-only")
-    assert run(*options, "-o", "one").exit_code == 0
-    assert run(*options, "--no-augment", "-o", "other").exit_code == 0
+def test_the_head_alone_is_trained_on_unchanged_images(train, model, photographs):
+    options = (model, photographs, "--epochs", 1, "--hold-out", 0.2, "--head-only")
+    train(*options, "-o", "one")
+    train(*options, "--no-augment", "-o", "other")
     one, other = (NBDT.from_pretrained(f"{name}/last").network for name in ("one", "other"))
     assert torch.equal(one.linear.weight, other.linear.weight)
 
 
-def test_a_given_tree_takes_the_place_of_the_models(run: Run, model: Path) -> None:
-    result = run("train", model, "digits", "--epochs", 1, "--tree", "balanced.json", "-o", "run")
-    assert is_one_sentence(result.stderr)
-    assert run("tree", "build", "shape", "balanced", "--classes", "digits", "-o", "balanced.json")
-    result = run("train", model, "digits", "--epochs", 1, "--tree", "balanced.json", "-o", "run")
-    assert result.exit_code == 0, result.stderr
+def test_a_folder_with_parts_and_a_tree_of_its_own(run, train, model, photographs, tmp_path):
+    """One part is trained on, the other tested; a given tree takes the place of the model's."""
+    shutil.copytree(photographs, tmp_path / "parts" / "train")
+    shutil.copytree(photographs, tmp_path / "parts" / "test")
+    options = ("parts", "--epochs", 1, "--hold-out", 0, "--no-augment", "--head-only", "-o", "run")
+    refused(run("train", model, *options, "--tree", "balanced.json"), "balanced.json")
+    run("tree", "build", "shape", "balanced", "--classes", "digits", "-o", "balanced.json")
+    result = train(model, *options, "--tree", "balanced.json")
+    assert "80 samples, 10 classes" in result.stdout
     assert NBDT.from_pretrained("run/last").hierarchy.height(18) == 4
 
 
-def test_a_folder_of_images_has_no_test_images_of_its_own(
-    run: Run, model: Path, photographs: Path
-) -> None:
-    result = run("train", model, photographs, "--epochs", 1, "--hold-out", 0.2, "-o", "run")
-    assert result.exit_code == 0, result.stderr
-    assert "no test images" in result.stderr
-    assert "On the test images" not in result.stdout
-
-
-def test_a_folder_with_parts_is_trained_on_one_and_tested_on_the_other(
-    run: Run, model: Path, photographs: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(photographs, tmp_path / "parts" / "train")
-    shutil.copytree(photographs, tmp_path / "parts" / "test")
-    options = ("--epochs", 1, "--hold-out", 0, "--no-augment", "--head-only")
-    result = run("train", model, "parts", *options, "-o", "run")
-    assert result.exit_code == 0, result.stderr
-    assert "80 samples, 10 classes" in result.stdout
-
-
-def test_a_class_may_be_called_train(run: Run, photographs: Path, tmp_path: Path) -> None:
+def test_a_class_may_be_called_train(run, train, photographs, tmp_path):
     """And six images a class leave one of each for the tenth that is held out."""
     for name, own in (("zero", "car"), ("one", "plane"), ("two", "train")):
         (tmp_path / "vehicles" / own).mkdir(parents=True)
         for path in sorted((photographs / name).iterdir())[:6]:
             shutil.copy(path, tmp_path / "vehicles" / own)
-    scratch = ("train", "torchvision:shufflenet_v2_x0_5", "vehicles", "--loss", "cross-entropy")
-    result = run(*scratch, "--epochs", 1, "-o", "run")
-    assert result.exit_code == 0, result.stderr
-    best = NBDT.from_pretrained("run/best")
-    assert best.classes == ("car", "plane", "train")
-    for name in ("car", "plane", "train"):
-        for path in sorted((tmp_path / "vehicles" / name).iterdir())[1:]:
+    scratch = ("nbdt:small-cnn", "vehicles", "--loss", "cross-entropy", "--epochs", 1)
+    train(*scratch, "-o", "run")
+    assert NBDT.from_pretrained("run/best").classes == ("car", "plane", "train")
+    for folder in (tmp_path / "vehicles").iterdir():
+        for path in sorted(folder.iterdir())[1:]:
             path.unlink()
-    single = run(*scratch, "--epochs", 1, "-o", "other")
-    assert (single.exit_code, is_one_sentence(single.stderr)) == (2, True)
-    assert "--hold-out 0 trains on all images." in single.stderr
-    assert run(*scratch, "--epochs", 1, "--hold-out", 0, "-o", "other").exit_code == 0
+    said = "--hold-out 0 trains on all images."
+    refused(run("train", *scratch, "-o", "other"), said)
+    train(*scratch, "--hold-out", 0, "-o", "other")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("nowhere", "digits"), "this model folder does not exist"),
-        (("nbdt:digits-cnn", "digits"), "the first weights of a network are random"),
-        (("nbdt:digits-cnn", "diggits"), "did you mean 'digits'"),
-        (("nbdt:digits-cnn", "digits", "--hold-out", 1), "--hold-out takes a share"),
-        (("nbdt:digits-cnn", "digits", "--set", "lr=1"), "--set takes NAME=VALUE"),
-        (("nbdt:digits-cnn", "digits", "--set", "optimizer"), "--set takes NAME=VALUE"),
-        (("nbdt:digits-cnn", "digits", "--set", "optimizer=lion"), "optimizer: Input should be"),
-        (("nbdt:digits-cnn", "digits", "--tree-weight", "much"), "--tree-weight is a number"),
-        (("nbdt:digits-cnn", "digits", "--tree-weight", "1:2:3:4"), "START:END:POWER"),
-        (("nbdt:digits-cnn", "digits", "--set", "network_weight=a:b"), "--set network_weight is a"),
-        (("nbdt:digits-cnn", "digits", "--set", "score=logsumexp"), "train on it twice"),
-        (("nbdt:digits-cnn", "digits", "--tree", "cifar10/wordnet"), "the tree"),
-        (("nbdt:digits-cnn", "digits", "--tree", "digits/shape", "--device", "abacus"), "--device"),
-    ],
-)
-def test_what_cannot_be_is_told_in_a_sentence(
-    arguments: tuple[object, ...], said: str, run: Run
-) -> None:
-    result = run("train", *arguments, "-o", "run")
-    assert (result.exit_code, is_one_sentence(result.stderr)) == (2, True), result.stderr
-    assert said in result.stderr
+CNN = ("nbdt:digits-cnn", "digits")
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (("nowhere", "digits"), "this model folder does not exist"),
+    (CNN, "the first weights of a network are random"),
+    (("nbdt:digits-cnn", "diggits"), "did you mean 'digits'"),
+    ((*CNN, "--hold-out", 1), "--hold-out takes a share"),
+    ((*CNN, "--set", "lr=1"), "--set takes NAME=VALUE"),
+    ((*CNN, "--set", "optimizer"), "--set takes NAME=VALUE"),
+    ((*CNN, "--set", "optimizer=lion"), "optimizer: Input should be"),
+    ((*CNN, "--tree-weight", "much"), "--tree-weight is a number"),
+    ((*CNN, "--tree-weight", "1:2:3:4"), "START:END:POWER"),
+    ((*CNN, "--set", "network_weight=a:b"), "--set network_weight is a"),
+    ((*CNN, "--set", "score=logsumexp"), "train on it twice"),
+    ((*CNN, "--tree", "cifar10/wordnet"), "the tree"),
+    ((*CNN, "--tree", "digits/shape", "--device", "abacus"), "--device"),
+])  # fmt: skip
+def test_what_cannot_be_is_told_in_a_sentence(arguments, said, run):
+    refused(run("train", *arguments, "-o", "run"), said)
     assert not Path("run").exists()
 
 
-def test_classes_in_another_order_are_refused(run: Run, model: Path, photographs: Path) -> None:
-    result = run("train", model, "fashion_mnist", "-o", "run")
-    assert (result.exit_code, is_one_sentence(result.stderr)) == (2, True)
-    (photographs / "zero").rename(photographs / "nought")
-    result = run("train", model, photographs, "-o", "run")
-    assert "nought" in result.stderr
-    (photographs / "nought").rename(photographs / "zero")
+def test_classes_in_another_order_are_refused(run, model, photographs, tmp_path):
+    refused(run("train", model, "fashion_mnist", "-o", "run"))
+    renamed = shutil.copytree(photographs, tmp_path / "images")
+    (renamed / "zero").rename(renamed / "nought")
+    refused(run("train", model, renamed, "-o", "run"), "nought")

@@ -17,13 +17,13 @@ from nbdt.rules import TreeLayout
 TREE = Hierarchy([3, 3, 4, 4, -1], ["zero", "one", "two", "zero/one", "any digit"])
 
 
-def digit(image: Path, label: int = 0) -> ExplainedDigit:
+def digit(image, label=0):
     explanation = explain_logits(torch.tensor([[3.0, 2.0, 0.0]]), TreeLayout(TREE))[0]
     picture = "\n".join(f"{'█' * row:16}" for row in range(8))
     return ExplainedDigit(label, TREE.name(label), "answered so", picture, image, explanation)
 
 
-def result(folder: Path = Path("a folder")) -> DemoResult:
+def result(folder=Path("a folder")):
     images = folder / "digits"
     return DemoResult(
         folder=folder,
@@ -41,7 +41,7 @@ def result(folder: Path = Path("a folder")) -> DemoResult:
     )
 
 
-def test_it_tells_all_that_was_done() -> None:
+def test_it_tells_all_that_was_done():
     text = str(result())
     for told in (
         "1,003 handwritten digits",
@@ -55,11 +55,11 @@ def test_it_tells_all_that_was_done() -> None:
         assert told in text
 
 
-def test_its_lines_fit_a_terminal() -> None:
+def test_its_lines_fit_a_terminal():
     assert max(map(len, str(result()).splitlines())) <= 80
 
 
-def test_its_commands_can_be_pasted() -> None:
+def test_its_commands_can_be_pasted():
     commands = [line for line in str(result()).splitlines() if line.startswith("  nbdt ")]
     assert [shlex.split(command) for command in commands] == [
         ["nbdt", "explain", "a folder", "a folder/digits/one.png"],
@@ -69,7 +69,7 @@ def test_its_commands_can_be_pasted() -> None:
     ]
 
 
-def test_a_digit_stands_beside_its_explanation() -> None:
+def test_a_digit_stands_beside_its_explanation():
     assert str(digit(Path("zero.png"))) == "\n".join(
         [
             "“zero”, answered so (zero.png)",
@@ -82,7 +82,7 @@ def test_a_digit_stands_beside_its_explanation() -> None:
     ).replace("\n" * 9, "")
 
 
-def test_a_long_explanation_goes_on_below_the_digit() -> None:
+def test_a_long_explanation_goes_on_below_the_digit():
     short = digit(Path("zero.png"))
     long = Hierarchy(TREE.parents, [*TREE.classes, "very " * 28 + "long", "any digit"])
     told = explain_logits(torch.tensor([[3.0, 2.0, 0.0]]), TreeLayout(long))[0]
@@ -95,13 +95,13 @@ def test_a_long_explanation_goes_on_below_the_digit() -> None:
 
 
 @pytest.mark.parametrize(("label", "correct"), [(0, True), (1, False)])
-def test_a_digit_knows_whether_it_was_answered_right(label: int, correct: bool) -> None:
+def test_a_digit_knows_whether_it_was_answered_right(label, correct):
     found = digit(Path("x.png"), label)
     assert found.correct is correct
     assert found.to_dict()["correct"] is correct
     assert found.to_dict()["explanation"] == found.explanation.to_dict()
 
 
-def test_every_brightness_has_its_shade() -> None:
+def test_every_brightness_has_its_shade():
     ramp = torch.arange(17)[None] * 15 / 256
     assert drawn(ramp) == "".join(2 * " ░▒▓█"[round(value / 4)] for value in range(17))

@@ -10,7 +10,7 @@ import torch
 from nbdt.classifiers import induce
 from nbdt.data import open_image
 from nbdt.data.digits import load_digits
-from nbdt.demo import DemoResult, run, steps, training
+from nbdt.demo import run, steps, training
 from nbdt.demo.steps import choose
 from nbdt.errors import InputError, NBDTError
 from nbdt.evaluation import accuracy_by_rule
@@ -20,17 +20,17 @@ from nbdt.model import NBDT
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
+def result(tmp_path_factory):
     return run(tmp_path_factory.mktemp("demo") / "model")
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch):
     """A demo whose network hardly learns."""
     monkeypatch.setattr(training, "EPOCHS", 1)
 
 
-def test_the_network_learned_and_the_tree_keeps_its_accuracy(result: DemoResult) -> None:
+def test_the_network_learned_and_the_tree_keeps_its_accuracy(result):
     assert (result.training_samples, result.accuracy.samples) == (1347, 450)
     assert result.accuracy.network.accuracy > 0.96
     assert result.accuracy.row("soft", "logsumexp").correct == result.accuracy.network.correct
@@ -38,7 +38,7 @@ def test_the_network_learned_and_the_tree_keeps_its_accuracy(result: DemoResult)
     assert 0 < result.training_seconds < result.seconds
 
 
-def test_what_was_saved_is_what_is_reported(result: DemoResult) -> None:
+def test_what_was_saved_is_what_is_reported(result):
     model = NBDT.from_pretrained(result.folder)
     _, held_out = load_digits().split(seed=0)
     with torch.no_grad():
@@ -54,7 +54,7 @@ def test_what_was_saved_is_what_is_reported(result: DemoResult) -> None:
     assert model.provenance["seed"] == 0
 
 
-def test_the_pictures_are_explained_as_the_demo_explains_them(result: DemoResult) -> None:
+def test_the_pictures_are_explained_as_the_demo_explains_them(result):
     model = NBDT.from_pretrained(result.folder)
     assert model.preprocessing is not None
     names = sorted(path.name for path in result.images.iterdir())
@@ -68,7 +68,7 @@ def test_the_pictures_are_explained_as_the_demo_explains_them(result: DemoResult
         assert found.probability == pytest.approx(digit.explanation.probability, abs=1e-5)
 
 
-def test_the_pictures_are_held_out_digits_of_their_class(result: DemoResult) -> None:
+def test_the_pictures_are_held_out_digits_of_their_class(result):
     model = NBDT.from_pretrained(result.folder)
     assert model.preprocessing is not None
     _, held_out = load_digits().split(seed=0)
@@ -78,20 +78,20 @@ def test_the_pictures_are_held_out_digits_of_their_class(result: DemoResult) -> 
         assert label in held_out.labels[same].tolist()
 
 
-def test_inner_nodes_are_called_by_their_classes(result: DemoResult) -> None:
+def test_inner_nodes_are_called_by_their_classes(result):
     tree = result.hierarchy
     assert tree.name(tree.root) == "any digit"
     for node in tree.inner[:-1]:
         assert tree.name(node).split("/") == [tree.name(leaf) for leaf in sorted(tree.leaves(node))]
 
 
-def test_one_of_the_explained_is_wrong_if_any_is(result: DemoResult) -> None:
+def test_one_of_the_explained_is_wrong_if_any_is(result):
     assert result.accuracy.network.correct < 450
     assert [digit.correct for digit in result.explained] == [True, True, False]
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_seed_gives_the_same_files_whatever_torch_is_set_to(tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_files_whatever_torch_is_set_to(tmp_path):
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     try:
         first = run(tmp_path / "first", seed=3)
@@ -113,7 +113,7 @@ def test_a_seed_gives_the_same_files_whatever_torch_is_set_to(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("quick")
-def test_another_seed_replaces_a_demo_and_leaves_what_others_put_there(tmp_path: Path) -> None:
+def test_another_seed_replaces_a_demo_and_leaves_what_others_put_there(tmp_path):
     run(tmp_path, seed=1)
     (tmp_path / "digits" / "mine.png").write_text("mine")
     (tmp_path / "notes.txt").write_text("notes")
@@ -126,10 +126,10 @@ def test_another_seed_replaces_a_demo_and_leaves_what_others_put_there(tmp_path:
 
 
 @pytest.mark.usefixtures("quick")
-def test_progress_is_told() -> None:
+def test_progress_is_told():
     reports = []
 
-    def stop(*report: object) -> None:
+    def stop(*report):
         reports.append(report)
         raise KeyboardInterrupt
 
@@ -139,11 +139,11 @@ def test_progress_is_told() -> None:
     assert not Path("never written").exists()
 
 
-def other_model(folder: Path) -> None:
+def other_model(folder):
     NBDT(torch.nn.Linear(4, 2), Hierarchy([2, 2, -1], ["cat", "dog"])).save_pretrained(folder)
 
 
-def damaged_demo(folder: Path) -> None:
+def damaged_demo(folder):
     run(folder)
     (folder / "hierarchy.json").write_text("{}")
 
@@ -159,7 +159,7 @@ def damaged_demo(folder: Path) -> None:
     ],
     ids=["another model", "a damaged demo", "a folder of something else", "a file"],
 )
-def test_what_no_demo_wrote_is_left_alone(fill, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_what_no_demo_wrote_is_left_alone(fill, tmp_path):
     folder = tmp_path / "taken"
     fill(folder)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -168,13 +168,13 @@ def test_what_no_demo_wrote_is_left_alone(fill, tmp_path: Path) -> None:  # type
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_a_name_that_no_folder_can_have_is_refused(tmp_path: Path) -> None:
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path):
     with pytest.raises(InputError, match="the folder cannot be read: File name too long"):
         run(tmp_path / ("x" * 300))
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_file_in_the_place_of_the_pictures_is_refused(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_pictures_is_refused(tmp_path):
     run(tmp_path)
     for path in (tmp_path / "digits").iterdir():
         path.unlink()
@@ -184,35 +184,33 @@ def test_a_file_in_the_place_of_the_pictures_is_refused(tmp_path: Path) -> None:
         run(tmp_path)
 
 
-def test_a_wrong_seed_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_wrong_seed_is_refused_at_once(tmp_path):
     with pytest.raises(InputError, match="a seed has to be a whole number"):
         run(tmp_path / "model", seed=-1)
     assert list(tmp_path.iterdir()) == []
 
 
-def nudge_a_weight(model: NBDT) -> NBDT:
+def nudge_a_weight(model):
     with torch.no_grad():
         bias = model.network.linear.bias
         bias[0] = torch.nextafter(bias[0], torch.tensor(1.0))
     return model
 
 
-def change_the_tree(model: NBDT) -> NBDT:
+def change_the_tree(model):
     return NBDT(model.network, rename(model.hierarchy, {"zero": "nought"})).eval()
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("change", [nudge_a_weight, change_the_tree])
-def test_a_model_that_comes_back_otherwise_is_a_defect(  # type: ignore[no-untyped-def]
-    change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_comes_back_otherwise_is_a_defect(change, tmp_path, monkeypatch):
     original = NBDT.from_pretrained
     monkeypatch.setattr(steps.NBDT, "from_pretrained", lambda folder: change(original(folder)))
     with pytest.raises(NBDTError, match="gives other answers than the saved one"):
         run(tmp_path)
 
 
-def test_the_result_is_a_document(result: DemoResult) -> None:
+def test_the_result_is_a_document(result):
     document = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert document["folder"] == str(result.folder)
     assert document["held_out_samples"] == 450
@@ -224,11 +222,11 @@ def test_the_result_is_a_document(result: DemoResult) -> None:
 # ── which are explained ───────────────────────────────────────────────────────────────────────
 
 
-def log_probs(*rows: list[float]) -> torch.Tensor:
+def log_probs(*rows):
     return torch.tensor(rows).log()
 
 
-def test_the_three_explained_are_of_different_classes() -> None:
+def test_the_three_explained_are_of_different_classes():
     sure, fair, poor = [0.9, 0.05, 0.05], [0.7, 0.2, 0.1], [0.5, 0.4, 0.1]
     rows = log_probs(sure, fair, poor, sure[::-1], sure, [0.05, 0.9, 0.05], fair)
     labels = torch.tensor([0, 0, 0, 2, 1, 1, 1])
@@ -239,7 +237,7 @@ def test_the_three_explained_are_of_different_classes() -> None:
     }
 
 
-def test_where_none_is_wrong_another_unsure_one_is_explained() -> None:
+def test_where_none_is_wrong_another_unsure_one_is_explained():
     rows = log_probs([0.9, 0.05, 0.05], [0.2, 0.7, 0.1], [0.3, 0.1, 0.6], [0.0, 0.0, 1.0])
     assert choose(rows, torch.tensor([0, 1, 2, 2])) == {
         1: "correct, with little confidence",
@@ -248,7 +246,7 @@ def test_where_none_is_wrong_another_unsure_one_is_explained() -> None:
     }
 
 
-def test_where_all_are_wrong_one_is_explained() -> None:
+def test_where_all_are_wrong_one_is_explained():
     assert choose(log_probs([0.9, 0.1], [0.8, 0.2]), torch.tensor([1, 1])) == {
         0: "classified incorrectly"
     }

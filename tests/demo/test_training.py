@@ -7,23 +7,21 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from nbdt.data.digits import Digits, load_digits
+from nbdt.data.digits import load_digits
 from nbdt.demo import training
 from nbdt.demo.training import one_thread, train, training_progress
 
 
 @pytest.fixture(scope="module")
-def few() -> Digits:
+def few():
     return load_digits().select(torch.arange(70))
 
 
-def weights(network: nn.Module) -> torch.Tensor:
+def weights(network):
     return torch.cat([value.flatten().double() for value in network.state_dict().values()])
 
 
-def test_a_seed_gives_its_network_whatever_torchs_own_random_numbers(
-    few: Digits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_seed_gives_its_network_whatever_torchs_own_random_numbers(few, monkeypatch):
     monkeypatch.setattr(training, "EPOCHS", 2)
     torch.manual_seed(1)
     first = train(few, 5, lambda *_: None)
@@ -36,11 +34,9 @@ def test_a_seed_gives_its_network_whatever_torchs_own_random_numbers(
     assert not any(part.training for part in first.modules())
 
 
-def test_each_epoch_is_reported_with_its_mean_loss(
-    few: Digits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_epoch_is_reported_with_its_mean_loss(few, monkeypatch):
     monkeypatch.setattr(training, "EPOCHS", 3)
-    reports: list[tuple[int, int, float]] = []
+    reports = []
     train(few, 0, lambda *report: reports.append(report))
     assert [report[:2] for report in reports] == [(1, 3), (2, 3), (3, 3)]
     assert reports[-1][2] < reports[0][2] < 5
@@ -53,7 +49,7 @@ def test_each_epoch_is_reported_with_its_mean_loss(
     assert reports[-1][2] == pytest.approx(expected.item(), abs=1e-4)
 
 
-def test_the_number_of_threads_is_restored_even_after_an_error() -> None:
+def test_the_number_of_threads_is_restored_even_after_an_error():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -67,7 +63,7 @@ def test_the_number_of_threads_is_restored_even_after_an_error() -> None:
         torch.set_num_threads(before)
 
 
-def test_without_a_terminal_progress_is_a_few_plain_lines() -> None:
+def test_without_a_terminal_progress_is_a_few_plain_lines():
     console = Console(file=io.StringIO(), force_terminal=False)
     with training_progress(console) as progress:
         for epoch in range(1, 13):
@@ -79,7 +75,7 @@ def test_without_a_terminal_progress_is_a_few_plain_lines() -> None:
     ]
 
 
-def test_on_a_terminal_it_is_a_bar_that_goes_away() -> None:
+def test_on_a_terminal_it_is_a_bar_that_goes_away():
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
     with training_progress(console) as progress:
         progress(10, 20, 0.5)

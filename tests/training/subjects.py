@@ -2,10 +2,9 @@
 
 import hashlib
 import warnings
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
 from nbdt.hierarchy import Hierarchy
@@ -17,7 +16,7 @@ TREE = Hierarchy([4, 4, 5, 5, 6, 6, -1], CLASSES)
 CONFIG = TrainingConfig(epochs=3, batch_size=8, learning_rate=0.1, tree_weight=1.0)
 
 
-def network(seed: int = 0, *, dropout: float = 0.0, norm: bool = False) -> nn.Sequential:
+def network(seed=0, *, dropout=0.0, norm=False):
     """Six numbers in, four classes out; without dropout and norm it is deterministic."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -25,11 +24,11 @@ def network(seed: int = 0, *, dropout: float = 0.0, norm: bool = False) -> nn.Se
         return nn.Sequential(*hidden, nn.Dropout(dropout), nn.Linear(8, 4))
 
 
-def model(seed: int = 0, *, dropout: float = 0.0, norm: bool = False) -> NBDT:
+def model(seed=0, *, dropout=0.0, norm=False):
     return NBDT(network(seed, dropout=dropout, norm=norm), TREE)
 
 
-def points(count: int = 21, seed: int = 0) -> TensorDataset:
+def points(count=21, seed=0):
     """Points around one centre a class; 21 at a batch size of 8 make a last batch of five."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % 4
@@ -40,22 +39,22 @@ def points(count: int = 21, seed: int = 0) -> TensorDataset:
 class Noisy(Dataset):
     """The same points with noise of torch's generator, as random changes of images are made."""
 
-    def __init__(self, count: int = 21) -> None:
+    def __init__(self, count=21):
         self.points = points(count)
 
-    def __len__(self) -> int:
+    def __len__(self):
         return len(self.points)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index):
         x, y = self.points[index]
         return x + 0.1 * torch.randn(6), y
 
 
-def weights(of: NBDT) -> dict[str, Tensor]:
+def weights(of):
     return {name: value.clone() for name, value in of.network.state_dict().items()}
 
 
-def digest(of: NBDT) -> str:
+def digest(of):
     """The SHA-256 of all weights and of the tree."""
     found = hashlib.sha256(repr(of.hierarchy.parents.tolist()).encode())
     for name, value in sorted(of.network.state_dict().items()):
@@ -63,13 +62,13 @@ def digest(of: NBDT) -> str:
     return found.hexdigest()
 
 
-def assert_same_weights(one: NBDT, other: NBDT, *, atol: float = 0.0) -> None:
+def assert_same_weights(one, other, *, atol=0.0):
     assert weights(one).keys() == weights(other).keys()
     for name, value in weights(one).items():
         torch.testing.assert_close(value, weights(other)[name], rtol=0, atol=atol, msg=name)
 
 
-def trained(config: TrainingConfig = CONFIG, of: NBDT | None = None, **settings: object) -> NBDT:
+def trained(config=CONFIG, of=None, **settings):
     """A model after `fit` with these settings, quietly."""
     of = of or model()
     fit(of, settings.pop("train", points()), settings.pop("val", None), config,
@@ -84,7 +83,7 @@ THOROUGH = CONFIG.replace(
 """Under these settings nearly everything has a state that a checkpoint must hold."""
 
 
-def go_on(folder: Path | None, *, train: Dataset | None = None) -> NBDT:
+def go_on(folder, *, train=None):
     """A training under `THOROUGH`, from where the last one in this folder ended."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that this process has other threads

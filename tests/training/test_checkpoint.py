@@ -61,7 +61,7 @@ DOCUMENT = {
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(tmp_path):
     Checkpoint(tensors(), DOCUMENT).save(tmp_path / "checkpoint.safetensors")
     return tmp_path / "checkpoint.safetensors"
 

@@ -11,7 +11,7 @@ from nbdt.evaluation import accuracy_by_rule
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
-def example(name: str):
+def example(name):
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -635,7 +635,7 @@ def test_a_loss_beyond_all_bounds_ends_it():
 class Rooted(nn.Module):
     """A network whose loss is finite, and whose gradient is not from a certain call on."""
 
-    def __init__(self, good: int) -> None:
+    def __init__(self, good):
         super().__init__()
         self.head, self.left = nn.Linear(6, 4), good
         nn.init.eye_(self.head.weight)

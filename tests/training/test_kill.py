@@ -12,7 +12,6 @@ import shutil
 import signal
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -44,7 +43,7 @@ def uninterrupted():
     return digest(go_on(None))
 
 
-def assert_done(folder: Path, expected: str) -> None:
+def assert_done(folder, expected):
     last = NBDT.from_pretrained(folder / "last", network=network(dropout=0.2, norm=True))
     assert digest(last) == expected
     assert [path for path in folder.iterdir() if path.suffix in (".tmp", ".new")] == []
@@ -58,12 +57,12 @@ class Slow(Noisy):
         return super().__getitem__(index)
 
 
-def one_thread() -> None:
+def one_thread():
     # The last bits depend on it, and a forked process has that of its server.
     torch.set_num_threads(1)
 
 
-def train_slowly(folder: Path, begun) -> None:
+def train_slowly(folder, begun):
     one_thread()
     begun.set()
     go_on(folder, train=Slow())
@@ -102,12 +101,12 @@ def test_killed_at_random_moments(tmp_path, uninterrupted):
     assert_done(tmp_path, uninterrupted)
 
 
-def train_until(folder: Path, operation: int) -> None:
+def train_until(folder, operation):
     """A training that kills itself when it is about to change a file for the n-th time."""
     one_thread()
     left = operation
 
-    def watch(event: str, arguments: tuple) -> None:
+    def watch(event, arguments):
         nonlocal left
         changes = event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod") or (
             event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wxa+")
@@ -145,7 +144,7 @@ def test_killed_once_at_a_change_of_a_file(tmp_path, uninterrupted, operation):
     assert_done(tmp_path, uninterrupted)
 
 
-def train_until_half_written(folder: Path, number: int) -> None:
+def train_until_half_written(folder, number):
     """A training that is killed in the middle of its n-th checkpoint."""
     one_thread()
     left = number
@@ -176,7 +175,7 @@ def test_killed_in_the_middle_of_a_checkpoint(tmp_path, uninterrupted):
 # ── a disk that is really full ────────────────────────────────────────────────────────────────
 
 
-def train_on_a_small_disk(folder: Path, most: int, told) -> None:
+def train_on_a_small_disk(folder, most, told):
     """A training that cannot write files longer than that."""
     one_thread()
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

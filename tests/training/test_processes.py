@@ -14,14 +14,7 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.training import fit, started_by_torchrun
 from nbdt.training.processes import Processes
-from tests.training.subjects import (
-    CONFIG,
-    assert_same_weights,
-    digest,
-    model,
-    network,
-    points,
-)
+from tests.training.subjects import CONFIG, assert_same_weights, digest, model, network, points
 
 # 17 samples at a batch size of 8: the last batch of one leaves a process without any.
 CASES = {
@@ -37,18 +30,18 @@ CASES = {
 class Asked(Dataset):
     """Samples to measure on that know which of them were asked for here."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count):
         self.points, self.seen = points(count, seed=1), set()
 
-    def __len__(self) -> int:
+    def __len__(self):
         return len(self.points)
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index):
         self.seen.add(index)
         return self.points[index]
 
 
-def check_shares(here: Processes) -> None:
+def check_shares(here):
     """Each process measures its part of the samples, on the first's batch norms."""
     for count in (301, 1):  # of one, a process has none
         val, of = Asked(count), model(norm=True)
@@ -62,7 +55,7 @@ def check_shares(here: Processes) -> None:
         assert records[-1].accuracy["network"] == right.double().mean()
 
 
-def train(name: str, folder: Path, rank: int):
+def train(name, folder, rank):
     config, count = CASES[name]
     # Only the first process's weights and tree count: the others are given theirs.
     of = model(seed=rank, norm=config.head_only)
@@ -76,7 +69,7 @@ def train(name: str, folder: Path, rank: int):
     )  # fmt: skip
 
 
-def main(folder: Path) -> None:
+def main(folder):
     """What each process runs."""
     torch.set_num_threads(1)
     with started_by_torchrun() as device:

@@ -42,7 +42,7 @@ class EndedError(Exception):
 class Interrupted(Noisy):
     """Data that end the training when so many samples were asked for."""
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, after):
         super().__init__()
         self.left = after
 
