@@ -21,16 +21,13 @@ def renderer(monkeypatch):
 
 
 @pytest.mark.usefixtures("renderer")
-@pytest.mark.parametrize(
-    ("asked", "kinds"),
-    [
-        ({}, {"text/plain", "text/html"}),
-        ({"include": {"text/html"}}, {"text/html"}),
-        ({"exclude": {"text/html"}}, {"text/plain"}),
-        ({"include": ["text/html"], "exclude": ["text/html"]}, set()),
-        ({"include": None, "exclude": None}, {"text/plain", "text/html"}),
-    ],
-)
+@pytest.mark.parametrize(("asked", "kinds"), [
+    ({}, {"text/plain", "text/html"}),
+    ({"include": {"text/html"}}, {"text/html"}),
+    ({"exclude": {"text/html"}}, {"text/plain"}),
+    ({"include": ["text/html"], "exclude": ["text/html"]}, set()),
+    ({"include": None, "exclude": None}, {"text/plain", "text/html"}),
+])  # fmt: skip
 def test_a_notebook_gets_the_kinds_it_asks_for(asked, kinds):
     assert set(Thing()._repr_mimebundle_(**asked)) == kinds
 

@@ -3,15 +3,12 @@ import pytest
 from nbdt.errors import MissingDependencyError, missing, reason_of
 
 
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (RuntimeError("sizes differ\nframe #0: at::native"), "sizes differ"),
-        (RuntimeError("  \n first"), "first"),
-        (EOFError(), "EOFError"),
-        (ValueError("x" * 999), "x" * 200),
-    ],
-)
+@pytest.mark.parametrize(("error", "said"), [
+    (RuntimeError("sizes differ\nframe #0: at::native"), "sizes differ"),
+    (RuntimeError("  \n first"), "first"),
+    (EOFError(), "EOFError"),
+    (ValueError("x" * 999), "x" * 200),
+])  # fmt: skip
 def test_a_reason_is_one_short_line(error, said):
     assert reason_of(error) == said
 

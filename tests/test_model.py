@@ -170,34 +170,27 @@ class TestForward:
         assert model.decision_path(images(0)).shape == (0, len(TEN))
         assert model.explain(images(0)) == []
 
-    @pytest.mark.parametrize(
-        "form",
-        [
-            lambda x: SimpleNamespace(logits=x),
-            lambda x: namedtuple("GoogLeNetOutputs", "logits aux")(x, None),
-            lambda x: {"logits": x, "hidden_states": None},
-            lambda x: OrderedDict(logits=x),
-        ],
-        ids=["object", "namedtuple", "dict", "ordered"],
-    )
+    @pytest.mark.parametrize("form", [
+        lambda x: SimpleNamespace(logits=x),
+        lambda x: namedtuple("GoogLeNetOutputs", "logits aux")(x, None),
+        lambda x: {"logits": x, "hidden_states": None},
+        lambda x: OrderedDict(logits=x),
+    ], ids=["object", "namedtuple", "dict", "ordered"])  # fmt: skip
     def test_finds_the_logits(self, form):
         logits = torch.randn(2, 3)
         assert torch.equal(NBDT(Answering(form), PETS).logits(logits), logits)
 
     @pytest.mark.usefixtures("unchecked")
-    @pytest.mark.parametrize(
-        ("form", "message"),
-        [
-            (lambda x: (x,), "returned tuple; expected a tensor of logits"),
-            (lambda x: None, "returned NoneType"),
-            (lambda x: {"loss": x}, "returned dict; expected a tensor of logits"),
-            (lambda x: SimpleNamespace(logits=[1]), "returned SimpleNamespace"),
-            (lambda x: x[0], r"shape \(batch, 3\); got \(3,\)"),
-            (lambda x: x[:, :2], r"the tree has 3 classes.*got \(2, 2\)"),
-            (lambda x: x[..., None, None], r"got \(2, 3, 1, 1\)"),
-            (lambda x: x.long(), r"floating-point numbers; got torch.int64"),
-        ],
-    )
+    @pytest.mark.parametrize(("form", "message"), [
+        (lambda x: (x,), "returned tuple; expected a tensor of logits"),
+        (lambda x: None, "returned NoneType"),
+        (lambda x: {"loss": x}, "returned dict; expected a tensor of logits"),
+        (lambda x: SimpleNamespace(logits=[1]), "returned SimpleNamespace"),
+        (lambda x: x[0], r"shape \(batch, 3\); got \(3,\)"),
+        (lambda x: x[:, :2], r"the tree has 3 classes.*got \(2, 2\)"),
+        (lambda x: x[..., None, None], r"got \(2, 3, 1, 1\)"),
+        (lambda x: x.long(), r"floating-point numbers; got torch.int64"),
+    ])  # fmt: skip
     def test_refuses_other_outputs(self, form, message):
         with pytest.raises(InputError, match=message):
             NBDT(Answering(form), PETS)(torch.randn(2, 3))
@@ -249,16 +242,13 @@ class TestSettings:
         assert model.temperature == Temperature()
 
     @pytest.mark.usefixtures("unchecked")
-    @pytest.mark.parametrize(
-        ("name", "value", "said"),
-        [
-            ("score", "median", "score has to be 'logsumexp' or 'mean', got 'median'"),
-            ("rule", "firm", "rule has to be 'soft' or 'hard', got 'firm'"),
-            ("temperature", 0, "a temperature has to be a number above 0"),
-            ("temperature", "hot", "a number above 0 or a Temperature; got 'hot'"),
-            ("temperature", Temperature(nodes={2: 2.0}), "node"),
-        ],
-    )
+    @pytest.mark.parametrize(("name", "value", "said"), [
+        ("score", "median", "score has to be 'logsumexp' or 'mean', got 'median'"),
+        ("rule", "firm", "rule has to be 'soft' or 'hard', got 'firm'"),
+        ("temperature", 0, "a temperature has to be a number above 0"),
+        ("temperature", "hot", "a number above 0 or a Temperature; got 'hot'"),
+        ("temperature", Temperature(nodes={2: 2.0}), "node"),
+    ])  # fmt: skip
     def test_what_it_cannot_be_set_to_is_refused(self, name, value, said):
         model = NBDT(nn.Identity(), PETS)
         before = getattr(model, name)
@@ -363,16 +353,13 @@ class TestConstruction:
             NBDT("resnet18", PETS)
 
     @pytest.mark.usefixtures("unchecked")
-    @pytest.mark.parametrize(
-        ("options", "message"),
-        [
-            ({"score": "max"}, "score has to be 'logsumexp' or 'mean', got 'max'"),
-            ({"score": None}, "score has to be"),
-            ({"rule": "greedy"}, "rule has to be 'soft' or 'hard', got 'greedy'"),
-            ({"rule": ["soft"]}, "rule has to be"),
-            ({"builder": "resnet18"}, "name has to be"),
-        ],
-    )
+    @pytest.mark.parametrize(("options", "message"), [
+        ({"score": "max"}, "score has to be 'logsumexp' or 'mean', got 'max'"),
+        ({"score": None}, "score has to be"),
+        ({"rule": "greedy"}, "rule has to be 'soft' or 'hard', got 'greedy'"),
+        ({"rule": ["soft"]}, "rule has to be"),
+        ({"builder": "resnet18"}, "name has to be"),
+    ])  # fmt: skip
     def test_refuses_other_options(self, options, message):
         with pytest.raises(InputError, match=message):
             NBDT(nn.Identity(), PETS, **options)

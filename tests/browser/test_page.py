@@ -159,14 +159,11 @@ def test_a_node_tells_its_details(opened):
         assert second.startswith("cow")
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "look"),
-    [
-        (300, 90, ["scale-down", "auto"]),
-        (90, 300, ["scale-down", "auto"]),
-        (8, 8, ["contain", "pixelated"]),
-    ],
-)
+@pytest.mark.parametrize(("width", "height", "look"), [
+    (300, 90, ["scale-down", "auto"]),
+    (90, 300, ["scale-down", "auto"]),
+    (8, 8, ["contain", "pixelated"]),
+])  # fmt: skip
 def test_pictures_are_neither_cut_nor_blurred(opened, width, height, look):
     noise = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
     file = io.BytesIO()

@@ -28,16 +28,13 @@ def answers(tree, logits):
     return found
 
 
-@pytest.mark.parametrize(
-    ("tree", "logits"),
-    [
-        (TREE, [3.0, 2.0, 0.0, 0.0, 1.0]),
-        (TREE, [2.0, 1.9, 2.2, 0.0, 1.0]),  # the path to cat goes against the odds
-        (Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]), [2.0, 2.0, 2.2]),  # so does car
-        (flat(["a", "b", "c", "d"]), [1.0, 3.0, 2.0, 0.0]),
-        (flat(["no", "yes"]), [1.0, 3.0]),
-    ],
-)
+@pytest.mark.parametrize(("tree", "logits"), [
+    (TREE, [3.0, 2.0, 0.0, 0.0, 1.0]),
+    (TREE, [2.0, 1.9, 2.2, 0.0, 1.0]),  # the path to cat goes against the odds
+    (Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]), [2.0, 2.0, 2.2]),  # so does car
+    (flat(["a", "b", "c", "d"]), [1.0, 3.0, 2.0, 0.0]),
+    (flat(["no", "yes"]), [1.0, 3.0]),
+])  # fmt: skip
 def test_the_sentences_are_those_of_the_explanation(opened, tree, logits):
     explanations = answers(tree, logits)
     with opened(to_html(tree, explanations)) as page:

@@ -72,7 +72,7 @@ def test_a_builder_and_a_file_become_a_model(convert, network):
 def test_without_preprocessing_a_note_says_what_is_missing(convert):
     result = convert("--json")
     assert result.exit_code == 0
-    assert result.stderr.startswith("note: the model has no preprocessing from an image to its input")
+    assert result.stderr.startswith("note: the model has no preprocessing")
     # Nothing then sends the reader on to what would not work.
     assert "Go on with" not in convert().stdout
     document = json.loads(result.stdout)

@@ -82,15 +82,12 @@ def test_rows_come_from_an_array_or_a_table(here):
         np.testing.assert_array_equal(rows, array)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("1,2\n3\n", "its lines differ in length"),
-        ("1,x\n3,4\n", "'x' is not a number"),
-        ("1,2\ncat,4\n", "'cat' is not a number"),
-        ("", "its lines differ in length"),
-    ],
-)
+@pytest.mark.parametrize(("text", "said"), [
+    ("1,2\n3\n", "its lines differ in length"),
+    ("1,x\n3,4\n", "'x' is not a number"),
+    ("1,2\ncat,4\n", "'cat' is not a number"),
+    ("", "its lines differ in length"),
+])  # fmt: skip
 def test_a_table_that_holds_no_rows(text, said, here):
     (here / "rows.csv").write_text(text, encoding="utf-8")
     with pytest.raises(FormatError, match=said):

@@ -61,22 +61,19 @@ def test_the_version(run):
     assert (result.exit_code, result.stdout) == (0, f"nbdt {metadata.version('nbdt-toolkit')}\n")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["explian"], "No such command 'explian'. Did you mean 'explain'? (see 'nbdt --help')."),
-        (["tree", "shw"], "Did you mean 'show'? (see 'nbdt tree --help')."),
-        (["--colour"], "No such option: --colour"),
-        (["explain"], "Missing argument 'MODEL' (see 'nbdt explain --help')."),
-        (["tree", "show"], "Missing argument 'TREE' (see 'nbdt tree show --help')."),
-        (
-            ["explain", "m", "x", "--rule", "firm"],
-            "for '--rule': 'firm' is not one of 'soft', 'hard'",
-        ),
-        (["tree", "show", "x", "--max-lines", "many"], "'--max-lines'"),
-        (["convert", "nbdt:small-cnn", "-o", "x"], "Missing option '--weights'"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["explian"], "No such command 'explian'. Did you mean 'explain'? (see 'nbdt --help')."),
+    (["tree", "shw"], "Did you mean 'show'? (see 'nbdt tree --help')."),
+    (["--colour"], "No such option: --colour"),
+    (["explain"], "Missing argument 'MODEL' (see 'nbdt explain --help')."),
+    (["tree", "show"], "Missing argument 'TREE' (see 'nbdt tree show --help')."),
+    (
+        ["explain", "m", "x", "--rule", "firm"],
+        "for '--rule': 'firm' is not one of 'soft', 'hard'",
+    ),
+    (["tree", "show", "x", "--max-lines", "many"], "'--max-lines'"),
+    (["convert", "nbdt:small-cnn", "-o", "x"], "Missing option '--weights'"),
+])  # fmt: skip
 def test_wrong_usage_is_one_sentence_and_exit_code_2(arguments, said, run):
     refused(run(*arguments), said)
 

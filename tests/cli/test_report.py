@@ -36,7 +36,7 @@ def test_it_writes_what_the_library_makes(run, model, images, page):
 
 
 def test_options_reach_the_report_and_its_command(run, own, images, page):
-    refused(run("report", "own", images, "--guarantee", 0.9), "is not calibrated; run nbdt calibrate")
+    refused(run("report", "own", images, "--guarantee", 0.9), "is not calibrated; run nbdt")
     assert run("calibrate", "own", images, "--guarantee", 0.9).exit_code == 0
     options = ["--partial", "--part=1/1", "--rule=soft", "--guarantee=0.9", "--pictures=3"]
     result = run("report", "own", images, *options)

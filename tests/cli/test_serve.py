@@ -67,14 +67,11 @@ def test_a_new_key(run, started):
     assert not started
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--port", "99999"], "port (NBDT_PORT)"),
-        (["--workers", "0"], "workers (NBDT_WORKERS)"),
-        (["--port", "x"], "Invalid value for '--port'"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["--port", "99999"], "port (NBDT_PORT)"),
+    (["--workers", "0"], "workers (NBDT_WORKERS)"),
+    (["--port", "x"], "Invalid value for '--port'"),
+])  # fmt: skip
 def test_settings_that_are_not_valid_are_one_sentence(run, started, model, arguments, said):
     refused(run("serve", model, *arguments), said)
     assert not started

@@ -149,16 +149,12 @@ def damaged_demo(folder):
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize(
-    "fill",
-    [
-        other_model,
-        damaged_demo,
-        lambda folder: folder.mkdir() or (folder / "thesis.tex").write_text("…"),
-        lambda folder: folder.write_text("a file"),
-    ],
-    ids=["another model", "a damaged demo", "a folder of something else", "a file"],
-)
+@pytest.mark.parametrize("fill", [
+    other_model,
+    damaged_demo,
+    lambda folder: folder.mkdir() or (folder / "thesis.tex").write_text("…"),
+    lambda folder: folder.write_text("a file"),
+], ids=["another model", "a damaged demo", "a folder of something else", "a file"])  # fmt: skip
 def test_what_no_demo_wrote_is_left_alone(fill, tmp_path):
     folder = tmp_path / "taken"
     fill(folder)

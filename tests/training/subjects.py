@@ -5,11 +5,16 @@ import warnings
 
 import torch
 from torch import nn
+from torch.optim import SGD
 from torch.utils.data import Dataset, TensorDataset
 
+from nbdt.classifiers import build
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.training import TrainingConfig, fit
+from nbdt.training import run as run_module
+from nbdt.training.optimization import learning_rate
+from nbdt.training.order import Batches
 
 CLASSES = ("cat", "dog", "car", "bus")
 TREE = Hierarchy([4, 4, 5, 5, 6, 6, -1], CLASSES)
@@ -91,3 +96,49 @@ def go_on(folder, *, train=None):
             THOROUGH, model(dropout=0.2, norm=True), train=train or Noisy(),
             val=points(9, seed=1), folder=folder, resume=folder is not None,
         )  # fmt: skip
+
+
+def by_hand(config, of, data, loss_of, after_step=lambda of: None):
+    """The same training as an ordinary loop: one process, no parts, no folder."""
+    of.train()
+    x, y = data.tensors
+    decay = [p for p in of.parameters() if p.ndim > 1]
+    rest = [p for p in of.parameters() if p.ndim <= 1]
+    optimizer = SGD(
+        [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest}],
+        lr=config.learning_rate, momentum=config.momentum,
+    )  # fmt: skip
+    batches = Batches(len(data), config.batch_size, config.seed)
+    steps = len(batches)
+    losses = []
+    for epoch in range(config.epochs):
+        batches.epoch = epoch
+        for step, batch in enumerate(batches):
+            index = torch.tensor([index for _, index in batch])
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(config, epoch * steps + step, steps)
+            optimizer.zero_grad()
+            loss = loss_of(of(x[index]), y[index], (epoch + step / steps) / config.epochs)
+            loss.backward()
+            optimizer.step()
+            after_step(of)
+            losses.append((loss.item(), len(index)))
+    return losses
+
+
+def scripted(monkeypatch, values, watch=lambda run: None):
+    """Lets the validation accuracies be these, one an epoch."""
+    left = iter(values)
+
+    def accuracy(run):
+        watch(run)
+        value = next(left)
+        return dict.fromkeys(("network", "soft mean", "hard mean"), value)
+
+    monkeypatch.setattr(run_module.Run, "_accuracy", accuracy)
+
+
+def convolutional():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return NBDT(build("nbdt:digits-cnn", num_classes=4, in_channels=1), TREE)

@@ -125,23 +125,20 @@ def test_bad_values_are_refused_with_the_name_of_the_field(name, value):
         TrainingConfig(**{name: value})
 
 
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"score": "logsumexp"}, "train on it twice. Use score='mean'"),
-        ({"score": "logsumexp", "network_weight": Ramp(0, 1)}, "train on it twice"),
-        ({"score": "logsumexp", "loss": "hard", "compat": "2020"}, "knew the score 'mean' only"),
-        ({"schedule": "one_cycle", "warmup": 0.5}, "its own warm-up"),
-        ({"loss": "cross_entropy", "compat": "2020"}, "compat"),
-        ({"loss": "cross_entropy", "network_weight": 0.5}, "network_weight weighs"),
-        ({"head_only": True, "frozen_norms": True}, "head_only"),
-        ({"head_only": True, "channels_last": True}, "head_only"),
-        ({"head_only": True, "head_multiplier": 10}, "head_only trains only the head"),
-        ({"batch_size": 4, "accumulate": 5}, "a batch of 4 cannot be split into 5 parts"),
-        ({"epochs": 2, "warmup": 2}, "a warm-up of 2 epochs leaves nothing of 2"),
-        ({"linkage": "median", "branching": 3}, "branching=3"),
-    ],
-)
+@pytest.mark.parametrize(("values", "said"), [
+    ({"score": "logsumexp"}, "train on it twice. Use score='mean'"),
+    ({"score": "logsumexp", "network_weight": Ramp(0, 1)}, "train on it twice"),
+    ({"score": "logsumexp", "loss": "hard", "compat": "2020"}, "knew the score 'mean' only"),
+    ({"schedule": "one_cycle", "warmup": 0.5}, "its own warm-up"),
+    ({"loss": "cross_entropy", "compat": "2020"}, "compat"),
+    ({"loss": "cross_entropy", "network_weight": 0.5}, "network_weight weighs"),
+    ({"head_only": True, "frozen_norms": True}, "head_only"),
+    ({"head_only": True, "channels_last": True}, "head_only"),
+    ({"head_only": True, "head_multiplier": 10}, "head_only trains only the head"),
+    ({"batch_size": 4, "accumulate": 5}, "a batch of 4 cannot be split into 5 parts"),
+    ({"epochs": 2, "warmup": 2}, "a warm-up of 2 epochs leaves nothing of 2"),
+    ({"linkage": "median", "branching": 3}, "branching=3"),
+])  # fmt: skip
 def test_what_excludes_each_other_is_refused(values, said):
     with pytest.raises(InputError, match=said):
         TrainingConfig(**values)
@@ -153,17 +150,14 @@ def test_only_objects_are_configs(document):
         TrainingConfig.from_dict(document)
 
 
-@pytest.mark.parametrize(
-    ("document", "said"),
-    [
-        ({"epochs": 3, "zeal": 1}, "TrainingConfig has an unknown key 'zeal'"),
-        ({"epochs": 0}, "epochs: Input should be greater"),
-        ({"tree_weight": {"start": 0, "end": -1}}, "Ramp's end"),
-        ({"tree_weight": {"from": 0}}, "tree_weight .* 'start'|'from'"),
-        ({"tree_weight": {}}, "tree_weight Ramp lacks 'start'"),
-        ({"seed": {"start": 0, "end": 1}}, "seed"),
-    ],
-)
+@pytest.mark.parametrize(("document", "said"), [
+    ({"epochs": 3, "zeal": 1}, "TrainingConfig has an unknown key 'zeal'"),
+    ({"epochs": 0}, "epochs: Input should be greater"),
+    ({"tree_weight": {"start": 0, "end": -1}}, "Ramp's end"),
+    ({"tree_weight": {"from": 0}}, "tree_weight .* 'start'|'from'"),
+    ({"tree_weight": {}}, "tree_weight Ramp lacks 'start'"),
+    ({"seed": {"start": 0, "end": 1}}, "seed"),
+])  # fmt: skip
 def test_bad_documents_are_refused(document, said):
     with pytest.raises(FormatError, match=said):
         TrainingConfig.from_dict(document)

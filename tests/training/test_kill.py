@@ -78,7 +78,7 @@ def test_killed_at_random_moments(tmp_path, uninterrupted):
     seed = random.SystemRandom().randrange(2**32)
     moments = random.Random(seed)
     kills = 0
-    for _ in range(8):
+    for _ in range(5):
         begun = PROCESSES.Event()
         process = started(train_slowly, tmp_path, begun)
         assert begun.wait(60)
@@ -135,7 +135,7 @@ def test_killed_at_every_change_of_a_file(tmp_path, uninterrupted):
     assert_done(tmp_path / "in a row", uninterrupted)
 
 
-@pytest.mark.parametrize("operation", [1, 14, 29, 33, 48])
+@pytest.mark.parametrize("operation", [1, 29, 48])
 def test_killed_once_at_a_change_of_a_file(tmp_path, uninterrupted, operation):
     process = started(train_until, tmp_path, operation)
     process.join(120)
@@ -204,8 +204,8 @@ def test_a_full_disk_ends_it_and_loses_nothing(tmp_path, uninterrupted, most):
 
 
 @pytest.mark.parametrize(("broken", "count"), [
-    *(("os.fsync", count) for count in (1, 6, 7, 10, 13)),
-    *(("nbdt.training.checkpoint.save_file", count) for count in (1, 2, 5, 8)),
+    *(("os.fsync", count) for count in (1, 6, 7, 13)),
+    *(("nbdt.training.checkpoint.save_file", count) for count in (1, 5)),
 ])  # fmt: skip
 def test_space_that_runs_out_at_any_time_loses_nothing(
     tmp_path, uninterrupted, monkeypatch, broken, count

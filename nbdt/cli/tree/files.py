@@ -20,7 +20,6 @@ from nbdt.hierarchy.library import list_hierarchies, load_hierarchy, read_hierar
 from nbdt.hierarchy.lookup import Node, quoted
 from nbdt.hierarchy.naming import name_by_leaves, name_by_taxonomy
 from nbdt.hierarchy.support import support_labels
-from nbdt.pretrained import replace_hierarchy
 
 _FORMATS = [kind.name for kind in written_formats()]
 
@@ -87,6 +86,9 @@ def keep_tree(tree: Hierarchy, source: str, output: str | None = None) -> str:
         InputError: it came from no place that can be written to.
     """
     if output is None and is_model(source):
+        # Imports torch, which takes seconds and the other commands here do not need.
+        from nbdt.pretrained import replace_hierarchy
+
         replace_hierarchy(source, tree)
         return source
     target = source if output is None else output

@@ -235,23 +235,20 @@ def test_the_order_of_the_classes_can_be_given(convert):
     assert load_hierarchy("u.json") == reorder(tree, ["car", "dog", "cat"])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["bad.nwk", "t.json"], "bad.nwk: "),
-        (["bad.json", "t.json"], "bad.json: node-link data has a list of objects called nodes"),
-        (["list.json", "t.json"], "list.json: "),
-        (["gone.nwk", "t.json"], "gone.nwk: there is no such file"),
-        (["gone", "t.json"], "no bundled hierarchy or file 'gone'"),
-        (["graph.json", "t.json", "--wnids", "swapped.txt"], "graph.json: class 0, 'dog', is not"),
-        (["plain.nwk", "t.json", "--wnids", "wnids.txt"], "leave it out"),
-        (["digits/shape", "t.json", "--wnids", "wnids.txt"], "leave it out"),
-        (["plain.nwk", "t.json", "--classes", "wnids.txt"], "plain.nwk: "),
-        (["digits/shape", "t.json", "--classes", "wnids.txt"], "no node is called 'n02121620'"),
-        (["digits/shape", "t.txt"], "it is one of .json, .nwk, .newick, .tree"),
-        (["digits/shape", "t.txt", "--to", "dot"], "hierarchy, newick, node-link; got 'dot'"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["bad.nwk", "t.json"], "bad.nwk: "),
+    (["bad.json", "t.json"], "bad.json: node-link data has a list of objects called nodes"),
+    (["list.json", "t.json"], "list.json: "),
+    (["gone.nwk", "t.json"], "gone.nwk: there is no such file"),
+    (["gone", "t.json"], "no bundled hierarchy or file 'gone'"),
+    (["graph.json", "t.json", "--wnids", "swapped.txt"], "graph.json: class 0, 'dog', is not"),
+    (["plain.nwk", "t.json", "--wnids", "wnids.txt"], "leave it out"),
+    (["digits/shape", "t.json", "--wnids", "wnids.txt"], "leave it out"),
+    (["plain.nwk", "t.json", "--classes", "wnids.txt"], "plain.nwk: "),
+    (["digits/shape", "t.json", "--classes", "wnids.txt"], "no node is called 'n02121620'"),
+    (["digits/shape", "t.txt"], "it is one of .json, .nwk, .newick, .tree"),
+    (["digits/shape", "t.txt", "--to", "dot"], "hierarchy, newick, node-link; got 'dot'"),
+])  # fmt: skip
 def test_what_cannot_be_converted(arguments, said, convert):
     assert refused(convert(*arguments), said).count(arguments[0]) <= 1
     assert not Path("t.json").exists()
