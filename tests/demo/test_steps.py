@@ -1,6 +1,7 @@
 """The demo as a whole: what it writes, that it is repeatable, and what it refuses to replace."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,20 @@ def result(tmp_path_factory):
 def quick(monkeypatch):
     """A demo whose network hardly learns."""
     monkeypatch.setattr(training, "EPOCHS", 1)
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory):
+    """The result of a quick demo of the seed 3."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "EPOCHS", 1)
+        return run(tmp_path_factory.mktemp("demo") / "hasty", seed=3)
+
+
+@pytest.fixture
+def folder(hasty, tmp_path):
+    """The folder of that demo, to be changed."""
+    return shutil.copytree(hasty.folder, tmp_path / "taken")
 
 
 def test_the_network_learned_and_the_tree_keeps_its_accuracy(result):
@@ -91,10 +106,9 @@ def test_one_of_the_explained_is_wrong_if_any_is(result):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_seed_gives_the_same_files_whatever_torch_is_set_to(tmp_path):
+def test_a_seed_gives_the_same_files_whatever_torch_is_set_to(hasty, tmp_path):
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     try:
-        first = run(tmp_path / "first", seed=3)
         torch.set_num_threads(2)
         torch.manual_seed(99)
         before = torch.get_rng_state()
@@ -104,25 +118,24 @@ def test_a_seed_gives_the_same_files_whatever_torch_is_set_to(tmp_path):
     finally:
         torch.set_num_threads(threads)
         torch.set_rng_state(state)
-    assert first.hierarchy == second.hierarchy
-    assert first.accuracy == second.accuracy
-    files = {path.relative_to(tmp_path / "first") for path in first.folder.rglob("*.*")}
+    assert hasty.hierarchy == second.hierarchy
+    assert hasty.accuracy == second.accuracy
+    files = {path.relative_to(hasty.folder) for path in hasty.folder.rglob("*.*")}
     assert len(files) == 13
     for file in files:
-        assert (first.folder / file).read_bytes() == (second.folder / file).read_bytes()
+        assert (hasty.folder / file).read_bytes() == (second.folder / file).read_bytes()
 
 
 @pytest.mark.usefixtures("quick")
-def test_another_seed_replaces_a_demo_and_leaves_what_others_put_there(tmp_path):
-    run(tmp_path, seed=1)
-    (tmp_path / "digits" / "mine.png").write_text("mine")
-    (tmp_path / "notes.txt").write_text("notes")
-    before = (tmp_path / "model.safetensors").read_bytes()
-    run(str(tmp_path), seed=2)
-    assert (tmp_path / "model.safetensors").read_bytes() != before
-    assert NBDT.from_pretrained(tmp_path).provenance["seed"] == 2
-    assert (tmp_path / "digits" / "mine.png").read_text() == "mine"
-    assert (tmp_path / "notes.txt").read_text() == "notes"
+def test_another_seed_replaces_a_demo_and_leaves_what_others_put_there(folder):
+    (folder / "digits" / "mine.png").write_text("mine")
+    (folder / "notes.txt").write_text("notes")
+    before = (folder / "model.safetensors").read_bytes()
+    run(str(folder), seed=2)
+    assert (folder / "model.safetensors").read_bytes() != before
+    assert NBDT.from_pretrained(folder).provenance["seed"] == 2
+    assert (folder / "digits" / "mine.png").read_text() == "mine"
+    assert (folder / "notes.txt").read_text() == "notes"
 
 
 @pytest.mark.usefixtures("quick")
@@ -140,47 +153,45 @@ def test_progress_is_told():
 
 
 def other_model(folder):
+    shutil.rmtree(folder)
     NBDT(torch.nn.Linear(4, 2), Hierarchy([2, 2, -1], ["cat", "dog"])).save_pretrained(folder)
 
 
 def damaged_demo(folder):
-    run(folder)
     (folder / "hierarchy.json").write_text("{}")
 
 
-@pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("fill", [
-    other_model,
-    damaged_demo,
-    lambda folder: folder.mkdir() or (folder / "thesis.tex").write_text("…"),
-    lambda folder: folder.write_text("a file"),
-], ids=["another model", "a damaged demo", "a folder of something else", "a file"])  # fmt: skip
-def test_what_no_demo_wrote_is_left_alone(fill, tmp_path):
-    folder = tmp_path / "taken"
+def something_else(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("…")
+
+
+def a_file(folder):
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+
+
+@pytest.mark.parametrize("fill", [other_model, damaged_demo, something_else, a_file])
+def test_what_no_demo_wrote_is_left_alone(fill, folder):
     fill(folder)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    before = {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
     with pytest.raises(InputError, match="taken: this already exists and is not a complete"):
         run(folder, progress=lambda *_: pytest.fail("it was trained all the same"))
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-
-
-def test_a_name_that_no_folder_can_have_is_refused(tmp_path):
-    with pytest.raises(InputError, match="the folder cannot be read: File name too long"):
-        run(tmp_path / ("x" * 300))
+    assert before == {p: p.read_bytes() for p in folder.parent.rglob("*") if p.is_file()}
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_file_in_the_place_of_the_pictures_is_refused(tmp_path):
-    run(tmp_path)
-    for path in (tmp_path / "digits").iterdir():
-        path.unlink()
-    (tmp_path / "digits").rmdir()
-    (tmp_path / "digits").write_text("a file")
+def test_a_file_in_the_place_of_the_pictures_is_refused(folder):
+    shutil.rmtree(folder / "digits")
+    (folder / "digits").write_text("a file")
     with pytest.raises(InputError, match="digits: the folder cannot be made: File exists"):
-        run(tmp_path)
+        run(folder)
 
 
-def test_a_wrong_seed_is_refused_at_once(tmp_path):
+def test_what_no_demo_can_have_is_refused_at_once(tmp_path):
+    with pytest.raises(InputError, match="the folder cannot be read: File name too long"):
+        run(tmp_path / ("x" * 300))
     with pytest.raises(InputError, match="a seed has to be a whole number"):
         run(tmp_path / "model", seed=-1)
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """What is trained in these tests: networks and data so small that a training takes a moment."""
 
 import hashlib
+import multiprocessing
 import warnings
 
 import torch
@@ -15,6 +16,10 @@ from nbdt.training import TrainingConfig, fit
 from nbdt.training import run as run_module
 from nbdt.training.optimization import learning_rate
 from nbdt.training.order import Batches
+
+# Forked from a server that has imported everything, so each process starts at once.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
 
 CLASSES = ("cat", "dog", "car", "bus")
 TREE = Hierarchy([4, 4, 5, 5, 6, 6, -1], CLASSES)

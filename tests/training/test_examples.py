@@ -1,7 +1,9 @@
 """The loops of others in docs/examples train the tree, where their packages are installed."""
 
 import importlib.util
+import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -9,6 +11,13 @@ from nbdt.data.digits import load_digits
 from nbdt.evaluation import accuracy_by_rule
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+
+@pytest.fixture(autouse=True)
+def own_environment():
+    """Both packages set variables of the environment, which are theirs."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 def example(name):

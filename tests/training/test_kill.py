@@ -1,9 +1,5 @@
-"""`kill -9` at any moment: a real process, killed again and again, ends with the same bits.
+"""`kill -9` at any moment: a real process, killed again and again, ends with the same bits."""
 
-The processes are forked from a server that has imported everything, so each starts at once.
-"""
-
-import multiprocessing
 import os
 import random
 import re
@@ -21,10 +17,7 @@ from nbdt.model import NBDT
 from nbdt.training import checkpoint as checkpoint_module
 from nbdt.training.checkpoint import Checkpoint
 from nbdt.training.output import CHECKPOINT
-from tests.training.subjects import Noisy, digest, go_on, network
-
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__])
+from tests.training.subjects import PROCESSES, Noisy, digest, go_on, network
 
 DONE, KILLED = 0, -signal.SIGKILL
 

@@ -4,12 +4,14 @@ import itertools
 import random
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
 from nbdt.training.order import Batches, SeededSamples, derived_seed
+from tests.process_state import random_states
 
 sizes = st.integers(1, 40)
 counts = st.integers(1, 5)
@@ -136,24 +138,17 @@ def test_neighbours_in_a_batch_do_not_matter():
         assert torch.equal(values, samples[4, index][0])
 
 
-def states():
-    return torch.get_rng_state().tolist(), repr(np.random.get_state()), random.getstate()
-
-
 def test_the_callers_generators_are_as_they_were():
     class Broken(Random):
         def __getitem__(self, index):
             torch.rand(1)
             raise ZeroDivisionError
 
-    before = states()
+    before = random_states()
     SeededSamples(Random(), seed=0)[0, 0]
-    try:
+    with pytest.raises(ZeroDivisionError):
         SeededSamples(Broken(), seed=0)[0, 0]
-    except ZeroDivisionError:
-        broken = True
-    assert broken
-    assert states() == before
+    assert random_states() == before
 
 
 def test_worker_processes_change_nothing():

@@ -1,9 +1,7 @@
-"""Two processes under torchrun train what one does; only the first of them writes."""
+"""Two processes as torchrun starts them train what one does; only the first of them writes."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
+import socket
 
 import pytest
 import torch
@@ -14,7 +12,15 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.training import fit, started_by_torchrun
 from nbdt.training.processes import Processes
-from tests.training.subjects import CONFIG, assert_same_weights, digest, model, network, points
+from tests.training.subjects import (
+    CONFIG,
+    PROCESSES,
+    assert_same_weights,
+    digest,
+    model,
+    network,
+    points,
+)
 
 # 17 samples at a batch size of 8: the last batch of one leaves a process without any.
 CASES = {
@@ -69,8 +75,11 @@ def train(name, folder, rank):
     )  # fmt: skip
 
 
-def main(folder):
-    """What each process runs."""
+def main(folder, rank, port):
+    """What each process runs, in the environment that torchrun gives it."""
+    places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ |= {name: str(value) for name, value in {**places, **address}.items()}
     torch.set_num_threads(1)
     with started_by_torchrun() as device:
         assert device is None
@@ -96,10 +105,15 @@ def main(folder):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("processes")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-               "--standalone", "-m", __name__, str(path)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
-    assert done.returncode == 0, done.stderr[-5000:]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    both = [PROCESSES.Process(target=main, args=(path, rank, port)) for rank in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(250)
+        process.kill()
+    assert [process.exitcode for process in both] == [0, 0]
     return path
 
 
@@ -139,7 +153,3 @@ def test_alone_there_is_nothing_to_share(monkeypatch):
     net = network()
     assert alone.joined(net) is net
     alone.share(net)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
