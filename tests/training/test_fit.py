@@ -42,7 +42,7 @@ from tests.training.subjects import (
     weights,
 )  # fmt: skip
 
-SEEN = points(400, seed=1)
+SEEN = points(120, seed=1)
 
 
 def test_without_the_tree_it_is_an_ordinary_loop_to_the_bit():
