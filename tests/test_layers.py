@@ -56,6 +56,8 @@ OPTIONAL = SERVER_EXTRA | {
     *("timm", "transformers", "onnx", "onnxscript", "onnxruntime", "captum", "fastcluster"),
     *("httpx", "opentelemetry", "torch.utils.tensorboard"),
 }
+# Importing these takes up to a second, so only the functions that need them do.
+SLOW = {"sklearn", "networkx", "scipy.cluster.hierarchy", "scipy.sparse"}
 CORE = {
     *("torch", "torchvision", "numpy", "scipy", "sklearn", "networkx", "graphviz"),
     *("safetensors", "typer", "rich", "jaxtyping", "PIL", "pydantic"),
@@ -203,10 +205,10 @@ def hidden_in_functions(imports: list[Import]) -> list[str]:
     # The command line starts the server, an extra, only where it is asked to.
     exempt = ("cli", "server")
     return [
-        f"{found} inside a function, which only optional packages need"
+        f"{found} inside a function, which only optional and slow packages need"
         for found in imports
         if found.in_function
-        and not {found.package, found.imported} & OPTIONAL
+        and not {found.package, found.imported} & (OPTIONAL | SLOW)
         and (layer(found.importer), layer(found.imported)) != exempt
     ]
 

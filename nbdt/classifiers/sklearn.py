@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import sparse
-from sklearn.base import BaseEstimator, is_classifier
-from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from nbdt.classifiers.base import Library
 from nbdt.classifiers.head import Head
 from nbdt.errors import HeadError
 from nbdt.hierarchy.validation import FloatArray
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 class ScikitLearn(Library):
@@ -27,7 +26,8 @@ class ScikitLearn(Library):
     name = "sklearn"
 
     def recognizes(self, model: object) -> bool:
-        return isinstance(model, BaseEstimator)
+        bases = {(base.__module__, base.__name__) for base in type(model).__mro__}
+        return ("sklearn.base", "BaseEstimator") in bases
 
     def module(self, model: Any) -> nn.Module:
         raise HeadError(
@@ -47,6 +47,10 @@ def head_of_estimator(estimator: BaseEstimator) -> Head:
     Raises:
         HeadError: it is not fitted, not a classifier, not linear, or multi-label.
     """
+    from sklearn.base import BaseEstimator, is_classifier
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
     last, prefix = _last_step(estimator)
     kind = type(last).__name__
     if not isinstance(last, BaseEstimator) or not is_classifier(last):
@@ -88,6 +92,8 @@ def _layer(weight: Tensor, bias: Tensor) -> nn.Linear:
 
 def _last_step(estimator: BaseEstimator) -> tuple[BaseEstimator, str]:
     """The estimator that a pipeline ends in or a search chose, and the way to it."""
+    from sklearn.pipeline import Pipeline
+
     prefix = ""
     while True:
         if isinstance(estimator, Pipeline):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from nbdt.cli.options import LazyGroup, show_help
+from nbdt.cli.groups import LazyGroup, show_help
 from nbdt.cli.output import complain, say
 from nbdt.errors import NBDTError
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from PIL import Image
-from sklearn.datasets import load_digits as load_scikit_learn_digits
 from torch import Tensor
 
 from nbdt.data.catalogue import DataSet
@@ -43,6 +42,8 @@ class Digits(LabelledImages):
     source: PixelArray
 
     def __init__(self) -> None:
+        from sklearn.datasets import load_digits as load_scikit_learn_digits
+
         found = load_scikit_learn_digits()
         super().__init__(
             PixelArray((found.images * GREY_STEP).astype(np.uint8)),

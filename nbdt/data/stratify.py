@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import train_test_split
 
 from nbdt.errors import InputError
 
@@ -124,6 +123,8 @@ def _drawn(
     total, samples = _checked_number(drawn, lowest, highest, len(targets)), len(targets)
     counts = _class_sizes(targets)
     if counts.min() * min(total, samples - total) >= samples:
+        from sklearn.model_selection import train_test_split
+
         left, right = train_test_split(
             np.arange(samples), test_size=total, random_state=seed, stratify=targets
         )

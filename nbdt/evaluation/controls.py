@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from nbdt.errors import InputError
 from nbdt.evaluation.measure import Measure
@@ -144,7 +144,7 @@ class ControlCounter(Measure[tuple[Control, Control]]):
             differences = own - others.mean(axis=0)
             accuracies = others.mean(axis=1)
             squared = differences.var(ddof=1) / samples + accuracies.var(ddof=1) / len(others)
-            spread = float(student.ppf(0.975, len(others) - 1)) * math.sqrt(squared)
+            spread = float(stdtrit(len(others) - 1, 0.975)) * math.sqrt(squared)
             gain = float(differences.mean())
             correct = tuple(others.sum(axis=1).tolist())
             found.append(

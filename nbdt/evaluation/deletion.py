@@ -21,7 +21,7 @@ from itertools import chain
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.stats import t as student
+from scipy.special import stdtrit
 from torch import Tensor
 
 from nbdt.errors import InputError
@@ -144,7 +144,7 @@ def delete_features(
         decisions += len(stands)
     fractions = counts / width
     gains = np.trapezoid(random, fractions) - np.trapezoid(largest, fractions)
-    quantile = student.ppf(0.975, len(gains) - 1)
+    quantile = stdtrit(len(gains) - 1, 0.975)
     spread = quantile * gains.std(ddof=1) / np.sqrt(len(gains))
     return Deletion(
         samples=len(xs),

@@ -20,7 +20,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
@@ -71,6 +70,8 @@ class OodTable(Record):
     @classmethod
     def of(cls, known: FloatArray, unknown: FloatArray) -> OodTable:
         """The table for the scores of both sides, one column a score; see `OodScorer`."""
+        from sklearn.metrics import roc_auc_score, roc_curve
+
         if not len(known) or not len(unknown):
             raise InputError(
                 f"known and unknown samples are needed; got {len(known)} and {len(unknown)}."

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import linkage as scipy_linkage
 
 from nbdt.errors import InputError
 from nbdt.hierarchy.naming import name_by_leaves
@@ -98,6 +97,8 @@ def induce(
             f"the rows have entries beyond ±{LARGEST:g}, too large for distances; divide all rows "
             "by one number."
         )
+    from scipy.cluster.hierarchy import linkage as scipy_linkage
+
     merges = scipy_linkage(_rounded(_distances(array, metric)), method=linkage)
     parents, heights = _parents_of(merges, num_classes)
     if branching > 2:

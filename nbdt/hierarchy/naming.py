@@ -11,17 +11,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 
 from nbdt.errors import InputError
 from nbdt.hierarchy.lookup import quoted
 from nbdt.hierarchy.rebuild import attributes_by_node, relabelled
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import Attributes, FloatArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # Groups of up to three classes are named by all of them, larger ones by two and a count.
 LISTED_IN_FULL = 3
@@ -220,13 +222,15 @@ def _central_leaves(tree: Hierarchy, rows: FloatArray | None) -> Iterator[tuple[
 
 def _best_concepts(tree: Hierarchy, taxonomy: Hierarchy) -> Iterator[tuple[int, int, float, float]]:
     """Yields (inner node, concept or −1, precision, recall), nodes in order."""
+    from scipy.sparse import csr_array
+
     leaf_of = _matched_leaves(tree, taxonomy)
     concepts = [c for c in taxonomy.inner if taxonomy.names[c]]
     depths = taxonomy.depths[concepts]
     column = {concept: i for i, concept in enumerate(concepts)}
     # Row i: the concepts over class i, of those of the taxonomy that have a name.
     above = [[column[c] for c in taxonomy.ancestors(leaf) if c in column] for leaf in leaf_of]
-    membership = scipy.sparse.csr_array(
+    membership = csr_array(
         (
             np.ones(sum(map(len, above)), dtype=np.int64),
             np.concatenate([np.array(row, dtype=np.int64) for row in above]),
@@ -279,8 +283,10 @@ def _wnids(tree: Hierarchy) -> list[str | None]:
     return [wnid if isinstance(wnid, str) else None for wnid in known]
 
 
-def _leaf_matrices(tree: Hierarchy) -> Iterator[tuple[list[int], scipy.sparse.csr_array]]:
+def _leaf_matrices(tree: Hierarchy) -> Iterator[tuple[list[int], csr_array]]:
     """Yields blocks of inner nodes with their (nodes, classes) matrix of which holds which."""
+    from scipy.sparse import csr_array
+
     nodes: list[int] = []
     entries = 0
     for node in tree.inner:
@@ -296,7 +302,7 @@ def _leaf_matrices(tree: Hierarchy) -> Iterator[tuple[list[int], scipy.sparse.cs
             ones = np.ones(entries, dtype=np.int64)
             yield (
                 nodes,
-                scipy.sparse.csr_array(
+                csr_array(
                     (ones, np.concatenate(leaves), row_ends), shape=(len(nodes), tree.num_classes)
                 ),
             )

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import typer
 
-from nbdt.cli.options import LazyGroup, show_help
+from nbdt.cli.groups import LazyGroup, show_help
 
 
 class TreeCommands(LazyGroup):

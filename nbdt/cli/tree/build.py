@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from nbdt.cli.groups import show_help
 from nbdt.cli.inputs import read_class_table, read_classes, read_rows
 from nbdt.cli.options import (
     LIST_OF_CLASSES,
@@ -21,7 +22,6 @@ from nbdt.cli.options import (
     given,
     metric_option,
     option,
-    show_help,
 )
 from nbdt.cli.output import say, say_json, working
 from nbdt.cli.tree.files import tell_of, write_any_tree

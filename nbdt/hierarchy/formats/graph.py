@@ -10,8 +10,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 from nbdt.documents import described, encodable, json_value
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy.formats.registry import Format
@@ -19,10 +17,9 @@ from nbdt.hierarchy.formats.unordered_tree import UnorderedTree, linked_parents
 from nbdt.hierarchy.tree import Hierarchy
 
 if TYPE_CHECKING:
-    # networkx's graphs take a type argument in its stubs only.
+    import networkx as nx
+
     Graph = nx.DiGraph[Any]
-else:
-    Graph = nx.DiGraph
 
 _OWN = ("index", "name", "merge_height")
 
@@ -36,6 +33,8 @@ def to_networkx(tree: Hierarchy) -> Graph:
     Raises:
         FormatError: the tree has an attribute with one of these three names.
     """
+    import networkx as nx
+
     graph: Graph = nx.DiGraph()
     for node, name in enumerate(tree.names):
         attributes = tree.attributes(node)
@@ -71,6 +70,8 @@ def from_networkx(graph: Graph, classes: Sequence[str] | None = None) -> Hierarc
         >>> from_networkx(graph, classes=["cat", "dog", "car"])
         Hierarchy(3 classes, 5 nodes, depth 2: cat, dog, car)
     """
+    import networkx as nx
+
     if not isinstance(graph, nx.DiGraph) or graph.is_multigraph():
         raise InputError(
             f"expected a networkx.DiGraph with edges from parent to child, got a "
