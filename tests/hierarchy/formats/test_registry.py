@@ -9,11 +9,11 @@ import pytest
 
 from nbdt.errors import FormatError, InputError, NBDTError
 from nbdt.hierarchy.formats import (
-    base,
     from_dict,
     from_networkx,
     from_newick,
     from_sklearn_children,
+    registry,
     to_dict,
     to_networkx,
     to_newick,
@@ -77,14 +77,14 @@ def test_others_add_formats_as_entry_points(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(
         metadata, "entry_points", lambda group: [Entry()] if group == "nbdt.formats" else []
     )
-    base.formats.cache_clear()
+    registry.formats.cache_clear()
     try:
         tree = Hierarchy([3, 3, 4, 4, -1], list("abc"))
         assert formats()["numbers"] is added
         assert read_tree(written_tree(tree, "some.num"), ".num") == tree
     finally:
         monkeypatch.undo()
-        base.formats.cache_clear()
+        registry.formats.cache_clear()
     assert "numbers" not in formats()
 
 
