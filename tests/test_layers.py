@@ -78,6 +78,7 @@ SHORT = {
     "nbdt.__main__": "python -m nbdt",
     "nbdt.display": "trees stand before what draws them, so neither can hold this",
     "nbdt.hierarchy.convert": "the name that scripts know the formats by",
+    "nbdt.cli.groups": "help imports this and nothing else of the command line",
     "nbdt.cli.demo": "a command is imported only when it runs",
 }
 

@@ -103,7 +103,10 @@ def encoded(document: object) -> bytes:
         (b'{"parents": [9223372036854775808]}', "integer that 64 bits cannot hold"),
         (b'{"parents": [-' + b"9" * 1_000_000 + b"]}", "integer that 64 bits cannot hold"),
         (b'"' + b"x" * 1_000_000 + b'"', "got 'xxxxxx"),
-        (b'{"' + b"x" * 1_000_000 + b'": 1, "schema": "nbdt.hierarchy/1"}', "no key 'xxxxxx"),
+        (
+            b'{"' + b"x" * 1_000_000 + b'": 1, "schema": "nbdt.hierarchy/1"}',
+            "the tree (lacks|has an unknown key)",
+        ),
         (b'{"schema": "' + b"x" * 1_000_000 + b'"}', "schema is 'xxxxxx"),
         (b"[]", "got a list"),
         (b"17", "got 17"),
@@ -139,7 +142,7 @@ def test_nesting_that_json_can_hold_is_refused(key: str) -> None:
     nested: Any = 1
     for _ in range(500):
         nested = [nested]
-    found = "an object, got a list" if key == "attributes" else rf"{key}.*a list"
+    found = "attributes.*got a list" if key == "attributes" else rf"{key}.*a list"
     refuse(lambda: from_dict(VALID | {key: [nested] * 5}), found)
     if key == "attributes":
         refuse(lambda: from_dict(VALID | {key: {"3": {"a": nested}}}), "deeper than 32 levels")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from nbdt.documents import Document, described, encodable, json_value, shortened, validated
 from nbdt.errors import FormatError, HierarchyError
@@ -23,6 +23,8 @@ _NODE = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 class _Record(Document):
+    model_config = ConfigDict(title="the tree")
+
     schema_: str = Field(alias="schema")
     parents: list[int]
     names: list[str]
