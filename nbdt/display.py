@@ -20,14 +20,7 @@ def display_with(renderer: Callable[[Any], Bundle]) -> None:
 
 
 class Displayed:
-    """An object that draws itself as the result of a notebook's cell.
-
-    Example:
-        >>> import nbdt
-        >>> tree = nbdt.Hierarchy([2, 2, -1], ["cat", "dog", "pet"])
-        >>> sorted(tree._repr_mimebundle_())
-        ['image/svg+xml', 'text/html', 'text/plain']
-    """
+    """An object that draws itself as the result of a notebook's cell."""
 
     __slots__ = ()
 

@@ -64,11 +64,7 @@ def described(value: object) -> str:
 
 
 def decoded(data: bytes) -> str:
-    """The text that these bytes hold in UTF-8.
-
-    Raises:
-        FormatError: more than `MAX_BYTES`, another encoding, or a byte order mark.
-    """
+    """The text that these bytes hold in UTF-8, without a byte order mark."""
     if len(data) > MAX_BYTES:
         raise FormatError(f"is longer than {MAX_BYTES // 2**20} MB, the most that is read.")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
@@ -125,9 +121,6 @@ def json_value(value: object, where: str, depth: int = 0) -> Any:
     """A deep copy made of dict, list, str, int, float, bool and None; tuples become lists.
 
     `where` is what an error calls the value, `depth` how deep it is nested already.
-
-    Raises:
-        FormatError: JSON cannot hold the value exactly.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -233,12 +226,7 @@ class Document(BaseModel):
 
     @classmethod
     def from_dict(cls, document: object) -> Self:
-        """The record that `to_dict` gave.
-
-        Raises:
-            FormatError: keys are missing or unknown, or a value is not valid; the message starts
-                with the value's place.
-        """
+        """The record that `to_dict` gave; a FormatError starts with the place of a wrong value."""
         return validated(cls, document)
 
 
@@ -263,16 +251,14 @@ class CompleteDocument(Document):
 def validated(kind: type[T], document: object, *, copied: bool = True) -> T:
     """A document read as a `Document`, a dataclass or any other annotated type.
 
+    Only lists are converted to tuples, and integers to floats. A FormatError starts with the place
+    of the first value that does not fit.
+
     Args:
-        kind: its annotations say what is accepted; only lists are converted to tuples, and integers
-            to floats.
+        kind: its annotations say what is accepted.
         document: values as `parsed_json` gives them.
         copied: False reads the values in place, which is faster for long lists; `kind` then has
             lists and no tuples.
-
-    Raises:
-        FormatError: it is not of this kind; the message starts with the place of the first value
-            that does not fit.
 
     Example:
         >>> validated(dict[str, tuple[int, ...]], {"ids": [1, 2]})
@@ -294,9 +280,6 @@ def checked(kind: type[T], values: object) -> T:
     """As `validated`, for values that `parsed_json` gave: long lists are not walked through.
 
     Nothing is converted but integers to floats, so such a kind has lists where JSON has them.
-
-    Raises:
-        FormatError: see `validated`.
     """
     try:
         annotation: Any = kind

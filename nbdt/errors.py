@@ -39,13 +39,9 @@ class MissingDependencyError(NBDTError, ImportError):
 
 
 def reason_of(error: BaseException) -> str:
-    r"""The first line of what an error says, or its kind where it says nothing.
+    """The first line of what an error says, or its kind where it says nothing.
 
     Torch appends pages of C++ to some of its messages, none of which helps a reader.
-
-    Example:
-        >>> reason_of(ValueError("sizes differ\nframe #0: …")), reason_of(EOFError())
-        ('sizes differ', 'EOFError')
     """
     return (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST_REASON]
 
@@ -53,10 +49,8 @@ def reason_of(error: BaseException) -> str:
 def missing(package: str, extra: str, what: str) -> MissingDependencyError:
     """The error to raise where an optional package cannot be imported.
 
-    Args:
-        package: its name, as pip knows it.
-        extra: the extra of this project that installs it.
-        what: the feature that needs it, in the singular: the beginning of the message.
+    `extra` is the extra of this project that installs it; `what` is the feature that needs it, in
+    the singular: the beginning of the message.
 
     Example:
         >>> print(missing("httpx", "client", "the client"))

@@ -19,19 +19,12 @@ from nbdt.errors import InputError, NBDTError, NotFoundError
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    r"""The text of a file in UTF-8, of at most 64 MB.
+    """The text of a file in UTF-8, of at most 64 MB.
 
     Raises:
         NotFoundError: there is no such file.
         FormatError: it is too long, or in another encoding.
         InputError: it cannot be read, or is not an ordinary file.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp(), "classes.txt")
-        >>> write_text(path, "cat\ndog\n")
-        >>> read_text(path).split()
-        ['cat', 'dog']
     """
     # A pipe or a device would be read for ever, so only ordinary files are opened.
     if not is_file(path):
@@ -48,73 +41,26 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """The value of a JSON file of at most 64 MB, read strictly: see `nbdt.documents.parsed_json`.
-
-    Raises:
-        NotFoundError: there is no such file.
-        FormatError: it is not JSON in UTF-8; or has a key twice, NaN, or a number beyond 64 bits.
-        InputError: it cannot be read, or is not an ordinary file.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp(), "pair.json")
-        >>> write_text(path, "[1, 2.5]")
-        >>> read_json(path)
-        [1, 2.5]
-    """
+    """The value of a JSON file of at most 64 MB, read strictly as by `documents.parsed_json`."""
     text = read_text(path)
     with error_context(path):
         return parsed_json(text)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text to a file in UTF-8, replacing the file in one step.
-
-    Raises:
-        InputError: the file cannot be written; it is then as it was.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> write_text(folder / "note.txt", "cat")
-        >>> [file.name for file in folder.iterdir()]
-        ['note.txt']
-    """
+    """Writes a text to a file in UTF-8, replacing the file in one step or not at all."""
     with replacing(path) as file:
         file.write(text.encode())
 
 
 def write_json(path: str | os.PathLike[str], value: object) -> None:
-    """Writes a value that JSON can hold to a file, replacing the file in one step.
-
-    Raises:
-        InputError: the file cannot be written; it is then as it was.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp(), "pair.json")
-        >>> write_json(path, {"pair": [1, 2.5]})
-        >>> read_json(path)
-        {'pair': [1, 2.5]}
-    """
+    """Writes a value that JSON can hold to a file, replacing the file in one step or not at all."""
     write_text(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A new file to write to, which takes the place of `path` if the block ends without error.
-
-    Raises:
-        InputError: the file cannot be written; it is then as it was.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp(), "note.txt")
-        >>> with replacing(path) as file:
-        ...     _ = file.write(b"cat")
-        >>> path.read_bytes()
-        b'cat'
-    """
+    """A new file to write to, which takes the place of `path` if the block ends without error."""
     with replacing_path(path) as aside, aside.open("xb") as file:
         yield file
 
@@ -122,9 +68,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 @contextmanager
 def replacing_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Like `replacing`, for writers that want a path: make the file in the block.
-
-    Raises:
-        InputError: the file cannot be written; it is then as it was.
 
     Example:
         >>> import tempfile
@@ -166,12 +109,7 @@ def error_context(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def sha256(*parts: bytes | bytearray | memoryview | str) -> str:
-    """The SHA-256 of these parts one after the other, in hexadecimal; a text counts as UTF-8.
-
-    Example:
-        >>> sha256("cat", b"dog") == sha256("catdog")
-        True
-    """
+    """The SHA-256 of these parts one after the other, in hexadecimal; a text counts as UTF-8."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part)
@@ -179,11 +117,7 @@ def sha256(*parts: bytes | bytearray | memoryview | str) -> str:
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
+    """The SHA-256 of a file's bytes, in hexadecimal."""
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -192,12 +126,7 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Whether this is an ordinary file, or a link to one.
-
-    Example:
-        >>> is_file("x" * 100_000)
-        False
-    """
+    """Whether this is an ordinary file, or a link to one."""
     try:
         return Path(path).is_file()
     except OSError:

@@ -23,15 +23,9 @@ T = TypeVar("T")
 def registered(package: str, kind: type[T], group: str = "") -> tuple[T, ...]:
     """The objects of a kind that a package's modules hold at their top, then those from elsewhere.
 
-    Args:
-        package: the package.
-        kind: the class that the objects are of.
-        group: the group of entry points that name such objects; by default as the package.
-
-    Returns:
-        Each object once: the package's in the order of its modules' names, then the others in the
-        order of their entry points' names. An entry point that cannot be loaded is
-        left out with a warning.
+    The others are named by entry points in `group`, by default the package's name. Each object
+    comes once: the package's by their modules' names, then the others by their entry points'. An
+    entry point that cannot be loaded is left out with a warning.
     """
     found = {id(value): value for value in _values(package, group) if isinstance(value, kind)}
     return tuple(found.values())
@@ -39,13 +33,7 @@ def registered(package: str, kind: type[T], group: str = "") -> tuple[T, ...]:
 
 @cache
 def registered_classes(package: str, base: type[T]) -> tuple[type[T], ...]:
-    """As `registered`, the subclasses of `base`, but for abstract ones.
-
-    Example:
-        >>> from nbdt.classifiers.base import Library
-        >>> [library.name for library in registered_classes("nbdt.classifiers", Library)][:2]
-        ['nbdt', 'sklearn']
-    """
+    """As `registered`, the subclasses of `base`, but for abstract ones."""
     classes = (value for value in _values(package) if isinstance(value, type))
     found = (cls for cls in classes if issubclass(cls, base) and cls is not base)
     return tuple(dict.fromkeys(cls for cls in found if not isabstract(cls)))

@@ -42,20 +42,12 @@ def read_archive(
 ) -> tuple[Pixels, Targets]:
     """The pixels and targets of an archive's images, sorted by class and name.
 
-    Args:
-        archive: a tar file, compressed in any way that Python reads.
-        split: the folder in it that holds the classes' folders.
-        classes: the names of the classes' folders; a target is an index into them.
-        side: the height and width of every image in pixels.
-        cache: the folder to keep the decoded pixels in; if it cannot be written, they are decoded
-            again each time.
+    The archive is a tar file, compressed in any way that Python reads. It holds the images of each
+    class, all of `side` × `side` pixels, in a folder ``split/class``; a target is an index into
+    `classes`. The decoded pixels are kept in the folder `cache`, if it can be written.
 
     Returns:
         The pixels, shape (images, side, side, 3), and the targets, shape (images,).
-
-    Raises:
-        FormatError: this is not such an archive; the message names the member.
-        InputError: it cannot be read.
     """
     path = Path(archive)
     # Targets are places in the list of classes.
@@ -115,7 +107,6 @@ def _decoded(
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
-    """The ordinary files in an archive, by name."""
     for number, member in enumerate(tar):
         if member.isdir():
             continue

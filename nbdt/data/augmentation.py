@@ -18,9 +18,7 @@ _RATIO = [3 / 4, 4 / 3]
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Random changes of a training image, made before its preprocessing.
-
-    The random numbers are torch's global ones.
+    """Random changes of a training image before its preprocessing, with torch's random numbers.
 
     Args:
         shift: moves the image by up to this many pixels each way, with black at the border: what
@@ -28,12 +26,7 @@ class Augmentation:
         flip: whether to swap left and right, half of the time.
         smallest_area: resizes a piece of the image, of at least this share of its area and 3:4 to
             4:3 in shape, to the network's input (Szegedy et al., "Going Deeper with Convolutions",
-            2015), in place of the preprocessing's own resizing and cropping. None keeps those.
-
-    Example:
-        >>> imagenet = Augmentation(smallest_area=0.08, flip=True)
-        >>> imagenet(Image.new("RGB", (500, 375)), Preprocessing(resize=256, crop=224)).shape
-        torch.Size([3, 224, 224])
+            2015), in place of the preprocessing's own resizing and cropping.
     """
 
     shift: int = 0

@@ -26,11 +26,9 @@ class DataSet:
     """What is known of a data set by its name.
 
     Attributes:
-        name: what `load_dataset` calls it.
-        about: what it is, in a sentence.
         files: for each split a file or folder that has to be there, relative to the set's folder;
             "" where none is needed.
-        read: gives the images from the set's folder, those for training or those for tests.
+        read: gives the images from the set's folder: those for training, or those for tests.
         augmentation: the usual one for training.
         torchvision: the class that can download it, if there is one.
         obtain: how one gets it otherwise.
@@ -47,22 +45,12 @@ class DataSet:
 
 @cache
 def data_sets() -> Mapping[str, DataSet]:
-    """All data sets by name.
-
-    Example:
-        >>> sorted(data_sets()["cifar10"].files)
-        ['test', 'train']
-    """
+    """All data sets by name."""
     return {one.name: one for one in registered("nbdt.data", DataSet, group="nbdt.datasets")}
 
 
 def describe_datasets() -> dict[str, str]:
-    """The names that `load_dataset` takes, with a sentence each.
-
-    Example:
-        >>> describe_datasets()["cifar10"]
-        '60,000 photographs of 32×32 pixels, 10 classes; can be downloaded.'
-    """
+    """The names that `load_dataset` takes, with a sentence each."""
     return {name: known.about for name, known in data_sets().items()}
 
 

@@ -30,10 +30,7 @@ class WithClasses(Protocol):
 
 
 def check_own_classes(data: object, classes: Sequence[str]) -> None:
-    """`check_classes` for data of any kind, where it says what its classes are.
-
-    For a `Subset` or a `DataLoader`, the data set it is made of is looked at.
-    """
+    """`check_classes` for any data, if it or the data set inside it names its classes."""
     while not hasattr(data, "classes") and hasattr(data, "dataset"):
         data = data.dataset
     names = getattr(data, "classes", None)
@@ -46,12 +43,8 @@ def check_classes(
 ) -> None:
     """Refuses a data set whose classes are not these, in this order.
 
-    Label i has to mean output i, or correct answers would count as wrong.
-
-    Args:
-        dataset: the data set.
-        classes: the names of a model's or a tree's classes.
-        owner: what messages call that model or tree.
+    Label i has to mean output i, or correct answers would count as wrong. `owner` is what messages
+    call the model or tree whose classes these are.
 
     Example:
         >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
@@ -80,14 +73,7 @@ def check_classes(
 
 
 def bundled_wnids(classes: Sequence[str]) -> tuple[str, ...]:
-    """The wnids of classes that are those of a bundled data set; ``""`` for all others.
-
-    Example:
-        >>> bundled_wnids([row.name for row in load_classes("cifar10")])[0]
-        'n02691156'
-        >>> bundled_wnids(["cat", "dog"])
-        ('', '')
-    """
+    """The wnids of classes that are those of a bundled data set; ``""`` for all others."""
     for dataset in list_datasets():
         known = load_classes(dataset)
         if [info.name for info in known] == list(classes):
@@ -101,12 +87,7 @@ def filtered(
     include: Iterable[str] | None,
     exclude: Iterable[str],
 ) -> list[int]:
-    """The classes that a filter keeps, in their order; it takes names and wnids.
-
-    Example:
-        >>> filtered(["cat", "dog", "car"], ["n02121620", "", ""], ["car", "n02121620"], ())
-        [0, 2]
-    """
+    """The classes that a filter of names and wnids keeps, in their order."""
     kept = set(range(len(classes))) if include is None else _found(classes, wnids, include)
     kept -= _found(classes, wnids, exclude)
     if not kept:
@@ -124,10 +105,6 @@ def cut(tree: Hierarchy, at: int | Iterable[Node]) -> tuple[list[int], npt.NDArr
 
     Returns:
         The nodes' ids, and for each class the place of its node among them; shape (C,).
-
-    Raises:
-        InputError: a class lies under none of the nodes or under two, the depth is less than 1,
-            or `at` is a set, which has no order.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])

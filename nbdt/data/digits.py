@@ -64,26 +64,14 @@ class Digits(LabelledImages):
         return torch.tensor(self.targets)
 
     def save_image(self, index: int, path: str | os.PathLike[str]) -> None:
-        """Writes one digit to a PNG file of 128×128 pixels, which is replaced in one step.
-
-        `PREPROCESSING` gives the digit's tensor back.
-
-        Raises:
-            InputError: the file cannot be written.
-        """
+        """Writes one digit to a PNG file of 128×128 pixels; `PREPROCESSING` restores its tensor."""
         with replacing(path) as file:
             picture = self.image(index).resize((SIDE * ZOOM,) * 2, Image.Resampling.NEAREST)
             picture.save(file, format="PNG")
 
 
 def load_digits() -> Digits:
-    """All 1,797 digits, in scikit-learn's order.
-
-    Example:
-        >>> digits = load_digits()
-        >>> digits.images.shape, digits.classes[digits.labels[0]]
-        (torch.Size([1797, 1, 8, 8]), 'zero')
-    """
+    """All 1,797 digits, in scikit-learn's order."""
     return Digits()
 
 

@@ -28,11 +28,7 @@ _NAMES_SHOWN = 6
 
 
 class PixelArray:
-    """Pictures of one size in memory.
-
-    Args:
-        pixels: 0 … 255, uint8; shape (images, height, width), or (images, height, width, 3).
-    """
+    """Pictures of one size in memory: uint8 of shape (images, height, width) or (…, width, 3)."""
 
     def __init__(self, pixels: npt.NDArray[np.uint8]) -> None:
         is_array = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8
@@ -75,11 +71,6 @@ class ImageFolder(LabelledImages):
             ``/``); by default the sorted names of the subfolders.
         wnids: other names that the classes' subfolders may have, as ImageNet's do; ``""`` for none.
         partial: whether classes may lack a subfolder, as when only some of them are evaluated.
-
-    Raises:
-        NotFoundError: there is no such folder.
-        InputError: it holds no subfolders or one without images, or the subfolders differ from
-            `classes`; the message lists the difference.
     """
 
     source: ImageFiles
@@ -118,14 +109,10 @@ class ImageFolder(LabelledImages):
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """The image files in a folder and the folders in it, sorted by path.
+    """The image files in a folder and the folders in it, sorted by path; at least one.
 
     Files are recognized by their suffix; hidden files and folders are left out, and links to
     folders are not followed.
-
-    Raises:
-        NotFoundError: there is no such folder.
-        InputError: it is not a folder, cannot be read, or holds no image.
     """
     top = _checked_folder(folder)
     found = []

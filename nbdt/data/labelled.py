@@ -48,9 +48,6 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         preprocessing: from a picture to a network's input, without any randomness.
         augmentation: the random changes made to a picture before that; None for none.
 
-    Raises:
-        InputError: the lengths differ, a target is no class, or two classes have one name.
-
     Example:
         >>> pictures = [Image.new("L", (8, 8), shade) for shade in (0, 255, 51)]
         >>> shades = LabelledImages(pictures, [0, 1, 0], ["dark", "light"], Preprocessing(mode="L"))
@@ -101,12 +98,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         )
 
     def image(self, index: int) -> Image.Image:
-        """The picture itself, upright and with 8 bits a channel, neither changed nor resized.
-
-        Raises:
-            IndexError: there is no such sample.
-            InputError: its file cannot be read, or this is not an index.
-        """
+        """The picture itself, upright and with 8 bits a channel, neither changed nor resized."""
         if not isinstance(index, SupportsIndex) or np.ndim(index):
             raise InputError(
                 f"an index is one whole number or a slice, got {index!r:.80}; select() takes lists "
@@ -138,24 +130,13 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
     def split(self, held_out: int | float = 0.25, *, seed: int = 0) -> tuple[Self, Self]:
         """Splits at random into training and held-out samples, each class in the same share.
 
-        The held-out samples are never augmented. The same arguments give the same split on
-        every machine.
+        The held-out samples are never augmented. A seed gives the same split on every machine.
 
         Args:
             held_out: the share of samples held out, between 0 and 1, or their number. A share
                 that is too small is exceeded, so that each class has a sample held out; the only
                 sample of a class is for training.
             seed: 0 … 2³² − 1.
-
-        Raises:
-            InputError: no class has two samples, or the number is too small or too large for every
-                class to be on both sides.
-
-        Example:
-            >>> from nbdt.data import load_dataset
-            >>> train, val = load_dataset("digits", "train").split(0.1, seed=0)
-            >>> len(train), len(val)
-            (1212, 135)
         """
         left, drawn = stratified_split(self.targets, held_out, seed=seed)
         return self.select(left), self.select(drawn).with_augmentation(None)
@@ -163,12 +144,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
     def subset(self, samples: int | float, *, seed: int = 0) -> Self:
         """Draws samples at random, each class in the same share, at least one of each.
 
-        Args:
-            samples: how many, or a share of them, above 0 and at most 1; 1.0 means all.
-            seed: 0 … 2³² − 1.
-
-        Raises:
-            InputError: there are fewer samples, or too few are wanted for one of each class.
+        `samples` is their number, or a share of them, above 0 and at most 1; 1.0 means all.
         """
         return self.select(stratified_draw(self.targets, samples, seed=seed))
 
@@ -176,14 +152,6 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         """Divides the samples at random into equal parts, each class evenly.
 
         Use one part to fit a temperature, one to calibrate and one to evaluate, for instance.
-
-        Raises:
-            InputError: there are fewer samples than parts.
-
-        Example:
-            >>> from nbdt.data import load_dataset
-            >>> [len(part) for part in load_dataset("digits").parts(4)]
-            [113, 113, 112, 112]
         """
         return tuple(map(self.select, stratified_parts(self.targets, number, seed=seed)))
 
@@ -195,15 +163,6 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         """The samples of some classes, given by name or wnid; they are renumbered in their order.
 
         `nbdt.hierarchy.edit.restrict(tree, dataset.classes)` makes a tree fit again.
-
-        Raises:
-            NotFoundError: there is no such class; near names are suggested.
-            InputError: no class is left.
-
-        Example:
-            >>> from nbdt.data import load_dataset
-            >>> load_dataset("digits").filter_classes(["nine", "six"]).classes
-            ('six', 'nine')
         """
         kept = filtered(self.classes, self.wnids, include, exclude)
         label_of = np.full(len(self.classes), -1, dtype=np.int64)
@@ -222,10 +181,6 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
             tree: a tree of this data set's classes.
             at: the nodes, by id or name, in the order of the new classes; or a depth, for the
                 nodes at that depth and the classes above it, by their ids.
-
-        Raises:
-            InputError: the tree has other classes, a class lies under none of the nodes or under
-                two, or two nodes have one name.
 
         Example:
             >>> from nbdt.data import load_dataset

@@ -47,10 +47,8 @@ def load_dataset(
             those of a named data set have to be these.
 
     Raises:
-        NotFoundError: there is no such data set; the message says where it was looked for and
-            how to get it.
-        InputError: the split does not exist, the classes are not `classes`, or the download
-            failed.
+        NotFoundError: there is no such data set; the message says how to get it.
+        InputError: the split does not exist, the classes differ, or the download failed.
         FormatError: the data set's files are damaged.
 
     Example:
@@ -76,24 +74,14 @@ def load_dataset(
 
 
 def place_of(name: str, split: str = "test") -> str:
-    """Where the images of a split are; two names of the same images have the same place.
-
-    Example:
-        >>> place_of("digits", "train") == place_of("digits", "test")
-        False
-    """
+    """Where the images of a split are; two names of the same images have the same place."""
     if name in data_sets():
         return f"{name}, {split}"
     return str(_split_folder(name, split).resolve())
 
 
 def training_split(name: str) -> str:
-    """The split to train on: "train", or "test" for a folder of images that is not divided.
-
-    Example:
-        >>> training_split("digits")
-        'train'
-    """
+    """The split to train on: "train", or "test" for a folder of images that is not divided."""
     top = Path(name)
     undivided = name not in data_sets() and _is_folder(top) and not _splits(top)
     return "test" if undivided else "train"
@@ -154,7 +142,6 @@ def _advice(known: DataSet, split: str) -> str:
 
 
 def _split_folder(path: str | os.PathLike[str], split: str) -> Path:
-    """The folder, of a folder of images, that holds the split."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"a data set is given by name or path, got {path!r:.80}.")
     top = Path(path)

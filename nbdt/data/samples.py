@@ -50,11 +50,7 @@ def is_indexed(data: Any) -> bool:
 
 
 def batches_of(data: Data, batch_size: int) -> Iterator[Any]:
-    """The batches of an iterable as they are; samples are put together to batches.
-
-    Raises:
-        InputError: the data cannot be iterated, or the samples of a batch differ in shape.
-    """
+    """The batches of an iterable as they are; samples are put together to batches."""
     if not isinstance(data, Iterable):
         raise InputError(
             "data has to be a data set of samples (input, label) or an iterable of batches "

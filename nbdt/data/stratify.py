@@ -24,8 +24,7 @@ def stratified_split(
 
     Both sides get a sample of every class that has two or more; the only sample of a class is not
     drawn. Where a share is too small or too large for that, it is exceeded or not reached.
-    The same arguments give the same split on every machine; numpy's global random numbers are
-    left alone.
+    The same seed gives the same split on every machine; numpy's global random numbers stay.
 
     Args:
         targets: the class of each sample; shape (samples,).
@@ -34,16 +33,6 @@ def stratified_split(
 
     Returns:
         The indices of the samples left and of those drawn, both ascending.
-
-    Raises:
-        InputError: no class has two samples, or the number is too small or too large for every
-            class to be on both sides.
-
-    Example:
-        >>> targets = np.array([0, 0, 0, 0, 1, 1, 1, 1])
-        >>> left, drawn = stratified_split(targets, 0.25, seed=0)
-        >>> targets[drawn].tolist()
-        [0, 1]
     """
     counts = _class_sizes(targets)
     lowest = (counts > 1).astype(np.int64)
@@ -67,11 +56,6 @@ def stratified_parts(targets: Indices, number: int, *, seed: int = 0) -> tuple[I
     """The indices of samples, divided at random into equal parts, each class evenly.
 
     The parts differ by one sample at most, and so do the samples of each class in them.
-
-    Example:
-        >>> targets = np.array([0, 0, 0, 0, 1, 1])
-        >>> [targets[part].tolist() for part in stratified_parts(targets, 2)]
-        [[0, 0, 1], [0, 0, 1]]
     """
     if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < 1:
         raise InputError(f"the number of parts has to be at least 1, got {number!r:.80}.")
@@ -84,12 +68,7 @@ def stratified_parts(targets: Indices, number: int, *, seed: int = 0) -> tuple[I
 
 
 class Part(NamedTuple):
-    """One of several disjoint parts of some samples, which people write as ``K/N``.
-
-    Attributes:
-        place: K, from 1 on.
-        number: N.
-    """
+    """One of several disjoint parts of samples, written as ``K/N``: `place` K counts from 1."""
 
     place: int
     number: int
@@ -111,7 +90,6 @@ class Part(NamedTuple):
 
 
 def _class_sizes(targets: Indices) -> Indices:
-    """How many samples each class has, of those that have any."""
     return np.unique(targets, return_counts=True)[1].astype(np.int64)
 
 
@@ -150,7 +128,6 @@ def _allotted(counts: Indices, total: int, lowest: Indices, highest: Indices) ->
 
 
 def _checked_number(drawn: Any, lowest: Indices, highest: Indices, samples: int) -> int:
-    """How many samples are to be drawn."""
     least, most = int(lowest.sum()), int(highest.sum())
     is_number = isinstance(drawn, numbers.Integral) and not isinstance(drawn, bool | np.bool_)
     is_share = isinstance(drawn, float | np.floating) and 0 < drawn <= 1

@@ -28,12 +28,9 @@ class ExplainedDigit:
     """One held-out digit and the explanation of its prediction.
 
     Attributes:
-        label: the digit, 0 … 9.
-        label_name: its name.
         remark: what is special about it: "classified incorrectly", ….
         picture: the digit in characters, by `drawn`.
         image: the file with the digit.
-        explanation: the prediction and its decisions.
     """
 
     label: int
@@ -84,13 +81,9 @@ class DemoResult:
         folder: the model's folder.
         images: the folder in it with pictures of held-out digits.
         seed: of the split and the training.
-        network: the network's name.
-        parameters: how many numbers it learned.
+        network: the name of the network.
+        parameters: how many numbers the network learned.
         training_samples: how many digits it learned from.
-        epochs: how often it saw each.
-        training_seconds: how long training took.
-        seconds: how long the whole demo took.
-        hierarchy: the tree.
         accuracy: on the held-out digits.
         explained: three of the held-out digits.
     """

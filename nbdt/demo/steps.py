@@ -41,19 +41,7 @@ def run(
     Args:
         output: the folder to write to: new, empty, or an earlier demo's, which is replaced.
         seed: of the split and the training, 0 … 2³² − 1.
-        progress: called after each epoch with its number, the number of epochs, and its loss;
-            see `training_progress`.
-
-    Raises:
-        InputError: the folder holds something else or cannot be written, or the seed is out of
-            range.
-        NBDTError: the reloaded model gives other answers than the saved one.
-
-    Example:
-        >>> import tempfile
-        >>> result = run(tempfile.mkdtemp())
-        >>> result.accuracy.samples, result.accuracy.network.accuracy > 0.95
-        (450, True)
+        progress: called after each epoch with its number, the number of epochs, and its loss.
     """
     start = time.perf_counter()
     folder = Path(output)
@@ -110,11 +98,6 @@ def choose(log_probs: Tensor, labels: Tensor) -> dict[int, str]:
 
     The first correct one, the least confident correct one, and the first error; if there is no
     error, another unsure one. `log_probs` has the shape (samples, C), `labels` (samples,).
-
-    Example:
-        >>> probabilities = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
-        >>> choose(probabilities.log(), torch.tensor([0, 1, 0]))
-        {1: 'correct, with the least confidence', 2: 'classified incorrectly'}
     """
     highest, answers = log_probs.max(dim=1)
     right = (answers == labels).nonzero()[:, 0].tolist()

@@ -59,8 +59,7 @@ def train(digits: Digits, seed: int, on_epoch: OnEpoch) -> nn.Module:
 def one_thread() -> Iterator[None]:
     """Lets torch compute in one thread, so that results don't depend on the number of cores.
 
-    Splitting a sum among threads changes its last bits and, in the end, the tree. Several threads
-    would not train so small a network any faster.
+    Splitting a sum among threads changes its last bits and, in the end, the tree.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

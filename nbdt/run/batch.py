@@ -13,14 +13,7 @@ from nbdt.model import NBDT
 
 
 def forward(model: NBDT, inputs: Any) -> Tensor:
-    """The network's logits for one batch, whatever mode the model is in.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> model = NBDT(nn.Linear(4, 2), Hierarchy([2, 2, -1], ["cat", "dog"])).train()
-        >>> forward(model, torch.zeros(3, 4)).shape, model.training
-        (torch.Size([3, 2]), True)
-    """
+    """The network's logits for one batch, whatever mode the model is in."""
     with eval_mode(model):
         return model.logits(moved(inputs, weights_device(model)))
 
@@ -28,16 +21,7 @@ def forward(model: NBDT, inputs: Any) -> Tensor:
 def forward_with_inputs_of(
     layer: nn.Module, model: NBDT, inputs: Any
 ) -> tuple[Tensor, list[Tensor]]:
-    """The logits for one batch, and what a layer of the network was given, once for each call.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> layer = nn.Linear(4, 2)
-        >>> model = NBDT(nn.Sequential(nn.ReLU(), layer), Hierarchy([2, 2, -1], ["cat", "dog"]))
-        >>> logits, (features,) = forward_with_inputs_of(layer, model, -torch.ones(1, 4))
-        >>> features
-        tensor([[0., 0., 0., 0.]])
-    """
+    """The logits for one batch, and what a layer of the network was given, once for each call."""
     seen: list[Tensor] = []
     hook = layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
     try:
@@ -47,17 +31,9 @@ def forward_with_inputs_of(
 
 
 def moved(inputs: Any, device: torch.device | None, *, channels_last: bool = False) -> Any:
-    """A batch on a device: a tensor, or a mapping whose tensors are moved.
+    """A batch on a device: a tensor, or a mapping whose tensors are moved; anything else stays.
 
-    Args:
-        inputs: what a network takes; anything but a tensor stays as it is.
-        device: where the network is; None for one without weights, which is anywhere.
-        channels_last: whether images, of shape (batch, channels, height, width), are stored
-            pixel by pixel.
-
-    Example:
-        >>> moved({"input_ids": torch.zeros(2, 3)}, torch.device("cpu"))["input_ids"].shape
-        torch.Size([2, 3])
+    `channels_last` stores images, of shape (batch, channels, height, width), pixel by pixel.
     """
     if isinstance(inputs, Mapping):
         return {

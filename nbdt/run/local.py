@@ -50,9 +50,7 @@ class Work:
     """What is done with a batch: read the samples, put them to the model, sort out failures.
 
     Attributes:
-        model: the model.
         data: what indices refer to.
-        forward: what answers a batch.
         is_labelled: whether samples are pairs (input, label).
         keeps_failures: whether a sample without an answer is a result; else its error is raised.
         keeps_inputs: whether the inputs are part of the result.

@@ -157,13 +157,10 @@ def answers(
             cannot take, or whose answer is not finite. Only single samples of indexed data can
             fail to be read. Samples may then differ in shape.
         rows: how many samples a block has at least; 1 for a block a batch.
-        forward: what answers a batch; by default `nbdt.run.forward`.
+        forward: what answers a batch.
         fingerprint: whether the samples' fingerprint is taken.
         progress: called with the number of samples of each batch when it is done.
         engine: where batches are worked on.
-
-    Raises:
-        InputError: the data is not of this kind, or has other classes.
 
     Example:
         >>> from torch.utils.data import TensorDataset

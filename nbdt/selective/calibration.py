@@ -69,13 +69,6 @@ class Calibration(Document):
         score: what a node was worth: "logsumexp" or "mean".
         fingerprint: the samples' `nbdt.data.samples.Fingerprint`.
         superclasses: the samples' scores, separately for each child of the root.
-
-    Example:
-        >>> animal = Superclass(node=3, samples=5, wrong=(0.5, 0.75))
-        >>> parts = (Superclass(node=2, samples=4, wrong=()), animal)
-        >>> calibration = Calibration(score="mean", fingerprint="0" * 64, superclasses=parts)
-        >>> calibration.samples, calibration.wrong
-        (9, 2)
     """
 
     score: str
@@ -115,12 +108,8 @@ class Calibration(Document):
     ) -> Calibration:
         """From the samples' calibration scores, and the child of the root each is predicted under.
 
-        Args:
-            scores: as `nbdt.selective.calibration_scores` gives them.
-            predicted: as `nbdt.selective.superclass` gives them.
-            superclasses: the children of the root.
-            score: what a node was worth.
-            fingerprint: of the samples.
+        `scores` and `predicted` are as `nbdt.selective.calibration_scores` and
+        `nbdt.selective.superclass` give them, `superclasses` the children of the root.
         """
         parts = []
         for node in superclasses:
@@ -135,11 +124,7 @@ class Calibration(Document):
 
     @classmethod
     def from_dict(cls, document: object) -> Self:
-        """The calibration that `to_dict` gave.
-
-        Raises:
-            FormatError: the document does not follow this schema.
-        """
+        """The calibration that `to_dict` gave."""
         schema = document.get("schema") if isinstance(document, Mapping) else None
         if not isinstance(document, Mapping) or schema != SCHEMA:
             raise FormatError(f"the schema is {described(schema)}; this version reads {SCHEMA}.")
@@ -194,13 +179,7 @@ class Calibrator:
 
 
 def write_calibration(folder: str | os.PathLike[str], calibration: Calibration) -> None:
-    """Writes a calibration to the folder of the very model that was calibrated.
-
-    Raises:
-        NotFoundError: there is no such folder, or it holds no model.
-        FormatError: the model in it was changed after it was saved.
-        InputError: the file cannot be written.
-    """
+    """Writes a calibration to the folder of the very model that was calibrated."""
     made_of = _made_of(read_model(folder))
     write_json(Path(folder) / CALIBRATION, {**calibration.to_dict(), "model": made_of})
 
@@ -239,7 +218,6 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
 
 
 def _made_of(saved: SavedModel) -> dict[str, Any]:
-    """What the calibration of a model depends on."""
     config = saved.config
     steps = config.preprocessing and config.preprocessing.to_dict()
     return {

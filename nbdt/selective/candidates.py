@@ -24,19 +24,7 @@ class Candidates:
     """For each row of log-probabilities, the path up from its likeliest class.
 
     Everything is on the CPU and in float64, so that the same log-probabilities give the same
-    answers on every device.
-
-    Attributes:
-        leaf: the likeliest class ŷ of each row; among equals, the first.
-
-    Raises:
-        InputError: these are not log-probabilities of the tree's classes.
-
-    Example:
-        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> candidates = Candidates(torch.tensor([[0.5, 0.25, 0.25]]).log(), layout)
-        >>> candidates.leaf, candidates.probability(torch.tensor([3]))
-        (tensor([0]), tensor([0.7500], dtype=torch.float64))
+    answers on every device. `leaf` is the likeliest class ŷ of each row; among equals, the first.
     """
 
     leaf: Int[Tensor, " batch"]
@@ -83,8 +71,8 @@ class Candidates:
     def highest(self, wanted: Callable[[Tensor], Tensor]) -> Int[Tensor, " batch"]:
         """Climbs from the likeliest class as long as the next node is wanted.
 
-        O(log depth) steps, as whole stretches are tried first: so whoever wants a node has to want
-        all candidates below it, too.
+        O(log depth) steps, as whole stretches are tried first: if a node is wanted, all candidates
+        below it have to be wanted, too.
         """
         node = self.leaf
         for jump in reversed(self.layout.jumps.cpu().unbind()):

@@ -47,15 +47,7 @@ ROUNDING = 1e-4
 def calibration_scores(
     log_probs: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"], layout: TreeLayout
 ) -> Float[Tensor, " batch"]:
-    """S = p(the child of lca(ŷ, y) towards ŷ) of each sample, −∞ where ŷ = y; in float64.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> log_probs = torch.tensor([[0.6, 0.3, 0.1]]).log().expand(3, 3)
-        >>> calibration_scores(log_probs, torch.tensor([0, 1, 2]), layout)
-        tensor([  -inf, 0.6000, 0.9000], dtype=torch.float64)
-    """
+    """S = p(the child of lca(ŷ, y) towards ŷ) of each sample, −∞ where ŷ = y; in float64."""
     candidates = Candidates(log_probs, layout)
     true = checked_labels(labels, len(log_probs), layout)
     towards = candidates.highest(lambda node: ~candidates.holds(node, true))
@@ -67,10 +59,6 @@ def threshold(scores: Float[Tensor, " samples"], guarantee: float) -> float:
     """The ⌈(n + 1) · guarantee⌉-th smallest of n calibration scores.
 
     The guarantee is taken as it is written in decimals: 0.95 is 19/20.
-
-    Raises:
-        InputError: there are fewer than 1/α − 1 scores, one is NaN, or `guarantee` is not between
-            0 and 1.
 
     Example:
         >>> scores = torch.arange(1.0, 20.0)  # 1 to 19
@@ -114,10 +102,7 @@ def stop(
 ) -> Int[Tensor, " batch"]:
     """The node answered for each sample, the deepest candidate with p > t: ŷ or a node above it.
 
-    Args:
-        log_probs: the soft log-probability of every class.
-        layout: the tree.
-        t: the threshold, one for all samples or one for each.
+    The threshold t is one for all samples, or one for each.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -166,15 +151,7 @@ def set_scores(
 def common_ancestor(
     log_probs: Float[Tensor, "batch classes"], layout: TreeLayout, t: float
 ) -> Int[Tensor, " batch"]:
-    """The lowest node above the likeliest class and every class with 1 − p ≤ t.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> log_probs = torch.tensor([[0.6, 0.3, 0.1]]).log()
-        >>> [common_ancestor(log_probs, layout, t).item() for t in (0.5, 0.8, 0.95)]
-        [0, 3, 4]
-    """
+    """The lowest node above the likeliest class and every class with 1 − p ≤ t."""
     candidates = Candidates(log_probs, layout)
     place = layout.leaf_start.cpu()[: layout.num_classes]
     members = (1 - candidates.shares <= t).scatter(1, candidates.leaf.unsqueeze(1), True)

@@ -29,14 +29,7 @@ _ROWS = 1024
 def is_valid(
     answers: Int[Tensor, " batch"], labels: Int[Tensor, " batch"], layout: TreeLayout
 ) -> Bool[Tensor, " batch"]:
-    """Whether each true class lies under the node answered; the mean is the *validity*.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> is_valid(torch.tensor([0, 3, 4]), torch.tensor([1, 1, 1]), layout)  # cat, animal, all
-        tensor([False,  True,  True])
-    """
+    """Whether each true class lies under the node answered; the mean is the *validity*."""
     check_layout(layout)
     nodes = checked_answers(answers, layout)
     place = layout.leaf_start.cpu()[checked_labels(labels, len(nodes), layout)]
@@ -47,12 +40,6 @@ def information_kept(answers: Int[Tensor, " batch"], layout: TreeLayout) -> Floa
     """1 − log|L(v)| / log C of each node v answered: 1 for a class, 0 for the root; in float64.
 
     L(v) are the classes under v (Goren et al., NeurIPS 2024, where this is the coverage).
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> layout = TreeLayout(Hierarchy([4, 4, 5, 5, 6, 6, -1], ["cat", "dog", "car", "bus"]))
-        >>> information_kept(torch.tensor([0, 4, 6]), layout)
-        tensor([1.0000, 0.5000, 0.0000], dtype=torch.float64)
     """
     check_layout(layout)
     sizes = layout.sizes.cpu()[checked_answers(answers, layout)].double()
@@ -75,10 +62,7 @@ class Curve:
 
     @property
     def area(self) -> float:
-        """hAURC: the area of 1 − validity over information kept, by trapezoids; lower is better.
-
-        Goren et al., NeurIPS 2024.
-        """
+        """HAURC (Goren et al., 2024): the area of 1 − validity over information; trapezoids."""
         risk = 1 - self.validity
         return float(np.sum((risk[1:] + risk[:-1]) / 2 * -np.diff(self.information)))
 
@@ -95,8 +79,7 @@ def curve(
     """Validity and information kept by `stop` at every threshold there is.
 
     With the layout of a flat tree (`nbdt.hierarchy.shapes.flat`) this is plain selective
-    classification: the likeliest class or no answer. The arguments are those of
-    `nbdt.selective.conformal`.
+    classification: the likeliest class or no answer.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -135,9 +118,8 @@ def _changes(
 ) -> Iterator[tuple[FloatArray, FloatArray, IntArray]]:
     """What changes at each step up, for the samples that are not at the root yet.
 
-    Yields:
-        The p of the samples' nodes, which is the threshold from which on the node above is the
-        answer; the information given up by that; and whether the answer becomes a valid one.
+    Yields the p of the samples' nodes, which is the threshold from which on the node above is
+    the answer; the information given up by that; and whether the answer becomes a valid one.
     """
     layout, sizes = candidates.layout, candidates.layout.sizes.cpu().double()
     node = candidates.leaf

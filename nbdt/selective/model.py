@@ -57,20 +57,17 @@ class SelectiveNBDT:
     Args:
         model: the model, whose rule has to be "soft".
         guarantee: 1 − α, the least share of answers that hold the true class, between 0 and 1.
+            Thresholds depend on it, so it cannot be changed later: give the calibration to another
+            ``SelectiveNBDT(model, 0.99, calibration=…)``.
         per_superclass: whether each child of the root has its own threshold; the guarantee then
             holds among the samples that are predicted under each, and each needs enough samples.
         calibration: what `calibrate` found, or `read_calibration` read, for this model.
 
     Attributes:
-        calibration: what the calibration samples showed; None before `calibrate`.
         thresholds: the threshold for predictions under each of these nodes: the root, or its
             children. −∞ where every likeliest class is sure enough. Each is raised by what
             rounding may add; see `nbdt.selective.above_rounding`.
         sizes: how many calibration samples each threshold comes from.
-
-    Raises:
-        InputError: the model's rule is "hard", `guarantee` is out of range, or the calibration
-            belongs to another model or is too small for it.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -109,11 +106,7 @@ class SelectiveNBDT:
 
     @property
     def guarantee(self) -> float:
-        """The share of answers that hold the true class.
-
-        Thresholds depend on it, so it cannot be set. For another one, give the calibration to
-        another ``SelectiveNBDT(model, 0.99, calibration=…)``.
-        """
+        """The share of answers that hold the true class; it cannot be set."""
         return self._guarantee
 
     @property
@@ -130,7 +123,7 @@ class SelectiveNBDT:
         on_failure: Literal["raise", "keep"] = "raise",
         watch: Watch = unwatched,
     ) -> SelectiveNBDT:
-        """Finds the thresholds, in place of earlier ones.
+        """Finds the thresholds, in place of earlier ones, and returns itself.
 
         Args:
             data: labelled samples that had no part in training, one by one or in batches, as for
@@ -140,9 +133,6 @@ class SelectiveNBDT:
                 temperature was fitted to, are refused.
             on_failure: "keep" leaves out samples that cannot be read or answered.
             watch: iterates over the run, to show progress and failures.
-
-        Returns:
-            Itself.
 
         Raises:
             InputError: there are fewer samples than the guarantee needs, 1/α − 1 (under each
@@ -168,12 +158,7 @@ class SelectiveNBDT:
         return self
 
     def predict(self, x: Inputs) -> Int[Tensor, " batch"]:
-        """The node answered for each sample: its likeliest class, or a node above it.
-
-        Raises:
-            InputError: the model was not calibrated, or the logits of a sample hold NaN or +inf,
-                or are all −inf.
-        """
+        """The node answered for each sample: its likeliest class, or a node above it."""
         return self._answers(self._predictions(x).log_probs)
 
     def explain(self, x: Inputs) -> Explanations:
@@ -199,11 +184,7 @@ class SelectiveNBDT:
         )
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Writes the model and its calibration to a folder, as `NBDT.save_pretrained` does.
-
-        Raises:
-            InputError: the model was not calibrated, or changed since, or cannot be saved.
-        """
+        """Writes the model and its calibration to a folder, as `NBDT.save_pretrained` does."""
         calibration = self._valid_calibration()
         if _digest(self.model) != self._weights:
             raise InputError("the model's weights changed; calibrate it again.")
@@ -219,14 +200,7 @@ class SelectiveNBDT:
         per_superclass: bool = False,
         network: nn.Module | None = None,
     ) -> SelectiveNBDT:
-        """Loads a model and its calibration, for any guarantee that has enough samples.
-
-        Raises:
-            NotFoundError: there is no such folder, it holds no model, or the model is not
-                calibrated.
-            FormatError: a file is not valid, or the model was changed after its calibration.
-            InputError: as for the class, or the folder does not say how to build the network.
-        """
+        """Loads a model and its calibration, for any guarantee that has enough samples."""
         model = NBDT.from_pretrained(folder, network)
         calibration = read_calibration(folder)
         return cls(model, guarantee, per_superclass=per_superclass, calibration=calibration)
@@ -311,7 +285,6 @@ class SelectiveNBDT:
 
 
 def _digest(model: NBDT) -> str:
-    """The SHA-256 of all weights."""
     tensors = (value for value in model.state_dict().values() if isinstance(value, Tensor))
     return sha256(*(sha256(raw_bytes(tensor)) for tensor in tensors))
 

@@ -41,11 +41,7 @@ class Checkpoint:
     document: Mapping[str, Any]
 
     def save(self, path: Path) -> None:
-        """Writes the file, replacing an older one when the new one is on the disk.
-
-        Raises:
-            InputError: the file cannot be written, such as to a full disk; the older one stays.
-        """
+        """Writes the file, replacing an older one when the new one is on the disk."""
         # Every tensor owns its memory in the file, so tied weights are stored once for each name.
         dense = {
             name: tensor.detach().to("cpu", copy=True).contiguous()
@@ -65,11 +61,7 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
-        """Reads the file that `save` wrote.
-
-        Raises:
-            FormatError: the file isn't a training's checkpoint, is cut short, or was changed.
-        """
+        """Reads the file that `save` wrote; a FormatError if it is cut short or was changed."""
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
@@ -103,11 +95,7 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Puts back what `optimizer_tensors` gave; the optimizer keeps its hyperparameters.
-
-    Raises:
-        FormatError: the tensors belong to another optimizer.
-    """
+    """Puts back what `optimizer_tensors` gave; the optimizer keeps its hyperparameters."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
@@ -156,16 +144,11 @@ def data_identity(dataset: Dataset[Any]) -> dict[str, Any]:
 
 
 def check_same(there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Checks that a checkpoint belongs to this training.
+    """Checks that a checkpoint belongs to this training; a FormatError names what differs.
 
-    Args:
-        there: what the checkpoint says: ``config``, ``classes``, ``samples``; where it knows it,
-            ``data``, as `data_identity` gives it; and ``backbone``, the digest of the frozen part,
-            where only the head is trained.
-        here: the same for this training, complete.
-
-    Raises:
-        FormatError: it belongs to another training; the message names what differs.
+    `there` is what the checkpoint says: ``config``, ``classes``, ``samples``; where it knows it,
+    ``data``, as `data_identity` gives it; and ``backbone``, the digest of the frozen part, where
+    only the head is trained. `here` is the same for this training, complete.
     """
     # Older checkpoints lack some fields. Missing settings are read as defaults; missing data
     # identity is assumed to match.

@@ -65,8 +65,7 @@ class TrainingConfig(Document):
         score: what the tree's nodes are worth in the loss. It becomes the model's score, unless
             the loss is the network's alone.
         tree_weight: ω, the weight of the tree's loss: a number, `Constant` or `Ramp`.
-        network_weight: β, the weight of the network's cross-entropy beside the tree's loss:
-            likewise.
+        network_weight: β, the weight of the network's cross-entropy beside the tree's: likewise.
         label_smoothing: ε in [0, 1).
         compat: "2020" for the losses of the 2020 release, for comparison.
         optimizer: "sgd", with momentum, or "adamw".
@@ -75,8 +74,7 @@ class TrainingConfig(Document):
             as 10, that layer learns faster than the pretrained rest.
         momentum: of SGD; β₁ of AdamW.
         weight_decay: for the weight matrices and kernels of linear, convolution, attention and
-            recurrent layers. Biases, norms, embeddings and a network's own parameters, such as a
-            vision transformer's class token, do not decay.
+            recurrent layers, not for biases, norms, embeddings and a network's own parameters.
         schedule: how the learning rate falls, step by step: "cosine" to 0, "one_cycle" (up over
             the first 30 % of the steps, then down to nearly 0; Smith and Topin 2017), "step" (a
             tenth after half of the steps, and again after three quarters), or "constant".
@@ -86,8 +84,7 @@ class TrainingConfig(Document):
         accumulate: into how many parts a batch is split to save memory.
         average: the decay of an exponential moving average of the weights, such as 0.999; the
             average is what is measured and kept. After t steps the decay is at most
-            (1 + t) / (10 + t), so that the average of a short training isn't dominated by its
-            first weights. None: the weights as they are.
+            (1 + t) / (10 + t), so that a short training's first weights don't dominate it.
         head_only: train the last linear layer alone, on features computed once. Minutes become
             seconds. Random changes of `nbdt.data`'s images are left out; those of your own data
             set are made once.
@@ -95,8 +92,7 @@ class TrainingConfig(Document):
             their weights.
         retree_every: rebuild the tree from the current weights after this many epochs: for the
             following epochs or, where no epoch trains with the tree, before the epoch is measured.
-        linkage: of the rebuilt trees; see `nbdt.induce`.
-        normalize: likewise.
+        linkage, normalize: of the rebuilt trees; see `nbdt.induce`.
         branching: the most children of a node in rebuilt trees. None: as many as the widest node
             of the first tree has, if that tree was induced too (it has merge heights), else 2.
         patience: stop after this many epochs without a better validation accuracy. None: never.
@@ -106,14 +102,6 @@ class TrainingConfig(Document):
         channels_last: store images and convolution weights pixel by pixel.
         deterministic: use only deterministic algorithms of torch, on GPUs too.
         seed: of the order of samples, their random changes, and dropout.
-
-    Raises:
-        InputError: a value is of the wrong type or out of range, or two exclude each other.
-
-    Example:
-        >>> config = TrainingConfig(epochs=2, tree_weight=Ramp(0, 10))
-        >>> TrainingConfig.from_dict(config.to_dict()) == config
-        True
     """
 
     epochs: Count = 3

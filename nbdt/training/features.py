@@ -45,17 +45,6 @@ def cached_features(
     Raises:
         InputError: the network does more than apply its head to these features, such as scaling
             the head's output or calling it twice.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> from torch import nn
-        >>> network = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
-        >>> model = NBDT(network, Hierarchy([2, 2, -1], ["cat", "dog"]))
-        >>> images = TensorDataset(torch.zeros(5, 4), torch.zeros(5, dtype=torch.int64))
-        >>> cached_features(
-        ...     model, images, batch_size=2, workers=0, seed=0
-        ... ).tensors[0].shape
-        torch.Size([5, 3])
     """
     head = head_of(model)
 

@@ -45,7 +45,7 @@ def fit(
     After each epoch the network and the tree, under each rule and score, are measured on `val`.
     The model ends in eval mode with the weights of its last epoch (or, with `config.patience`, of
     its best), with the score that the loss trained, and without a temperature, since any was fitted
-    to other weights.
+    to other weights. The result is a record of each epoch, including those before an interruption.
 
     Under torchrun, with a process group, each process takes its share of every batch. The result is
     what one process would give for the same `batch_size`, except for rounding and for batch norms,
@@ -72,15 +72,10 @@ def fit(
         tensorboard: whether to write logs for TensorBoard to the folder.
         on_epoch: called after every epoch with its record.
 
-    Returns:
-        What each epoch came to, including those before an interruption.
-
     Raises:
-        InputError: the data do not fit the model, a label is no class, the model cannot be saved
-            in the folder, the loss, a gradient or a weight became NaN or infinite, or the folder
-            holds another training.
+        InputError: the data do not fit the model, it cannot be saved in the folder, the folder
+            holds another training, or the loss, a gradient or a weight became NaN or infinite.
         FormatError: the checkpoint is damaged or belongs to another training.
-        MissingDependencyError: `tensorboard` needs the package of that name.
 
     Example:
         >>> from torch.utils.data import TensorDataset

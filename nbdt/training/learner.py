@@ -35,16 +35,7 @@ from nbdt.training.processes import Processes
 
 
 class Learner:
-    """A network that takes steps.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> model = NBDT(nn.Linear(2, 2, bias=False), Hierarchy([2, 2, -1], ["cat", "dog"]))
-        >>> learner = Learner(model, TrainingConfig(), torch.device("cpu"), Processes())
-        >>> batch = (torch.zeros(4, 2), torch.tensor([0, 1, 0, 1]))
-        >>> round(learner.step([(*batch, 1.0)], rate=0.1, progress=0.0), 3)
-        2.773
-    """
+    """A network that takes steps."""
 
     def __init__(
         self, model: NBDT, config: TrainingConfig, device: torch.device, processes: Processes
@@ -103,15 +94,11 @@ class Learner:
     def step(
         self, parts: Iterable[tuple[Any, Tensor, float]], *, rate: float, progress: float
     ) -> float:
-        """One step of the optimizer.
+        """One step of the optimizer; gives the mean loss over the batch of all processes, in nats.
 
-        Args:
-            parts: inputs, classes and share of the whole batch, for each part in this process.
-            rate: the learning rate; the head's is a multiple of it.
-            progress: of the training, in [0, 1], for the weights of the loss.
-
-        Returns:
-            The mean loss over the batch of all processes, in nats.
+        `parts` are the inputs, classes and share of the whole batch, for each part in this process.
+        `rate` is the learning rate; the head's is a multiple of it. `progress` of the training, in
+        [0, 1], decides the weights of the loss.
 
         Raises:
             InputError: a label is no class, or the loss or a gradient is NaN or infinite; the
@@ -187,11 +174,7 @@ class Learner:
         }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restores what `tensors` gave, all of it or nothing, ignoring other groups.
-
-        Raises:
-            FormatError: the tensors belong to another network or optimizer.
-        """
+        """Restores what `tensors` gave, all of it or nothing, ignoring other groups."""
         for group, module in self._modules().items():
             _check_fit(of_group(tensors, group), module.state_dict())
         load_optimizer(self.optimizer, of_group(tensors, "optimizer"))

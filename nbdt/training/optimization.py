@@ -31,14 +31,6 @@ def make_optimizer(
     Only weight matrices and kernels of layers decay, not biases and the parameters of norms (as in
     He et al. 2018, "Bag of Tricks for Image Classification", section 3.1). `head` is the part of
     the network whose learning rate is multiplied by `config.head_multiplier`.
-
-    Raises:
-        InputError: nothing in the network can be trained.
-
-    Example:
-        >>> optimizer = make_optimizer(nn.Linear(4, 2), TrainingConfig())
-        >>> [(len(group["params"]), group["weight_decay"]) for group in optimizer.param_groups]
-        [(1, 0.0005), (1, 0.0)]
     """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not trained:
@@ -93,11 +85,6 @@ def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> fl
     """The learning rate of a step, counted from 0 over all epochs.
 
     A function of the step's number alone, so that training can be resumed.
-
-    Example:
-        >>> config = TrainingConfig(epochs=2, learning_rate=1.0, warmup=0.5)
-        >>> [round(learning_rate(config, step, 4), 3) for step in range(8)]
-        [0.5, 1.0, 1.0, 0.933, 0.75, 0.5, 0.25, 0.067]
     """
     total = config.epochs * steps_per_epoch
     warm = round(config.warmup * steps_per_epoch)

@@ -59,6 +59,8 @@ class SeededSamples(Dataset[Any]):
 class Batches(Sampler[list[Key]]):
     """The batches of one epoch, or one process's share of each.
 
+    `epoch` says whose batches are given next, and `start` how many of them are left out.
+
     Args:
         samples: how many there are.
         batch_size: how many of them a batch has, over all processes; the last may have less, or
@@ -67,17 +69,6 @@ class Batches(Sampler[list[Key]]):
         parts: into how many parts each batch is split, one after the other.
         rank: the number of this process.
         world: how many processes there are.
-
-    Attributes:
-        epoch: whose batches are given next.
-        start: how many batches of it are left out.
-
-    Example:
-        >>> batches = Batches(8, batch_size=3, seed=0)
-        >>> sorted(index for batch in batches for _, index in batch)
-        [0, 1, 2, 3, 4, 5, 6, 7]
-        >>> len(batches), batches.sizes
-        (3, [3, 3, 2])
     """
 
     def __init__(

@@ -31,12 +31,7 @@ class TrainingFolder:
             raise InputError(f"{path}: the folder cannot be made: {error.strerror}.") from None
 
     def checkpoint(self, *, resume: bool) -> Checkpoint | None:
-        """The last checkpoint, if there is one.
-
-        Raises:
-            InputError: there is one, but `resume` is not set.
-            FormatError: it is damaged.
-        """
+        """The last checkpoint, if there is one; without `resume` that is an InputError."""
         if not self.checkpoint_path.exists():
             return None
         if not resume:

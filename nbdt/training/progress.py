@@ -36,16 +36,10 @@ class EpochRecord:
         loss: the mean over its samples, in nats.
         learning_rate: at its last step; the head's is `head_multiplier` times this.
         seconds: how long its steps took, without the measuring that followed.
-        images_per_second: samples over seconds.
         accuracy: the share of correct answers on the validation data by "network", "soft mean",
             "hard logsumexp", …; empty where there is no such data.
         moved: where the tree was rebuilt for this epoch, the share of the groups of classes in
             the old and the new tree that only one of them has (0: the same tree); else None.
-
-    Example:
-        >>> record = EpochRecord(1, 0.5, 0.01, 2.0, 500.0, {"network": 0.9, "soft mean": 0.8})
-        >>> print(record)
-        epoch 1: loss 0.5000, network 90.00 %, soft mean 80.00 %, 500 images/s
     """
 
     epoch: int

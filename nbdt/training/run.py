@@ -62,15 +62,8 @@ class Position:
 class Run:
     """A training: what learns, from what, and how far it is.
 
-    Args:
-        trained: the model whose network is trained; the head alone with `head_only`.
-        kept: the whole model that is saved, of which `trained` is a part or all.
-        sources: the samples.
-        config: how to train.
-        folder: where the first process keeps it; None: nowhere.
-        device: where the network is.
-        processes: all that train together.
-        tensorboard: whether to write logs for it.
+    `kept` is the whole model that is saved; `trained` is the part of it whose network is trained:
+    all of it, or with `head_only` the head. Only the first process has a `folder`.
     """
 
     def __init__(
@@ -294,11 +287,7 @@ class Run:
     # ── checkpoints ───────────────────────────────────────────────────────────────────────────
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Continues where a checkpoint was made.
-
-        Raises:
-            FormatError: it belongs to another training; nothing of it was used.
-        """
+        """Continues where a checkpoint was made; nothing is used of one that belongs elsewhere."""
         try:
             self._restore(checkpoint)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
