@@ -50,7 +50,8 @@ class Augmentation:
         if self.smallest_area is not None:
             scale = [self.smallest_area, 1.0]
             top, left, height, width = RandomResizedCrop.get_params(image, scale, _RATIO)
-            size = _input_size(image, preprocessing)
+            size = preprocessing.crop or preprocessing.resize or (image.height, image.width)
+            size = (size, size) if isinstance(size, int) else size
             # Checked already: a copy that is checked again would take as long as the crop.
             preprocessing = preprocessing.model_copy(update={"resize": size, "crop": None})
             image = image.crop((left, top, left + width, top + height))
@@ -61,9 +62,3 @@ class Augmentation:
         if self.flip and torch.rand(()).item() < 0.5:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return preprocessing(image)
-
-
-def _input_size(image: Image.Image, preprocessing: Preprocessing) -> tuple[int, int]:
-    """The (height, width) that a network takes; without a fixed one, the image's own."""
-    size = preprocessing.crop or preprocessing.resize or (image.height, image.width)
-    return (size, size) if isinstance(size, int) else size

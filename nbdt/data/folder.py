@@ -118,7 +118,8 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     found = []
     for place, subfolders, names in os.walk(top, onerror=_raise_unreadable):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [Path(place, name) for name in names if _is_image_name(name)]
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+    found = [path for path in found if path.suffix.lower() in SUFFIXES]
     if not found:
         raise InputError(f"{top}: no image is in this folder (looked for {', '.join(SUFFIXES)}).")
     return sorted(found, key=lambda path: path.relative_to(top).parts)
@@ -149,10 +150,6 @@ def _check_same(
 
 def _some(names: Sequence[str]) -> str:
     return join_names(names, len(names), most=_NAMES_SHOWN)
-
-
-def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
 def _checked_folder(folder: str | os.PathLike[str]) -> Path:

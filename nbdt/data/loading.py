@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nbdt.data.augmentation import Augmentation
 from nbdt.data.catalogue import DataSet, cache_folder, data_sets
 from nbdt.data.classes import bundled_wnids, check_classes
 from nbdt.data.folder import ImageFolder, list_subfolders
@@ -58,19 +57,16 @@ def load_dataset(
         (1347, torch.Size([1, 8, 8]), 'zero')
     """
     known = data_sets().get(name) if isinstance(name, str) else None
-    augmentation: Augmentation | None = IMAGENET_AUGMENTATION
     if known is not None:
         dataset = _named(known, split, root, download)
         if classes is not None:
             check_classes(dataset, classes)
-        augmentation = known.augmentation
-    else:
-        if root is not None or download:
-            raise InputError(f"root and download go with a data set's name, not with {name!s:.80}.")
-        wnids = () if classes is None else bundled_wnids(classes)
-        place = _split_folder(name, split)
-        dataset = ImageFolder(place, IMAGENET, classes=classes, wnids=wnids)
-    return dataset.with_augmentation(augmentation if augment else None)
+        return dataset.with_augmentation(known.augmentation if augment else None)
+    if root is not None or download:
+        raise InputError(f"root and download go with a data set's name, not with {name!s:.80}.")
+    wnids = () if classes is None else bundled_wnids(classes)
+    images = ImageFolder(_split_folder(name, split), IMAGENET, classes=classes, wnids=wnids)
+    return images.with_augmentation(IMAGENET_AUGMENTATION if augment else None)
 
 
 def place_of(name: str, split: str = "test") -> str:
@@ -101,11 +97,9 @@ def _named(
     wanted = known.files[split]
     if not wanted:
         return known.read(Path(), split == "train")
-    if root is not None:
-        roots = [Path(root)]
-    else:
-        variable = os.environ.get(VARIABLE)
-        roots = [*([Path(variable)] if variable else []), cache_folder()]
+    variable = os.environ.get(VARIABLE)
+    usual = [*([Path(variable)] if variable else []), cache_folder()]
+    roots = usual if root is None else [Path(root)]
     places = [place for top in roots for place in (top / known.name, top)]
     place = next((place for place in places if (place / wanted).exists()), None)
     target = places[-2]
@@ -183,8 +177,5 @@ def _is_folder(path: Path) -> bool:
 
 def _splits(top: Path) -> list[str]:
     """Which parts a folder of images has. Where images lie in "train" itself, that is a class."""
-    return [name for name in ("train", "val", "test") if _holds_folders(top / name)]
-
-
-def _holds_folders(path: Path) -> bool:
-    return path.is_dir() and bool(list_subfolders(path))
+    splits = ("train", "val", "test")
+    return [name for name in splits if (top / name).is_dir() and list_subfolders(top / name)]

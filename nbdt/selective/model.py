@@ -159,7 +159,8 @@ class SelectiveNBDT:
 
     def predict(self, x: Inputs) -> Int[Tensor, " batch"]:
         """The node answered for each sample: its likeliest class, or a node above it."""
-        return self._answers(self._predictions(x).log_probs)
+        self._check_rule()
+        return self._answers(self.model.predictions(forward(self.model, x)).log_probs)
 
     def explain(self, x: Inputs) -> Explanations:
         """Each sample's answer, with the decisions on the path to the likeliest class.
@@ -167,7 +168,7 @@ class SelectiveNBDT:
         Each explanation's `stopped_at` is the node answered, None where that is the class; its
         `guarantee` is this model's.
         """
-        return self.explain_predictions(self._predictions(x))
+        return self.explain_predictions(self.model.predictions(forward(self.model, x)))
 
     def explain_predictions(self, predictions: Predictions) -> Explanations:
         """The same for a batch that `NBDT.predictions` gave."""
@@ -268,10 +269,6 @@ class SelectiveNBDT:
         for node, t in self.thresholds.items():
             by_node[node] = t
         return stop(log_probs, layout, by_node[superclass(log_probs, layout).cpu()])
-
-    def _predictions(self, x: Inputs) -> Predictions:
-        self._check_rule()
-        return self.model.predictions(forward(self.model, x))
 
     def _check_rule(self) -> None:
         if not get_rule(self.model.rule).ranks_classes:

@@ -8,14 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from nbdt.data.classes import check_own_classes
 from nbdt.errors import InputError
 from nbdt.files import error_context
 from nbdt.model import NBDT
+from nbdt.run import weights_device
 from nbdt.training.checkpoint import data_identity
 from nbdt.training.config import TrainingConfig
 from nbdt.training.features import cached_features, head_of, unaugmented
@@ -23,8 +22,6 @@ from nbdt.training.output import TrainingFolder, summary_writer
 from nbdt.training.processes import Processes
 from nbdt.training.progress import EpochRecord
 from nbdt.training.run import Run, Sources
-
-OnEpoch = Callable[[EpochRecord], None]
 
 
 def fit(
@@ -38,7 +35,7 @@ def fit(
     workers: int = 0,
     progress: bool = True,
     tensorboard: bool = False,
-    on_epoch: OnEpoch | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> list[EpochRecord]:
     """Trains the model's network in place, on its device (Wan et al., section 3.4).
 
@@ -94,7 +91,9 @@ def fit(
             f"{type(model).__name__} and {type(config).__name__}."
         )
     processes = Processes.current()
-    device = _device(model.network)
+    device = weights_device(model.network)
+    if device is None:
+        raise InputError("the network has no weights to train.")
     if config.patience and val is None:
         raise InputError("patience needs validation data to judge an epoch by; give val.")
     if folder is None and (tensorboard or resume):
@@ -140,22 +139,13 @@ def _head_alone(
     workers: int,
 ) -> tuple[NBDT, Dataset[Any], Dataset[Any] | None]:
     """The head as a model of its own, and the data sets as the features that it reads."""
-    batch_size = max(1, config.batch_size // config.accumulate)
-    cached: list[Dataset[Any] | None] = [
-        None
-        if data is None
-        else cached_features(
-            model,
-            data,
-            batch_size=batch_size,
-            workers=workers,
-            seed=config.seed,
-        )
-        for data in (train, val)
-    ]
-    assert cached[0] is not None
-    head: nn.Module = head_of(model)
-    return NBDT(head, model.hierarchy, model.score, model.rule), cached[0], cached[1]
+    size = max(1, config.batch_size // config.accumulate)
+
+    def features(data: Dataset[Any]) -> Dataset[Any]:
+        return cached_features(model, data, batch_size=size, workers=workers, seed=config.seed)
+
+    head = NBDT(head_of(model), model.hierarchy, model.score, model.rule)
+    return head, features(train), None if val is None else features(val)
 
 
 def _identity(
@@ -166,13 +156,6 @@ def _identity(
     if config.patience and val is not None:
         found |= {f"validation {name}": value for name, value in data_identity(val).items()}
     return found
-
-
-def _device(network: nn.Module) -> torch.device:
-    parameter = next(network.parameters(), None)
-    if parameter is None:
-        raise InputError("the network has no weights to train.")
-    return parameter.device
 
 
 def _check_data(name: str, data: Dataset[Any], model: NBDT) -> None:

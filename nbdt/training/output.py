@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nbdt.errors import InputError, MissingDependencyError
-from nbdt.files import write_text
+from nbdt.errors import InputError, missing
 from nbdt.model import NBDT
 from nbdt.training.checkpoint import Checkpoint
-from nbdt.training.progress import EpochRecord, as_csv
+from nbdt.training.progress import EpochRecord
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.csv"
@@ -56,21 +54,8 @@ class TrainingFolder:
         finally:
             shutil.rmtree(trial, ignore_errors=True)
 
-    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Replaces the last checkpoint when the new one is on the disk."""
-        checkpoint.save(self.checkpoint_path)
-
-    def save_log(self, records: Sequence[EpochRecord]) -> None:
-        """Writes the table of all epochs so far."""
-        write_text(self.path / LOG, as_csv(records))
-
-    def save_model(self, model: NBDT, name: str) -> None:
-        """Saves the current model as `BEST` or `LAST`."""
-        model.save_pretrained(self.path / name)
-
-    def save_tensorboard(self, records: Sequence[EpochRecord]) -> None:
-        """Adds the last epoch to the logs for TensorBoard."""
-        record = records[-1]
+    def save_tensorboard(self, record: EpochRecord) -> None:
+        """Adds an epoch to the logs for TensorBoard."""
         numbers = {"loss": record.loss, "learning rate": record.learning_rate}
         numbers |= {f"accuracy/{way}": share for way, share in record.accuracy.items()}
         # Replaces what an interrupted training logged after its checkpoint.
@@ -84,7 +69,5 @@ def summary_writer() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise MissingDependencyError(
-            "logs for TensorBoard need the package tensorboard: pip install 'nbdt-toolkit[logs]'."
-        ) from None
+        raise missing("tensorboard", "logs", "TensorBoard's log") from None
     return SummaryWriter

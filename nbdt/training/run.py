@@ -19,6 +19,7 @@ from nbdt.data.samples import labelled
 from nbdt.documents import validated
 from nbdt.errors import FormatError, InputError, NBDTError
 from nbdt.evaluation import AccuracyByRule
+from nbdt.files import write_text
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.formats import from_dict, to_dict
 from nbdt.model import NBDT
@@ -30,9 +31,9 @@ from nbdt.training.features import frozen_state
 from nbdt.training.learner import Learner, branching_of, of_group, rebuild_tree
 from nbdt.training.optimization import autocast, learning_rate
 from nbdt.training.order import Batches, SeededSamples, derived_seed
-from nbdt.training.output import BEST, LAST, TrainingFolder
+from nbdt.training.output import BEST, LAST, LOG, TrainingFolder
 from nbdt.training.processes import Processes
-from nbdt.training.progress import RULE_SCORES, EpochRecord, OnStep, progress_bar
+from nbdt.training.progress import RULE_SCORES, EpochRecord, OnStep, as_csv, progress_bar
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Run:
             self._set_tree(self.best_tree)
             self._sign(self.records[self.position.best_epoch - 1])
         if self.output:
-            self.output.save_model(self.kept, LAST)
+            self.kept.save_pretrained(self.output.path / LAST)
 
     def _loader(self) -> DataLoader[Any]:
         workers = self.sources.workers
@@ -238,7 +239,7 @@ class Run:
                 self.best_weights = self.learner.weights()
                 self.best_tree = self.kept.hierarchy
             if better and self.output:
-                self.output.save_model(self.kept, BEST)
+                self.kept.save_pretrained(self.output.path / BEST)
         self.position = Position(
             epoch=record.epoch,
             best=max(at.best, reached),
@@ -246,9 +247,9 @@ class Run:
         )
         # The checkpoint last: a resumed training writes again whatever comes before it.
         if self.output:
-            self.output.save_log(self.records)
+            write_text(self.output.path / LOG, as_csv(self.records))
             if self.tensorboard:
-                self.output.save_tensorboard(self.records)
+                self.output.save_tensorboard(record)
         self._save_checkpoint()
 
     def _sign(self, record: EpochRecord) -> None:
@@ -309,7 +310,8 @@ class Run:
             "scaler": self.learner.scaler.state_dict(),
             "provenance": self.kept.provenance,
         }
-        self.output.save_checkpoint(Checkpoint(self.learner.tensors() | best, document))
+        checkpoint = Checkpoint(self.learner.tensors() | best, document)
+        checkpoint.save(self.output.checkpoint_path)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         document = checkpoint.document
