@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar, NoReturn, Self, TypeVar
@@ -158,11 +159,9 @@ def encodable(text: str, where: str) -> str:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise FormatError(f"has the key {described(key)} twice in one object.")
-            seen.add(key)
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)
+        raise FormatError(f"has the key {described(twice)} twice in one object.")
     return result
 
 
@@ -248,17 +247,11 @@ class CompleteDocument(Document):
         return self
 
 
-def validated(kind: type[T], document: object, *, copied: bool = True) -> T:
+def validated(kind: type[T], document: object) -> T:
     """A document read as a `Document`, a dataclass or any other annotated type.
 
     Only lists are converted to tuples, and integers to floats. A FormatError starts with the place
     of the first value that does not fit.
-
-    Args:
-        kind: its annotations say what is accepted.
-        document: values as `parsed_json` gives them.
-        copied: False reads the values in place, which is faster for long lists; `kind` then has
-            lists and no tuples.
 
     Example:
         >>> validated(dict[str, tuple[int, ...]], {"ids": [1, 2]})
@@ -266,11 +259,9 @@ def validated(kind: type[T], document: object, *, copied: bool = True) -> T:
     """
     annotation: Any = kind
     adapter: TypeAdapter[T] = _adapter(annotation)
+    # As JSON, so that a list may become a tuple but a text never a number.
+    text = json.dumps(json_value(document, "the document"))
     try:
-        if not copied:
-            return adapter.validate_python(document, strict=True, extra="forbid")
-        # As JSON, so that a list may become a tuple but a text never a number.
-        text = json.dumps(json_value(document, "the document"))
         return adapter.validate_json(text, strict=True, extra="forbid")
     except ValidationError as error:
         raise FormatError(_first_complaint(error)) from None
@@ -292,12 +283,8 @@ def checked(kind: type[T], values: object) -> T:
 def json_schema(kind: type, identifier: str, title: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of what `validated` accepts, for a file that is checked in."""
     schema = _untitled(_adapter(kind).json_schema(mode="serialization"))
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": identifier,
-        **schema,
-        "title": title,
-    }
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, "$id": identifier, **schema, "title": title}
 
 
 def _untitled(schema: Any) -> Any:
@@ -306,11 +293,8 @@ def _untitled(schema: Any) -> Any:
         return [_untitled(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
-        key: _untitled(part)
-        for key, part in schema.items()
-        if not (key == "title" and isinstance(part, str))
-    }
+    titles = {"title"} if isinstance(schema.get("title"), str) else set()
+    return {key: _untitled(part) for key, part in schema.items() if key not in titles}
 
 
 @cache

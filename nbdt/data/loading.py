@@ -84,10 +84,7 @@ def training_split(name: str) -> str:
 
 
 def _named(
-    known: DataSet,
-    split: str,
-    root: str | os.PathLike[str] | None,
-    download: bool,
+    known: DataSet, split: str, root: str | os.PathLike[str] | None, download: bool
 ) -> LabelledImages:
     if split not in known.files:
         raise InputError(

@@ -144,10 +144,7 @@ cifar100 = DataSet(
 tiny_imagenet = DataSet(
     name="tiny_imagenet",
     about="110,000 photographs of 64×64 pixels, 200 classes; test is the validation part.",
-    files={
-        "train": "tiny-imagenet-200/train",
-        "test": "tiny-imagenet-200/val/val_annotations.txt",
-    },
+    files={"train": "tiny-imagenet-200/train", "test": "tiny-imagenet-200/val/val_annotations.txt"},
     read=_read_tiny_imagenet,
     augmentation=Augmentation(shift=8, flip=True),
     obtain="unpack cs231n.stanford.edu/tiny-imagenet-200.zip",

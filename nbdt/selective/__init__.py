@@ -9,13 +9,7 @@ conformal sets.
 """
 
 from nbdt.selective.calibration import Calibration, Calibrator, read_calibration
-from nbdt.selective.conformal import (
-    above_rounding,
-    calibration_scores,
-    stop,
-    superclass,
-    threshold,
-)
+from nbdt.selective.conformal import above_rounding, calibration_scores, stop, superclass, threshold
 from nbdt.selective.measures import Curve, curve, information_kept, is_valid
 from nbdt.selective.model import SelectiveNBDT
 

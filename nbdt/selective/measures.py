@@ -72,9 +72,7 @@ class Curve:
 
 
 def curve(
-    log_probs: Float[Tensor, "samples classes"],
-    labels: Int[Tensor, " samples"],
-    layout: TreeLayout,
+    log_probs: Float[Tensor, "samples classes"], labels: Int[Tensor, " samples"], layout: TreeLayout
 ) -> Curve:
     """Validity and information kept by `stop` at every threshold there is.
 

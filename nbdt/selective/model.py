@@ -22,19 +22,8 @@ from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
 from nbdt.rules import Predictions, Temperature, get_rule
 from nbdt.run import answers, forward
-from nbdt.selective.calibration import (
-    Calibration,
-    Calibrator,
-    read_calibration,
-    write_calibration,
-)
-from nbdt.selective.conformal import (
-    above_rounding,
-    checked_guarantee,
-    stop,
-    superclass,
-    threshold,
-)
+from nbdt.selective.calibration import Calibration, Calibrator, read_calibration, write_calibration
+from nbdt.selective.conformal import above_rounding, checked_guarantee, stop, superclass, threshold
 
 
 class SelectiveNBDT:
@@ -145,12 +134,7 @@ class SelectiveNBDT:
             source.check_unfitted(self.model)
         calibrator = Calibrator(self.model)
         run = answers(
-            self.model,
-            data,
-            batch_size=batch_size,
-            rows=1,
-            on_failure=on_failure,
-            fingerprint=True,
+            self.model, data, batch_size=batch_size, rows=1, on_failure=on_failure, fingerprint=True
         )
         for block in watch("data", run):
             calibrator.update(block.logits, block.labels)

@@ -30,12 +30,7 @@ def frozen_state(model: NBDT) -> dict[str, Tensor]:
 
 
 def cached_features(
-    model: NBDT,
-    dataset: Dataset[Any],
-    *,
-    batch_size: int,
-    workers: int,
-    seed: int,
+    model: NBDT, dataset: Dataset[Any], *, batch_size: int, workers: int, seed: int
 ) -> TensorDataset:
     """The head's input for every sample, with the labels; in memory, on the CPU.
 

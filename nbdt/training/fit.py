@@ -132,11 +132,7 @@ def fit(
 
 
 def _head_alone(
-    model: NBDT,
-    train: Dataset[Any],
-    val: Dataset[Any] | None,
-    config: TrainingConfig,
-    workers: int,
+    model: NBDT, train: Dataset[Any], val: Dataset[Any] | None, config: TrainingConfig, workers: int
 ) -> tuple[NBDT, Dataset[Any], Dataset[Any] | None]:
     """The head as a model of its own, and the data sets as the features that it reads."""
     size = max(1, config.batch_size // config.accumulate)

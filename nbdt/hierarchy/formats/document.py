@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from nbdt.documents import Document, described, encodable, json_value, shortened, validated
+from nbdt.documents import Document, checked, described, encodable, json_value, shortened
 from nbdt.errors import FormatError, HierarchyError
 from nbdt.hierarchy.edit import reorder
 from nbdt.hierarchy.formats.graph import is_graph
@@ -81,7 +81,7 @@ def from_dict(document: Mapping[str, Any]) -> Hierarchy:
             if schema is None and is_graph(document)
             else f"the schema is {described(schema)}; this version of nbdt reads {SCHEMA!r}."
         )
-    record = validated(_Record, document, copied=False)
+    record = checked(_Record, document)
     n = len(record.parents)
     if len(record.names) != n:
         raise FormatError(f"{n} nodes need {n} names ('' for none), got {len(record.names)}.")
