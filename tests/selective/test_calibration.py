@@ -18,7 +18,7 @@ from nbdt.pretrained import replace_hierarchy
 from nbdt.rules import Temperature
 from nbdt.selective import Calibration, Calibrator, SelectiveNBDT, read_calibration
 from nbdt.selective.calibration import CALIBRATION, Superclass, fitted_to, write_calibration
-from tests.selective.test_functional import drawn_samples
+from tests.selective.test_conformal import drawn_samples
 
 SHA = "0123456789abcdef" * 4
 GOOD = Calibration(

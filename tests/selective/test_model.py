@@ -19,7 +19,7 @@ from nbdt.model import NBDT
 from nbdt.rules import Temperature, TreeLayout
 from nbdt.selective import SelectiveNBDT, above_rounding, is_valid, superclass
 from tests.selective import oracle
-from tests.selective.test_functional import drawn_samples
+from tests.selective.test_conformal import drawn_samples
 
 TREE = balanced(8)
 LOG_PROBS, LABELS = drawn_samples(600, TREE, seed=7)
