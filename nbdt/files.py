@@ -19,13 +19,7 @@ from nbdt.errors import InputError, NBDTError, NotFoundError
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a file in UTF-8, of at most 64 MB.
-
-    Raises:
-        NotFoundError: there is no such file.
-        FormatError: it is too long, or in another encoding.
-        InputError: it cannot be read, or is not an ordinary file.
-    """
+    """The text of a file in UTF-8, of at most 64 MB."""
     # A pipe or a device would be read for ever, so only ordinary files are opened.
     if not is_file(path):
         if os.path.lexists(path):
@@ -94,14 +88,7 @@ def replacing_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def error_context(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Puts the name of a file before the message of every error of nbdt raised in the block.
-
-    Example:
-        >>> with error_context("pets.json"):
-        ...     parsed_json("[1, 2")
-        Traceback (most recent call last):
-        nbdt.errors.FormatError: pets.json: is not valid JSON: ...
-    """
+    """Puts the name of a file before the message of every error of nbdt raised in the block."""
     try:
         yield
     except NBDTError as error:

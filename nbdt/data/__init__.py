@@ -1,8 +1,4 @@
-"""Where samples come from: image files, folders of them, and data sets by name.
-
-cifar = load_dataset("cifar10", "train", augment=True)     # a LabelledImages
-images, labels = next(iter(torch.utils.data.DataLoader(cifar, batch_size=128, shuffle=True)))
-"""
+"""Where samples come from: image files, folders of them, and data sets by name."""
 
 from nbdt.data.augmentation import Augmentation
 from nbdt.data.catalogue import describe_datasets

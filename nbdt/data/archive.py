@@ -40,14 +40,10 @@ def read_archive(
     *,
     cache: str | os.PathLike[str],
 ) -> tuple[Pixels, Targets]:
-    """The pixels and targets of an archive's images, sorted by class and name.
+    """The pixels (n, side, side, 3) and targets (n,) of a tar archive's images, by class and name.
 
-    The archive is a tar file, compressed in any way that Python reads. It holds the images of each
-    class, all of `side` × `side` pixels, in a folder ``split/class``; a target is an index into
-    `classes`. The decoded pixels are kept in the folder `cache`, if it can be written.
-
-    Returns:
-        The pixels, shape (images, side, side, 3), and the targets, shape (images,).
+    The images of each class are in a folder ``split/class``; a target is an index into `classes`.
+    The decoded pixels are kept in the folder `cache`, if it can be written.
     """
     path = Path(archive)
     # Targets are places in the list of classes.

@@ -25,13 +25,10 @@ from nbdt.registry import registered
 class DataSet:
     """What is known of a data set by its name.
 
-    Attributes:
-        files: for each split a file or folder that has to be there, relative to the set's folder;
-            "" where none is needed.
-        read: gives the images from the set's folder: those for training, or those for tests.
-        augmentation: the usual one for training.
-        torchvision: the class that can download it, if there is one.
-        obtain: how one gets it otherwise.
+    `files` has for each split a file or folder that has to be there, relative to the set's folder,
+    "" where none is needed. `read` gives the images from that folder, those for training or those
+    for tests. `torchvision` is the class that can download the set; `obtain` says how one gets it
+    otherwise.
     """
 
     name: str

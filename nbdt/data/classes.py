@@ -96,15 +96,10 @@ def filtered(
 
 
 def cut(tree: Hierarchy, at: int | Iterable[Node]) -> tuple[list[int], npt.NDArray[np.int64]]:
-    """The nodes that cut a tree: on each path from the root to a class lies exactly one.
+    """The ids of nodes that cut a tree, and the place of each class's node among them; shape (C,).
 
-    Args:
-        tree: the tree.
-        at: the nodes, by id or name, in their order; or a depth, for the nodes at that depth
-            and the classes above it, in the order of their ids.
-
-    Returns:
-        The nodes' ids, and for each class the place of its node among them; shape (C,).
+    On each path from the root to a class lies exactly one of the nodes. `at` lists them, by id or
+    name; or it is a depth, for the nodes at that depth and the classes above it, sorted by id.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])

@@ -32,10 +32,10 @@ _SEED = 0
 
 
 class Digits(LabelledImages):
-    """1,797 handwritten digits of 13 people, light on dark, 8×8 pixels.
+    """1,797 handwritten digits of 13 people, light on dark, 8×8 pixels, from scikit-learn.
 
-    They are the test set of "Optical Recognition of Handwritten Digits" (E. Alpaydin and C. Kaynak,
-    UCI Machine Learning Repository, 1998). It does not say who wrote which, so a split has the same
+    They are the test set of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, UCI
+    Machine Learning Repository, 1998). It does not say who wrote which, so a split has the same
     writers on both sides.
     """
 

@@ -130,13 +130,10 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
     def split(self, held_out: int | float = 0.25, *, seed: int = 0) -> tuple[Self, Self]:
         """Splits at random into training and held-out samples, each class in the same share.
 
-        The held-out samples are never augmented. A seed gives the same split on every machine.
-
-        Args:
-            held_out: the share of samples held out, between 0 and 1, or their number. A share
-                that is too small is exceeded, so that each class has a sample held out; the only
-                sample of a class is for training.
-            seed: 0 … 2³² − 1.
+        `held_out` is the share of samples held out, between 0 and 1, or their number. A share that
+        is too small is exceeded, so that each class has a sample held out; the only sample of a
+        class is for training. The held-out samples are never augmented. A seed, 0 … 2³² − 1, gives
+        the same split on every machine.
         """
         left, drawn = stratified_split(self.targets, held_out, seed=seed)
         return self.select(left), self.select(drawn).with_augmentation(None)
@@ -175,12 +172,10 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         )
 
     def regroup(self, tree: Hierarchy, at: int | Iterable[Node]) -> Self:
-        """The same images with coarser classes: nodes of a tree, one above each class.
+        """The same images with coarser classes: nodes of a tree of this data set's classes.
 
-        Args:
-            tree: a tree of this data set's classes.
-            at: the nodes, by id or name, in the order of the new classes; or a depth, for the
-                nodes at that depth and the classes above it, by their ids.
+        `at` lists the nodes, by id or name, in the order of the new classes, one above each class;
+        or it is a depth, for the nodes at that depth and the classes above it, sorted by id.
 
         Example:
             >>> from nbdt.data import load_dataset

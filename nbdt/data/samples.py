@@ -33,13 +33,7 @@ Data = Dataset[Any] | Indexed | Iterable[Any]
 
 
 def is_indexed(data: Any) -> bool:
-    """Whether single samples can be read by their index, as from a `Dataset` or a list of them.
-
-    Example:
-        >>> pairs = [(torch.zeros(2), 0), (torch.ones(2), 1)]
-        >>> is_indexed(pairs), is_indexed(iter(pairs)), is_indexed([(torch.zeros(2, 2), [0, 1])])
-        (True, False, False)
-    """
+    """Whether single samples can be read by their index, as from a `Dataset` or a list of them."""
     if isinstance(data, Dataset):
         return not isinstance(data, IterableDataset)
     if not isinstance(data, Sized) or not hasattr(data, "__getitem__"):

@@ -20,19 +20,12 @@ MAX_SEED = 2**32 - 1
 def stratified_split(
     targets: Indices, drawn: int | float, *, seed: int = 0
 ) -> tuple[Indices, Indices]:
-    """Splits samples at random in two, each class in the same share.
+    """The indices of samples split at random in two, each class in the same share; both ascending.
 
     Both sides get a sample of every class that has two or more; the only sample of a class is not
-    drawn. Where a share is too small or too large for that, it is exceeded or not reached.
-    The same seed gives the same split on every machine; numpy's global random numbers stay.
-
-    Args:
-        targets: the class of each sample; shape (samples,).
-        drawn: how many samples are drawn, or a share of them, between 0 and 1.
-        seed: 0 … 2³² − 1.
-
-    Returns:
-        The indices of the samples left and of those drawn, both ascending.
+    drawn. `drawn` is how many samples the second side gets, or their share, between 0 and 1; where
+    a share is too small or too large for that, it is exceeded or not reached. A seed, 0 … 2³² − 1,
+    gives the same split on every machine; numpy's global random numbers stay as they are.
     """
     counts = _class_sizes(targets)
     lowest = (counts > 1).astype(np.int64)

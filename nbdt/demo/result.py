@@ -27,10 +27,8 @@ _GAP = 3
 class ExplainedDigit:
     """One held-out digit and the explanation of its prediction.
 
-    Attributes:
-        remark: what is special about it: "classified incorrectly", ….
-        picture: the digit in characters, by `drawn`.
-        image: the file with the digit.
+    `remark` says what is special about it, `picture` is the digit in characters, by `drawn`, and
+    `image` its file.
     """
 
     label: int
@@ -77,15 +75,9 @@ class ExplainedDigit:
 class DemoResult:
     """What a demo did; `str` is for readers, `to_dict` for programs.
 
-    Attributes:
-        folder: the model's folder.
-        images: the folder in it with pictures of held-out digits.
-        seed: of the split and the training.
-        network: the name of the network.
-        parameters: how many numbers the network learned.
-        training_samples: how many digits it learned from.
-        accuracy: on the held-out digits.
-        explained: three of the held-out digits.
+    `folder` is the model's, and `images` the folder in it with pictures of held-out digits;
+    `parameters` is how many numbers the network learned, from `training_samples` digits. `accuracy`
+    is the one on the held-out digits, of which three are `explained`.
     """
 
     folder: Path

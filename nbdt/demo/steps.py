@@ -35,13 +35,10 @@ def run(
 ) -> DemoResult:
     """Trains a network, turns it into a tree, measures, explains, saves and reloads it.
 
-    Everything runs on the CPU in one thread, so that a seed gives the same result on any number of
-    cores. Nothing is printed; torch's random numbers and settings stay as they were.
-
-    Args:
-        output: the folder to write to: new, empty, or an earlier demo's, which is replaced.
-        seed: of the split and the training, 0 … 2³² − 1.
-        progress: called after each epoch with its number, the number of epochs, and its loss.
+    Everything runs on the CPU in one thread, so that a seed, 0 … 2³² − 1, gives the same result on
+    any number of cores. Nothing is printed; torch's random numbers and settings stay as they were.
+    The folder `output` has to be new, empty, or an earlier demo's, which is replaced. `progress` is
+    called after each epoch with its number, the number of epochs, and its loss.
     """
     start = time.perf_counter()
     folder = Path(output)

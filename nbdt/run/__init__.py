@@ -1,9 +1,4 @@
-"""A model over many samples: the only loop that answers them.
-
-    run = answers(model, data, on_failure="keep")
-    for block in run:
-        measure.update(block.logits, block.labels, block.indices)
-    run.failures                                       # by index, each with its reason
+"""A model over many samples: the only loop that answers them, `answers`.
 
 An engine decides where batches are worked on; `local` does it here, one after the other.
 """

@@ -45,10 +45,8 @@ class Block(NamedTuple):
 class Run:
     """A pass over data, made while one iterates; what it holds is about the samples so far.
 
-    Attributes:
-        total: how many samples there are; None where the data does not say.
-        answered: how many have an answer.
-        failures: the places of the others, and why they have none.
+    `total` is None where the data does not say how many samples there are; `failures` has the
+    places of those without an answer, and why they have none.
     """
 
     work: Work

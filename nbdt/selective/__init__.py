@@ -1,8 +1,5 @@
 """Stopping when unsure: "animal" rather than a wrong "cat", with a guarantee.
 
-    selective = SelectiveNBDT(model, guarantee=0.95).calibrate(held_out)
-    selective.predict(images)                  # a node each, and 95 % of them hold the true class
-
 `SelectiveNBDT` does it for a model, and `nbdt.selective.conformal` has the definitions and the
 proof; `is_valid`, `information_kept` and `curve` measure what it is worth, also compared with
 conformal sets.

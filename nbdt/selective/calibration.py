@@ -35,11 +35,7 @@ CALIBRATION = "calibration.json"
 class Superclass(Document):
     """The calibration samples whose predicted class lies under one child of the root.
 
-    Attributes:
-        node: the child of the root.
-        samples: how many there are.
-        wrong: the scores of those whose predicted class is wrong, ascending; the scores of the
-            others are −∞.
+    `wrong` are the scores of those whose predicted class is wrong, ascending; the others' are −∞.
     """
 
     node: int = Field(ge=0)
@@ -63,12 +59,9 @@ class Superclass(Document):
 class Calibration(Document):
     """What labelled samples show about how sure a tree is where it is wrong.
 
-    It serves every guarantee that has enough samples.
-
-    Attributes:
-        score: what a node was worth: "logsumexp" or "mean".
-        fingerprint: the samples' `nbdt.data.samples.Fingerprint`.
-        superclasses: the samples' scores, separately for each child of the root.
+    It serves every guarantee that has enough samples. `score` is what a node was worth,
+    `fingerprint` the samples' `nbdt.data.samples.Fingerprint`; `superclasses` are the samples'
+    scores, separately for each child of the root.
     """
 
     score: str
@@ -132,17 +125,7 @@ class Calibration(Document):
 
 
 class Calibrator:
-    """A calibration from logits that are at hand, batch by batch.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> calibrator = Calibrator(model)
-        >>> calibrator.update(torch.tensor([[1.0, 0.9, -2], [3, 0, 0]]), torch.tensor([1, 0]))
-        >>> found = calibrator.result("0" * 64)
-        >>> found.samples, found.wrong
-        (2, 1)
-    """
+    """A calibration from logits that are at hand, batch by batch."""
 
     def __init__(self, model: NBDT) -> None:
         self._model = model
@@ -160,8 +143,7 @@ class Calibrator:
     def result(self, fingerprint: str) -> Calibration:
         """What was found so far, in samples of this `nbdt.data.samples.Fingerprint`.
 
-        Raises:
-            InputError: the model's temperature was fitted to these very samples, in this order.
+        Raises an error if the model's temperature was fitted to these very samples, in this order.
         """
         if fitted_to(self._model).get("fingerprint") == fingerprint:
             raise InputError(
@@ -185,12 +167,7 @@ def write_calibration(folder: str | os.PathLike[str], calibration: Calibration) 
 
 
 def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
-    """The calibration of a saved model.
-
-    Raises:
-        NotFoundError: there is no such folder, it holds no model, or the model is not calibrated.
-        FormatError: a file is not valid, or the model is not the one that was calibrated.
-    """
+    """The calibration of a saved model, if it is the very one that was calibrated."""
     saved = read_model(folder)
     path = Path(folder) / CALIBRATION
     if not is_file(path):

@@ -53,8 +53,8 @@ Weight = Annotated[
 class TrainingConfig(Document):
     """Everything that decides how a training goes, except the model and the data.
 
-    Equal configs, models and data give equal weights, whether or not training was interrupted:
-    to the bit on one machine with the same versions and number of threads. On NVIDIA devices that
+    Equal configs, models and data give equal weights, whether or not training was interrupted: to
+    the bit on one machine with the same versions and number of threads. On NVIDIA devices that
     needs `deterministic`, since they may add numbers in another order each time.
 
     Args:
@@ -66,9 +66,7 @@ class TrainingConfig(Document):
             the loss is the network's alone.
         tree_weight: ω, the weight of the tree's loss: a number, `Constant` or `Ramp`.
         network_weight: β, the weight of the network's cross-entropy beside the tree's: likewise.
-        label_smoothing: ε in [0, 1).
         compat: "2020" for the losses of the 2020 release, for comparison.
-        optimizer: "sgd", with momentum, or "adamw".
         learning_rate: its largest value.
         head_multiplier: the last linear layer's learning rate over everyone else's. Above 1, such
             as 10, that layer learns faster than the pretrained rest.
@@ -80,14 +78,13 @@ class TrainingConfig(Document):
             tenth after half of the steps, and again after three quarters), or "constant".
         warmup: epochs, or part of one, in which the learning rate first rises from 0; not with
             "one_cycle", which has its own.
-        clip_norm: the largest norm of the gradient, which is scaled down to it. None: any.
+        clip_norm: the largest norm of the gradient, which is scaled down to it.
         accumulate: into how many parts a batch is split to save memory.
         average: the decay of an exponential moving average of the weights, such as 0.999; the
             average is what is measured and kept. After t steps the decay is at most
             (1 + t) / (10 + t), so that a short training's first weights don't dominate it.
-        head_only: train the last linear layer alone, on features computed once. Minutes become
-            seconds. Random changes of `nbdt.data`'s images are left out; those of your own data
-            set are made once.
+        head_only: train the last linear layer alone, on features computed once. Random changes of
+            `nbdt.data`'s images are left out; those of your own data set are made once.
         frozen_norms: keep batch norms in eval mode, for networks whose statistics were folded into
             their weights.
         retree_every: rebuild the tree from the current weights after this many epochs: for the
@@ -95,8 +92,8 @@ class TrainingConfig(Document):
         linkage, normalize: of the rebuilt trees; see `nbdt.induce`.
         branching: the most children of a node in rebuilt trees. None: as many as the widest node
             of the first tree has, if that tree was induced too (it has merge heights), else 2.
-        patience: stop after this many epochs without a better validation accuracy. None: never.
-        checkpoint_every: steps between checkpoints within an epoch. None: only at its end.
+        patience: stop after this many epochs without a better validation accuracy.
+        checkpoint_every: steps between checkpoints within an epoch.
         precision: what layers compute in: "float32"; "bfloat16" or "float16" through torch's
             autocast; or "auto", the better of these two on CUDA and float32 elsewhere.
         channels_last: store images and convolution weights pixel by pixel.

@@ -59,16 +59,10 @@ class SeededSamples(Dataset[Any]):
 class Batches(Sampler[list[Key]]):
     """The batches of one epoch, or one process's share of each.
 
-    `epoch` says whose batches are given next, and `start` how many of them are left out.
-
-    Args:
-        samples: how many there are.
-        batch_size: how many of them a batch has, over all processes; the last may have less, or
-            one more, rather than that one sample is left.
-        seed: of the order.
-        parts: into how many parts each batch is split, one after the other.
-        rank: the number of this process.
-        world: how many processes there are.
+    `batch_size` is over all processes; the last batch may have less, or one more, rather than that
+    one sample is left. Each batch is split into `parts`, one after the other, and these among the
+    `world` processes, of which this one is number `rank`. `epoch` says whose batches are given
+    next, and `start` how many of them are left out.
     """
 
     def __init__(
