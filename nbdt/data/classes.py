@@ -140,11 +140,9 @@ def _found(classes: Sequence[str], wnids: Sequence[str], names: Iterable[str]) -
     found = set()
     for name in names:
         if name not in place:
-            close = difflib.get_close_matches(str(name)[:100], classes, n=3)
-            hint = f"did you mean {' or '.join(map(repr, close))}?" if close else ""
-            raise NotFoundError(
-                f"the data set has no class {name!r:.80}; "
-                + (hint or f"it has {join_names(classes, len(classes), most=_SHOWN)}.")
-            )
+            close = " or ".join(map(repr, difflib.get_close_matches(str(name)[:100], classes)))
+            known = f"it has {join_names(classes, len(classes), most=_SHOWN)}."
+            hint = f"did you mean {close}?" if close else known
+            raise NotFoundError(f"the data set has no class {name!r:.80}; {hint}")
         found.add(place[name])
     return found

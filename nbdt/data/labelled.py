@@ -108,8 +108,6 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
             raise IndexError(f"there is no sample {index}; they go from 0 to {len(self) - 1}.")
         return self.source[int(self.indices[index])]
 
-    # ── how a picture becomes a tensor ────────────────────────────────────────────────────────
-
     def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
         """The same images, prepared for another network: pass the model's own preprocessing."""
         return self._changed(preprocessing=_checked_preprocessing(preprocessing))
@@ -119,8 +117,6 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         if augmentation is not None and not isinstance(augmentation, Augmentation):
             raise InputError(f"expected an Augmentation or None, got {augmentation!r:.80}.")
         return self._changed(augmentation=augmentation)
-
-    # ── fewer samples ─────────────────────────────────────────────────────────────────────────
 
     def select(self, indices: Iterable[int] | npt.NDArray[Any] | Tensor) -> Self:
         """The samples at these indices, in this order; or those that a boolean mask marks."""
@@ -151,8 +147,6 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         Use one part to fit a temperature, one to calibrate and one to evaluate, for instance.
         """
         return tuple(map(self.select, stratified_parts(self.targets, number, seed=seed)))
-
-    # ── other classes ─────────────────────────────────────────────────────────────────────────
 
     def filter_classes(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] = ()

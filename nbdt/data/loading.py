@@ -138,12 +138,10 @@ def _split_folder(path: str | os.PathLike[str], split: str) -> Path:
     top = Path(path)
     if not _is_folder(top):
         close = difflib.get_close_matches(str(path)[:100], data_sets(), n=3)
-        hint = (
-            f"did you mean {' or '.join(map(repr, close))}?" if close else "see that it is right."
-        )
         raise NotFoundError(
             f"{path!s:.200}: there is no folder of that name, and no data set "
-            f"({', '.join(data_sets())}); {hint}"
+            f"({', '.join(data_sets())}); "
+            + (f"did you mean {' or '.join(map(repr, close))}?" if close else "check the spelling.")
         )
     if split not in ("train", "val", "test"):
         raise InputError(f"the split of a folder is train, val or test; got {split!r:.80}.")
@@ -151,17 +149,14 @@ def _split_folder(path: str | os.PathLike[str], split: str) -> Path:
     if split == "test" and "test" not in splits and "val" in splits:
         split = "val"
     if split in splits:
-        top /= split
-    elif splits or split != "test":
-        raise NotFoundError(
-            f"{top}: there is no subfolder {split} with a subfolder of images a class in it; "
-            + (
-                f"there is {' and '.join(splits)}."
-                if splits
-                else "load the folder as it is, without a split, and use split() of the data set."
-            )
-        )
-    return top
+        return top / split
+    if split == "test" and not splits:
+        return top
+    advice = "load the folder as it is, without a split, and use split() of the data set."
+    raise NotFoundError(
+        f"{top}: there is no subfolder {split} with a subfolder of images a class in it; "
+        + (f"there is {' and '.join(splits)}." if splits else advice)
+    )
 
 
 def _is_folder(path: Path) -> bool:

@@ -73,22 +73,16 @@ def one_thread() -> Iterator[None]:
 def training_progress(console: Console) -> Iterator[OnEpoch]:
     """Shows the progress of training: a bar on a terminal, else a line every few epochs."""
     if not console.is_terminal:
-        yield (
-            lambda epoch, epochs, loss: (
-                console.print(
-                    f"training: epoch {epoch} of {epochs}, loss {loss:.3f}", highlight=False
-                )
-                if epoch % _EPOCHS_A_LINE == 0 or epoch == epochs
-                else None
-            )
-        )
+
+        def line(epoch: int, epochs: int, loss: float) -> None:
+            if epoch % _EPOCHS_A_LINE == 0 or epoch == epochs:
+                text = f"training: epoch {epoch} of {epochs}, loss {loss:.3f}"
+                console.print(text, highlight=False)
+
+        yield line
         return
-    columns = (
-        TextColumn("Training a small network"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[loss]}"),
-    )
+    title, loss_now = TextColumn("Training a small network"), TextColumn("{task.fields[loss]}")
+    columns = (title, BarColumn(), TaskProgressColumn(), loss_now)
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=EPOCHS, loss="")
         yield lambda epoch, epochs, loss: bar.update(

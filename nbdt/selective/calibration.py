@@ -196,12 +196,11 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
 
 def _made_of(saved: SavedModel) -> dict[str, Any]:
     config = saved.config
-    steps = config.preprocessing and config.preprocessing.to_dict()
     return {
         "tree": sha256(saved.hierarchy.parents.astype("<i8").tobytes()),
         "weights": config.files[WEIGHTS].sha256,
         "classes": list(config.classes),
         "score": config.score,
         "temperature": config.temperature.to_dict(),
-        "preprocessing": steps,
+        "preprocessing": config.preprocessing and config.preprocessing.to_dict(),
     }

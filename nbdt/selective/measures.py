@@ -14,7 +14,7 @@ from torch import Tensor
 from nbdt.errors import InputError
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.rules import TreeLayout
-from nbdt.selective.candidates import (
+from nbdt.selective.conformal import (
     Candidates,
     check_layout,
     check_log_probs,

@@ -209,8 +209,6 @@ class SelectiveNBDT:
         samples = self.calibration.samples if self.calibration else "no"
         return f"SelectiveNBDT(guarantee={self.guarantee}, {samples} calibration samples)"
 
-    # ── parts ─────────────────────────────────────────────────────────────────────────────────
-
     def _use(self, calibration: Calibration) -> None:
         """Takes a calibration, if it belongs to this model and is enough for the guarantee."""
         tree = self.model.hierarchy

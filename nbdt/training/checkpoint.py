@@ -139,8 +139,11 @@ def data_identity(dataset: Dataset[Any]) -> dict[str, Any]:
     if isinstance(dataset, TensorDataset):
         tensors = {str(index): tensor for index, tensor in enumerate(dataset.tensors)}
         return found | {"tensors": digest(tensors)}
-    targets = _as_numbers(getattr(dataset, "targets", None))
-    return found if targets is None else found | {"targets": _digest(targets)}
+    try:
+        targets = np.asarray(getattr(dataset, "targets", None))
+    except (TypeError, ValueError, RuntimeError):
+        return found
+    return found | {"targets": _digest(targets)} if targets.dtype.kind in "iuf" else found
 
 
 def check_same(there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
@@ -178,12 +181,9 @@ def check_same(there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
 
 def _of_images(images: LabelledImages) -> dict[str, Any]:
     found: dict[str, Any] = {"targets": _digest(images.targets)}
-    changes = asdict(images.augmentation or Augmentation())
-    for kind, values in (
-        ("preprocessing", images.preprocessing.to_dict()),
-        ("augmentation", changes),
-    ):
-        found |= {f"{kind}.{name}": value for name, value in values.items()}
+    steps, changes = images.preprocessing.to_dict(), images.augmentation or Augmentation()
+    found |= {f"preprocessing.{name}": value for name, value in steps.items()}
+    found |= {f"augmentation.{name}": value for name, value in asdict(changes).items()}
     if isinstance(images.source, PixelArray):
         pixels = torch.from_numpy(images.source.pixels)
         found["images"] = digest({"pixels": pixels, "indices": torch.from_numpy(images.indices)})
@@ -196,20 +196,9 @@ def _of_images(images: LabelledImages) -> dict[str, Any]:
 
 def _size(path: Any) -> int | None:
     try:
-        size: int = path.stat().st_size
+        return int(path.stat().st_size)
     except OSError:
         return None  # reading the file will report it
-    return size
-
-
-def _as_numbers(targets: Any) -> np.ndarray[Any, Any] | None:
-    if targets is None:
-        return None
-    try:
-        array = np.asarray(targets)
-    except (TypeError, ValueError, RuntimeError):
-        return None
-    return array if array.dtype.kind in "iuf" else None
 
 
 def _digest(array: np.ndarray[Any, Any]) -> str:

@@ -148,7 +148,7 @@ class Learner:
             yield
             return
         own = self.weights()
-        self.network.load_state_dict(self.average.module.state_dict())
+        self.keep()
         try:
             yield
         finally:
@@ -159,7 +159,7 @@ class Learner:
         return {name: value.clone() for name, value in self.network.state_dict().items()}
 
     def keep(self, weights: Mapping[str, Tensor] | None = None) -> None:
-        """Ends training with these weights, or with the ones measured last."""
+        """Puts these weights in the network; without any, the averaged ones if there are such."""
         if weights is None and self.average is not None:
             weights = self.average.module.state_dict()
         if weights is not None:
@@ -169,9 +169,7 @@ class Learner:
         """Everything that a checkpoint stores of the learner, by name."""
         groups = {name: module.state_dict() for name, module in self._modules().items()}
         groups["optimizer"] = optimizer_tensors(self.optimizer)
-        return {
-            f"{group}.{name}": value for group in groups for name, value in groups[group].items()
-        }
+        return {f"{group}.{key}": own[key] for group, own in groups.items() for key in own}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Restores what `tensors` gave, all of it or nothing, ignoring other groups."""
@@ -189,11 +187,7 @@ class Learner:
 def of_group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
     """The tensors whose names start with the group's, by the rest of their names."""
     prefix = f"{group}."
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
+    return {key[len(prefix) :]: tensors[key] for key in tensors if key.startswith(prefix)}
 
 
 def _check_labels(labels: Tensor, num_classes: int) -> None:
@@ -212,16 +206,15 @@ def _check_labels(labels: Tensor, num_classes: int) -> None:
 
 def _check_fit(stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
     there, here = (
-        {name: (str(value.dtype), str(tuple(value.shape))) for name, value in tensors.items()}
+        {name: f"{value.dtype} of {tuple(value.shape)}" for name, value in tensors.items()}
         for tensors in (stored, own)
     )
-    if there == here:
-        return
-    name = min(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
-    found = [" of ".join(side[name]) if name in side else "missing" for side in (there, here)]
-    raise FormatError(
-        f"it belongs to another network: {name} is {found[0]} there, {found[1]} here."
-    )
+    for name in sorted(there.keys() | here.keys()):
+        found = [side.get(name, "missing") for side in (there, here)]
+        if found[0] != found[1]:
+            raise FormatError(
+                f"it belongs to another network: {name} is {found[0]} there, {found[1]} here."
+            )
 
 
 class _Logits(nn.Module):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import product
 
@@ -53,21 +52,13 @@ def _decaying(network: nn.Module) -> set[nn.Parameter]:
     # The kind of layer decides, since shapes don't: scales, tokens, tables of positions and biases
     # may have several dimensions too. Attention has an ``in_proj_weight``, recurrent layers a
     # ``weight_ih_l0``.
-    return {
-        parameter
-        for module in network.modules()
-        if isinstance(module, _WEIGHTED)
-        for name, parameter in _own_parameters(module)
-        if parameter.ndim > 1 and "weight" in name
-    }
-
-
-def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """A layer's parameters, including those behind torch's parametrizations."""
-    yield from module.named_parameters(recurse=False)
-    for name, made in getattr(module, "parametrizations", {}).items():
-        for _, parameter in made.named_parameters():
-            yield name, parameter
+    named: list[tuple[str, nn.Parameter]] = []
+    for module in network.modules():
+        if isinstance(module, _WEIGHTED):
+            named += module.named_parameters(recurse=False)
+            for name, made in getattr(module, "parametrizations", {}).items():
+                named += [(name, parameter) for parameter in made.parameters()]
+    return {parameter for name, parameter in named if parameter.ndim > 1 and "weight" in name}
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:

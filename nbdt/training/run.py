@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -106,14 +107,11 @@ class Run:
         self.best_weights: dict[str, Tensor] = {}
         self.best_tree: Hierarchy | None = None
 
-    # ── the loop ──────────────────────────────────────────────────────────────────────────────
-
     @property
     def finished(self) -> bool:
         """Whether all epochs are done, or patience has run out."""
-        at, patience = self.position, self.config.patience
-        impatient = patience is not None and at.epoch - at.best_epoch >= patience
-        return at.epoch >= self.config.epochs or impatient
+        at, patience = self.position, self.config.patience or math.inf
+        return at.epoch >= self.config.epochs or at.epoch - at.best_epoch >= patience
 
     def train(
         self, *, progress: bool = True, on_epoch: Callable[[EpochRecord], None] | None = None
@@ -213,8 +211,6 @@ class Run:
             model.hierarchy = tree
         self.learner.set_tree()
 
-    # ── after an epoch ────────────────────────────────────────────────────────────────────────
-
     def _end_epoch(self) -> None:
         at, steps = self.position, len(self.batches)
         with self.learner.measured_weights():
@@ -284,8 +280,6 @@ class Run:
         right = [row.correct for row in rows] or [0] * len(RULE_SCORES)
         *counts, samples = processes.totals([*right, len(own)], self.device)
         return {way: count / samples for way, count in zip(RULE_SCORES, counts, strict=True)}
-
-    # ── checkpoints ───────────────────────────────────────────────────────────────────────────
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continues where a checkpoint was made; nothing is used of one that belongs elsewhere."""
