@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from PIL import Image
+from pydantic import Field
 from torch import Tensor
 from torchvision.transforms import RandomResizedCrop
 
-from nbdt.errors import InputError
+from nbdt.documents import Document
 from nbdt.inputs.image import Preprocessing, to_mode
 
 _RATIO = [3 / 4, 4 / 3]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Augmentation:
+class Augmentation(Document):
     """Random changes of a training image before its preprocessing, with torch's random numbers.
 
     Args:
@@ -29,18 +27,9 @@ class Augmentation:
             2015), in place of the preprocessing's own resizing and cropping.
     """
 
-    shift: int = 0
+    shift: int = Field(default=0, ge=0)
     flip: bool = False
-    smallest_area: float | None = None
-
-    def __post_init__(self) -> None:
-        if type(self.shift) is not int or self.shift < 0:
-            raise InputError(f"shift has to be a number of pixels, 0 or more; got {self.shift!r}.")
-        if type(self.flip) is not bool:
-            raise InputError(f"flip has to be True or False, got {self.flip!r}.")
-        area = self.smallest_area
-        if area is not None and not (type(area) in (int, float) and 0 < area <= 1):
-            raise InputError(f"smallest_area has to be a share above 0, up to 1; got {area!r}.")
+    smallest_area: float | None = Field(default=None, gt=0, le=1)
 
     def __call__(
         self, image: Image.Image, preprocessing: Preprocessing

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +183,7 @@ def _of_images(images: LabelledImages) -> dict[str, Any]:
     found: dict[str, Any] = {"targets": _digest(images.targets)}
     steps, changes = images.preprocessing.to_dict(), images.augmentation or Augmentation()
     found |= {f"preprocessing.{name}": value for name, value in steps.items()}
-    found |= {f"augmentation.{name}": value for name, value in asdict(changes).items()}
+    found |= {f"augmentation.{name}": value for name, value in changes.to_dict().items()}
     if isinstance(images.source, PixelArray):
         pixels = torch.from_numpy(images.source.pixels)
         found["images"] = digest({"pixels": pixels, "indices": torch.from_numpy(images.indices)})

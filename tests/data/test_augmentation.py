@@ -114,11 +114,11 @@ def test_all_randomness_is_torchs() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"shift": -1}, "shift has to be a number of pixels, 0 or more; got -1"),
+        ({"shift": -1}, "shift: Input should be greater than or equal to 0; got -1"),
         ({"shift": 1.5}, "got 1.5"),
         ({"shift": True}, "got True"),
-        ({"flip": 1}, "flip has to be True or False, got 1"),
-        ({"smallest_area": 0}, "smallest_area has to be a share above 0, up to 1; got 0"),
+        ({"flip": 1}, "flip: Input should be a valid boolean; got 1"),
+        ({"smallest_area": 0}, "smallest_area: Input should be greater than 0; got 0"),
         ({"smallest_area": 1.1}, "got 1.1"),
         ({"smallest_area": float("nan")}, "got nan"),
         ({"smallest_area": True}, "got True"),

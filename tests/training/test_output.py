@@ -88,7 +88,7 @@ def test_tensorboard_shows_every_epoch(tmp_path):
 def test_without_tensorboard_it_says_what_to_install_before_it_trains(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     of = model()
-    with pytest.raises(MissingDependencyError, match=r"pip install 'nbdt-toolkit\[logs\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install '\.\[logs\]'"):
         trained(of=of, folder=tmp_path / "run", tensorboard=True)
     assert_same_weights(of, model())
     assert not (tmp_path / "run").exists()
