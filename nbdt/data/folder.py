@@ -65,8 +65,6 @@ class ImageFolder(LabelledImages):
     """Labelled images: a folder with one subfolder per class, named after it.
 
     Args:
-        folder: the top folder.
-        preprocessing: from image to tensor.
         classes: the model's classes, in its order, as the subfolders are called (with ``_`` for a
             ``/``); by default the sorted names of the subfolders.
         wnids: other names that the classes' subfolders may have, as ImageNet's do; ``""`` for none.

@@ -45,10 +45,7 @@ def load_dataset(
         classes: a model's classes, in its order. The classes of a folder are put in this order;
             those of a named data set have to be these.
 
-    Raises:
-        NotFoundError: there is no such data set; the message says how to get it.
-        InputError: the split does not exist, the classes differ, or the download failed.
-        FormatError: the data set's files are damaged.
+    A NotFoundError says how to get a data set that is missing.
 
     Example:
         >>> digits = load_dataset("digits", "train", augment=True)

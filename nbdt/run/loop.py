@@ -145,7 +145,6 @@ def answers(
     The network works in eval mode, without gradients, on the device that it is on.
 
     Args:
-        model: the model.
         data: samples (input, label), as of a torch `Dataset` or in a list; or batches (inputs,
             labels), as from a `DataLoader`, which stay as they are.
         batch_size: how many single samples share a batch.
@@ -156,9 +155,7 @@ def answers(
             fail to be read. Samples may then differ in shape.
         rows: how many samples a block has at least; 1 for a block a batch.
         forward: what answers a batch.
-        fingerprint: whether the samples' fingerprint is taken.
         progress: called with the number of samples of each batch when it is done.
-        engine: where batches are worked on.
 
     Example:
         >>> from torch.utils.data import TensorDataset

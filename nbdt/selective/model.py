@@ -123,10 +123,8 @@ class SelectiveNBDT:
             on_failure: "keep" leaves out samples that cannot be read or answered.
             watch: iterates over the run, to show progress and failures.
 
-        Raises:
-            InputError: there are fewer samples than the guarantee needs, 1/α − 1 (under each
-                child of the root, if it has to hold there); the model's temperature was fitted to
-                them, as its provenance says; or they are not valid samples of its classes.
+        The guarantee needs at least 1/α − 1 samples, under each child of the root if it has to
+        hold there; the model's temperature must not be fitted to the same samples.
         """
         self._check_rule()
         if source is not None:

@@ -55,7 +55,6 @@ def fit(
     ``last`` (the final model); `NBDT.from_pretrained` loads the last two.
 
     Args:
-        model: the network and its tree.
         train: gives (x, class index) for every index below its length; x is what the network
             takes. Random changes may use the random numbers of torch, numpy and Python. Labels
             outside 0 … C − 1 are refused, including those that torch's losses ignore.
@@ -63,11 +62,7 @@ def fit(
             without that it may be the test data.
         config: how to train; by default three epochs of the soft tree supervision loss.
         folder: where checkpoints and the tuned model are kept; None: nowhere.
-        resume: whether to continue from the folder's checkpoint, if there is one.
         workers: additional processes that load samples.
-        progress: whether to show a bar with the time left, on a terminal or in a notebook.
-        tensorboard: whether to write logs for TensorBoard to the folder.
-        on_epoch: called after every epoch with its record.
 
     Raises:
         InputError: the data do not fit the model, it cannot be saved in the folder, the folder

@@ -26,7 +26,6 @@ class EpochRecord:
     """What an epoch came to.
 
     Attributes:
-        epoch: its number, from 1.
         loss: the mean over its samples, in nats.
         learning_rate: at its last step; the head's is `head_multiplier` times this.
         seconds: how long its steps took, without the measuring that followed.
