@@ -77,6 +77,7 @@ MIN_LINES = 60
 SHORT = {
     "nbdt.__main__": "python -m nbdt",
     "nbdt.display": "trees stand before what draws them, so neither can hold this",
+    "nbdt.registry": "classifiers, inputs and data all find their members by it",
     "nbdt.hierarchy.convert": "the name that scripts know the formats by",
     "nbdt.cli.groups": "help imports this and nothing else of the command line",
     "nbdt.cli.demo": "a command is imported only when it runs",

@@ -1,10 +1,9 @@
 """Where samples come from: image files, folders of them, and data sets by name."""
 
-from nbdt.data.augmentation import Augmentation
 from nbdt.data.catalogue import describe_datasets
 from nbdt.data.classes import check_classes
 from nbdt.data.folder import ImageFiles, ImageFolder, PixelArray, list_images
-from nbdt.data.labelled import LabelledImages
+from nbdt.data.labelled import Augmentation, LabelledImages
 from nbdt.data.loading import load_dataset
 from nbdt.inputs.image import decode_image, open_image
 

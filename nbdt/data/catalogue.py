@@ -14,8 +14,7 @@ from typing import Any
 
 import torch
 
-from nbdt.data.augmentation import Augmentation
-from nbdt.data.labelled import ImageSource, LabelledImages
+from nbdt.data.labelled import Augmentation, ImageSource, LabelledImages
 from nbdt.hierarchy.library import load_classes
 from nbdt.inputs.image import Preprocessing
 from nbdt.registry import registered

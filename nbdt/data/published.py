@@ -13,10 +13,9 @@ import numpy as np
 from torchvision import datasets
 
 from nbdt.data.archive import read_archive
-from nbdt.data.augmentation import Augmentation
 from nbdt.data.catalogue import DataSet, cache_folder, with_bundled_classes
 from nbdt.data.folder import ImageFiles, ImageFolder, PixelArray, list_images
-from nbdt.data.labelled import LabelledImages
+from nbdt.data.labelled import Augmentation, LabelledImages
 from nbdt.errors import FormatError, InputError, reason_of
 from nbdt.files import read_text
 from nbdt.hierarchy.library import load_classes

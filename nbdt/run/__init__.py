@@ -3,8 +3,16 @@
 An engine decides where batches are worked on; `local` does it here, one after the other.
 """
 
-from nbdt.run.batch import forward, forward_with_inputs_of, moved, weights_device
-from nbdt.run.local import Forward, Part, Work, local
+from nbdt.run.batch import (
+    Forward,
+    Part,
+    Work,
+    forward,
+    forward_with_inputs_of,
+    local,
+    moved,
+    weights_device,
+)
 from nbdt.run.loop import BLOCK, Block, Engine, Run, answers
 
 __all__ = [

@@ -12,8 +12,7 @@ from torch import Tensor
 from nbdt.data.classes import check_own_classes
 from nbdt.data.samples import Data, Fingerprint, batches_of, check_batch_size, is_indexed
 from nbdt.model import NBDT
-from nbdt.run.batch import forward
-from nbdt.run.local import Forward, Part, Work, local
+from nbdt.run.batch import Forward, Part, Work, forward, local
 
 BLOCK = 512
 """How many samples are counted at a time, unless batches are larger: what every block costs,

@@ -70,9 +70,10 @@ def fit(
         FormatError: the checkpoint is damaged or belongs to another training.
 
     Example:
+        >>> import torch
         >>> from torch.utils.data import TensorDataset
         >>> from nbdt.classifiers import induce
-        >>> network = nn.Linear(4, 3)
+        >>> network = torch.nn.Linear(4, 3)
         >>> model = NBDT(network, induce(network, ["cat", "dog", "car"]))
         >>> data = TensorDataset(torch.randn(100, 4), torch.randint(3, (100,)))
         >>> records = fit(model, data, config=TrainingConfig(epochs=2, tree_weight=1))

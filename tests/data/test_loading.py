@@ -270,7 +270,7 @@ def test_a_split_that_the_folder_does_not_have(tmp_path: Path) -> None:
 def test_neither_a_name_nor_a_folder(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"cifar11: .* did you mean 'cifar10'"):
         load_dataset("cifar11")
-    with pytest.raises(NotFoundError, match=r"no data set \(digits, fashion_mnist, .* see that"):
+    with pytest.raises(NotFoundError, match=r"no data set \(digits, fashion_mnist, .* check the"):
         load_dataset(tmp_path / "gone")
     for odd in ("x" * 5000, "a\0b", ""):
         with pytest.raises((NotFoundError, InputError)):
