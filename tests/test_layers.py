@@ -56,8 +56,8 @@ OPTIONAL = SERVER_EXTRA | {
     *("timm", "transformers", "onnx", "onnxscript", "onnxruntime", "captum", "fastcluster"),
     *("httpx", "opentelemetry", "torch.utils.tensorboard"),
 }
-# Importing these takes up to a second, so only the functions that need them do.
-SLOW = {"sklearn", "networkx", "scipy.cluster.hierarchy", "scipy.sparse"}
+# Importing these takes up to a second or, with torch, several: only functions that need them do.
+SLOW = {"sklearn", "networkx", "scipy.cluster.hierarchy", "scipy.sparse", "nbdt.pretrained"}
 CORE = {
     *("torch", "torchvision", "numpy", "scipy", "sklearn", "networkx", "graphviz"),
     *("safetensors", "typer", "rich", "jaxtyping", "PIL", "pydantic"),
