@@ -142,7 +142,7 @@ def test_images_that_the_model_was_trained_on_are_refused(run, ask, own, images,
             refused(run(command, own, data, *options), f"{data}: the model was trained on images")
         result = run("evaluate", own, data)
         assert result.exit_code == 0
-        assert "the model was trained on these images, so all of this flatters" in result.stderr
+        assert "the model was trained on these images" in result.stderr
     for data in ("photos", "photos/test", images):
         ask("calibrate", own, data, "--guarantee", "0.9")
     changed(own, provenance={"data": str(images)})  # all of a folder, which is not divided

@@ -1,5 +1,3 @@
-import io
-
 import numpy as np
 import pytest
 
@@ -51,13 +49,8 @@ def test_classes_come_from_a_data_set_a_number_or_a_file(here):
     assert read_classes("fashion_mnist")[9] == "Ankle boot"
     assert read_classes("3") == ["0", "1", "2"]
     assert read_classes("names.txt") == ["cat", "dog"]
-    assert [(row.index, row.name, row.wnid) for row in read_class_table("names.csv")] == [
-        (0, "cat, tabby", "n1"),
-        (1, "dog", ""),
-    ]
-
-
-def test_classes_that_cannot_be_read(here):
+    rows = [(row.index, row.name, row.wnid) for row in read_class_table("names.csv")]
+    assert rows == [(0, "cat, tabby", "n1"), (1, "dog", "")]
     (here / "names.csv").write_text("index,label\n0,cat\n", encoding="utf-8")
     with pytest.raises(FormatError, match="including 'name'"):
         read_classes("names.csv")
@@ -72,11 +65,8 @@ def test_rows_come_from_an_array_or_a_table(here):
     np.save("rows.npy", array)
     (here / "rows.csv").write_text("1,2.5\n\n-3e-2,4\n", encoding="utf-8")
     (here / "named.csv").write_text('"cat, tabby",1,2.5\ndog,-3e-2,4\n', encoding="utf-8")
-    for file, names in (
-        ("rows.npy", None),
-        ("rows.csv", None),
-        ("named.csv", ["cat, tabby", "dog"]),
-    ):
+    expected = {"rows.npy": None, "rows.csv": None, "named.csv": ["cat, tabby", "dog"]}
+    for file, names in expected.items():
         found, rows = read_rows(file)
         assert found == names
         np.testing.assert_array_equal(rows, array)
@@ -95,18 +85,12 @@ def test_a_table_that_holds_no_rows(text, said, here):
 
 
 def test_an_array_that_cannot_be_read(here):
-    pickled = io.BytesIO()
-    np.save(pickled, np.array([{}]), allow_pickle=True)
-    archive = io.BytesIO()
-    np.savez(archive, rows=np.zeros((2, 2)))
-    contents = {
-        "text.npy": b"1,2",
-        "empty.npy": b"",
-        "pickled.npy": pickled.getvalue(),
-        "archive.npy": archive.getvalue(),
-    }
-    for name, data in contents.items():
-        (here / name).write_bytes(data)
+    np.save("pickled.npy", np.array([{}]), allow_pickle=True)
+    np.savez("archive.npz", rows=np.zeros((2, 2)))
+    (here / "archive.npz").rename("archive.npy")
+    (here / "text.npy").write_bytes(b"1,2")
+    (here / "empty.npy").touch()
+    for name in ("text.npy", "empty.npy", "pickled.npy", "archive.npy"):
         with pytest.raises(FormatError, match=name):
             read_rows(name)
     (here / "folder.npy").mkdir()
@@ -119,11 +103,8 @@ def test_an_array_that_cannot_be_read(here):
 def test_options_are_json_or_a_file_of_it(here):
     (here / "options.json").write_text('{"crop": 224}', encoding="utf-8")
     assert read_options("options.json") == read_options(' {"crop": 224}') == {"crop": 224}
-
-
-@pytest.mark.parametrize("source", ['{"crop": }', "list.json", "gone.json", '{"a": 1, "a": 2}'])
-def test_options_that_cannot_be_read(source, here):
     (here / "list.json").write_text("[1]", encoding="utf-8")
-    with pytest.raises(NBDTError) as error:
-        read_options(source)
-    assert str(error.value).startswith(f"{source}: ")
+    for source in ('{"crop": }', "list.json", "gone.json", '{"a": 1, "a": 2}'):
+        with pytest.raises(NBDTError) as error:
+            read_options(source)
+        assert str(error.value).startswith(f"{source}: ")

@@ -67,10 +67,7 @@ def test_the_version(run):
     (["--colour"], "No such option: --colour"),
     (["explain"], "Missing argument 'MODEL' (see 'nbdt explain --help')."),
     (["tree", "show"], "Missing argument 'TREE' (see 'nbdt tree show --help')."),
-    (
-        ["explain", "m", "x", "--rule", "firm"],
-        "for '--rule': 'firm' is not one of 'soft', 'hard'",
-    ),
+    (["explain", "m", "x", "--rule", "firm"], "'--rule': 'firm' is not one of 'soft', 'hard'"),
     (["tree", "show", "x", "--max-lines", "many"], "'--max-lines'"),
     (["convert", "nbdt:small-cnn", "-o", "x"], "Missing option '--weights'"),
 ])  # fmt: skip

@@ -71,7 +71,7 @@ def test_killed_at_random_moments(tmp_path, uninterrupted):
     seed = random.SystemRandom().randrange(2**32)
     moments = random.Random(seed)
     kills = 0
-    for _ in range(5):
+    for _ in range(3):
         begun = PROCESSES.Event()
         process = started(train_slowly, tmp_path, begun)
         assert begun.wait(60)
