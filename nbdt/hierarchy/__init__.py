@@ -1,9 +1,4 @@
-"""Trees of classes: made, changed, named, compared, converted, read and written, without torch.
-
-A `Hierarchy` (`tree`) comes from the rows of an array (`induce`), from WordNet or a table of
-parents (`taxonomy`), from a regular shape (`shapes`) or from a file (`library`, `formats`).
-`edit` and `naming` return changed copies.
-"""
+"""Trees of classes: make, edit, name, compare, convert, read and write them, without torch."""
 
 from nbdt.hierarchy import convert, edit, shapes
 from nbdt.hierarchy.induce import induce

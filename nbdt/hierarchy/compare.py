@@ -1,17 +1,16 @@
 """How far apart two trees over the same classes are, and which of their groups are the same.
 
-A *clade* is the set of classes under an inner node other than the root, which has all of them.
+A *clade* is the set of classes under an inner node other than the root.
 
 - *Robinson–Foulds distance* (Math. Biosciences 53, 1981): how many clades only one of the trees
-  has. Clades are matched exactly and in linear time, as intervals of the other tree's leaf order
-  (Day, J. of Classification 2, 1985). Moving one class can turn every clade, so it is strict.
+  has, in linear time (Day, J. of Classification 2, 1985). Moving one class can change every clade.
 - *Triplet distance* (Dobson 1975): the share of triples of classes for which the trees disagree
-  which two are closest, or whether any two are. Small changes of a tree change it little.
+  about which two are closest. Small changes of a tree change it little.
 - *Cophenetic correlation* (Sokal and Rohlf, Taxon 11, 1962): Pearson's correlation, over pairs
   of classes, of the heights at which the trees join them.
 
-Up to two million pairs and triples are all compared; of more, that many are drawn at random (always
-the same), and the results come with a standard error.
+Up to two million pairs and triples are all compared; beyond that, two million are sampled (the same
+ones every time) and the results have a standard error.
 """
 
 from __future__ import annotations
@@ -38,21 +37,14 @@ class TreeComparison:
     Attributes:
         classes: how many classes each has.
         clades: how many clades the first tree has, and the second.
-        shared: pairs of inner nodes, one of each tree, with the same classes; without the roots.
-        triplet_distance: the share of triples that the trees group differently; 0 where there
-            are fewer than three classes.
+        shared: pairs of inner nodes, one per tree, with the same classes; without the roots.
+        triplet_distance: the share of triples that the trees group differently; 0 below three
+            classes.
         triples: how many triples were compared.
         triplet_error: the standard error of `triplet_distance`; 0 if all were compared.
         cophenetic_correlation: from −1 to 1; None where a tree joins all pairs at one height.
         pairs: how many pairs were compared.
-        cophenetic_error: its standard error; 0 if all were compared.
-
-    Example:
-        >>> a = Hierarchy([4, 4, 5, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
-        >>> b = Hierarchy([5, 4, 4, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
-        >>> found = compare(a, b)
-        >>> found.robinson_foulds, found.triplet_distance, found.shared
-        (2, 0.25, ((5, 5),))
+        cophenetic_error: the standard error of the correlation; 0 if all were compared.
     """
 
     classes: int
@@ -72,11 +64,11 @@ class TreeComparison:
 
     @property
     def normalized_robinson_foulds(self) -> float:
-        """The same as a share of all clades: 0 for equal trees, 1 where no clade is shared."""
+        """The distance as a share of all clades: 0 for equal trees, 1 where no clade is shared."""
         return self.robinson_foulds / sum(self.clades) if sum(self.clades) else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """The comparison as values that JSON can hold."""
+        """The comparison as JSON-able values."""
         return {
             "classes": self.classes,
             "clades": list(self.clades),
@@ -109,23 +101,21 @@ class TreeComparison:
 
 
 def compare(a: Hierarchy, b: Hierarchy, *, seed: int = 0) -> TreeComparison:
-    """How far apart two trees over the same classes are.
+    """How far apart two trees over the same classes are; `seed` seeds the samples.
 
-    Classes are matched by name, in whatever order each tree has them. Heights are the trees'
-    merge heights where both have them, and else the number of edges down to the deepest leaf.
-
-    `seed` seeds the draws of pairs and triples.
+    Classes are matched by name. Heights are merge heights where both trees have them, else the
+    number of edges down to the deepest leaf.
 
     Raises:
         InputError: the trees have different classes; if they share two or more,
-            `nbdt.hierarchy.edit.restrict` makes them fit.
+            `nbdt.hierarchy.edit.restrict` reduces both to the shared ones.
 
     Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> print(compare(tree, tree))
-        Clades       1 shared of 1 and 1; Robinson–Foulds distance 0 (0.0 %)
-        Triples      0.0 % grouped differently
-        Heights      cophenetic correlation 1.000
+        >>> a = Hierarchy([4, 4, 5, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
+        >>> b = Hierarchy([5, 4, 4, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
+        >>> found = compare(a, b)
+        >>> found.robinson_foulds, found.triplet_distance, found.shared
+        (2, 0.25, ((5, 5),))
     """
     partner = _partners(a, b)
     generator = np.random.default_rng(seed)
@@ -151,10 +141,7 @@ def compare(a: Hierarchy, b: Hierarchy, *, seed: int = 0) -> TreeComparison:
 
 
 def shared_clades(a: Hierarchy, b: Hierarchy) -> tuple[tuple[int, int], ...]:
-    """Pairs of inner nodes, one of each tree, with the same classes; without the roots.
-
-    In time linear in the classes, which are matched by name; errors as in `compare`.
-    """
+    """Pairs of inner nodes, one per tree, with the same classes; without the roots. Linear time."""
     return _shared(a, b, _partners(a, b))
 
 
@@ -163,7 +150,6 @@ def _plus_minus(error: float, digits: int, unit: str) -> str:
 
 
 def _partners(a: Hierarchy, b: Hierarchy) -> IntArray:
-    """For each class of a the same class of b."""
     leaf_of = {name: leaf for leaf, name in enumerate(b.classes)}
     common = [name for name in a.classes if name in leaf_of]
     if len(common) == a.num_classes == b.num_classes:
@@ -182,7 +168,6 @@ def _partners(a: Hierarchy, b: Hierarchy) -> IntArray:
 
 
 def _shared(a: Hierarchy, b: Hierarchy, partner: IntArray) -> tuple[tuple[int, int], ...]:
-    """The inner nodes, except the roots, with the same classes under them."""
     # In a's leaf order every clade of a is an interval, so b shares a clade if it is one of these.
     place = np.empty(b.num_classes, dtype=np.int64)
     place[partner[a.leaf_order]] = np.arange(a.num_classes)
@@ -204,7 +189,7 @@ def _shared(a: Hierarchy, b: Hierarchy, partner: IntArray) -> tuple[tuple[int, i
 
 
 def _closest(joins: LcaTable, triples: IntArray) -> IntArray:
-    """Which class of each triple is apart from the two closest; 3 where none is. (triples,)."""
+    """Which class of each triple is apart from the two closest; 3 if none is. Shape (triples,)."""
     one, two, three = triples
     depths = joins.tree.depths
     # By the class that a pair leaves out.
@@ -218,7 +203,7 @@ def _closest(joins: LcaTable, triples: IntArray) -> IntArray:
 def _correlation(
     trees: tuple[LcaTable, LcaTable], partner: IntArray, generator: np.random.Generator
 ) -> tuple[float | None, int]:
-    """The cophenetic correlation, and how many pairs it is of."""
+    """The cophenetic correlation and its number of pairs."""
     first, second = (joins.tree.merge_heights for joins in trees)
     if first is None or second is None:
         first, second = (joins.tree.heights.astype(np.float64) for joins in trees)
@@ -234,7 +219,7 @@ def _correlation(
 def _triplets(
     trees: tuple[LcaTable, LcaTable], partner: IntArray, generator: np.random.Generator
 ) -> tuple[float, int]:
-    """The share of triples that are grouped differently, and how many were looked at."""
+    """The share of triples that are grouped differently, and how many were compared."""
     triples = _subsets(len(partner), 3, generator)
     different = 0
     for start in range(0, triples.shape[1], _BLOCK):
@@ -244,7 +229,7 @@ def _triplets(
 
 
 def _subsets(count: int, size: int, generator: np.random.Generator) -> IntArray:
-    """All sets of 2 or 3 different classes or, of too many, some; shape (size, sets)."""
+    """All sets of 2 or 3 classes, or a sample if there are too many; shape (size, sets)."""
     if _choose(count, size) > MOST:
         # Drawn with replacement, sets with a class twice thrown away: few of so many classes.
         drawn = generator.integers(0, count, (size, MOST + MOST // 8))

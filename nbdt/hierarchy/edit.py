@@ -1,34 +1,35 @@
-"""Changed copies of a tree; the tree given is never changed.
+"""Edited copies of a tree; the original is never changed.
 
 - `rename` gives nodes other names; `reorder` gives the classes another order.
 - `move` hangs a node, with everything under it, below another parent; `regraft` puts it beside
   another node, below a new one.
-- `group` puts siblings below a new node of their own; `dissolve` takes a node out again.
+- `group` puts siblings below a new node; `dissolve` removes a node again.
 - `merge` makes one node of several siblings; `split` makes several of one.
-- `collapse` takes out everything below a depth; `restrict` keeps only some classes.
+- `collapse` removes all inner nodes below a depth; `restrict` keeps only some classes.
 - `collapse_unary` makes a tree of a list of parents that has single-child chains.
 
-A node is given by its id or its name; a class is preferred to an inner node of the same name.
+Pass nodes by id or by name; a class is preferred to an inner node of the same name. All edits raise
+`NotFoundError` for an unknown node, `InputError` where several inner nodes share a name, a node is
+given twice or an inner node would get the name of a class, and `HierarchyError` where the result
+would not be a tree of classes.
 
-Ids: classes keep theirs, except that `restrict` and `reorder` put them in the order asked for. The
-inner nodes that stay keep their order, new ones follow them, and the root is last.
+Ids: classes keep theirs, except that `restrict` and `reorder` put them in the order asked for.
+Remaining inner nodes keep their order, new ones follow, and the root is last.
 
-Names and attributes: a node that stays keeps them as far as they remain true. Where `move`,
-`regraft` or `restrict` give a node other classes than it had:
+Names and attributes stay as long as they remain true. Where `move`, `regraft` or `restrict` change
+the classes of a node:
 
-- its support goes;
-- a name that nbdt made from its classes, with the concept, precision and recall behind it, is
-  replaced by the name that `name_by_leaves` makes (`name_by_taxonomy` finds concepts again);
-- a name given by hand stays, and so does one that came with the tree, such as WordNet's, with its
-  wnid and gloss. It says what the node is meant to stand for, which is for you to decide.
+- its support is removed;
+- a name that nbdt made from its classes, with its concept, precision and recall, is replaced by
+  the one that `name_by_leaves` makes (`name_by_taxonomy` finds concepts again);
+- a name given by hand, or one that came with the tree, such as WordNet's, stays with its wnid and
+  gloss.
 
 A node that matches a concept exactly keeps its name when `restrict` removes some of its classes.
 To keep any other name, `rename` the node to it after the edit: then it counts as given by hand.
 
-Merge heights say at what distance the classes under a node were joined. They are kept by the edits
-that only take nodes out, rename or reorder them (`rename`, `reorder`, `dissolve`, `collapse`,
-`restrict`), and dropped by those that join classes anew (`move`, `regraft`, `group`, `merge`,
-`split`).
+Merge heights are kept by `rename`, `reorder`, `dissolve`, `collapse` and `restrict`, and dropped by
+the edits that join classes anew (`move`, `regraft`, `group`, `merge`, `split`).
 """
 
 from __future__ import annotations
@@ -56,17 +57,6 @@ def rename(tree: Hierarchy, names: Mapping[Node, str]) -> Hierarchy:
 
     All old names are looked up before any is changed, so two nodes can swap theirs. The
     ``name_source`` of an inner node becomes ``"hand"``.
-
-    Raises:
-        HierarchyError: two classes would have the same name, or one none.
-        InputError: a node is given twice, several inner nodes share its name, or an inner node
-            would have the name of a class.
-        NotFoundError: there is no such node.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> rename(tree, {3: "pet", "car": "taxi"}).names
-        ('cat', 'dog', 'taxi', 'pet', '')
     """
     if not isinstance(names, Mapping):
         raise InputError(f"the new names must be a mapping by node, got {names!r}.")
@@ -88,17 +78,7 @@ def rename(tree: Hierarchy, names: Mapping[Node, str]) -> Hierarchy:
 
 
 def reorder(tree: Hierarchy, classes: Sequence[Node]) -> Hierarchy:
-    """Puts all the classes in another order, that of a classifier's outputs.
-
-    Raises:
-        InputError: these are not all the classes of the tree, each once.
-        NotFoundError: there is no such class.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> reorder(tree, ["car", "cat", "dog"]).parents.tolist()
-        [4, 3, 3, 4, -1]
-    """
+    """Puts all the classes in another order, such as the order of a classifier's outputs."""
     leaves = class_ids(tree, classes)
     missing = set(range(tree.num_classes)).difference(leaves)
     if missing:
@@ -112,14 +92,7 @@ def reorder(tree: Hierarchy, classes: Sequence[Node]) -> Hierarchy:
 def move(tree: Hierarchy, node: Node, parent: Node) -> Hierarchy:
     """Hangs a node, with everything under it, below another inner node.
 
-    Where the old parent is left with one child, there is nothing more to decide, so that child
-    takes its place, even that of the root.
-
-    Raises:
-        HierarchyError: the node is the root, the new parent is a leaf, or it is the node itself
-            or under it.
-        InputError: several inner nodes share a name.
-        NotFoundError: there is no such node.
+    If the old parent keeps only one child, that child takes its place, even at the root.
 
     Example:
         >>> names = ["cat", "car", "dog", "fox", "odd", "wild", "thing"]
@@ -147,23 +120,12 @@ def move(tree: Hierarchy, node: Node, parent: Node) -> Hierarchy:
 
 
 def regraft(tree: Hierarchy, node: Node, beside: Node, name: str = "") -> Hierarchy:
-    """Puts a node, with everything under it, and another one below a new node of their own.
+    """Puts a node, with everything under it, and another one below a new node.
 
-    The new node takes the place of the other, so a binary tree stays binary. Where the old parent
-    is left with one child, the child takes its place. In phylogenetics this is called subtree
-    pruning and regrafting (Swofford and Olsen 1990). Two nodes that already have a parent of their
-    own stay as they are.
-
-    Args:
-        tree: the tree.
-        node: the node to move.
-        beside: the node beside which it comes, a class or not; the root for a new root above.
-        name: the new node's name.
-
-    Raises:
-        HierarchyError: the node is the root, or the other is the node itself or under it.
-        InputError: several inner nodes share a name, or a class has the new node's name.
-        NotFoundError: there is no such node.
+    The new node takes the place of `beside` (a class or not; the root for a new root above), so a
+    binary tree stays binary: subtree pruning and regrafting (Swofford and Olsen 1990). If the old
+    parent keeps only one child, that child takes its place. Two nodes that are already the only
+    children of one parent stay as they are.
 
     Example:
         >>> names = ["cat", "car", "dog", "bus", "odd", "more", "thing"]
@@ -204,15 +166,9 @@ def regraft(tree: Hierarchy, node: Node, beside: Node, name: str = "") -> Hierar
 
 
 def collapse(tree: Hierarchy, depth: int) -> Hierarchy:
-    """Takes out all inner nodes at a depth or deeper, so that no leaf lies deeper than it.
+    """Removes all inner nodes at a depth or deeper, so that no leaf lies deeper than `depth`.
 
-    `depth` counts edges from the root: 1 leaves only the root and the classes, and the tree's
-    height or more changes nothing.
-
-    Example:
-        >>> tree = Hierarchy([4, 4, 5, 6, 5, 6, -1], ["cat", "dog", "fox", "car"])
-        >>> tree.height(6), collapse(tree, 2).height(5)
-        (3, 2)
+    Depth counts edges from the root: 1 leaves only the root and the classes.
     """
     if not is_integer(depth) or depth < 1:
         raise InputError(f"the depth must be a whole number, 1 or more; got {depth!r}.")
@@ -223,14 +179,9 @@ def collapse(tree: Hierarchy, depth: int) -> Hierarchy:
 def restrict(tree: Hierarchy, classes: Sequence[Node]) -> Hierarchy:
     """Keeps only some classes, two or more, in the order given.
 
-    Class i of the result is ``classes[i]``, so the tree fits a network with just those outputs,
-    in that order: ``logits[:, classes]``. Inner nodes with fewer than two children left are taken
-    out; the root may then be another node.
-
-    Raises:
-        InputError: fewer than two classes, one given twice, an inner node, or a set, which has
-            no order.
-        NotFoundError: there is no such class.
+    Class i of the result is ``classes[i]``, so the tree fits a network with just those outputs in
+    that order: ``logits[:, classes]``. Inner nodes with fewer than two remaining children are
+    removed; the root may then be another node.
 
     Example:
         >>> tree = Hierarchy([4, 4, 5, 6, 5, 6, -1], ["cat", "dog", "fox", "car"])
@@ -263,15 +214,9 @@ def restrict(tree: Hierarchy, classes: Sequence[Node]) -> Hierarchy:
 def invalidate(tree: Hierarchy, changed: Collection[int], *, fewer: bool = False) -> Hierarchy:
     """The tree before an edit, without what the edit makes untrue.
 
-    Nodes whose classes change lose their support, and the name and concept that were found for
-    their classes. Where classes leave the tree (`fewer`), a concept may now fit another node
-    better, so it is removed unless all of its classes are under the node. Names given by hand, or
-    by the maker of the tree, stay.
-
-    Args:
-        tree: the tree before the edit.
-        changed: the inner nodes that will have other classes.
-        fewer: whether classes leave the tree: those that the changed nodes lose.
+    Nodes in `changed` lose their support, and the name and concept that were found for their
+    classes. Where classes leave the tree (`fewer`), a concept may now fit another node better, so
+    it is removed unless all of its classes are under the node.
     """
     names, attributes = list(tree.names), attributes_by_node(tree)
     for node in tree.inner:
@@ -285,7 +230,7 @@ def invalidate(tree: Hierarchy, changed: Collection[int], *, fewer: bool = False
 
 
 def refresh_names(tree: Hierarchy) -> Hierarchy:
-    """Names the nodes whose names `invalidate` took, as `name_by_leaves` does without rows."""
+    """Names the nodes whose names `invalidate` removed, as `name_by_leaves` does without rows."""
     nameless = [node for node in tree.inner if not tree.names[node]]
     taken = [node for node in nameless if tree.attributes(node).items() >= BY_LEAVES.items()]
     return renamed_by_leaves(tree, taken) if taken else tree

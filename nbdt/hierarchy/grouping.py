@@ -1,7 +1,4 @@
-"""Edits that put siblings below a node of their own, and edits that take nodes out again.
-
-Part of `nbdt.hierarchy.edit`, which says what all edits keep.
-"""
+"""Edits that put siblings below a new node or remove nodes; see `nbdt.hierarchy.edit`."""
 
 from __future__ import annotations
 
@@ -16,47 +13,12 @@ from nbdt.hierarchy.tree import Hierarchy
 
 
 def group(tree: Hierarchy, nodes: Sequence[Node], name: str = "") -> Hierarchy:
-    """Puts some siblings below a new node, which takes their place below their parent.
-
-    Args:
-        tree: the tree.
-        nodes: two or more children of one node, but not all of them.
-        name: the new node's name.
-
-    Raises:
-        HierarchyError: the nodes have different parents, or are all the children of one node.
-        InputError: fewer than two nodes, one given twice, a name that several inner nodes share, or
-            a class has the new node's name.
-        NotFoundError: there is no such node.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 3, -1], ["cat", "car", "dog"])
-        >>> print(group(tree, ["cat", "dog"], "pet"))
-        node 4
-        ├─ car
-        └─ pet
-           ├─ cat
-           └─ dog
-    """
+    """Puts some siblings, but not all, below a new node, which takes their place."""
     return _grouped(tree, [_siblings(tree, nodes)], [name])
 
 
 def dissolve(tree: Hierarchy, node: Node) -> Hierarchy:
-    """Takes one inner node out, so that its children hang from its parent.
-
-    Raises:
-        HierarchyError: the node is a leaf or the root.
-        InputError: several inner nodes share its name.
-        NotFoundError: there is no such node.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])
-        >>> print(dissolve(tree, "pet"))
-        thing
-        ├─ cat
-        ├─ dog
-        └─ car
-    """
+    """Removes one inner node other than the root; its children move up to its parent."""
     (taken,) = node_ids(tree, [node])
     _check_inner(tree, taken)
     if taken == tree.root:
@@ -65,12 +27,10 @@ def dissolve(tree: Hierarchy, node: Node) -> Hierarchy:
 
 
 def merge(tree: Hierarchy, nodes: Sequence[Node], name: str = "") -> Hierarchy:
-    """Makes one node of several siblings: it has the children of all of them.
+    """Makes one node of several siblings, with the children of all of them.
 
     A sibling that is a leaf becomes a child itself. The merged nodes lose their names and
     attributes.
-
-    Arguments and errors are those of `group`.
 
     Example:
         >>> names = ["cat", "dog", "fox", "owl", "car", "pet", "wild", "thing"]
@@ -96,20 +56,9 @@ def split(
 ) -> Hierarchy:
     """Makes several nodes of one, each with a group of its children: the reverse of `merge`.
 
-    The new nodes hang from the node's parent; a group of one needs no node, so that child hangs
-    there itself. The root stays, and the new nodes hang below it.
-
-    Args:
-        tree: the tree.
-        node: the inner node to split.
-        groups: its children, each in one of two or more groups.
-        names: the names of the new nodes, one a group (a group of one does not use its name).
-
-    Raises:
-        HierarchyError: the node is a leaf, or the groups are not exactly its children.
-        InputError: fewer than two groups, an empty one, a node given twice, a name that several
-            inner nodes share, a wrong number of names, or a class has a new node's name.
-        NotFoundError: there is no such node.
+    The new nodes hang from the node's parent. A group of one child needs no node: the child hangs
+    there itself, and its name in `names` is ignored. The root stays, and the new nodes hang below
+    it.
 
     Example:
         >>> tree = Hierarchy([4, 4, 4, 4, -1], ["cat", "dog", "car", "bus"])
@@ -149,12 +98,12 @@ def split(
 
 
 def _without(tree: Hierarchy, taken: Container[int]) -> Hierarchy:
-    """The tree without some inner nodes, whose children hang from what is left above."""
+    """The tree without some inner nodes; their children move up to the next remaining ancestor."""
     return tree.select([node for node in range(len(tree)) if node not in taken])
 
 
 def _grouped(tree: Hierarchy, groups: Sequence[Sequence[int]], names: Sequence[str]) -> Hierarchy:
-    """The tree with a new node over each group of siblings; the ids of all but the root stay."""
+    """The tree with a new node over each group of siblings; all ids except the root's stay."""
     for name in names:
         check_free(name, tree.classes, "the new node")
     root = tree.root + len(groups)

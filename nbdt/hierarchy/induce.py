@@ -1,4 +1,4 @@
-"""A tree induced from an array with a row a class, by agglomerative clustering.
+"""A tree induced from an array with one row per class, by agglomerative clustering.
 
 The paper (Wan et al., ICLR 2021, section 3.1) clusters the rows of a network's last layer, each
 divided by its length, with Ward's linkage. Any rows that place the classes will do: class-mean
@@ -45,26 +45,21 @@ def induce(
     """Clusters the rows of an array into a tree whose leaves are the rows.
 
     The tree has merge heights, and its inner nodes are named after their most central classes. The
-    same rows give the same tree on every machine. Cost: O(C²·d) for the distances, in blocks
-    through BLAS, and O(C²) for the clustering; memory is two condensed distance matrices, 8·C²
-    bytes.
+    same rows give the same tree on every machine. O(C²·d) for the distances and O(C²) for the
+    clustering; memory is two condensed distance matrices, 8·C² bytes.
 
     Args:
-        rows: one row a class, shape (C, d); or (1, d), the weights of a binary classifier whose
-            one output is the second class's. With ``metric="confusion"`` a confusion matrix of
-            counts or rates, true classes down, shape (C, C); with ``"precomputed"`` distances.
-        classes: the names of the C classes; ``"0" … "C-1"`` when left out.
+        rows: one row per class, shape (C, d); or (1, d), the weights of a binary classifier whose
+            only output is for the second class. With ``metric="confusion"`` a confusion matrix of
+            counts or rates, one row per true class, shape (C, C); with ``"precomputed"`` distances.
+        classes: the names of the C classes; default ``"0" … "C-1"``.
         linkage: ``"ward"``, ``"average"``, ``"complete"``, ``"single"``, ``"weighted"``,
             ``"centroid"`` or ``"median"``, as in `scipy.cluster.hierarchy.linkage`.
         metric: ``"euclidean"`` or ``"cosine"`` between rows, ``"confusion"`` (one minus the mean
-            of the rates at which two classes are taken for each other), or ``"precomputed"``.
+            of the rates at which two classes are mistaken for each other), or ``"precomputed"``.
         normalize: divide each row by its L2 norm first, as the paper does. The 2020 code did not.
         branching: how many children a node may have. Above 2, the inner edge with the smallest
             gap of merge heights is contracted while no node gets more (ties: the lower index).
-
-    Raises:
-        InputError: rows that contain NaN or infinity, or only zeros where they are normalized,
-            fewer than two classes, a wrong number of names, or options that exclude each other.
 
     Example:
         >>> rows = [[1, 0], [0.9, 0.2], [0, 1], [0.1, 1]]
@@ -157,7 +152,7 @@ def _normalized(rows: FloatArray, names: Sequence[str]) -> FloatArray:
 
 
 def _distances(array: FloatArray, metric: str) -> FloatArray:
-    """Condensed distances: those of pairs (0, 1), (0, 2), …, (C-2, C-1)."""
+    """Condensed distances, in the order of pairs (0, 1), (0, 2), …, (C-2, C-1)."""
     if metric == "euclidean":
         return _euclidean(array)
     if metric == "cosine":

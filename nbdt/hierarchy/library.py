@@ -1,7 +1,7 @@
 """Trees in files: the ones that come with nbdt, and your own.
 
 A *bundled* tree is called ``data set/name``, as ``"cifar10/wordnet"``; the files are in the package
-``nbdt.hierarchies``. Nothing of a file that is not valid is used.
+``nbdt.hierarchies``. If any part of a file is not valid, the whole file is refused.
 """
 
 from __future__ import annotations
@@ -27,11 +27,9 @@ _COLUMNS = ["index", "name", "wnid"]
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """One class of a bundled data set.
+    """One class of a bundled data set: its place in the output, and its WordNet 3.0 id.
 
-    Attributes:
-        index: its place in the classifier's output.
-        wnid: its WordNet 3.0 id, as ``"n02121620"``; ``""`` where it has none.
+    The ``wnid`` is ``""`` for classes without one.
     """
 
     index: int
@@ -52,15 +50,13 @@ def list_hierarchies() -> list[str]:
 def load_hierarchy(name_or_path: str | os.PathLike[str]) -> Hierarchy:
     """Reads a tree: a bundled one by its name, or a file in any of `nbdt.hierarchy.formats`.
 
-    A `pathlib.Path`, or a text that ends in ``.json``, is a file. Any other text is the name of a
-    bundled tree, which nothing in the current folder can hide; only if there is none of that
-    name, it is a file after all. At most 64 MB are read.
+    A `pathlib.Path`, or a string that ends in ``.json``, is a file. Any other string is the name of
+    a bundled tree, which no file in the current folder can hide; if there is none of that name, it
+    is read as a file. The limit is 64 MB.
 
     Raises:
         NotFoundError: there is neither such a tree nor such a file; the message suggests names.
-        FormatError: the file is not valid.
-        HierarchyError: what it holds is not a tree of classes.
-        InputError: the file cannot be read, or does not say the order of the classes.
+        InputError: the file cannot be read, or does not give the order of the classes.
     """
     return read_hierarchy(name_or_path)
 
@@ -70,11 +66,7 @@ def read_hierarchy(
     classes: Sequence[str] | None = None,
     wnids: Sequence[str] | None = None,
 ) -> Hierarchy:
-    """Like `load_hierarchy`, with the order of the classes, or the wnids of a graph of 2020.
-
-    Raises:
-        InputError: `classes` are not the tree's, or the file has no use for `wnids`; else as there.
-    """
+    """Like `load_hierarchy`, with the order of the classes, or the wnids of a graph of 2020."""
     text = None
     if isinstance(name_or_path, str) and not name_or_path.endswith(".json"):
         # Only listed names are opened, so no name leads out of the package.
@@ -89,25 +81,9 @@ def read_hierarchy(
 
 
 def save_hierarchy(tree: Hierarchy, path: str | os.PathLike[str]) -> None:
-    """Writes a tree to a file, in one step: whatever fails, the file stays as it was.
+    """Writes a tree to a file atomically: if anything fails, the file stays as it was.
 
-    The path's suffix says the format: ``nbdt.hierarchy/1`` for ``.json`` and unknown ones.
-
-    Raises:
-        FormatError: the format cannot hold an attribute of the tree.
-        InputError: the file cannot be written.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = pathlib.Path(folder, "tree.json")
-        ...     save_hierarchy(Hierarchy([2, 2, -1], ["cat", "dog"]), path)
-        ...     print(path.read_text(), end="")
-        {
-        "schema": "nbdt.hierarchy/1",
-        "parents": [2, 2, -1],
-        "names": ["cat", "dog", ""]
-        }
+    The path's suffix selects the format: ``nbdt.hierarchy/1`` for ``.json`` and unknown ones.
     """
     write_text(path, written_tree(tree, path))
 
@@ -118,12 +94,7 @@ def list_datasets() -> list[str]:
 
 
 def load_classes(dataset: str) -> tuple[ClassInfo, ...]:
-    """The classes of a bundled data set, in the order of a classifier's outputs.
-
-    Raises:
-        NotFoundError: no classes are bundled for a data set of that name.
-        FormatError: the table of classes is damaged.
-    """
+    """The classes of a bundled data set, in the order of a classifier's outputs."""
     if dataset not in list_datasets():
         _raise_missing(dataset, "data set with bundled classes", list_datasets())
     place = f"{dataset}/{_CLASSES}"

@@ -1,4 +1,4 @@
-"""Nodes found: by id or name as people give them, and by the pairs of nodes that they join."""
+"""Node lookup: by id or name, and by the pairs of classes that they join."""
 
 from __future__ import annotations
 
@@ -16,12 +16,7 @@ Node = int | str
 
 
 def node_ids(tree: Hierarchy, nodes: Iterable[Node]) -> list[int]:
-    """The ids of nodes given by id or name.
-
-    Raises:
-        InputError: `nodes` is not a list, or several inner nodes share a name.
-        NotFoundError: there is no such node.
-    """
+    """The ids of nodes given by id or name."""
     if isinstance(nodes, str) or not isinstance(nodes, Iterable):
         raise InputError(f"expected a list of nodes, got {nodes!r}.")
     ids = []
@@ -35,13 +30,7 @@ def node_ids(tree: Hierarchy, nodes: Iterable[Node]) -> list[int]:
 
 
 def distinct_ids(tree: Hierarchy, nodes: Iterable[Node]) -> list[int]:
-    """The ids of nodes, none of which may be given twice.
-
-    Raises:
-        InputError: a node is given twice, or `nodes` is a set, which has no order; else as
-            `node_ids`.
-        NotFoundError: there is no such node.
-    """
+    """The ids of nodes, each given once; a set is refused, since it has no order."""
     if isinstance(nodes, set | frozenset):
         raise InputError("the order of the nodes matters, and a set has none; give a list.")
     ids = node_ids(tree, nodes)
@@ -54,12 +43,7 @@ def distinct_ids(tree: Hierarchy, nodes: Iterable[Node]) -> list[int]:
 
 
 def class_ids(tree: Hierarchy, classes: Iterable[Node]) -> list[int]:
-    """The ids of different classes.
-
-    Raises:
-        InputError: one is an inner node; else as `distinct_ids`.
-        NotFoundError: there is no such node.
-    """
+    """The ids of different classes; inner nodes are refused."""
     ids = distinct_ids(tree, classes)
     for node in ids:
         if not tree.is_leaf(node):
@@ -79,8 +63,7 @@ def described(tree: Hierarchy, node: int) -> str:
 def check_free(name: str, classes: Container[str], node: str) -> None:
     """Refuses to give an inner node the name of a class, since `find` could not return it.
 
-    Raises:
-        InputError: there is such a class. `node` is what the message calls the inner node.
+    `node` is what the message calls the inner node.
     """
     if isinstance(name, str) and name in classes:
         raise InputError(f"{node} cannot be called {name!r}, since a class has that name.")
@@ -96,12 +79,6 @@ class LcaTable:
 
     It keeps each node's ancestors 1, 2, 4, … steps up, so that a path of thousands of nodes is
     climbed in a dozen steps.
-
-    Example:
-        >>> table = LcaTable(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"]))
-        >>> cats, others = np.array([0, 0]), np.array([1, 2])
-        >>> table.lca(cats, others).tolist(), table.towards(cats, others).tolist()
-        ([3, 4], [0, 3])
     """
 
     def __init__(self, tree: Hierarchy) -> None:
@@ -114,9 +91,9 @@ class LcaTable:
             self._jumps.append(jump)
 
     def towards(self, leaves: IntArray, others: IntArray) -> IntArray:
-        """Each leaf's highest ancestor, or itself, that does not have the other leaf under it.
+        """Each leaf's highest ancestor, or the leaf itself, that does not contain the other leaf.
 
-        Both have shape (pairs,), and no leaf is its own partner.
+        Both have shape (pairs,), and no leaf is paired with itself.
         """
         start, sizes = self.tree.leaf_start, self.tree.sizes
         place, nodes = start[others], leaves
@@ -127,5 +104,5 @@ class LcaTable:
         return nodes
 
     def lca(self, leaves: IntArray, others: IntArray) -> IntArray:
-        """The lowest common ancestor of each pair; shape (pairs,). See `towards`."""
+        """The lowest common ancestor of each pair; shape (pairs,)."""
         return self.tree.parents[self.towards(leaves, others)]

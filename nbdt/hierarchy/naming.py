@@ -1,9 +1,8 @@
 """Names for the inner nodes of a tree: from a taxonomy, or from the node's most central classes.
 
-A name never says more than is true. A node is called just ``dog`` only if it holds all the dogs
+A name never claims more than is true. A node is called just ``dog`` only if it holds all the dogs
 and nothing else; ``dog: beagle, basset, +7`` holds only dogs, but not all of them;
-``mostly dog: beagle, wolf, +8`` holds other things too. The node's attributes say how its name was
-found.
+``mostly dog: beagle, wolf, +8`` holds other things too.
 """
 
 from __future__ import annotations
@@ -42,27 +41,19 @@ BLOCK_ENTRIES = 2_000_000
 def name_by_leaves(tree: Hierarchy, rows: npt.ArrayLike | None = None) -> Hierarchy:
     """Names every inner node after its most central classes: ``"cat, dog, +3"``.
 
-    A class called ``"tench, Tinca tinca"`` is listed by its first synonym, where no other class
+    A class called ``"tench, Tinca tinca"`` is listed by its first synonym unless another class
     shares it. All names are unique and replace the old ones, and ``name_source`` of each inner node
     becomes ``"leaves"``. O(nodes).
 
-    Args:
-        tree: the tree to name.
-        rows: one row a class, shape (C, d), such as those the tree was induced from. The central
-            classes are then those closest to the mean row of the node's classes (for nodes with
-            more than 32 classes, among the 32 most central of each child); without rows, those
-            with the fewest edges down from the node. Ties go to the lower class.
-
-    Raises:
-        InputError: the rows have another shape, or contain NaN or infinity.
+    With `rows`, one row per class, shape (C, d), such as those the tree was induced from, the
+    central classes are those closest to the mean row of the node's classes (for nodes with more
+    than 32 classes, among the 32 most central of each child); without, those with the fewest edges
+    down from the node. Ties go to the lower class.
 
     Example:
         >>> tree = Hierarchy([5, 5, 4, 4, 5, -1], ["cat", "dog, hound", "car", "bus"])
-        >>> named = name_by_leaves(tree)
-        >>> named.names[4:]
+        >>> name_by_leaves(tree).names[4:]
         ('car, bus', 'cat, dog, +2')
-        >>> named.attributes(4)
-        mappingproxy({'name_source': 'leaves'})
     """
     return renamed_by_leaves(tree, tree.inner, rows)
 
@@ -70,7 +61,7 @@ def name_by_leaves(tree: Hierarchy, rows: npt.ArrayLike | None = None) -> Hierar
 def renamed_by_leaves(
     tree: Hierarchy, nodes: Iterable[int], rows: npt.ArrayLike | None = None
 ) -> Hierarchy:
-    """Names only some inner nodes as `name_by_leaves` names all."""
+    """Names only some inner nodes, as `name_by_leaves` does for all."""
     every = _leaf_labels(tree, rows)
     labels = {node: every[node] for node in nodes}
     return _renamed(tree, labels, dict.fromkeys(labels, BY_LEAVES))
@@ -85,24 +76,18 @@ def name_by_taxonomy(
     the concept's classes (those that the tree has) that are under the node.
 
     * Where both are 1, the node is the concept and gets its name: ``"dog"``.
-    * Else the concept with the highest F1, their harmonic mean, is taken among those with a
+    * Else the concept with the highest F1, their harmonic mean, is chosen among those with a
       precision over 1/2 (ties: the higher precision, then the deeper concept). Its name is followed
       by the node's most central classes, and preceded by "mostly" if the precision is not 1:
       ``"dog: beagle, basset, +7"``, ``"mostly dog: beagle, wolf, +8"``.
     * Where the best F1 is under 0.1, or the concept is the root of the taxonomy, the node is
-      named as in `name_by_leaves`.
+      named as in `name_by_leaves`, which also explains `rows`.
 
     The attributes of each inner node get ``name_source`` (``"taxonomy"`` or ``"leaves"``) and, with
     a concept, ``concept``, ``precision``, ``recall`` and, if known, ``concept_wnid``.
 
-    Args:
-        tree: the tree to name.
-        taxonomy: a tree over the same classes, or more of them. Classes are matched by their
-            ``wnid`` attributes if all classes of both trees have one, else by name.
-        rows: one row a class, to find the central classes; see `name_by_leaves`.
-
-    Raises:
-        InputError: the taxonomy lacks classes of the tree, or the rows do not fit it.
+    The taxonomy has the same classes or more. Classes are matched by their ``wnid`` attributes if
+    all classes of both trees have one, else by name.
 
     Example:
         >>> taxonomy = Hierarchy(
@@ -138,7 +123,7 @@ def name_by_taxonomy(
 
 
 def without_naming(attributes: Attributes) -> dict[str, Any]:
-    """What is known of a node, without how it got its name.
+    """The attributes of a node without those that say how it got its name.
 
     Example:
         >>> without_naming({"name_source": "taxonomy", "concept": "dog", "note": "ours"})
@@ -262,7 +247,7 @@ def _best_concepts(tree: Hierarchy, taxonomy: Hierarchy) -> Iterator[tuple[int, 
 
 
 def _matched_leaves(tree: Hierarchy, taxonomy: Hierarchy) -> list[int]:
-    """For each class of the tree the leaf of the taxonomy that is the same class."""
+    """For each class of the tree, the leaf of the taxonomy that is the same class."""
     keys = [_wnids(tree), _wnids(taxonomy)]
     if not all(len(set(wnids)) == len(wnids) and None not in wnids for wnids in keys):
         keys = [list(tree.classes), list(taxonomy.classes)]
@@ -284,7 +269,7 @@ def _wnids(tree: Hierarchy) -> list[str | None]:
 
 
 def _leaf_matrices(tree: Hierarchy) -> Iterator[tuple[list[int], csr_array]]:
-    """Yields blocks of inner nodes with their (nodes, classes) matrix of which holds which."""
+    """Yields blocks of inner nodes with their (nodes, classes) membership matrix."""
     from scipy.sparse import csr_array
 
     nodes: list[int] = []
@@ -315,7 +300,7 @@ def _leaf_matrices(tree: Hierarchy) -> Iterator[tuple[list[int], csr_array]]:
 def _renamed(
     tree: Hierarchy, labels: Mapping[int, str], found: Mapping[int, Mapping[str, Any]]
 ) -> Hierarchy:
-    """The tree with new names for some nodes, made unique, and how each was found."""
+    """The tree with new unique names for some nodes, and attributes on how they were found."""
     names = ["" if node in labels else name for node, name in enumerate(tree.names)]
     attributes = attributes_by_node(tree)
     taken = set(names)

@@ -1,4 +1,4 @@
-"""A tree built again with other names or attributes, or from parents with single-child chains."""
+"""A tree rebuilt with other names or attributes, or from parents with single-child chains."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def relabelled(
     names: Sequence[str] | None = None,
     attributes: Mapping[int, Attributes] | None = None,
 ) -> Hierarchy:
-    """The tree with other names or attributes; what is not given stays."""
+    """The tree with other names or attributes; those not given stay."""
     return Hierarchy(
         tree.parents,
         tree.names if names is None else names,
@@ -45,19 +45,11 @@ def collapse_unary(
     *,
     attributes: Mapping[int, Attributes] | None = None,
 ) -> Hierarchy:
-    """Makes a tree of parents among which nodes may have a single child.
+    """Makes a tree of parents among which nodes may have a single child, as in taxonomies.
 
-    There is nothing to decide at such a node, so a `Hierarchy` has none, but taxonomies have many.
-    Of each chain only the lowest node is kept: it has the same classes under it as the others, and
-    describes them best.
-
-    Args:
-        parents: −1 at the root, which is last; the leaves come first.
-        names: the names of the leaves, or of all nodes.
-        attributes: by node, as in `Hierarchy`.
-
-    Raises:
-        HierarchyError: this is not a tree of two classes or more; the message names the node.
+    `parents` are −1 at the root, which is last; the leaves come first. `names` are those of the
+    leaves, or of all nodes. Of each chain only the lowest node is kept: it has the same classes
+    under it as the others, and describes them best.
 
     Example:
         >>> names = ["cat", "dog", "pet", "animal", "thing"]

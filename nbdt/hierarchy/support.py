@@ -1,17 +1,17 @@
-"""How far the groups of a tree can be trusted: how often they reappear when it is made again.
+"""How far the groups of a tree can be trusted: how often they reappear when it is built again.
 
 The *support* of an inner node is the share of other trees over the same classes that have a node
 with exactly the same classes under it (Felsenstein, "Confidence limits on phylogenies: an approach
 using the bootstrap", Evolution 39, 1985). The other trees may come from
 
-- networks trained from other seeds, the hardest test of a tree;
-- the same rows with resampled columns: the columns, which are the features of a last layer, play
-  the role of the sites of a sequence;
+- networks trained with other seeds, the hardest test of a tree;
+- the same rows with resampled columns: the features of a last layer play the role of the sites of
+  a sequence;
 - the same rows with noise.
 
-Support says how much the tree depends on chance. It is not the probability that a group is real:
-the columns of one network are not independent, and you choose how large the noise is. A single
-class that moves lowers the support of all nodes on its ways.
+Support measures how much the tree depends on chance. It is not the probability that a group is
+real: the columns of one network are not independent, and you choose the noise. A single class that
+moves lowers the support of all nodes on its paths.
 """
 
 from __future__ import annotations
@@ -39,14 +39,8 @@ _FEATURES = tuple(metric for metric in METRICS if metric not in ("confusion", "p
 def with_support(tree: Hierarchy, others: Iterable[Hierarchy]) -> Hierarchy:
     """The tree with the attributes "support" (0 to 1) and "support_trees" (the number of others).
 
-    The root has all classes in every tree, so it gets none.
-
-    Args:
-        tree: the tree.
-        others: trees over the same classes, in any order; only one at a time is kept.
-
-    Raises:
-        InputError: there is no other tree, or one has other classes.
+    The others have the same classes, in any order; only one at a time is kept in memory. The root
+    contains all classes in every tree, so it gets no support.
 
     Example:
         >>> names = ["cat", "dog", "cow", "car"]
@@ -80,27 +74,17 @@ def resampled_trees(
 ) -> Iterator[Hierarchy]:
     """Trees of the same rows with resampled columns, or with noise, for `with_support`.
 
-    Each tree takes as long as `induce`.
+    Each tree takes as long as `induce`, which gets the other `options`. The metrics "confusion" and
+    "precomputed" raise an `InputError`: they have no columns to draw.
 
     Args:
-        rows: one row a class, shape (C, d).
+        rows: one row per class, shape (C, d).
         classes: the names of the C classes.
         count: how many trees.
-        noise: the standard deviation of normal noise added to each entry, as a share of the
+        noise: the standard deviation of normal noise added to each entry, as a fraction of the
             entries' own. None draws d columns with replacement instead.
         seed: seeds the draws.
         **options: those of `induce`.
-
-    Raises:
-        InputError: as in `induce`; or `count`, `seed` or `noise` is out of range, or the metric is
-            "confusion" or "precomputed", which have no columns to draw.
-
-    Example:
-        >>> rows = [[1, 0.1, 0.9], [0.9, 0.2, 1], [0.1, 1, 0.2], [0.2, 1, 0.1]]
-        >>> names = ["cat", "dog", "car", "bus"]
-        >>> tree = with_support(induce(rows, names), resampled_trees(rows, names, count=20))
-        >>> tree.name(4), tree.attributes(4)["support"]
-        ('cat, dog', 1.0)
     """
     if not is_integer(count) or count < 1:
         raise InputError(f"count must be a whole number of trees, 1 or more; got {count!r:.60}.")
@@ -144,7 +128,7 @@ def _drawn(
 
 
 def support_of(tree: Hierarchy) -> dict[int, float]:
-    """The support of the inner nodes that have one, by node."""
+    """The support of each inner node that has one."""
     # A file may call anything "support".
     known = {node: tree.attributes(node).get(SUPPORT) for node in tree.inner}
     return {
@@ -155,18 +139,7 @@ def support_of(tree: Hierarchy) -> dict[int, float]:
 
 
 def support_labels(tree: Hierarchy) -> dict[int, str]:
-    """The names of the inner nodes with their support, for `Hierarchy.to_text`.
-
-    Example:
-        >>> names = ["cat", "dog", "car", "pet", "thing"]
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], names)
-        >>> print(tree.to_text(labels=support_labels(with_support(tree, [tree]))))
-        thing
-        ├─ car
-        └─ pet (100 %)
-           ├─ cat
-           └─ dog
-    """
+    """The names of inner nodes with their support, ``"pet (100 %)"``, for `Hierarchy.to_text`."""
     return {
         node: f"{tree.name(node)} ({100 * share:.0f} %)" for node, share in support_of(tree).items()
     }

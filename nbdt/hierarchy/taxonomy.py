@@ -1,9 +1,9 @@
 """Trees from "is a kind of": WordNet's nouns, or any table of parents.
 
-From each class the path of parents is followed up. Concepts with at least two branches become the
-inner nodes. Concepts with a single branch decide nothing and are left out, so the root is the
-deepest concept over all classes. A class that other classes are kinds of, such as "dog" where there
-is "beagle", becomes a leaf next to them, under its own concept, "dog (all kinds)".
+Concepts above the classes with at least two branches become the inner nodes. Concepts with a single
+branch decide nothing and are left out, so the root is the deepest concept over all classes. A class
+that is above other classes, such as "dog" above "beagle", becomes a leaf next to them, under its
+own concept, "dog (all kinds)".
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def from_wordnet(
     wordnet: WordNet | str | Path | None = None,
     names: Sequence[str] | None = None,
 ) -> Hierarchy:
-    r"""The tree of WordNet's concepts over some classes.
+    """The tree of WordNet's concepts over some classes.
 
     Of several hypernyms, the *first* in the synset's entry counts as its parent, the one that the
     lexicographers thought of first. (The shortest path to the top would make a dog a domestic
@@ -43,40 +43,14 @@ def from_wordnet(
 
     Args:
         classes: a wnid (``"n02084071"``) or an unambiguous noun (``"beagle"``) for each class.
-        wordnet: the database, or its folder; looked for in its usual places when left out.
-        names: the names of the classes; left out, a noun keeps its spelling, and a wnid gets the
+        wordnet: the database or its folder; default: its usual places.
+        names: the names of the classes. By default a noun keeps its spelling, and a wnid gets the
             first lemma of its synset, with its hypernym where the lemma alone is ambiguous:
             ``"crane (wading bird)"``.
 
     Raises:
         NotFoundError: there is no database, or it lacks a class.
-        InputError: a noun means several things, or the number of names is wrong.
-        FormatError: the database is damaged.
-
-    Example:
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     files = {
-        ...         "data.noun": "00000000 03 n 01 animal 0 000 | it lives\n"
-        ...         "00000041 05 n 01 cat 0 001 @ 00000000 n 0000 | it purrs\n"
-        ...         "00000097 05 n 01 dog 0 001 @ 00000000 n 0000 | it barks\n"
-        ...         "00000153 05 n 01 pug 0 001 @ 00000097 n 0000 | it snores\n",
-        ...         "index.noun": "pug n 1 1 @ 1 0 00000153\n",
-        ...         "noun.exc": "",
-        ...     }
-        ...     for name, text in files.items():
-        ...         _ = Path(folder, name).write_text(text, newline="\n")
-        ...     wordnet = WordNet(folder)
-        >>> tree = from_wordnet(["n00000041", "n00000097", "pug"], wordnet)
-        >>> print(tree)
-        animal
-        ├─ cat
-        └─ dog (all kinds)
-           ├─ dog
-           └─ pug
-        >>> dict(tree.attributes(2))
-        {'wnid': 'n00000153', 'gloss': 'it snores'}
+        InputError: a noun has several meanings, or the number of names is wrong.
     """
     classes = class_list(classes)
     _check_texts(classes, "classes")
@@ -130,13 +104,13 @@ def from_parents(
     table: Mapping[str, str | None] | Iterable[tuple[str, str | None]],
     classes: Sequence[str] | None = None,
 ) -> Hierarchy:
-    """The tree of a table that says, for each thing, what it is a kind of.
+    """The tree of a table that gives, for each thing, what it is a kind of.
 
     Args:
         table: parents by child, or (child, parent) pairs, such as `read_parents` reads. A root
-            may be left out, or have None or ``""`` as its parent.
-        classes: any things in the table, in the classifier's order. Left out: all that nothing is
-            a kind of, in order of first appearance.
+            may be omitted, or have None or ``""`` as its parent.
+        classes: any things in the table, in the classifier's order. Default: all things that are
+            nobody's parent, in order of first appearance.
 
     Raises:
         InputError: a child has two parents, something is its own ancestor, or classes are not in
@@ -145,12 +119,6 @@ def from_parents(
     Example:
         >>> table = {"cat": "animal", "dog": "animal", "pug": "dog", "car": "thing",
         ...          "animal": "thing"}
-        >>> print(from_parents(table))
-        thing
-        ├─ car
-        └─ animal
-           ├─ cat
-           └─ pug
         >>> print(from_parents(table, ["pug", "dog", "car"]))
         thing
         ├─ car
@@ -177,8 +145,7 @@ def from_parents(
 def read_parents(path: str | os.PathLike[str]) -> list[tuple[str, str | None]]:
     """Reads a table of parents for `from_parents` from a CSV file in UTF-8.
 
-    Its first line names the columns, ``child`` and ``parent`` among them; an empty parent marks
-    a root.
+    Its header has the columns ``child`` and ``parent``; an empty parent marks a root.
     """
     text = read_text(path)
     rows = csv.DictReader(io.StringIO(text), strict=True)
@@ -263,7 +230,7 @@ def _concept_names(
     parent_of: Mapping[str, str | None],
     labels: Mapping[str, str],
 ) -> list[str]:
-    """A name for each inner node, unlike all others and those of the classes."""
+    """A unique name for each inner node."""
     uses = Counter([*names, *(labels[concept] for concept in concepts)])
     own_classes = set(keys)
     taken = set(names)
@@ -295,7 +262,7 @@ def _qualified(
 def _checked_table(
     table: Mapping[str, str | None] | Iterable[tuple[str, str | None]],
 ) -> dict[str, str | None]:
-    """The parents by child, for every thing in the table; in order of first appearance."""
+    """The parent of every thing in the table, in order of first appearance."""
     parent_of: dict[str, str | None] = {}
     for child, parent in _pairs(table):
         _check_texts([child] if parent in (None, "") else [child, parent], "things")

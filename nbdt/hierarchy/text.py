@@ -1,4 +1,4 @@
-"""Trees and names as plain text: drawn, cut to fit, and with nothing that acts beyond its line."""
+"""Trees and names as plain text: drawn, shortened, and safe to print."""
 
 from __future__ import annotations
 
@@ -26,15 +26,9 @@ def draw(
 ) -> str:
     """Draws the tree below `root`, one node a line, opening nodes level by level from the top.
 
-    A node stays closed where its children do not fit in the lines left. Where even the root's do
-    not fit, the first of them are drawn and the others counted.
-
-    Args:
-        root: the node at the top.
-        children: gives a node's children in the order of drawing; empty for a leaf.
-        label: gives a node's text.
-        contents: gives the text in parentheses behind a node that stays closed.
-        max_lines: how many lines to draw at most, 1 or more.
+    A node stays closed where its children do not fit in `max_lines`; its `contents` then follow in
+    parentheses. Where even the root's do not fit, the first of them are drawn and the others
+    counted.
 
     Example:
         >>> below = {4: (2, 3), 3: (0, 1)}
@@ -67,7 +61,7 @@ def draw(
 def _opened(
     root: int, children: Callable[[int], Sequence[int]], max_lines: int
 ) -> dict[int, Sequence[int]]:
-    """The children to draw of each node that is opened."""
+    """The children to draw for each node that is opened."""
     shown: dict[int, Sequence[int]] = {}
     left = max_lines - 1
     queue = deque([root])
@@ -84,7 +78,7 @@ def _opened(
 
 
 def join_names(names: Iterable[str], total: int, most: int = 3, width: int = 28) -> str:
-    """The first of `total` names on one line, long ones cut: ``cat, dog, …``."""
+    """The first of `total` names on one line, long ones shortened: ``cat, dog, …``."""
     shown = [
         name if len(name) <= width else name[: width - 1].rstrip() + "…"
         for name in map(one_line, islice(names, most))
@@ -93,12 +87,11 @@ def join_names(names: Iterable[str], total: int, most: int = 3, width: int = 28)
 
 
 def one_line(text: str) -> str:
-    r"""The text with all that would act beyond its line written as escapes.
+    r"""The text with everything that would act beyond its line escaped.
 
-    Names come from files, and must not break a drawing, command a terminal, or turn around the
-    text behind them. So control characters, line breaks, lone surrogates and lasting marks of
-    direction are escaped. Marks that only act on their neighbors, as a letter of Hebrew or Arabic
-    does, stay.
+    Names come from files, and must not break a drawing, command a terminal, or reverse the text
+    after them. So control characters, line breaks, lone surrogates and lasting direction marks are
+    escaped. Marks that only act on their neighbors, as Hebrew or Arabic letters do, stay.
 
     Example:
         >>> print(one_line("two\nlines"))
@@ -118,13 +111,9 @@ def one_line(text: str) -> str:
 
 
 def shorten(text: str, width: float, measure: Callable[[str], float]) -> str:
-    """One line of text, cut in its middle where `measure` finds it wider than `width`.
+    """One line of text, cut in its middle if `measure` finds it wider than `width`.
 
-    The end is kept along with the beginning, since related names often differ only there.
-
-    Example:
-        >>> shorten("greater Swiss mountain dog", 15, len)
-        'greater…ain dog'
+    The end is kept as well, since related names often differ only there.
     """
     if measure(text) <= width:
         return text

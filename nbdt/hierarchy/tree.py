@@ -1,6 +1,6 @@
 """The immutable `Hierarchy`: a tree whose leaves are the classes of a classifier.
 
-Terms. A *node* is a leaf or an inner node. Nodes ``0 … C-1`` are the leaves, one a class, in the
+A *node* is a leaf or an inner node. Nodes ``0 … C-1`` are the leaves, one per class, in the
 classifier's order; the inner nodes follow and the root is last, as in scipy's linkage matrices.
 The *depth* of a node counts the edges up to the root, its *height* the edges down to its deepest
 leaf, and its *size* the leaves under it. A *merge height* is the distance at which a clustering
@@ -47,17 +47,15 @@ class Hierarchy(Displayed):
             the order of the classifier's outputs, and the root comes last.
         names: the names of the C classes, or of all nodes. An inner node may be nameless (``""``).
         merge_heights: the distance at which each node's children were joined, 0 at the leaves;
-            shape (nodes,). Kept by `nbdt.induce`; None for trees that were not clustered.
-        attributes: anything else about single nodes, as ``{node: {key: value}}`` with values
-            that JSON can hold: the wnid and gloss of a WordNet concept, how a name was found, ….
+            shape (nodes,). None for trees that were not clustered.
+        attributes: other data of single nodes, as ``{node: {key: value}}`` with JSON values:
+            the wnid and gloss of a WordNet concept, how a name was found, ….
 
     Raises:
         HierarchyError: this is not a tree of classes; the message names the offending node.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> tree
-        Hierarchy(3 classes, 5 nodes, depth 2: cat, dog, car)
         >>> print(tree)
         thing
         ├─ car
@@ -216,10 +214,7 @@ class Hierarchy(Displayed):
 
     @property
     def heights(self) -> IntArray:
-        """The number of edges from each node down to its deepest leaf; shape (nodes,), read-only.
-
-        These are not `merge_heights`, which are distances.
-        """
+        """The edges from each node down to its deepest leaf; shape (nodes,), read-only."""
         return self._heights
 
     @property
@@ -257,16 +252,11 @@ class Hierarchy(Displayed):
     def find(self, name: str) -> int:
         """The id of the node with that name; a class is preferred to an inner node.
 
-        ``"node 12"`` finds node 12 if it has no name, unless another node is called so.
+        ``"node 12"`` finds node 12 if it has no name, unless another node has that name.
 
         Raises:
             NotFoundError: there is no such node; the message suggests similar names.
             InputError: several inner nodes have the name, and no class.
-
-        Example:
-            >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", ""])
-            >>> tree.find("animal"), tree.find("node 4")
-            (3, 4)
         """
         found = self._by_name().get(name) if isinstance(name, str) else None
         if found is None:
@@ -352,10 +342,7 @@ class Hierarchy(Displayed):
     # ── parts and orders ──────────────────────────────────────────────────────────────────────
 
     def preorder(self, node: int | None = None) -> Iterator[int]:
-        """The nodes under `node` (default: the root) and itself, every parent before its children.
-
-        Depth first, children lowest id first: the order in which the tree is drawn.
-        """
+        """The nodes under `node` (default: the root) and itself, depth first, lowest ids first."""
         if node is None:
             return iter(self._preorder.tolist())
         order, stack = [], [self._checked(node)]
@@ -382,13 +369,7 @@ class Hierarchy(Displayed):
         return iter(order)
 
     def subtree(self, node: int) -> Hierarchy:
-        """The tree under one inner node, its classes renumbered in their order.
-
-        Its nodes keep all their attributes.
-
-        Raises:
-            HierarchyError: `node` is a leaf, and a tree needs two classes.
-        """
+        """The tree under one inner node, its classes renumbered in their order; attributes stay."""
         if self.is_leaf(node):
             raise HierarchyError(
                 f"node {node} ({self.name(node)!r}) is a leaf, and a tree needs at least two "
@@ -401,15 +382,10 @@ class Hierarchy(Displayed):
         return self.select(kept)
 
     def select(self, kept: Sequence[int]) -> Hierarchy:
-        """The tree of these nodes in this order, each hung below its nearest kept ancestor.
+        """The tree of these nodes in this order, each below its nearest kept ancestor.
 
-        The nodes keep their names, merge heights and attributes, even those that no longer hold;
-        `nbdt.hierarchy.edit.restrict` leaves out classes and keeps what is still true.
-
-        Raises:
-            HierarchyError: the leaves do not come first or the root last, or an inner node has
-                fewer than two children left.
-            NotFoundError: there is no such node.
+        The nodes keep their names, merge heights and attributes, even those that are no longer
+        true; `nbdt.hierarchy.edit.restrict` removes classes and keeps only what is still true.
         """
         new_id = {self._checked(old): new for new, old in enumerate(kept)}
         if len(new_id) < len(kept):
@@ -435,13 +411,8 @@ class Hierarchy(Displayed):
     def to_text(self, max_lines: int = 60, labels: Mapping[int, str] | None = None) -> str:
         """Draws the tree as plain text, one node a line.
 
-        Args:
-            max_lines: how many lines to draw at most. Nodes are opened level by level from the
-                root until the lines are used up; a closed node shows some of its classes.
-            labels: texts that replace the names of some nodes.
-
-        Raises:
-            InputError: `max_lines` is less than 1.
+        Nodes are opened level by level from the root until `max_lines` are used up; a closed node
+        shows some of its classes. `labels` replace the names of some nodes.
 
         Example:
             >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])

@@ -1,4 +1,4 @@
-"""The checks that make a list of parents a tree of classes; each names the node that fails it."""
+"""The checks that make a list of parents a tree of classes; each names the offending node."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def is_integer(value: object) -> TypeGuard[int]:
 
 
 def class_list(classes: object, expected: str = "a list of names") -> list[str]:
-    """The names of the classes as a list; one text, or a set, which has no order, is refused."""
+    """The names of the classes as a list; one string, or a set, which has no order, is refused."""
     if isinstance(classes, str | Set) or not isinstance(classes, Iterable):
         got = f"one text: {classes!r:.80}" if isinstance(classes, str) else f"{classes!r:.80}"
         raise InputError(f"the classes must be {expected}, got {got}.")
@@ -37,7 +37,7 @@ def class_list(classes: object, expected: str = "a list of names") -> list[str]:
 
 
 def checked_parents(parents: Sequence[int] | IntArray) -> IntArray:
-    """The parents as an array: in range, with one root, the last."""
+    """The parents as an array: in range, with one root, which is last."""
     try:
         array = np.asarray(parents)
     except (TypeError, ValueError):
@@ -76,7 +76,7 @@ def checked_parents(parents: Sequence[int] | IntArray) -> IntArray:
 
 
 def children_by_parent(parents: IntArray) -> tuple[IntArray, IntArray]:
-    """Lists all children by parent, then id, and where each parent's begin (nodes + 1 entries)."""
+    """All children by parent, then id, and where each parent's begin (nodes + 1 entries)."""
     n = len(parents)
     order = np.argsort(parents[:-1], kind="stable")
     start = np.concatenate([[0], np.cumsum(np.bincount(parents[:-1], minlength=n))])
@@ -98,7 +98,7 @@ def checked_leaves(child_start: IntArray) -> int:
 
 
 def check_branching(child_start: IntArray) -> None:
-    """No inner node has one child."""
+    """Refuses an inner node with one child."""
     single = np.flatnonzero(np.diff(child_start) == 1)
     if len(single):
         raise HierarchyError(

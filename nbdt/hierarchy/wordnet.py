@@ -1,9 +1,8 @@
 """A reader of WordNet's nouns: what a word may mean, and what each meaning is a kind of.
 
-WordNet (Miller 1995; Fellbaum 1998) groups words that mean the same into *synsets* and lists for
-each what it is a kind of, its *hypernyms*. The *wnid* of a noun synset, by which ImageNet names
-its classes, is ``n`` and the byte at which its line begins in WordNet 3.0's ``data.noun``. The
-manual page wndb(5WN) describes the files.
+WordNet (Miller 1995; Fellbaum 1998) groups synonyms into *synsets* and lists what each is a kind
+of, its *hypernyms*. The *wnid* of a noun synset, by which ImageNet names its classes, is ``n`` and
+the byte at which its line begins in WordNet 3.0's ``data.noun``; see the manual page wndb(5WN).
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Synset:
     """One meaning that nouns may have.
 
     Attributes:
-        wnid: its id: ``n`` and eight digits.
+        wnid: ``n`` and eight digits.
         lemmas: the nouns that mean it, the commonest first, with spaces between words.
         gloss: its definition, often followed by examples in quotes.
         hypernyms: the wnids of what it is a kind or an instance of, in the order of the file.
@@ -65,12 +64,11 @@ class Synset:
 class WordNet:
     r"""The nouns of a WordNet database: a folder with data.noun, index.noun and noun.exc.
 
-    The files are read whole when the object is made, but parsed only where needed: a synset is
-    found by its offset, a noun in an index that is built at the first look-up.
+    The files are read at once but parsed only where needed: a synset is found by its offset, a noun
+    in an index that is built at the first lookup.
 
-    Args:
-        folder: the database's folder (WordNet calls it ``dict``). Left out, it is looked for
-            where Debian's wordnet-base and WordNet's own installer put it.
+    `folder` is the one that WordNet calls ``dict``; by default, where Debian's wordnet-base and
+    WordNet's own installer put it.
 
     Raises:
         NotFoundError: there is no database; the message says how to get one.
@@ -90,8 +88,6 @@ class WordNet:
         ...     wordnet = WordNet(folder)
         >>> wordnet.find("Cats")
         Synset(wnid='n00000041', lemmas=('cat',), gloss='it purrs', hypernyms=('n00000000',))
-        >>> wordnet.synset("n00000000").gloss
-        'it lives'
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
@@ -112,12 +108,7 @@ class WordNet:
             start = self._line_end(start) + 1
 
     def synset(self, wnid: str) -> Synset:
-        """The synset of that id.
-
-        Raises:
-            NotFoundError: no synset has it.
-            FormatError: its line is damaged.
-        """
+        """The synset of that id."""
         if not WNID.fullmatch(wnid):
             raise NotFoundError(f"a wnid is 'n' and eight digits, such as n02084071; got {wnid!r}.")
         start = int(wnid[1:])
@@ -131,7 +122,7 @@ class WordNet:
     def senses(self, noun: str) -> tuple[Synset, ...]:
         """Everything the noun may mean, the most frequent sense first; empty if it is unknown.
 
-        Case does not matter; blanks, hyphens and underscores are the same; an irregular plural
+        Case is ignored; blanks, hyphens and underscores are the same. An irregular plural
         (noun.exc) also has the senses of its singulars, and a noun without an entry is tried as a
         regular plural.
         """
@@ -203,12 +194,11 @@ class WordNet:
 
     @cached_property
     def _lines(self) -> dict[str, bytes]:
-        """The line of index.noun for each lemma, not yet taken apart."""
+        """The unparsed line of index.noun for each lemma."""
         lines = (line for line in self._index.split(b"\n") if line[:1] not in (b"", b" "))
         return {line.split(b" ", 1)[0].decode("utf-8", "replace"): line for line in lines}
 
     def _offsets(self, lemma: str) -> list[str]:
-        """The wnids that index.noun lists for the lemma."""
         line = self._lines[lemma]
         try:
             fields = line.decode("utf-8").split()
@@ -249,7 +239,6 @@ class WordNet:
 
 
 def _found(folder: str | Path | None) -> Path:
-    """The folder that holds the database."""
     if folder is not None:
         if (Path(folder) / "data.noun").is_file():
             return Path(folder)

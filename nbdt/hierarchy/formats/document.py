@@ -33,19 +33,7 @@ class _Record(Document):
 
 
 def to_dict(tree: Hierarchy) -> dict[str, Any]:
-    """The tree as a dict that `json.dumps` takes and `from_dict` reads.
-
-    Raises:
-        FormatError: JSON cannot hold an attribute or a name. (A tuple becomes a list, a number of
-            numpy one of Python.)
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> to_dict(tree)
-        {'schema': 'nbdt.hierarchy/1', 'parents': [3, 3, 4, 4, -1],
-         'names': ['cat', 'dog', 'car', '', '']}
-    """
+    """The tree as a dict that `json.dumps` takes and `from_dict` reads."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "parents": tree.parents.tolist(),
@@ -62,14 +50,10 @@ def to_dict(tree: Hierarchy) -> dict[str, Any]:
 
 
 def from_dict(document: Mapping[str, Any]) -> Hierarchy:
-    """The tree that `to_dict` made into a dict, or that a file of that schema holds.
+    """The tree of a dict made by `to_dict`, or of a file with that schema.
 
     Every type and range is checked and unknown keys are refused, since strangers may have written
-    the document; the tree shares nothing with it.
-
-    Raises:
-        FormatError: the document does not follow the schema; the message names the place.
-        HierarchyError: its parents, names or heights do not make a tree of classes.
+    the document. A `FormatError` names the place.
     """
     if not isinstance(document, Mapping):
         raise FormatError(f"a hierarchy is a JSON object, got {described(document)}.")
@@ -113,7 +97,7 @@ def _read(document: Any, classes: Sequence[str] | None) -> Hierarchy:
 
 
 def _written(tree: Hierarchy) -> str:
-    """JSON with a line a key, and a line a node within the attributes, so that diffs are short."""
+    """JSON with a line per key, and a line per node in the attributes, so that diffs are short."""
     lines = []
     for key, value in to_dict(tree).items():
         if key == "attributes":

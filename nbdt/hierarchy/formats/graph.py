@@ -27,11 +27,9 @@ _OWN = ("index", "name", "merge_height")
 def to_networkx(tree: Hierarchy) -> Graph:
     """The tree as a graph of nodes 0 … n-1, with an edge from every parent to its children.
 
-    Each node carries its id as ``index`` (which survives `networkx.relabel_nodes`), its ``name``
-    (``""`` for none), its ``merge_height`` if the tree has them, and its attributes as they are.
-
-    Raises:
-        FormatError: the tree has an attribute with one of these three names.
+    Each node has its id as ``index`` (which survives `networkx.relabel_nodes`), its ``name``
+    (``""`` for none), its ``merge_height`` if the tree has them, and its attributes. Attributes
+    with one of these three names raise a `FormatError`.
     """
     import networkx as nx
 
@@ -49,9 +47,9 @@ def to_networkx(tree: Hierarchy) -> Graph:
 def from_networkx(graph: Graph, classes: Sequence[str] | None = None) -> Hierarchy:
     """The tree of a directed graph whose edges lead from parent to child.
 
-    A node's name is its attribute ``name``; without one, a leaf is called by its key, and so is an
-    inner node whose key is a text. All other attributes are kept, except that ``merge_height``
-    on every inner node becomes the merge heights.
+    A node is named by its attribute ``name``; without one, a leaf is named by its key, and so is an
+    inner node whose key is a string. Other attributes are kept; ``merge_height`` on every inner
+    node becomes the merge heights.
 
     The classes are ordered as in `classes`, if given; else by the attribute ``index``, if every
     leaf has one; else by the leaves' keys, if they are integers. Inner nodes follow, ordered by
@@ -60,15 +58,7 @@ def from_networkx(graph: Graph, classes: Sequence[str] | None = None) -> Hierarc
 
     Raises:
         FormatError: the graph is not a tree, or an attribute is not valid.
-        HierarchyError: it is not a tree of classes, for example as a node has only one child.
         InputError: the order of the classes is unknown, or `classes` are not the leaves.
-
-    Example:
-        >>> import networkx as nx
-        >>> graph = nx.DiGraph([("thing", "car"), ("thing", "animal"),
-        ...                     ("animal", "cat"), ("animal", "dog")])
-        >>> from_networkx(graph, classes=["cat", "dog", "car"])
-        Hierarchy(3 classes, 5 nodes, depth 2: cat, dog, car)
     """
     import networkx as nx
 
@@ -83,17 +73,9 @@ def from_networkx(graph: Graph, classes: Sequence[str] | None = None) -> Hierarc
 
 
 def to_node_link(tree: Hierarchy) -> dict[str, Any]:
-    """The tree as node-link data: the graph that `to_networkx` gives, as `json.dumps` takes it.
+    """The tree as node-link data: the graph of `to_networkx` in a form that `json.dumps` accepts.
 
-    Raises:
-        FormatError: an attribute is called ``id``, ``index``, ``name`` or ``merge_height``, or JSON
-            cannot hold it.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> document = to_node_link(Hierarchy([2, 2, -1], ["cat", "dog"]))
-        >>> document["nodes"][0], document["edges"][0]
-        ({'id': 0, 'index': 0, 'name': 'cat'}, {'source': 2, 'target': 0})
+    Attributes called ``id``, ``index``, ``name`` or ``merge_height`` raise a `FormatError`.
     """
     graph = to_networkx(tree)
     nodes = []
@@ -108,11 +90,6 @@ def from_node_link(document: Mapping[str, Any], classes: Sequence[str] | None = 
     """The tree of node-link data, read as `from_networkx` reads a graph.
 
     The edges may be called ``edges`` or, as in older versions of networkx, ``links``.
-
-    Raises:
-        FormatError: this is not node-link data, or the graph is not a tree.
-        HierarchyError: it is not a tree of classes.
-        InputError: the order of the classes is unknown, or `classes` are not the leaves.
     """
     return _from_graph(*parsed_graph(document), classes)
 
@@ -120,11 +97,7 @@ def from_node_link(document: Mapping[str, Any], classes: Sequence[str] | None = 
 def parsed_graph(
     document: object,
 ) -> tuple[list[str | int], list[Mapping[str, Any]], list[tuple[int, int]]]:
-    """The ids of the nodes, what else is known of each, and (parent, child) places in that list.
-
-    Raises:
-        FormatError: this is not node-link data of a directed graph.
-    """
+    """The ids of the nodes, their attributes, and the edges as (parent, child) indices."""
     if not isinstance(document, Mapping) or document.get("directed", True) is not True:
         raise FormatError("a tree as node-link data is a JSON object whose graph is directed.")
     position: dict[str | int, int] = {}
@@ -150,7 +123,7 @@ def parsed_graph(
 
 
 def describe_by(keys: Sequence[Hashable]) -> Callable[[int], str]:
-    """What errors call the node at a place of this list."""
+    """How errors call the node at an index of this list."""
     return lambda node: f"node {described(keys[node])}"
 
 

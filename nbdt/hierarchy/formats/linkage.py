@@ -20,10 +20,6 @@ def to_linkage(tree: Hierarchy) -> FloatArray:
 
     Row i holds the two children of node C+i, its merge height, and the number of classes under it.
 
-    Raises:
-        HierarchyError: a node has more than two children, the tree has no merge heights, or a
-            node has a lower id than one of its children.
-
     Example:
         >>> from nbdt.hierarchy import Hierarchy
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["a", "b", "c"], merge_heights=[0, 0, 0, 1, 2.5])
@@ -44,11 +40,8 @@ def to_linkage(tree: Hierarchy) -> FloatArray:
 def from_linkage(linkage: npt.ArrayLike, names: Sequence[str] | None = None) -> Hierarchy:
     """The tree of a linkage matrix of `scipy.cluster.hierarchy` or fastcluster, shape (C-1, 4).
 
-    `names` are those of the C classes or of all nodes; ``"0" … "C-1"`` when left out.
-
-    Raises:
-        InputError: this is not the linkage matrix of one tree; the message names the row.
-        HierarchyError: wrong number of names, or a negative height.
+    `names` are those of the C classes or of all nodes; default ``"0" … "C-1"``. An `InputError`
+    names the row that is not valid.
     """
     array = _numbers(linkage, "a linkage matrix", 4)
     tree = _from_merges(array[:, :2], array[:, 2], names)
@@ -62,14 +55,9 @@ def from_linkage(linkage: npt.ArrayLike, names: Sequence[str] | None = None) -> 
 
 
 def to_sklearn_children(tree: Hierarchy) -> tuple[IntArray, FloatArray | None]:
-    """The tree as the ``children_`` and ``distances_`` of scikit-learn's AgglomerativeClustering.
+    """The tree as scikit-learn's ``children_``, shape (C-1, 2), and ``distances_``, shape (C-1,).
 
-    Returns:
-        The two children of every inner node, shape (C-1, 2); and the merge heights of the inner
-        nodes, shape (C-1,), or None if the tree has none.
-
-    Raises:
-        HierarchyError: a node has more than two children, or a lower id than one of them.
+    The distances are None if the tree has no merge heights.
     """
     heights = tree.merge_heights
     return _merges(tree), None if heights is None else heights[tree.num_classes :].copy()
@@ -82,18 +70,9 @@ def from_sklearn_children(
 ) -> Hierarchy:
     """The tree of a fitted scikit-learn AgglomerativeClustering.
 
-    Args:
-        children: its ``children_``; shape (C-1, 2).
-        distances: its ``distances_``, if it was fitted with ``compute_distances=True``; they
-            become the merge heights; shape (C-1,).
-        names: as in `from_linkage`, which also raises the same errors.
-
-    Example:
-        >>> from sklearn.cluster import AgglomerativeClustering
-        >>> clustering = AgglomerativeClustering(compute_distances=True).fit([[0], [1], [5]])
-        >>> tree = from_sklearn_children(clustering.children_, clustering.distances_)
-        >>> tree.leaves(3)
-        (0, 1)
+    Pass its ``children_``, shape (C-1, 2), and, if it was fitted with ``compute_distances=True``,
+    its ``distances_``, shape (C-1,), which become the merge heights. `names` are as in
+    `from_linkage`.
     """
     array = _numbers(children, "children_", 2)
     heights = None
@@ -105,7 +84,6 @@ def from_sklearn_children(
 
 
 def _merges(tree: Hierarchy) -> IntArray:
-    """The two children of every inner node; shape (C-1, 2)."""
     children = np.empty((len(tree.inner), 2), dtype=np.int64)
     for row, node in enumerate(tree.inner):
         below = tree.children(node)

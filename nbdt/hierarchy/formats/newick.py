@@ -1,4 +1,4 @@
-"""A tree in the Newick format, which drawing programs for trees read.
+"""A tree in the Newick format, which phylogenetic drawing programs read.
 
 Names, topology and branch lengths follow Olsen ("Gary Olsen's Interpretation of the Newick's 8:45
 Tree Format Standard", 1990). Everything else is kept in notes: comments in the New Hampshire X
@@ -45,23 +45,15 @@ _ROUNDING = 1e-6
 def to_newick(tree: Hierarchy, *, notes: bool = True) -> str:
     """The tree as one line of Newick that ends with a semicolon.
 
-    Merge heights become branch lengths: the length of a node is its parent's height less its own.
-
-    Args:
-        tree: the tree.
-        notes: whether to add each node's id, exact merge height and attributes as a comment,
-            so that `from_newick` gives the very same tree.
-
-    Raises:
-        FormatError: JSON cannot hold an attribute.
+    Merge heights become branch lengths: a node's length is its parent's height minus its own.
+    `notes` adds each node's id, exact merge height and attributes as a comment, so that
+    `from_newick` gives exactly the same tree.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["tabby cat", "dog", "car", "animal", ""])
         >>> to_newick(tree, notes=False)
         "(car,('tabby cat',dog)animal);"
-        >>> to_newick(tree)
-        "(car[&&NHX:nbdt_id=2],('tabby cat'[&&NHX:nbdt_id=0],dog[&&NHX:nbdt_id=1])animal...;"
     """
     parts: list[str] = []
     stack: list[int | str] = [";", tree.root]
@@ -86,7 +78,7 @@ def to_newick(tree: Hierarchy, *, notes: bool = True) -> str:
 
 
 def from_newick(text: str, classes: Sequence[str] | None = None) -> Hierarchy:
-    """The tree of one line of Newick.
+    """The tree of one line of Newick, of at most 64 million characters.
 
     The classes are ordered as in `classes`, if given; else by the ids in `to_newick`'s notes, if
     every leaf has one; else by appearance. Inner nodes follow, ordered by the noted ids, else
@@ -94,21 +86,12 @@ def from_newick(text: str, classes: Sequence[str] | None = None) -> Hierarchy:
 
     Merge heights are the noted ones, else each node's distance to the leaves under it, if the
     branch lengths put all leaves equally far from the root (to 1e-6); else there are none.
-    As in the format's definition, an underscore outside quotes is a space.
-
-    Args:
-        text: at most 64 million characters, half a million commas and a million brackets.
-        classes: the names of the leaves, in the classifier's order.
+    As the format defines, an underscore outside quotes is a space.
 
     Raises:
         FormatError: this is not one Newick tree; the message names the character.
         HierarchyError: it is not a tree of classes: a leaf has no name, an inner node one child.
         InputError: `classes` are not the names of the leaves.
-
-    Example:
-        >>> tree = from_newick("((cat:1,dog:1)animal:2,'race car':3)thing;")
-        >>> tree.names, tree.merge_heights.tolist()
-        (('cat', 'dog', 'race car', 'animal', 'thing'), [0.0, 0.0, 0.0, 1.0, 3.0])
     """
     if not isinstance(text, str):
         raise InputError(f"a Newick tree is a text, got {described(text)}.")
@@ -156,8 +139,6 @@ def _note(tree: Hierarchy, node: int) -> str:
 
 @dataclass(slots=True)
 class _Node:
-    """What the text says of one node."""
-
     parent: int
     start: int
     name: str = ""
@@ -224,7 +205,7 @@ def _parsed(text: str) -> list[_Node]:
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
-    """Every token as its kind, its text (quotes and brackets taken off), and where it starts."""
+    """Each token's kind, its text (without quotes and brackets), and where it starts."""
     position, end = 0, len(text.rstrip())
     while position < end:
         match = _TOKEN.match(text, position)
@@ -290,7 +271,7 @@ def _noted_heights(nodes: Sequence[_Node]) -> list[float] | None:
 
 
 def _summed_heights(nodes: Sequence[_Node]) -> list[float] | None:
-    """How far each node lies above its leaves, if the distance is the same for all; else None."""
+    """Each node's distance to its leaves, if that is the same for all of them; else None."""
     if any(node.length is None for node in nodes[1:]):
         return None
     highest: list[float] = [-math.inf] * len(nodes)

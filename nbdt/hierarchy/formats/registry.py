@@ -28,13 +28,13 @@ class Format:
 
     Attributes:
         name: what `nbdt tree convert --to` calls it.
-        suffixes: how the names of its files end. ``.json`` files are parsed before they are read.
-        read: makes a tree of the content, the text or the parsed JSON, and of the names of the
-            classes in their order, or None where the file says the order.
-        write: gives the text of the file; None if the format is only read.
-        recognizes: whether a content is in this format, for formats that share a suffix.
-        needs_wnids: whether `read` also takes the list of the classes' wnids. Such a format is
-            used only where that list is given.
+        suffixes: of its files. ``.json`` files are parsed before they are read.
+        read: makes a tree of the text or the parsed JSON, and of the names of the classes in order,
+            or None where the file gives the order.
+        write: gives the text of the file; None if the format is read-only.
+        recognizes: whether some content is in this format, for formats that share a suffix.
+        needs_wnids: whether `read` also takes the classes' wnids. Such a format is used only where
+            they are given.
     """
 
     name: str
@@ -57,13 +57,7 @@ def formats() -> Mapping[str, Format]:
 def read_tree(
     text: str, suffix: str, classes: Sequence[str] | None = None, wnids: Sequence[str] | None = None
 ) -> Hierarchy:
-    """The tree that the text of a file with this suffix holds; an unknown suffix is read as JSON.
-
-    Raises:
-        FormatError: the text is not in a format that has this suffix.
-        HierarchyError: what it holds is not a tree of classes.
-        InputError: the classes or wnids do not fit it.
-    """
+    """The tree in the text of a file with this suffix; an unknown suffix is read as JSON."""
     default = formats()[DEFAULT]
     kinds = [kind for kind in formats().values() if suffix in kind.suffixes] or [default]
     content = parsed_json(text) if kinds[0].suffixes == default.suffixes else text
@@ -76,12 +70,7 @@ def read_tree(
 
 
 def written_tree(tree: Hierarchy, path: str | os.PathLike[str], name: str | None = None) -> str:
-    """The text to write to this path, in the format of that name or else of the path's suffix.
-
-    Raises:
-        FormatError: the format cannot hold the tree.
-        InputError: there is no such format.
-    """
+    """The text to write to this path, in the format of that name, or else of the path's suffix."""
     if name is None:
         name = next((k.name for k in written_formats() if suffix_of(path) in k.suffixes), DEFAULT)
     write = formats()[name].write if name in formats() else None
@@ -92,13 +81,13 @@ def written_tree(tree: Hierarchy, path: str | os.PathLike[str], name: str | None
 
 
 def written_formats() -> list[Format]:
-    """The formats that can be written, first the one that ``.json`` stands for."""
+    """The formats that can be written; the default for ``.json`` comes first."""
     found = [kind for kind in formats().values() if kind.write]
     return sorted(found, key=lambda kind: kind.name != DEFAULT)
 
 
 def suffix_of(path: str | os.PathLike[str]) -> str:
-    """The suffix by which formats know the file, in lower case."""
+    """The suffix by which formats recognize the file, in lower case."""
     return Path(path).suffix.lower()
 
 

@@ -26,42 +26,22 @@ def from_2020(
 ) -> Hierarchy:
     """The tree that the NBDT release of 2020 wrote as ``graph-*.json`` and ``<dataset>.txt``.
 
-    Its graphs are networkx's node-link data with wnids as keys; the list of wnids gives the
-    order of the classes.
+    Its graphs are networkx's node-link data (edges as ``links`` or ``edges``) with wnids as keys;
+    the list of wnids, or the text of its file with one per line, gives the order of the classes.
 
-    - Leaf i is the node of the i-th wnid; inner nodes follow in the order of the file, so that
-      in an induced tree ``f00000013`` becomes node 13.
-    - Names are the file's labels, except for generated ones such as ``(generated)``. Classes
-      without a label, or with a label that others share, are called by their wnid or with it.
+    - Leaf i is the node of the i-th wnid; inner nodes follow in the order of the file, so that in
+      an induced tree ``f00000013`` becomes node 13.
+    - Names are the file's labels, except for generated ones such as ``(generated)``; `classes`
+      replaces those of the classes. Classes without a label are named by their wnid; labels that
+      several classes share are followed by it.
     - Wnids are kept as attributes; generated ids (``f00000013``) are not.
-    - Chains of single children (from ``--no-prune``) are cut down to the lowest node, as that
+    - Chains of single children (from ``--no-prune``) are reduced to the lowest node, as that
       release did.
-
-    Args:
-        graph: the parsed JSON; links may be called ``links`` or, as newer versions of networkx
-            write them, ``edges``.
-        wnids: the list of wnids in class order, or the text of its file, one a line.
-        classes: names for the classes, instead of the file's labels.
 
     Raises:
         FormatError: the graph is not a tree (as from ``--multi-path``), or its leaves are not
             the wnids.
         InputError: the wnids are not unique, or `classes` has another length.
-
-    Example:
-        >>> graph = {
-        ...     "nodes": [{"id": "n02121620", "label": "cat"}, {"id": "n02958343", "label": "car"},
-        ...               {"id": "n02084071", "label": "dog"}, {"id": "f00000003"},
-        ...               {"id": "f00000004", "label": "(generated)"}],
-        ...     "links": [{"source": "f00000003", "target": "n02121620"},
-        ...               {"source": "f00000003", "target": "n02084071"},
-        ...               {"source": "f00000004", "target": "n02958343"},
-        ...               {"source": "f00000004", "target": "f00000003"}]}
-        >>> tree = from_2020(graph, ["n02121620", "n02958343", "n02084071"])
-        >>> tree
-        Hierarchy(3 classes, 5 nodes, depth 2: cat, car, dog)
-        >>> tree.leaves(3), tree.attributes(0)["wnid"]
-        ((0, 2), 'n02121620')
     """
     order = _wnid_list(wnids)
     ids, attributes, edges = parsed_graph(graph)
@@ -106,7 +86,7 @@ def _label(attributes: Mapping[str, Any], place: int) -> str:
 
 
 def _leaves(order: Sequence[str], ids: Sequence[str | int], inner: set[int]) -> list[int]:
-    """The node of each wnid; the graph's leaves have to be exactly these."""
+    """The node of each wnid; the graph's leaves must be exactly these."""
     position = {key: node for node, key in enumerate(ids)}
     for i, wnid in enumerate(order):
         if wnid not in position:

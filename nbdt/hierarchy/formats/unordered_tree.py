@@ -1,8 +1,4 @@
-"""A tree whose nodes are not numbered yet, since its format lists them in any order.
-
-The graph formats and Newick are read into an `UnorderedTree`, which finds the order that a
-`Hierarchy` needs: leaves in the order of the classes, then inner nodes, the root last.
-"""
+"""A tree whose nodes have no ids yet, because its format lists them in any order."""
 
 from __future__ import annotations
 
@@ -22,10 +18,9 @@ class UnorderedTree:
     """Nodes 0 … n-1 in any order, with one root and no cycles.
 
     Attributes:
-        parents: the parent of every node, −1 at the root.
-        names: the name of every node, ``""`` for none.
-        heights: the merge height of every node, or None.
-        attributes: the other attributes of every node.
+        parents: −1 at the root.
+        names: ``""`` for none.
+        heights: the merge heights, or None.
         describe: what an error calls a node, in the words of the format.
     """
 
@@ -36,15 +31,11 @@ class UnorderedTree:
     describe: Callable[[int], str]
 
     def hierarchy(self, classes: Sequence[str] | None, index: Mapping[int, int]) -> Hierarchy:
-        """The tree with its nodes in order.
+        """The tree with its nodes in order: leaves, then inner nodes, the root last.
 
-        The leaves are ordered by `classes`, if given; else by their `index`, if each has one of its
-        own; else they keep their order. Inner nodes are ordered by `index` likewise, else
-        bottom-up: each after its children, siblings by the lowest class under them.
-
-        Raises:
-            HierarchyError: this is not a tree of classes.
-            InputError: the names of the leaves are not exactly these classes.
+        Leaves are ordered by `classes`, if given; else by their `index`, if each has its own; else
+        they keep their order. Inner nodes are ordered by `index` likewise, else bottom-up: each
+        after its children, siblings by the lowest class under them.
         """
         if len(self.parents) < 3:
             raise HierarchyError(
@@ -126,11 +117,7 @@ def _by_index(nodes: Sequence[int], index: Mapping[int, int]) -> list[int] | Non
 def linked_parents(
     n: int, edges: Iterable[tuple[int, int]], describe: Callable[[int], str]
 ) -> list[int]:
-    """The parent of every node, −1 at the root, from the (parent, child) edges of a graph.
-
-    Raises:
-        FormatError: the graph is not a tree.
-    """
+    """The parent of every node, −1 at the root, from the (parent, child) edges of a graph."""
     if n == 0:
         raise FormatError("the graph has no nodes; a tree needs at least two classes and a root.")
     parents = [-1] * n
