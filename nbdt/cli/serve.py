@@ -9,7 +9,7 @@ import typer
 
 from nbdt.cli.options import argument, given, option
 from nbdt.cli.output import note, say
-from nbdt.errors import MissingDependencyError
+from nbdt.errors import missing
 
 app = typer.Typer(add_completion=False)
 
@@ -74,9 +74,7 @@ def serve(
         from nbdt.server.settings import read_settings
         from nbdt.server.supervisor import Supervisor
     except ImportError as error:
-        raise MissingDependencyError(
-            f"nbdt serve needs {error.name}: pip install 'nbdt-toolkit[serve]'."
-        ) from None
+        raise missing(str(error.name), "serve", "nbdt serve") from None
     if new_key is not None:
         secret, entry = make_key(new_key)
         say(secret)

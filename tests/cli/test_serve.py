@@ -87,4 +87,4 @@ def test_a_port_that_is_taken_is_one_sentence(run, model):
 
 def test_without_the_extra_it_says_what_to_install(run, model, monkeypatch):
     monkeypatch.setitem(sys.modules, "nbdt.server.supervisor", None)
-    refused(run("serve", model), "nbdt-toolkit[serve]")
+    refused(run("serve", model), "pip install '.[serve]'")

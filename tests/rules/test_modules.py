@@ -89,8 +89,8 @@ def test_exports_with_a_dynamic_batch(rules, logits):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_onnx_gives_the_same(rules, logits, tmp_path):
-    pytest.importorskip("onnxscript", reason="needs nbdt-toolkit[export]")
-    runtime = pytest.importorskip("onnxruntime", reason="needs nbdt-toolkit[export]")
+    pytest.importorskip("onnxscript", reason="needs the extra onnx")
+    runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     batch = ({0: torch.export.Dim("batch")},)
     program = torch.onnx.export(rules, (logits,), dynamic_shapes=batch, dynamo=True, verbose=False)
     program.save(str(tmp_path / "rules.onnx"))
