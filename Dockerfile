@@ -1,13 +1,13 @@
-# The service, for CPUs: docker build -t nbdt .
+# The service on CPUs: docker build -t nbdt .
 #   docker run --read-only --tmpfs /tmp -p 8000:8000 -v ./models:/models:ro nbdt
 #
-# By default pip's own index is used. There, wheels of torch for Linux contain CUDA: gigabytes that a
-# CPU has no use for. PyTorch publishes wheels for CPUs in an index of its own; pass its address as
-# --build-arg PIP_INDEX_URL=…, and that of an index with everything else as
+# By default pip uses its own index, where torch's wheels for Linux contain CUDA: gigabytes that a CPU
+# does not need. PyTorch publishes wheels for CPUs in a separate index. Pass its address as
+# --build-arg PIP_INDEX_URL=…, and the address of an index with all other packages as
 # --build-arg PIP_EXTRA_INDEX_URL=….
 
 FROM python:3.12-slim AS build
-# pip reads both from the environment, where an unset argument is absent.
+# pip reads both from the environment; unset arguments are absent there.
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -20,7 +20,7 @@ FROM python:3.12-slim
 COPY --from=build /venv /venv
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin nbdt
 USER 10001
-# Nothing is written but the numbers that several workers share, to /tmp.
+# The service writes only to /tmp: the metrics that several workers share.
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

@@ -2,7 +2,7 @@
 # make test   installs what the tests need and runs all of them
 # make fast   runs the tests of the rooms that your change touches, in about a minute
 # make lint   ruff and mypy
-# make schemas   writes the JSON schemas anew that are generated from classes
+# make schemas   writes the JSON schemas that are generated from classes
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,7 +12,7 @@ BIN := .venv/bin
 demo: .venv/core
 	$(BIN)/nbdt demo
 
-# One thread a process: a process runs on each core, and torch's threads would fight over them.
+# One thread per process: each core runs a process, and torch's threads would compete for the cores.
 test: .venv/dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --cov --cov-report=term --cov-fail-under=95
 
@@ -29,7 +29,7 @@ lint: .venv/dev
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-# What the build says of editable installs is nothing that a user can act on.
+# Users can't act on the build's warnings about editable installs.
 .venv/core: .venv/bin/python setup.py
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[serve]'
 	touch $@

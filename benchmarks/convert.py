@@ -87,7 +87,7 @@ def resnet20(folder: Path, scratch: str) -> tuple[nn.Module, Dataset[tuple[Tenso
 def trees_of(network: nn.Module, dataset: str) -> Iterator[tuple[str, Hierarchy]]:
     for linkage in LINKAGES:
         for normalize in (True, False):
-            rows = "normalised rows" if normalize else "rows as they are"
+            rows = "normalized rows" if normalize else "rows as they are"
             yield f"{linkage}, {rows}", nbdt.induce(network, linkage=linkage, normalize=normalize)
     yield "WordNet", nbdt.load_hierarchy(f"{dataset}/wordnet")
     for seed in SEEDS:

@@ -115,7 +115,7 @@ SEARCH: Mapping[str, Mapping[str, dict[str, Any]]] = {
         "cross-entropy, learning rate 0.02": {"loss": "cross_entropy", "learning_rate": 0.02},
         **{f"soft, ω = {w}": {"tree_weight": float(w)} for w in (1, 3, 10, 20)},
         "soft, ω from 0 to 10": {"tree_weight": nbdt.Ramp(0, 10)},
-        "soft, ω = 10, rows not normalised": {"tree_weight": 10.0, "tree": {"normalize": False}},
+        "soft, ω = 10, rows not normalized": {"tree_weight": 10.0, "tree": {"normalize": False}},
         "soft, ω = 10, average linkage": {"tree_weight": 10.0, "tree": {"linkage": "average"}},
         "soft, ω = 10, four children a node": {"tree_weight": 10.0, "tree": {"branching": 4}},
         "soft, ω = 5, learning rate 0.02": {"tree_weight": 5.0, "learning_rate": 0.02},

@@ -119,7 +119,7 @@ class Client:
             top: how many of the likeliest classes to add as ``top``.
 
         Raises:
-            NotFoundError: there is no such model.
+            NotFoundError: no such model.
             InputError: the model does not take a row.
             ServiceError: there is no answer.
         """
@@ -172,7 +172,7 @@ def _path(model: str, *rest: str) -> str:
 def _instance(row: Row) -> Any:
     if isinstance(row, np.ndarray):
         if row.dtype.kind not in "biuf" or not np.isfinite(row).all():
-            raise InputError("an array has to hold finite numbers, as JSON knows no others.")
+            raise InputError("an array must hold finite numbers, as JSON knows no others.")
         return row.tolist()
     if isinstance(row, Image.Image):
         data = _png(row)
@@ -182,7 +182,7 @@ def _instance(row: Row) -> Any:
         try:
             data = Path(row).read_bytes()
         except FileNotFoundError:
-            raise NotFoundError(f"{row}: there is no such file.") from None
+            raise NotFoundError(f"{row}: no such file.") from None
         except OSError as error:
             raise InputError(f"{row}: cannot be read: {error.strerror}.") from None
     else:

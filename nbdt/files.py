@@ -24,7 +24,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if not is_file(path):
         if os.path.lexists(path):
             raise InputError(f"{_called(path)}: is not an ordinary file.")
-        raise NotFoundError(f"{_called(path)}: there is no such file.")
+        raise NotFoundError(f"{_called(path)}: no such file.")
     try:
         with Path(path).open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -101,11 +101,11 @@ class NBDT(nn.Module, Displayed):
         super().__init__()
         if not isinstance(preprocessing, Input | None):
             raise InputError(
-                f"preprocessing has to be a Preprocessing or another Input; got "
+                f"preprocessing must be a Preprocessing or another Input; got "
                 f"{preprocessing!r:.80}."
             )
         if not isinstance(builder, Builder | str | None):
-            raise InputError(f"builder has to be a Builder or its name, got {builder!r:.80}.")
+            raise InputError(f"builder must be a Builder or its name, got {builder!r:.80}.")
         network = check_classifier(network)
         self.score = score
         self.rule = rule
@@ -319,7 +319,7 @@ class NBDT(nn.Module, Displayed):
         and is needed where the folder does not say how to build that.
 
         Raises:
-            NotFoundError: there is no such folder, or it holds no model.
+            NotFoundError: no such folder, or it holds no model.
             FormatError: a file is missing, not the one that was saved, or not valid; or the
                 weights do not fit the network.
             InputError: the folder does not say how to build the network, and none was given.

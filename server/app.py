@@ -195,7 +195,7 @@ _EXPECTED = (NBDTError, HTTPException, RequestValidationError, ClientDisconnect)
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     described = ErrorAnswer.of(error)
-    if described is None:  # an error of the library that is no answer to a request
+    if described is None:  # an error of the library that is not an answer to a request
         raise error
     return error_response(described, request.scope)
 

@@ -149,7 +149,7 @@ class BatchQueue(Generic[Q, A]):
         Raises:
             NotReadyError: the queue is closed.
         """
-        assert 1 <= rows <= self.max_rows, "a question has to fit into a batch"
+        assert 1 <= rows <= self.max_rows, "a question must fit into a batch"
         if self._closing:
             raise NotReadyError("the model is being replaced or stopped; try again.")
         future: asyncio.Future[A] = asyncio.get_running_loop().create_future()

@@ -178,7 +178,7 @@ def error_response(error: ErrorAnswer, scope: Scope) -> Response:
     Args:
         error: what went wrong.
         scope: the request's; ``error_forms`` in the application's state maps the beginnings of
-            paths to forms, and `Problem` is that of all others.
+            paths to forms, and `Problem` is the default for all others.
     """
     forms: Mapping[str, type[ErrorForm]] = scope["app"].state.error_forms
     fitting = (form for start, form in forms.items() if scope["path"].startswith(start))

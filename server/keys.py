@@ -31,7 +31,7 @@ from .errors import ErrorAnswer, RateLimitError, RefusalError, UnauthorizedError
 
 PREFIX = "nbdt_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
-_NAME_RULE = "has to consist of letters, digits and . _ @ - only, at most 100"
+_NAME_RULE = "must consist of letters, digits and . _ @ - only, at most 100"
 
 
 class Key(Document):
@@ -64,7 +64,7 @@ class Key(Document):
                 return rate
         except ValueError:
             pass
-        raise ValueError(f"has to be a rate such as '600/minute', got {described(rate)}.")
+        raise ValueError(f"must be a rate such as '600/minute', got {described(rate)}.")
 
 
 class _KeyFile(Document):
@@ -99,7 +99,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
     """The keys in a file.
 
     Raises:
-        NotFoundError: there is no such file.
+        NotFoundError: no such file.
         FormatError: the file is not valid; the message names the place.
     """
     document = read_json(path)

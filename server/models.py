@@ -103,7 +103,7 @@ class Registry:
         except KeyError:
             known = ", ".join(self.names[:5]) + (", …" if len(self._served) > 5 else "")
             raise NotFoundError(
-                f"there is no model {name!r:.80}; there are: {known or 'none yet'}."
+                f"there is no model {name!r:.80}; available: {known or 'none yet'}."
             ) from None
 
     def load(self) -> None:
@@ -113,7 +113,7 @@ class Registry:
             for name in _own_sources(self._settings):
                 if name and name not in folders:
                     raise InputError(
-                        f"{name}=… builds the network of a model {name!r}; there are: "
+                        f"{name}=… builds the network of a model {name!r}; available: "
                         f"{', '.join(folders)}."
                     )
             for name, folder in folders.items():
@@ -166,13 +166,13 @@ def find_models(sources: Iterable[Path]) -> dict[str, Path]:
     """The model folders among these folders and in them, by name, sorted.
 
     Raises:
-        NotFoundError: there is no such folder, or no model in it.
+        NotFoundError: no such folder, or no model in it.
         InputError: two models have one name, or a name that no address can hold.
     """
     found: dict[str, Path] = {}
     for source in sources:
         if not source.is_dir():
-            raise NotFoundError(f"{source}: there is no such folder.")
+            raise NotFoundError(f"{source}: no such folder.")
         try:
             inside = sorted(source.iterdir())
         except OSError as error:
@@ -201,8 +201,8 @@ def find_models(sources: Iterable[Path]) -> dict[str, Path]:
 def load_model(folder: Path, name: str, settings: Settings, generation: int = 1) -> ServedModel:
     """Loads a model folder and tries it out.
 
-    Where its input's shape is known, the network has to answer a random row alone as in a batch;
-    and where the folder holds a `GOLDEN` file, the model has to answer it as expected.
+    Where its input's shape is known, the network must answer a random row alone as in a batch;
+    and where the folder holds a `GOLDEN` file, the model must answer it as expected.
 
     Raises:
         NBDTError: the folder is not a complete model, or the model does not answer as it should.
@@ -234,7 +234,7 @@ def load_model(folder: Path, name: str, settings: Settings, generation: int = 1)
 
 
 def _own_sources(settings: Settings) -> dict[str, str]:
-    """What builds the networks of models by their names, and under "" that of all others."""
+    """What builds the networks of models, by name; "" is the default for all others."""
     found: dict[str, str] = {}
     for entry in settings.networks:
         model, equals, source = entry.partition("=")

@@ -108,7 +108,7 @@ def read_document(kind: type[D], body: bytes) -> D:
     except FormatError as error:
         raise InputError(f"the body {error}") from None
     if not isinstance(value, dict):
-        raise InputError(f"the body has to be a JSON object, got {in_json(value)}.")
+        raise InputError(f"the body must be a JSON object, got {in_json(value)}.")
     try:
         return checked(kind, value)
     except FormatError as error:

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     deadline: Seconds = 30.0
     """How many seconds a request may take; after that it is answered 504."""
     keep_alive: Annotated[int, Field(ge=1, le=86_400)] = 75
-    """How many seconds a connection is kept for the next request. It has to be longer than a proxy
+    """How many seconds a connection is kept for the next request. It must be longer than a proxy
     in front keeps it, which would send requests into connections that are just being closed."""
 
     # ── input ─────────────────────────────────────────────────────────────────────────────────
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
         if self.admin and self.keys is None:
             raise ValueError("admin needs keys: without them, anybody could have models reloaded")
         if self.capacity_rows < self.request_rows:
-            raise ValueError("queue_rows has to be at least request_rows")
+            raise ValueError("queue_rows must be at least request_rows")
         return self
 
     @property

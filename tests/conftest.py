@@ -64,7 +64,7 @@ def unchecked():
     config.update("jaxtyping_disable", False)
 
 
-# Machines that run tests are often busy, so time is no criterion; a CI run has to be repeatable.
+# Machines that run tests are often busy, so time is no criterion; a CI run must be repeatable.
 settings.register_profile(
     "nbdt", deadline=None, max_examples=60, derandomize="CI" in os.environ, print_blob=True
 )

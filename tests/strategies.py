@@ -55,7 +55,7 @@ def hierarchies(
 ) -> Hierarchy:
     """Any valid tree: binary, k-ary, a caterpillar, flat, and everything between.
 
-    An inner node's id may be lower than its child's (only the root has to be last). Merge
+    An inner node's id may be lower than its child's (only the root must be last). Merge
     heights never fall on the way up. Inner nodes may be nameless or share a name.
 
     Args:

@@ -126,7 +126,7 @@ def test_images_and_arrays_that_cannot_be_sent(client):
         client.predict("pets", Image.open(io.BytesIO(file.getvalue()[:900])))
     for array in (np.array([0, np.nan, 1]), np.array([0, -np.inf, 1]), np.array([1j]),
                   np.array(["a"]), np.array([None])):  # fmt: skip
-        with pytest.raises(InputError, match="has to hold finite numbers"):
+        with pytest.raises(InputError, match="must hold finite numbers"):
             client.predict("pets", array)
 
 
@@ -144,7 +144,7 @@ def test_models_and_trees(client):
 def test_what_is_not_there_or_not_right(client, tmp_path):
     with pytest.raises(NotFoundError, match="there is no model"):
         client.describe("nope")
-    with pytest.raises(NotFoundError, match="there is no such file"):
+    with pytest.raises(NotFoundError, match="no such file"):
         client.predict("pets", tmp_path / "nope.png")
     with pytest.raises(InputError, match="cannot be read"):
         client.predict("pets", tmp_path)

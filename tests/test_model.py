@@ -232,11 +232,11 @@ class TestSettings:
 
     @pytest.mark.usefixtures("unchecked")
     @pytest.mark.parametrize(("name", "value", "said"), [
-        ("score", "median", "score has to be 'logsumexp' or 'mean', got 'median'"),
-        ("score", None, "score has to be"),
-        ("rule", "firm", "rule has to be 'soft' or 'hard', got 'firm'"),
-        ("rule", ["soft"], "rule has to be"),
-        ("temperature", 0, "a temperature has to be a number above 0"),
+        ("score", "median", "score must be 'logsumexp' or 'mean', got 'median'"),
+        ("score", None, "score must be"),
+        ("rule", "firm", "rule must be 'soft' or 'hard', got 'firm'"),
+        ("rule", ["soft"], "rule must be"),
+        ("temperature", 0, "a temperature must be a number above 0"),
         ("temperature", "hot", "a number above 0 or a Temperature; got 'hot'"),
         ("temperature", Temperature(nodes={2: 2.0}), r"node 2 has a temperature, .* 3 to"),
     ])  # fmt: skip
@@ -307,7 +307,7 @@ class TestConstruction:
     ], ids=str)  # fmt: skip
     def test_wrong_types_are_refused_at_once(self, wrong):
         (name,) = wrong
-        with pytest.raises(InputError, match=f"({name} has to be a |name has to be)"):
+        with pytest.raises(InputError, match=f"({name} must be a |name must be)"):
             NBDT(small(), **{"hierarchy": TEN} | wrong)
 
     def test_number_of_classes_is_checked_where_the_head_is_found_or_at_the_first_call(self):
@@ -347,7 +347,7 @@ class TestConstruction:
     def test_unknown_rule_at_a_call(self):
         model = NBDT(nn.Identity(), PETS)
         for method in (model.predict, model.explain, model.decision_path):
-            with pytest.raises(InputError, match="rule has to be 'soft' or 'hard', got 'easy'"):
+            with pytest.raises(InputError, match="rule must be 'soft' or 'hard', got 'easy'"):
                 method(torch.randn(1, 3), rule="easy")
 
 

@@ -102,7 +102,7 @@ def take(
     target = HERE / f"{name}.png"
     page.screenshot(path=target, full_page=name.startswith("notebook"))
     page.close()
-    # A few colours suffice for a page, and make a file a third as large.
+    # A few colors suffice for a page, and make the file a third as large.
     with Image.open(target) as picture:
         picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
     print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB")

@@ -131,7 +131,7 @@ def _check_map(name: str, output: _Output | None, x: Tensor) -> None:
         )
     if not _fits(output.shape, x):
         raise InputError(
-            f"the output of the layer {name!r} has the shape {output.shape}, which is no map "
+            f"the output of the layer {name!r} has the shape {output.shape}, which is not a map "
             f"(batch, channels, height, width) of an input of {x.shape[2]}×{x.shape[3]} pixels; "
             "name another layer with layer=…, or use method='integrated_gradients' or "
             "'occlusion'."

@@ -64,7 +64,7 @@ def strip(
         (356, 244)
     """
     if not saliencies:
-        raise InputError("there is no map to draw; pass the result of path_saliency.")
+        raise InputError("no map to draw; pass the result of path_saliency.")
     if type(columns) is not int or columns < 1:
         raise InputError(f"columns must be a positive whole number, got {columns!r:.80}.")
     check_height(height)

@@ -48,7 +48,7 @@ class Library:
         name: the prefix of its networks' names, as in "timm:resnet50".
         arguments: the arguments that its networks may be built with, and their limits, which keep
             a file from asking for a network of terabytes. Empty where it builds none by name.
-        channels_argument: which of them is the number of channels of an image, if one has to be.
+        channels_argument: which of them is the number of channels of an image, if one must be.
     """
 
     name: ClassVar[str]
@@ -65,7 +65,7 @@ class Library:
         """A model that is not a torch module as one that gives logits.
 
         Raises:
-            HeadError: there is no such module; the message says what to do instead.
+            HeadError: no such module; the message says what to do instead.
         """
         raise HeadError(f"no torch network can be made of {type(model).__name__}.")
 
@@ -109,7 +109,7 @@ class Library:
         """Published weights: the network's name with them, and the arguments of `construct`.
 
         Raises:
-            NotFoundError: there are no such weights.
+            NotFoundError: no such weights.
         """
         raise NotFoundError(f"{self.name}:{network} has no published weights; train it.")
 
@@ -155,7 +155,7 @@ def split_name(name: object) -> tuple[Library, str]:
     """The library and the network that a name such as "timm:resnet50" stands for.
 
     Raises:
-        InputError: it is no such name, or there is no such library.
+        InputError: it is not such a name, or there is no such library.
 
     Example:
         >>> library, network = split_name("nbdt:lenet")
@@ -167,7 +167,7 @@ def split_name(name: object) -> tuple[Library, str]:
     if not match or match[1] not in known:
         *first, last = (f"'{library}:…'" for library in known)
         raise InputError(
-            f"a network's name has to be {', '.join(first)} or {last}, got {name!r:.80}."
+            f"a network's name must be {', '.join(first)} or {last}, got {name!r:.80}."
         )
     return known[match[1]], match[2]
 
@@ -179,7 +179,7 @@ def list_networks(library: str) -> list[str]:
         library: "torchvision", "timm", "nbdt", or one that another distribution registered.
 
     Raises:
-        NotFoundError: there is no such library.
+        NotFoundError: no such library.
         MissingDependencyError: it is not installed.
 
     Example:

@@ -202,6 +202,6 @@ def _check_argument(key: str, value: object, limits: Limits) -> None:
         kinds = (int,) if isinstance(low, int) else (int, float)
         if type(value) not in kinds or not low <= value <= high:  # type: ignore[operator]
             kind = "a whole number" if kinds == (int,) else "a number"
-            raise ValueError(f"has {key}={value!r:.80}; it has to be {kind} from {low} to {high}.")
+            raise ValueError(f"has {key}={value!r:.80}; it must be {kind} from {low} to {high}.")
     elif not isinstance(value, limits):
-        raise ValueError(f"has {key}={value!r:.80}; it has to be true or false.")
+        raise ValueError(f"has {key}={value!r:.80}; it must be true or false.")

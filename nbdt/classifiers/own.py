@@ -175,11 +175,11 @@ def own_network(source: str, **arguments: Any) -> nn.Module:
 
     Args:
         source: "FILE.py:FUNCTION". The file is run as a module that can import its neighbors at
-            its top; what is imported when the network is called has to be installed.
+            its top; what is imported when the network is called must be installed.
         **arguments: what the function is given.
 
     Raises:
-        NotFoundError: there is no such file, or no such function in it.
+        NotFoundError: no such file, or no such function in it.
         InputError: the source has another form, the code failed, or it does not give a network.
     """
     place, _, function = source.rpartition(":")
@@ -187,7 +187,7 @@ def own_network(source: str, **arguments: Any) -> nn.Module:
     if path.suffix != ".py" or not function.isidentifier():
         raise InputError(f"a network of your own is FILE.py:FUNCTION, got {source!r:.80}.")
     if not path.is_file():
-        raise NotFoundError(f"{place}: there is no such file.")
+        raise NotFoundError(f"{place}: no such file.")
     network = _called(path, function, arguments)
     if not isinstance(network, nn.Module):
         raise InputError(
@@ -209,7 +209,7 @@ def _called(path: Path, function: str, arguments: dict[str, Any]) -> Any:
         spec.loader.exec_module(module)
         build = getattr(module, function, None)
         if not callable(build):
-            raise NotFoundError(f"{path}: there is no function {function!r} in it.")
+            raise NotFoundError(f"{path}: it has no function {function!r}.")
         return build(**arguments)
     except NotFoundError:
         raise

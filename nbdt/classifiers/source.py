@@ -113,8 +113,7 @@ def _rows_of_array(source: Tensor | npt.ArrayLike) -> FloatArray:
     except (TypeError, ValueError, RuntimeError):
         raise InputError(
             "a tree is induced from a network, a fitted scikit-learn classifier, or an array of "
-            f"numbers with a row a class; this object of type {type(source).__name__} is none of "
-            "them."
+            f"numbers with one row per class; got an object of type {type(source).__name__}."
         ) from None
 
 

@@ -44,7 +44,7 @@ def find_head(network: Any, path: str | None = None, *, num_classes: int | None 
         The head. Its `module` is the layer itself, not a copy.
 
     Raises:
-        HeadError: there is no such layer, or several could be it (the error lists them), or
+        HeadError: no such layer, or several could be it (the error lists them), or
             `check_classifier` refuses the network and no `path` is given.
 
     Example:
@@ -78,7 +78,7 @@ def check_classifier(model: Any) -> nn.Module:
     """Refuses a model that is known not to give one logit per class, with one class being right.
 
     Multi-label and regression networks of transformers, detection and segmentation models, and
-    networks that end in a sigmoid or softmax. A network of which nothing is known passes.
+    networks that end in a sigmoid or softmax. An unknown network passes.
 
     Returns:
         The model as a network.
@@ -141,7 +141,7 @@ def network_logits(network: nn.Module, x: Any, num_classes: int) -> Float[Tensor
     Args:
         network: returns logits, or an object or mapping that holds them as ``logits``.
         x: a batch as the network takes it; a mapping is passed as keyword arguments.
-        num_classes: how many logits a row has to have.
+        num_classes: how many logits a row must have.
 
     Raises:
         InputError: what the network returned is not such logits.
@@ -160,7 +160,7 @@ def network_logits(network: nn.Module, x: Any, num_classes: int) -> Float[Tensor
         logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
     if logits.ndim != 2 or logits.shape[1] != num_classes:
         raise InputError(
-            f"the tree has {num_classes} classes, so the network has to return logits of shape "
+            f"the tree has {num_classes} classes, so the network must return logits of shape "
             f"(batch, {num_classes}); got {tuple(logits.shape)}."
         )
     return logits
@@ -200,7 +200,7 @@ class _Found:
 
 
 def _search(module: nn.Module, num_classes: int | None) -> _Found:
-    """Finds the layer that makes a module's output; raises for what is no classifier."""
+    """Finds the layer that makes a module's output; raises if it is not a classifier."""
     inner, wrapped_at = unwrap(module)
     if wrapped_at:
         return _search(inner, num_classes).under(wrapped_at)
@@ -244,7 +244,7 @@ def _only_layer(module: nn.Module, num_classes: int | None) -> _Found:
         # 1×1 convolutions before the only Linear are the backbone's, as in a ResNet's shortcuts.
         dense = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)]
         fitting = dense if dense == list(layers)[-1:] else list(layers)
-        problem = f"{len(fitting)} layers could be it"
+        problem = f"{len(fitting)} layers are candidates"
     else:
         outputs = {num_classes, 1} if num_classes == 2 else {num_classes}
         fitting = [name for name, layer in layers.items() if num_outputs(layer) in outputs]

@@ -1,4 +1,4 @@
-"""transformers: where its classifiers' heads are, their class names, and what is no classifier."""
+"""transformers: where its classifiers' heads are, their class names, and what it refuses."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def calibrate(
         say(f"Wrote {path}: {wrong}.")
         say(str(selective))
         options = f"--guarantee {guarantee}{' --per-superclass' if per_superclass else ''}"
-        say(f"Go on with: nbdt explain {model} IMAGE … {options}{as_given(network_from)}")
+        say(f"Next: nbdt explain {model} IMAGE … {options}{as_given(network_from)}")
     if watcher.failed:
         raise typer.Exit(1)
 

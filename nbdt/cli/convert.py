@@ -65,7 +65,7 @@ def convert(
         option(
             "--weights FILE",
             "A safetensors file, or the name of published weights, such as DEFAULT, which are "
-            "downloaded unless they are there.",
+            "downloaded if missing.",
         ),
     ],
     output: Annotated[str, option("--output -o FOLDER", "The model's folder.")],
@@ -85,13 +85,13 @@ def convert(
     branching: BranchingOption = None,
     no_normalize: NoNormalizeOption = False,
     name_by: Annotated[
-        str | None, option("--name-by TREE", "Name inner nodes as this tree calls its classes.")
+        str | None, option("--name-by TREE", "Name inner nodes after the concepts of this tree.")
     ] = None,
     score: Annotated[
         ScoreName | None,
         option(
             "--score SCORE",
-            "What a node is worth: logsumexp for a network as it comes, mean for one tuned to "
+            "How a node is scored: logsumexp for an untuned network, mean for one tuned to "
             "its tree.",
             shown="logsumexp",
         ),
@@ -184,7 +184,7 @@ def convert(
         say(f"Wrote {output}: {in_words(hierarchy)}; score {model.score}, rule {model.rule}.")
         if model.preprocessing is not None:
             own = as_given(source if is_own(source) else None)
-            say(f"Go on with: nbdt explain {output} IMAGE …{own}")
+            say(f"Next: nbdt explain {output} IMAGE …{own}")
     if model.preprocessing is None:
         note(
             "the model has no preprocessing from an image to its input, so nbdt explain cannot use "

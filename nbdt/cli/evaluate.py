@@ -159,6 +159,6 @@ def evaluate(
         say(found.to_text(rows=rows, full=full, sample_name=short.__getitem__))
         if fit:
             own = as_given(network_from)
-            say(f"Saved in {model}. Go on with: nbdt evaluate {model} OTHERS{own}")
+            say(f"Saved in {model}. Next: nbdt evaluate {model} OTHERS{own}")
     if watcher.failed:
         raise typer.Exit(1)

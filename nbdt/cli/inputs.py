@@ -46,7 +46,7 @@ def node_of(tree: Hierarchy, name: str) -> int:
 def read_class_table(source: str) -> list[ClassInfo]:
     """The classes that a data set's name, a CSV file, a text file or a number stands for.
 
-    A CSV file has the column ``name`` and may have ``wnid``; a text file has a name a line; a
+    A CSV file has the column ``name`` and may have ``wnid``; a text file has one name per line; a
     number n stands for classes called 0 to n - 1.
     """
     if source in list_datasets():
@@ -111,7 +111,7 @@ def _read_array(path: str) -> npt.NDArray[Any]:
     try:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise NotFoundError(f"{path}: there is no such file.") from None
+        raise NotFoundError(f"{path}: no such file.") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
     except (ValueError, EOFError):

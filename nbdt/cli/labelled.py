@@ -1,4 +1,4 @@
-"""The labelled images that a command is given, what it calls them, and a model's answers."""
+"""The labeled images that a command is given, what it calls them, and a model's answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DataArgument = Annotated[
     str,
     argument(
         "DATA",
-        "A folder with a subfolder of images a class, or a data set's name, of which the "
+        "A folder with one subfolder of images per class, or the name of a data set, whose "
         "test images are taken.",
     ),
 ]
@@ -41,7 +41,7 @@ PartOption = Annotated[
     option(
         "--part K/N",
         "Only the Kth of N parts of the images, such as 1/3: drawn at random, each class "
-        "evenly, and the same ones each time.",
+        "evenly, and the same each time.",
     ),
 ]
 
@@ -87,7 +87,7 @@ def load_others(data: str, preprocessing: Preprocessing) -> LabelledImages:
 
 
 def load_unlabelled(data: str, preprocessing: Preprocessing) -> LabelledImages:
-    """Images of no class: all in a folder, or the test images of a data set; labelled 0.
+    """Images of no class: all in a folder, or the test images of a data set; labeled 0.
 
     Args:
         data: the folder, or the data set's name.

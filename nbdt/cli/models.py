@@ -65,7 +65,7 @@ def device_of(name: str | None) -> torch.device:
     """The device of that name; without one a GPU, if there is any.
 
     Raises:
-        InputError: there is no such device here.
+        InputError: this machine has no such device.
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -77,5 +77,5 @@ def device_of(name: str | None) -> torch.device:
         torch.empty(0, device=device)
     # torch says in many ways that a device is not there: built without it, no driver, no such GPU.
     except (AssertionError, RuntimeError, NotImplementedError):
-        raise InputError(f"--device {name!s:.80}: there is no such device here.") from None
+        raise InputError(f"--device {name!s:.80}: this machine has no such device.") from None
     return device

@@ -34,7 +34,7 @@ def say(text: str, *, bold: bool = False) -> None:
 
 
 def say_drawing(coloured: RenderableType, plain: str) -> None:
-    """Prints a drawing: as wide as the terminal and in colour, or plainly where there is none."""
+    """Prints a drawing: as wide as the terminal and in color, or plainly where there is none."""
     console = _console()
     if console.is_terminal:
         console.print(coloured)

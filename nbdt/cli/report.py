@@ -50,7 +50,7 @@ def report(
         list[str] | None,
         option(
             "--note WHAT=TEXT",
-            "Anything else to be said, such as a date, which is not in it otherwise; may be "
+            "A fact to add, such as a date, which the report has only if you add it; may be "
             "given again.",
         ),
     ] = None,

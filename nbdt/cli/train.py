@@ -60,7 +60,7 @@ def train(
         str,
         argument(
             "DATA",
-            "A data set's name, such as cifar10, or a folder with a subfolder of images a class"
+            "A data set's name, such as cifar10, or a folder with one subfolder of images per class"
             " (or with train and test subfolders of that kind).",
         ),
     ],
@@ -330,4 +330,4 @@ def _report(
         note("this data set has no test images; nbdt evaluate takes a folder of images.")
     else:
         say(f"On the test images:\n{table}")
-    say(f"Wrote {last}. Go on with: nbdt explain {last} IMAGE …{as_given(network)}")
+    say(f"Wrote {last}. Next: nbdt explain {last} IMAGE …{as_given(network)}")

@@ -59,7 +59,7 @@ def check_classes(
     if sorted(mine) == sorted(theirs):
         place = next(i for i in range(len(mine)) if mine[i] != theirs[i])
         raise InputError(
-            f"the classes of the data set stand in another order than those of {owner}: class "
+            f"the classes of the data set are in another order than the classes of {owner}: class "
             f"{place} is {mine[place]!r} in the data set and {theirs[place]!r} in {owner}. Bring "
             f"{owner} into the data set's order."
         )
@@ -68,7 +68,7 @@ def check_classes(
         only = [name for name in names if name not in set(others)]
         differences += [f"only in {where}: {join_names(only, len(only), most=_SHOWN)}"] * bool(only)
     raise InputError(
-        f"the classes of the data set are not those of {owner}: {'; '.join(differences)}."
+        f"the classes of the data set differ from the classes of {owner}: {'; '.join(differences)}."
     )
 
 

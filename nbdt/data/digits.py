@@ -82,7 +82,7 @@ def _read(place: Path, train: bool) -> LabelledImages:
 
 digits = DataSet(
     name="digits",
-    about="1,797 handwritten digits of 8×8 grey pixels, 10 classes; comes with scikit-learn.",
+    about="1,797 handwritten digits of 8×8 gray pixels, 10 classes; comes with scikit-learn.",
     files={"train": "", "test": ""},
     read=_read,
 )

@@ -35,7 +35,7 @@ class PixelArray:
         if not is_array or not (pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] == 3)):
             got = f"{pixels.dtype} of shape {pixels.shape}" if hasattr(pixels, "dtype") else pixels
             raise InputError(
-                "pixels have to be a uint8 array of shape (images, height, width), or "
+                "pixels must be a uint8 array of shape (images, height, width), or "
                 f"(images, height, width, 3) for color; got {got!s:.80}."
             )
         # Images that are not contiguous would be copied at each access.
@@ -153,7 +153,7 @@ def _some(names: Sequence[str]) -> str:
 def _checked_folder(folder: str | os.PathLike[str]) -> Path:
     top = Path(folder)
     if not top.exists():
-        raise NotFoundError(f"{top}: there is no such folder.")
+        raise NotFoundError(f"{top}: no such folder.")
     if not top.is_dir():
         raise InputError(f"{top}: this is a file, expected a folder.")
     return top

@@ -148,7 +148,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
                 "and masks."
             )
         if not -len(self) <= index < len(self):
-            raise IndexError(f"there is no sample {index}; they go from 0 to {len(self) - 1}.")
+            raise IndexError(f"there is no sample {index}; samples go from 0 to {len(self) - 1}.")
         return self.source[int(self.indices[index])]
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
@@ -251,7 +251,7 @@ def _checked_targets(targets: Any, samples: int, num_classes: int) -> IntArray:
     array = np.asarray(targets)
     if array.shape != (samples,) or (samples and array.dtype.kind not in "iu"):
         raise InputError(
-            f"targets have to be {samples} whole numbers, one an image; got an array of "
+            f"targets must be {samples} whole numbers, one per image; got an array of "
             f"{array.dtype} of shape {array.shape}."
         )
     if samples and not 0 <= array.min() <= array.max() < num_classes:
@@ -275,7 +275,7 @@ def _checked_indices(indices: Any, samples: int) -> npt.NDArray[Any]:
         )
     if array.size and not 0 <= array.min() <= array.max() < samples:
         wrong = array.min() if array.min() < 0 else array.max()
-        raise InputError(f"there is no sample {wrong}; they go from 0 to {samples - 1}.")
+        raise InputError(f"there is no sample {wrong}; samples go from 0 to {samples - 1}.")
     return array.astype(np.int64)
 
 

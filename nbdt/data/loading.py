@@ -85,7 +85,7 @@ def _named(
 ) -> LabelledImages:
     if split not in known.files:
         raise InputError(
-            f"the split of {known.name} has to be {' or '.join(known.files)}, got {split!r:.80}; "
+            f"the split of {known.name} must be {' or '.join(known.files)}, got {split!r:.80}; "
             "split() of a data set cuts a validation part from it."
         )
     wanted = known.files[split]
@@ -136,7 +136,7 @@ def _split_folder(path: str | os.PathLike[str], split: str) -> Path:
     if not _is_folder(top):
         close = difflib.get_close_matches(str(path)[:100], data_sets(), n=3)
         raise NotFoundError(
-            f"{path!s:.200}: there is no folder of that name, and no data set "
+            f"{path!s:.200}: no folder has that name, and no data set "
             f"({', '.join(data_sets())}); "
             + (f"did you mean {' or '.join(map(repr, close))}?" if close else "check the spelling.")
         )
@@ -151,8 +151,8 @@ def _split_folder(path: str | os.PathLike[str], split: str) -> Path:
         return top
     advice = "load the folder as it is, without a split, and use split() of the data set."
     raise NotFoundError(
-        f"{top}: there is no subfolder {split} with a subfolder of images a class in it; "
-        + (f"there is {' and '.join(splits)}." if splits else advice)
+        f"{top}: it has no subfolder {split} with one subfolder of images per class; "
+        + (f"it has {' and '.join(splits)}." if splits else advice)
     )
 
 

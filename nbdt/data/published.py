@@ -75,7 +75,7 @@ def _read_tiny_imagenet(place: Path, train: bool) -> LabelledImages:
         name, wnid, *_ = [*line.split("\t"), ""]
         if wnid not in label_of or Path(name).name != name:
             raise FormatError(
-                f"{annotations}: line {number} has to begin with a file's name and the wnid of "
+                f"{annotations}: line {number} must begin with a file's name and the wnid of "
                 f"its class, with tabs between; got {line!r:.80}."
             )
         paths.append(annotations.parent / "images" / name)
@@ -94,7 +94,7 @@ def _read_imagenet_samples(place: Path, train: bool) -> LabelledImages:
     wnids = [path.stem.partition("_")[0] for path in paths]
     for path, wnid in zip(paths, wnids, strict=True):
         if wnid not in label_of:
-            raise InputError(f"{path}: the name has to begin with the wnid of an ImageNet class.")
+            raise InputError(f"{path}: the name must begin with the wnid of an ImageNet class.")
     targets = [label_of[wnid] for wnid in wnids]
     return with_bundled_classes("imagenet1k", ImageFiles(paths), targets, IMAGENET)
 
@@ -107,7 +107,7 @@ def _class_folders(place: Path, name: str, preprocessing: Preprocessing) -> Labe
 
 fashion_mnist = DataSet(
     name="fashion_mnist",
-    about="70,000 pictures of clothing, 28×28 grey pixels, 10 classes; can be downloaded.",
+    about="70,000 pictures of clothing, 28×28 gray pixels, 10 classes; can be downloaded.",
     files={
         "train": "FashionMNIST/raw/train-images-idx3-ubyte",
         "test": "FashionMNIST/raw/t10k-images-idx3-ubyte",

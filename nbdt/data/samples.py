@@ -47,7 +47,7 @@ def batches_of(data: Data, batch_size: int) -> Iterator[Any]:
     """The batches of an iterable as they are; samples are put together to batches."""
     if not isinstance(data, Iterable):
         raise InputError(
-            "data has to be a data set of samples (input, label) or an iterable of batches "
+            "data must be a data set of samples (input, label) or an iterable of batches "
             f"(inputs, labels); got {type(data).__name__}."
         )
     parts = iter(data)
@@ -61,21 +61,21 @@ def batches_of(data: Data, batch_size: int) -> Iterator[Any]:
 def check_batch_size(batch_size: Any) -> None:
     """Refuses anything but a positive integer."""
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError(f"batch_size has to be a whole number above 0; got {batch_size!r:.80}.")
+        raise InputError(f"batch_size must be a whole number above 0; got {batch_size!r:.80}.")
 
 
 def labelled(batch: Any) -> tuple[Any, Tensor]:
     """The inputs and the labels of one batch, which has to be a pair of them."""
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         raise InputError(
-            f"data has to give pairs (inputs, labels); got {type(batch).__name__}"
+            f"data must give pairs (inputs, labels); got {type(batch).__name__}"
             f"{f' of {len(batch)}' if isinstance(batch, tuple | list) else ''}."
         )
     inputs, labels = batch
     try:
         return inputs, torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"labels have to be numbers; got {labels!r:.80}.") from None
+        raise InputError(f"labels must be numbers; got {labels!r:.80}.") from None
 
 
 def collated(samples: list[Any]) -> Any:

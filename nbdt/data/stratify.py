@@ -51,7 +51,7 @@ def stratified_parts(targets: Indices, number: int, *, seed: int = 0) -> tuple[I
     The parts differ by one sample at most, and so do the samples of each class in them.
     """
     if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < 1:
-        raise InputError(f"the number of parts has to be at least 1, got {number!r:.80}.")
+        raise InputError(f"the number of parts must be at least 1, got {number!r:.80}.")
     if number > len(targets):
         raise InputError(f"{len(targets)} samples cannot be shared out to {number} parts.")
     order = np.random.RandomState(_checked_seed(seed)).permutation(len(targets))
@@ -129,7 +129,7 @@ def _checked_number(drawn: Any, lowest: Indices, highest: Indices, samples: int)
             f"expected a share above 0 and at most 1, or a number of samples; got {drawn!r:.80}."
         )
     if not samples:
-        raise InputError("there is no sample to draw.")
+        raise InputError("no samples to draw from.")
     if is_share and drawn < 1:
         return min(max(math.ceil(float(drawn) * samples), least), most)
     number = int(drawn) if is_number else samples
@@ -146,5 +146,5 @@ def _checked_number(drawn: Any, lowest: Indices, highest: Indices, samples: int)
 def _checked_seed(seed: Any) -> int:
     is_number = isinstance(seed, numbers.Integral) and not isinstance(seed, bool | np.bool_)
     if not is_number or not 0 <= seed <= MAX_SEED:
-        raise InputError(f"a seed has to be a whole number from 0 to {MAX_SEED}, got {seed!r:.80}.")
+        raise InputError(f"a seed must be a whole number from 0 to {MAX_SEED}, got {seed!r:.80}.")
     return int(seed)

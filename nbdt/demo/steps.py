@@ -37,7 +37,7 @@ def run(
 
     Everything runs on the CPU in one thread, so that a seed, 0 … 2³² − 1, gives the same result on
     any number of cores. Nothing is printed; torch's random numbers and settings stay as they were.
-    The folder `output` has to be new, empty, or an earlier demo's, which is replaced. `progress` is
+    The folder `output` must be new, empty, or an earlier demo's, which is replaced. `progress` is
     called after each epoch with its number, the number of epochs, and its loss.
     """
     start = time.perf_counter()

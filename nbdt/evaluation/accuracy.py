@@ -187,7 +187,7 @@ class AccuracyByRule(Measure[AccuracyTable]):
     def compute(self) -> AccuracyTable:
         """The accuracies so far."""
         if not self._samples:
-            raise InputError("there is no accuracy without a sample; give at least one.")
+            raise InputError("accuracy needs at least one sample.")
         has_top = self.hierarchy.num_classes > TOP
         rows = (
             AccuracyRow(

@@ -192,7 +192,7 @@ class CalibrationCounter(Measure[CalibrationErrors]):
     def compute(self) -> CalibrationErrors:
         """The errors so far."""
         if not self._answer.samples.any():
-            raise InputError("there is no calibration without a sample; give at least one.")
+            raise InputError("calibration needs at least one sample.")
         first = self.hierarchy.num_classes
         passed = np.flatnonzero(self._nodes.samples.any(axis=1)).tolist()
         return CalibrationErrors(

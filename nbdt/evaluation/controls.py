@@ -101,7 +101,7 @@ class ControlCounter(Measure[tuple[Control, Control]]):
     def __init__(self, hierarchy: Hierarchy, *, trees: int = 10, seed: int = 0) -> None:
         for name, value, least in (("trees", trees, 2), ("seed", seed, 0)):
             if not is_integer(value) or value < least:
-                raise InputError(f"{name} has to be an integer ≥ {least}; got {value!r:.80}.")
+                raise InputError(f"{name} must be an integer ≥ {least}; got {value!r:.80}.")
         classes = hierarchy.num_classes
         children = (len(hierarchy) - 1) / len(hierarchy.inner)
         seeds = range(seed, seed + trees)

@@ -127,7 +127,7 @@ class Evaluation:
             sample_name: what to call a sample, given its index.
         """
         if rows < 0:
-            raise InputError(f"rows has to be at least 0 (for all), got {rows}.")
+            raise InputError(f"rows must be at least 0 (for all), got {rows}.")
         options = TextOptions(rows or None, sample_name)
         sections = [one for found in self.results.values() for one in found.sections(options)]
         parts = [

@@ -201,7 +201,7 @@ def evaluate_faithfulness(
         (3, 1.0, True)
     """
     if not is_integer(explained) or explained < 2:
-        raise InputError(f"explained has to be an integer ≥ 2; got {explained!r:.80}.")
+        raise InputError(f"explained must be an integer ≥ 2; got {explained!r:.80}.")
     head = _Head(model)
     controls = ControlCounter(model.hierarchy, trees=trees, seed=seed)
     drawn = _Drawn(explained, seed)

@@ -214,7 +214,7 @@ def fit_temperature_to_logits(
             parts.append(_Part(path, of_path))
             samples += len(batch)
     if not samples:
-        raise InputError("there is no temperature without a sample; give at least one.")
+        raise InputError("fitting a temperature needs at least one sample.")
     if any(np.isneginf(part.own).any() for part in parts):
         raise InputError("a sample's true class is masked out (a logit of -inf); leave it out.")
     groups = len(tree) - first if per_node else 1

@@ -104,7 +104,7 @@ class Measure(ABC, Generic[R]):
     def __init__(self, hierarchy: Hierarchy, *, bins: int = BINS, examples: int = EXAMPLES) -> None:
         for what, value, least in (("bins", bins, 2), ("examples", examples, 0)):
             if not is_integer(value) or value < least:
-                raise InputError(f"{what} has to be an integer ≥ {least}; got {value!r:.80}.")
+                raise InputError(f"{what} must be an integer ≥ {least}; got {value!r:.80}.")
         self.hierarchy, self.bins, self.examples = hierarchy, bins, examples
         self.start()
 

@@ -219,7 +219,7 @@ class MistakeCounter(Measure[Mistakes]):
     def compute(self) -> Mistakes:
         """The mistakes so far."""
         if not self._samples:
-            raise InputError("there are no mistakes without a sample; give at least one.")
+            raise InputError("counting mistakes needs at least one sample.")
         count = sum(self._counts.values())
         distance, shared, above_answer, above_true = self._sums.tolist()
         return Mistakes(

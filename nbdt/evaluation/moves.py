@@ -133,7 +133,7 @@ def suggest_moves(session: EditSession, *, tries: int = 200, most: int = 5) -> M
     """
     for name, value in (("tries", tries), ("most", most)):
         if not is_integer(value) or value < 1:
-            raise InputError(f"{name} has to be an integer ≥ 1; got {value!r:.60}.")
+            raise InputError(f"{name} must be an integer ≥ 1; got {value!r:.60}.")
     start = time.perf_counter()
     tree, score = session.tree, session.model.score
     answers = _answers(session, tree)

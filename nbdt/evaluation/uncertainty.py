@@ -152,7 +152,7 @@ class UncertaintyCounter(Measure[Uncertainty]):
         """The uncertainty so far."""
         total = int(self._counts.sum())
         if not total:
-            raise InputError("there is no uncertainty without a sample; give at least one.")
+            raise InputError("uncertainty needs at least one sample.")
         wrong, right = (
             float(entropy / count) if count else None
             for entropy, count in zip(self._entropies, self._counts, strict=True)

@@ -39,7 +39,7 @@ class Decision:
         children: all children, lowest id first.
         children_names: their names, in the same order.
         probabilities: one for each child; they sum to 1.
-        margin: the score of the child taken minus that of its nearest sibling, in the units of
+        margin: the score of the child taken minus the score of its nearest sibling, in the units of
             the logits, divided by the temperature where the model has one. Negative where a soft
             path takes a child that is not the likeliest; see `contrary`. Infinite (null in JSON,
             which has no infinity) where every sibling is masked out, so that nothing could turn

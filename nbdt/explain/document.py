@@ -46,7 +46,7 @@ class DecisionDocument(Document):
         "The probability of each child, in their order; they sum to 1."
     )
     margin: float | None = _says(
-        "The score of the child taken minus that of its nearest sibling, in the units of the "
+        "The score of the child taken minus the score of its nearest sibling, in the units of the "
         "logits; null where every sibling is masked out, so that nothing could turn the decision."
     )
     contrary: bool = _says(
@@ -106,7 +106,7 @@ class ExplanationDocument(Document):
         "The node where the paths to the predicted class and to the runner-up diverge."
     )
     diverges_at_name: Name
-    score: ScoreName = _says("What a node is worth, from the logits of the classes under it.")
+    score: ScoreName = _says("How a node is scored from the logits of the classes under it.")
     rule: RuleName = _says(
         "soft: the class with the likeliest path; hard: the likeliest child at each node."
     )
@@ -128,7 +128,7 @@ def check_decision(decision: DecisionDocument, place: str) -> None:
             refuse(f"{place}.{key}", f"needs one entry a child, {count}; got {got}")
     total = math.fsum(decision.probabilities)
     if abs(total - 1) > _TOLERANCE:
-        refuse(f"{place}.probabilities", f"has to sum to 1, got {total}")
+        refuse(f"{place}.probabilities", f"must sum to 1, got {total}")
     if decision.child not in decision.children:
         refuse(f"{place}.child", "is not among the children")
 
@@ -167,5 +167,5 @@ def schema() -> dict[str, Any]:
 
 
 def write_schema() -> None:
-    """Writes the schema's file anew."""
+    """Writes the schema to its file."""
     SCHEMA_FILE.write_text(json.dumps(schema(), indent=2) + "\n", "utf-8")

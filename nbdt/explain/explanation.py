@@ -302,5 +302,5 @@ def promise(guarantee: float) -> str:
     """
     return (
         f"At least {100 * guarantee:.10g} % of such answers hold the true class, on average, if "
-        "samples are drawn like those of calibration."
+        "samples are drawn like the calibration samples."
     )

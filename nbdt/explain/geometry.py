@@ -101,9 +101,7 @@ def _checked_rows(rows: npt.ArrayLike | torch.Tensor, num_classes: int) -> Float
     try:
         array = np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(
-            "the head's rows have to be a table of numbers, one row a class."
-        ) from None
+        raise InputError("the head's rows must be a table of numbers, one row per class.") from None
     if array.ndim != 2 or len(array) != num_classes:
         raise InputError(
             f"the head needs a row a class, shape ({num_classes}, features); got {array.shape}."

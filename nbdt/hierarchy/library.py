@@ -131,9 +131,9 @@ def _raise_missing(name: str, what: str, names: Sequence[str]) -> NoReturn:
         f"did you mean {' or '.join(map(repr, close))}?"
         if close
         else (
-            f"there are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}."
+            f"available: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}."
             if names
-            else "there are none."
+            else "none are available."
         )
     )
     raise NotFoundError(f"there is no {what} {described(name)}; {hint}")

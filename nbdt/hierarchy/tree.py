@@ -255,7 +255,7 @@ class Hierarchy(Displayed):
         ``"node 12"`` finds node 12 if it has no name, unless another node has that name.
 
         Raises:
-            NotFoundError: there is no such node; the message suggests similar names.
+            NotFoundError: no such node; the message suggests similar names.
             InputError: several inner nodes have the name, and no class.
         """
         found = self._by_name().get(name) if isinstance(name, str) else None
@@ -376,7 +376,7 @@ class Hierarchy(Displayed):
                 f"classes; give an inner node ({self._num_classes} to {self.root})."
             )
         kept = sorted(self.preorder(node))
-        # The new root has to be last, whatever its id was.
+        # The new root must be last, whatever its id was.
         kept.remove(node)
         kept.append(node)
         return self.select(kept)

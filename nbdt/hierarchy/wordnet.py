@@ -183,7 +183,7 @@ class WordNet:
         if not complete or not bar or kind != "n" or offset != f"{start:08d}":
             raise FormatError(
                 f"{self.folder / 'data.noun'}, byte {start}: not a line of WordNet's nouns: "
-                f"{line[:40]!r}; get the database anew: {HOW_TO_GET_IT}."
+                f"{line[:40]!r}; get the database again: {HOW_TO_GET_IT}."
             )
         return Synset(
             wnid=f"n{offset}",
@@ -209,7 +209,7 @@ class WordNet:
         if len(wnids) != synsets:
             raise FormatError(
                 f"{self.folder / 'index.noun'}: the line of {lemma!r} is not one of WordNet's: "
-                f"{line[:60]!r}; get the database anew: {HOW_TO_GET_IT}."
+                f"{line[:60]!r}; get the database again: {HOW_TO_GET_IT}."
             )
         return wnids
 

@@ -39,7 +39,7 @@ class Input(CompleteDocument):
         """The sample in a file.
 
         Raises:
-            NotFoundError: there is no such file.
+            NotFoundError: no such file.
             InputError: it holds no such sample, or samples of this kind are not files.
         """
         raise InputError(f"{os.fspath(path)}: samples of the kind {self.kind} are not files.")
@@ -70,12 +70,12 @@ class Input(CompleteDocument):
         """The input that `to_config` gave.
 
         Raises:
-            FormatError: there is no such kind, or it is not such a record.
+            FormatError: no such kind, or it is not such a record.
         """
         options = dict(document) if isinstance(document, Mapping) else document
         kind = options.pop(KIND, _DEFAULT) if isinstance(options, dict) else _DEFAULT
         known = {cls.kind: cls for cls in registered_classes("nbdt.inputs", Input)}
         if not isinstance(kind, str) or kind not in known:
-            raise FormatError(f"{KIND} has to be one of {', '.join(known)}; got {described(kind)}.")
+            raise FormatError(f"{KIND} must be one of {', '.join(known)}; got {described(kind)}.")
         cls: type[Input] = known[kind]
         return cls.from_dict(options)

@@ -43,7 +43,7 @@ def _checked_size(size: Any) -> int | tuple[int, int] | None:
     whole = all(type(side) is int and 1 <= side <= _MAX_SIDE for side in sides)
     if not whole or (isinstance(size, list | tuple) and len(sides) != 2):
         raise ValueError(
-            f"has to be a side or (height, width) of 1 to {_MAX_SIDE} pixels, got {size!r:.80}."
+            f"must be a side or (height, width) of 1 to {_MAX_SIDE} pixels, got {size!r:.80}."
         )
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
@@ -112,7 +112,7 @@ class Preprocessing(Input):
         if len(given) != count or not all(good):
             kind = "finite number" if name == "mean" else "positive number"
             many = f"{count} of them, or one for all" if count > 1 else "one"
-            raise ValueError(f"has to be a {kind}: {many}; got {values!r:.80}.")
+            raise ValueError(f"must be a {kind}: {many}; got {values!r:.80}.")
         numbers = tuple(map(float, given))
         return numbers[0] if name == "scale" else numbers
 
@@ -120,7 +120,7 @@ class Preprocessing(Input):
     @classmethod
     def _check_rotate(cls, value: Any) -> Any:
         if isinstance(value, bool):  # False would pass for 0
-            raise ValueError(f"has to be 0, 90, 180 or 270 degrees, got {value}.")
+            raise ValueError(f"must be 0, 90, 180 or 270 degrees, got {value}.")
         return value
 
     @model_validator(mode="after")
@@ -159,7 +159,7 @@ class Preprocessing(Input):
         """The network's input for one image, in float32.
 
         Raises:
-            InputError: `image` is no Pillow image, or of a kind that has no 8-bit form.
+            InputError: `image` is not a Pillow image, or of a kind that has no 8-bit form.
         """
         if not isinstance(image, Image.Image):
             raise InputError(
@@ -175,7 +175,7 @@ class Preprocessing(Input):
         """The network's input for several images, stacked.
 
         Raises:
-            InputError: there is no image, or the results differ in size (set `crop`, or both
+            InputError: there is not an image, or the results differ in size (set `crop`, or both
                 sides of `resize`).
 
         Example:
@@ -213,7 +213,7 @@ class Preprocessing(Input):
 
 
 def open_image(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
-    """Reads one image file as 8-bit colour ("RGB") or grey ("L").
+    """Reads one image file as 8-bit color ("RGB") or gray ("L").
 
     The rotation that a camera noted in the EXIF data is applied; of an animation or a file of
     several pages the first picture is taken; colours are converted as
@@ -221,8 +221,8 @@ def open_image(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
     can) AVIF are read, told apart by content and not by name.
 
     Raises:
-        NotFoundError: there is no such file.
-        InputError: the file is no image, is cut short, or is larger than 100 MB or
+        NotFoundError: no such file.
+        InputError: the file is not an image, is cut short, or is larger than 100 MB or
             80 megapixels. The message is one sentence that names the file.
 
     Example:
@@ -235,7 +235,7 @@ def open_image(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
     file = Path(path)
     try:
         if not file.exists():
-            raise NotFoundError(f"{file}: there is no such file.")
+            raise NotFoundError(f"{file}: no such file.")
         if not file.is_file():
             raise InputError(f"{file}: this is not a file.")
         _check_length(str(file), file.stat().st_size)
@@ -294,10 +294,10 @@ def decode_image(data: bytes, mode: str = "RGB", *, name: str = "the image") -> 
 
 
 def to_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The image with 8 bits a channel, in colour ("RGB") or grey ("L").
+    """The image with 8 bits a channel, in color ("RGB") or gray ("L").
 
-    Transparency is laid over white; palettes, CMYK and other colour spaces are converted; 16-bit
-    grey keeps its upper 8 bits. Grey is ITU-R 601 luma, as everywhere in Pillow.
+    Transparency is laid over white; palettes, CMYK and other color spaces are converted; 16-bit
+    gray keeps its upper 8 bits. Gray is ITU-R 601 luma, as everywhere in Pillow.
 
     Raises:
         InputError: the pixels are floats or integers beyond 16 bits, whose range nothing states.

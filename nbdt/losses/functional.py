@@ -167,7 +167,7 @@ def sample_losses(
     if averages:
         depths = layout.depths.index_select(0, target)
         factor = tree_weight / _decisions(layout, depths, logits.dtype, compat)
-    if averages or not compat:  # that one is no sum over a path
+    if averages or not compat:  # that one is not a sum over a path
         # In a flat tree each node is worth its own logit, so the decision is the network's.
         if scored.keeps_softmax or layout.num_inner == 1:
             return F.cross_entropy(logits, target, reduction="none") * (factor + network_weight)
@@ -187,12 +187,12 @@ def check_kind(rule: RuleName, score: ScoreName, compat: Compat | None) -> None:
     Example:
         >>> check_kind("sotf", "mean", None)
         Traceback (most recent call last):
-        nbdt.errors.InputError: rule has to be 'soft' or 'hard', got 'sotf'.
+        nbdt.errors.InputError: rule must be 'soft' or 'hard', got 'sotf'.
     """
     get_rule(rule)
     get_score(score)
     if compat not in (None, *get_args(Compat)):
-        raise InputError(f"compat has to be None or '2020', got {compat!r:.80}.")
+        raise InputError(f"compat must be None or '2020', got {compat!r:.80}.")
 
 
 def _may_walk(logits: Tensor) -> bool:

@@ -182,7 +182,7 @@ class TreeSupervisionLoss(nn.Module):
             return schedule.value
         if progress is None:
             raise InputError(
-                f"{name} is a schedule, {schedule!r}, so the loss has to know how far training is: "
+                f"{name} is a schedule, {schedule!r}, so the loss must know how far training is: "
                 "call loss(logits, target, progress=epoch / epochs), or set loss.progress."
             )
         return checked_weight(schedule(progress), f"{name} at progress {progress:g}")
@@ -310,7 +310,7 @@ def _checked_class_weight(weight: object, num_classes: int) -> Tensor | None:
     got = tuple(weight.shape) if isinstance(weight, Tensor) else type(weight).__name__
     if not isinstance(weight, Tensor) or got != (num_classes,):
         raise InputError(
-            f"the tree has {num_classes} classes, so weight has to be a tensor of shape "
+            f"the tree has {num_classes} classes, so weight must be a tensor of shape "
             f"({num_classes},); got {got}."
         )
     return weight

@@ -146,7 +146,7 @@ class PathTable(nn.Module):
         if binary:
             taken = np.pad(taken, ((0, 0), (1, 0)), constant_values=-1)
         bases = np.where(columns < 0, -np.inf, 0.0)
-        bases[:, 0] = -np.inf  # the class is no sibling of itself
+        bases[:, 0] = -np.inf  # the class is not a sibling of itself
         factors = [_one_over_sizes(hierarchy, columns), bases, _one_over_sizes(hierarchy, taken)]
         bits = torch.tensor(np.concatenate(factors, axis=1)).view(torch.int64)
         self.register_buffer("factors", bits, persistent=False)

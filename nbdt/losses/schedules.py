@@ -21,7 +21,7 @@ class Constant:
         value: the weight; finite, at least 0.
 
     Raises:
-        InputError: the value is no such number.
+        InputError: the value is not such a number.
 
     Example:
         >>> Constant(0.5)(progress=0.9)
@@ -49,7 +49,7 @@ class Ramp:
             positive. 1 is a straight line.
 
     Raises:
-        InputError: an argument is no such number.
+        InputError: an argument is not such a number.
 
     Example:
         >>> weight = Ramp(0, 0.5)
@@ -92,7 +92,7 @@ def checked_weight(value: object, what: str) -> float:
         number = float(value)
         if math.isfinite(number) and number >= 0:
             return number
-    raise InputError(f"{what} has to be a finite number of at least 0; got {value!r}.")
+    raise InputError(f"{what} must be a finite number of at least 0; got {value!r}.")
 
 
 def checked_progress(value: object) -> float:

@@ -44,12 +44,12 @@ def as_torch_has_them(
     """
     for name, value in (("logits", logits), ("targets", target)):
         if not isinstance(value, Tensor):
-            raise InputError(f"{name} have to be a tensor; got {type(value).__name__}.")
+            raise InputError(f"{name} must be a tensor; got {type(value).__name__}.")
     if not logits.is_floating_point():
-        raise InputError(f"logits have to be floating point numbers; got {logits.dtype}.")
+        raise InputError(f"logits must be floating point numbers; got {logits.dtype}.")
     if target.dtype == torch.bool or target.is_complex():
         raise InputError(
-            f"targets have to be class indices (integers) or probabilities; got {target.dtype}."
+            f"targets must be class indices (integers) or probabilities; got {target.dtype}."
         )
     dimension = _class_dimension(logits, target, num_classes)
     shape = tuple(logits.shape[:dimension] + logits.shape[dimension + 1 :])
@@ -75,7 +75,7 @@ def _class_dimension(logits: Tensor, target: Tensor, num_classes: int) -> int:
             return dimension
     kind = "probabilities" if target.is_floating_point() else "class indices"
     raise InputError(
-        f"the tree has {num_classes} classes, so logits have to be of shape "
+        f"the tree has {num_classes} classes, so logits must be of shape "
         f"(batch, {num_classes}), (batch, {num_classes}, …) or (…, {num_classes}); class indices "
         "have that shape without the classes, probabilities all of it. "
         f"Got logits of shape {tuple(shape)} and {kind} of shape {tuple(wanted)}."

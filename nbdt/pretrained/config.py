@@ -17,7 +17,7 @@ SCHEMA = "nbdt.model/1"
 
 
 class FileRecord(Document):
-    """What a file has to be: its length in bytes and its SHA-256 in hexadecimal."""
+    """What a file must be: its length in bytes and its SHA-256 in hexadecimal."""
 
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -85,7 +85,7 @@ class ModelConfig(CompleteDocument):
     def _check_choice(cls, value: object, info: Any) -> object:
         allowed = tuple(SCORES if info.field_name == "score" else RULES)
         if value not in allowed:
-            raise ValueError(f"has to be {' or '.join(allowed)}, got {described(value)}.")
+            raise ValueError(f"must be {' or '.join(allowed)}, got {described(value)}.")
         return value
 
     def to_dict(self) -> dict[str, Any]:

@@ -96,26 +96,26 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
     The weights are hashed, not loaded.
 
     Raises:
-        NotFoundError: there is no such folder, or it holds no model.
+        NotFoundError: no such folder, or it holds no model.
         FormatError: a file is missing, changed or not valid; the message names it.
         HierarchyError: hierarchy.json does not hold a tree of classes.
         InputError: a file cannot be read.
     """
     top = Path(folder)
     if not top.is_dir():
-        raise NotFoundError(f"{top}: there is no such folder; a saved model is a folder.")
+        raise NotFoundError(f"{top}: no such folder; a saved model is a folder.")
     if not (top / CONFIG).is_file():
-        raise NotFoundError(f"{top}: this folder holds no model; there is no {CONFIG} in it.")
+        raise NotFoundError(f"{top}: this folder holds no model: it has no {CONFIG}.")
     document = read_json(top / CONFIG)
     with error_context(top / CONFIG):
         config = ModelConfig.from_dict(document)
     if set(config.files) != {HIERARCHY, WEIGHTS}:
-        raise FormatError(f"{top / CONFIG}: files has to list {HIERARCHY} and {WEIGHTS}, only.")
+        raise FormatError(f"{top / CONFIG}: files must list {HIERARCHY} and {WEIGHTS}, only.")
     for name, record in config.files.items():
         _check_file(top / name, record)
     hierarchy = load_hierarchy(top / HIERARCHY)
     if hierarchy.classes != config.classes:
-        raise FormatError(f"{top / CONFIG}: its class names are not those of {HIERARCHY}.")
+        raise FormatError(f"{top / CONFIG}: its class names differ from those in {HIERARCHY}.")
     return SavedModel(config, hierarchy, top / WEIGHTS)
 
 
@@ -126,7 +126,7 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
     in the same order; the model takes over its names for them.
 
     Raises:
-        NotFoundError: there is no such folder, or it holds no model.
+        NotFoundError: no such folder, or it holds no model.
         FormatError: the folder is not as it was saved.
         InputError: the tree has another number of classes, or the folder cannot be written.
 

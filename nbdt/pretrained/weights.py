@@ -121,7 +121,7 @@ def load_checkpoint(network: nn.Module, path: Path, *, trust_pickle: bool = Fals
             the file is unpickled as it is.
 
     Raises:
-        NotFoundError: there is no such file.
+        NotFoundError: no such file.
         InputError: the file is a pickle and not trusted.
         FormatError: it holds no weights, or not those of this network; the message says which.
 
@@ -139,7 +139,7 @@ def load_checkpoint(network: nn.Module, path: Path, *, trust_pickle: bool = Fals
         with path.open("rb") as file:
             start = file.read(9)
     except FileNotFoundError:
-        raise NotFoundError(f"{path}: there is no such file.") from None
+        raise NotFoundError(f"{path}: no such file.") from None
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read: {error.strerror}.") from None
     # A safetensors file has a length in its first eight bytes, and these may be any.

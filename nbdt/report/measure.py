@@ -78,7 +78,7 @@ def measure(
     """
     if not isinstance(data, LabelledImages):
         raise InputError(
-            f"a report shows its samples, so data has to be LabelledImages as load_dataset gives "
+            f"a report shows its samples, so data must be LabelledImages, as load_dataset gives "
             f"them; got {type(data).__name__}."
         )
     data = data.with_augmentation(None)

@@ -1,4 +1,4 @@
-"""What logits, and the ids of classes and nodes, have to be before anything is computed."""
+"""What logits, and the ids of classes and nodes, must be before anything is computed."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def wide_logits(logits: Any, num_classes: int) -> Float[Tensor, "*batch classes"
     """
     if not isinstance(logits, Tensor) or not logits.is_floating_point():
         raise InputError(
-            f"logits have to be a tensor of floating-point numbers; got {describe(logits)}."
+            f"logits must be a tensor of floating-point numbers; got {describe(logits)}."
         )
     if logits.ndim == 0 or logits.shape[-1] != num_classes:
         raise InputError(
-            f"the tree has {num_classes} classes, so logits have to be of shape "
+            f"the tree has {num_classes} classes, so logits must be of shape "
             f"(…, {num_classes}); got {tuple(logits.shape)}."
         )
     return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
@@ -64,14 +64,14 @@ def check_logits(logits: Any, num_classes: int) -> None:
     wide_logits(logits, num_classes)
     if logits.ndim != 2:
         raise InputError(
-            f"logits have to be a batch of shape (batch, {num_classes}), a row a sample; got "
+            f"logits must be a batch of shape (batch, {num_classes}), one row per sample; got "
             f"{tuple(logits.shape)}."
         )
     if not len(logits) or bool(usable_rows(logits).all()):
         return
     for wrong, what, advice in (
         (logits.isnan().any(-1), "hold NaN", "look for NaN in the input or the weights"),
-        ((logits == math.inf).any(-1), "hold +inf", "they have to be finite, or -inf"),
+        ((logits == math.inf).any(-1), "hold +inf", "they must be finite, or -inf"),
         ((logits == -math.inf).all(-1), "are all -inf", "leave one class unmasked"),
     ):
         rows = wrong.nonzero()[:, 0].tolist()
@@ -88,7 +88,7 @@ def checked_ids(
 
     Args:
         ids: a tensor of `count` whole numbers, 0 … limit − 1.
-        count: how many there have to be.
+        count: how many there must be.
         limit: how many things they may stand for.
         one: what an error calls one of them.
         of: what an error calls the things they stand for.
@@ -104,7 +104,7 @@ def checked_ids(
     whole = isinstance(ids, Tensor) and not (ids.is_floating_point() or ids.is_complex())
     if not whole or ids.dtype == torch.bool or ids.shape != (count,):
         raise InputError(
-            f"{one}s have to be a tensor of whole numbers of shape ({count},), one a sample; got "
+            f"{one}s must be a tensor of whole numbers of shape ({count},), one per sample; got "
             f"{describe(ids)}."
         )
     checked: Tensor = ids.to(torch.int64)

@@ -118,7 +118,7 @@ def hard_predict(
 def _checked(logits: Tensor, layout: TreeLayout, score: ScoreName) -> tuple[Tensor, Score]:
     kind = get_score(score)
     if not isinstance(layout, TreeLayout):
-        raise InputError(f"layout has to be a TreeLayout; got {type(layout).__name__}.")
+        raise InputError(f"layout must be a TreeLayout; got {type(layout).__name__}.")
     return wide_logits(logits, layout.num_classes), kind
 
 

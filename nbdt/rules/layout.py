@@ -87,7 +87,7 @@ class TreeLayout(nn.Module):
     def __init__(self, hierarchy: Hierarchy) -> None:
         super().__init__()
         if not isinstance(hierarchy, Hierarchy):
-            raise InputError(f"hierarchy has to be a Hierarchy, got {type(hierarchy).__name__}.")
+            raise InputError(f"hierarchy must be a Hierarchy, got {type(hierarchy).__name__}.")
         self.hierarchy = hierarchy
         self.num_classes = hierarchy.num_classes
         self.num_nodes = len(hierarchy)

@@ -54,12 +54,12 @@ class PathDecisions:
     Attributes:
         samples: the row of the sample.
         nodes: where it was decided.
-        towards: the child towards the target.
+        towards: the child toward the target.
         starts: where the runs begin.
         counts: how long they are.
         children: the children of these nodes, lowest id first.
         values: log p of these children.
-        own: log p of the child towards the target.
+        own: log p of the child toward the target.
         margins: `own` less log p of its likeliest sibling, in nats: negative where another child
             is likelier.
 
@@ -116,7 +116,7 @@ class PathDecisions:
 
     @cached_property
     def rivals(self) -> IntArray:
-        """The likeliest sibling of the child towards the target; of equals, the lowest id."""
+        """The likeliest sibling of the child toward the target; of equals, the lowest id."""
         others = np.where(self.children == self.spread(self.towards), -np.inf, self.values)
         likeliest = others == self.spread(self.reduced(np.maximum, others))
         likeliest &= self.children != self.spread(self.towards)
@@ -160,7 +160,7 @@ class PathDecisions:
 
 
 def divergence(layout: TreeLayout, a: IntArray, b: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Where the paths to two leaves diverge: the node, the child towards a, the child towards b.
+    """Where the paths to two leaves diverge: the node, the child toward a, the child toward b.
 
     Args:
         layout: the tree.

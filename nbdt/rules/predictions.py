@@ -52,7 +52,7 @@ class Predictions:
         indices: what the samples are called; shape (batch,).
 
     Raises:
-        InputError: the shapes do not fit, a label is no class, a row of the logits holds NaN or
+        InputError: the shapes do not fit, a label is not a class, a row of the logits holds NaN or
             +inf or masks every class, or the score, the rule or the temperature does not exist.
 
     Example:
@@ -75,7 +75,7 @@ class Predictions:
         indices: Integer[Tensor, " batch"] | None = None,
     ) -> None:
         if not isinstance(layout, TreeLayout):
-            raise InputError(f"layout has to be a TreeLayout, got {type(layout).__name__}.")
+            raise InputError(f"layout must be a TreeLayout, got {type(layout).__name__}.")
         self.score, self.rule = get_score(score), get_rule(rule)
         self.temperature = Temperature.from_value(temperature)
         check_logits(logits, layout.num_classes)

@@ -150,5 +150,5 @@ def get_score(name: str) -> Score:
 def chosen(kind: str, name: object, options: Mapping[str, T]) -> T:
     """The option of this name; where there is none, an error that lists all."""
     if not isinstance(name, str) or name not in options:
-        raise InputError(f"{kind} has to be {' or '.join(map(repr, options))}, got {name!r:.80}.")
+        raise InputError(f"{kind} must be {' or '.join(map(repr, options))}, got {name!r:.80}.")
     return options[name]

@@ -61,7 +61,7 @@ class Temperature:
     def __post_init__(self) -> None:
         for value in (self.value, *self.nodes.values()):
             if isinstance(value, bool) or not isinstance(value, float | int) or not 0 < value < 1e9:
-                raise InputError(f"a temperature has to be a number above 0; got {value!r:.80}.")
+                raise InputError(f"a temperature must be a number above 0; got {value!r:.80}.")
         object.__setattr__(self, "value", float(self.value))
         # A read-only view of it could be neither copied nor pickled, nor compiled.
         nodes = {node: float(value) for node, value in self.nodes.items()}
@@ -91,7 +91,7 @@ class Temperature:
             return cls()
         if isinstance(value, bool) or not isinstance(value, Real):
             raise InputError(
-                f"a temperature has to be a number above 0 or a Temperature; got {value!r:.80}."
+                f"a temperature must be a number above 0 or a Temperature; got {value!r:.80}."
             )
         return cls(float(value))
 
@@ -108,7 +108,7 @@ class Temperature:
         """Refuses temperatures of nodes that decide nothing.
 
         Raises:
-            InputError: one of `nodes` is no inner node of the tree.
+            InputError: one of `nodes` is not an inner node of the tree.
         """
         self._check_range(tree.inner.start, tree.inner.stop)
 
@@ -129,7 +129,7 @@ class Temperature:
         """The decisions at these temperatures; as `nbdt.rules.decision_log_probs`.
 
         Raises:
-            InputError: as there, or a node with a temperature is no inner node of the tree.
+            InputError: as there, or a node with a temperature is not an inner node of the tree.
         """
         decisions = decision_log_probs(self.divide(logits), layout, score)
         if not self.nodes:
@@ -180,7 +180,7 @@ class Temperature:
         """The temperatures that `to_dict` gave; the document may come from a stranger.
 
         Raises:
-            FormatError: it is no such document.
+            FormatError: it is not such a document.
 
         Example:
             >>> Temperature.from_dict(Temperature(1.5, {12: 2.0}).to_dict()).nodes[12]
@@ -195,7 +195,7 @@ class Temperature:
             isinstance(node, str) and node.isdecimal() and node.isascii() and len(node) < 20
             for node in nodes
         ):
-            raise FormatError("nodes has to be an object of temperatures by node id.")
+            raise FormatError("nodes must be an object of temperatures by node id.")
         try:
             own = {int(node): _decimal(value) for node, value in nodes.items()}
             return cls(_decimal(document["value"]), own)

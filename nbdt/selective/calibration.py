@@ -72,7 +72,7 @@ class Calibration(Document):
     @classmethod
     def _known(cls, score: str) -> str:
         if score not in SCORES:
-            raise ValueError(f"has to be {' or '.join(SCORES)}, got {described(score)}.")
+            raise ValueError(f"must be {' or '.join(SCORES)}, got {described(score)}.")
         return score
 
     @property
@@ -172,7 +172,7 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
     path = Path(folder) / CALIBRATION
     if not is_file(path):
         raise NotFoundError(
-            f"{folder}: this model was not calibrated; give it labelled samples that had no part "
+            f"{folder}: this model was not calibrated; give it labeled samples that had no part "
             f"in its training: nbdt calibrate {folder} DATA, or SelectiveNBDT.calibrate."
         )
     document = read_json(path)
@@ -181,7 +181,7 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
         calibration = Calibration.from_dict(document)
         expected = _made_of(saved)
         if not isinstance(made_of, dict) or made_of.keys() != expected.keys():
-            raise FormatError(f"model has to say what it was made of: {', '.join(expected)}.")
+            raise FormatError(f"model must say what it was made of: {', '.join(expected)}.")
         changed = [key for key in expected if made_of[key] != expected[key]]
         if changed:
             raise FormatError(

@@ -71,7 +71,7 @@ class Candidates:
         self._after = pad(ordered.flip(-1).cumsum(-1).flip(-1), (0, 1))
         if not ((self._after[:, 0] - 1).abs() <= _TOLERANCE).all():
             raise InputError(
-                "log_probs have to be log-probabilities, whose exp() sums to 1 in every row; for "
+                "log_probs must be log-probabilities, whose exp() sums to 1 in every row; for "
                 "logits call the model or log_softmax."
             )
         self._start, self._stop = layout.leaf_start.cpu(), layout.leaf_stop.cpu()
@@ -135,7 +135,7 @@ def check_layout(layout: Any) -> None:
     """Refuses anything but a TreeLayout."""
     if not isinstance(layout, TreeLayout):
         hint = ": TreeLayout(tree) makes one of it" if isinstance(layout, Hierarchy) else ""
-        raise InputError(f"layout has to be a TreeLayout, got {described(layout)}{hint}.")
+        raise InputError(f"layout must be a TreeLayout, got {described(layout)}{hint}.")
 
 
 def check_log_probs(log_probs: Any, layout: Any) -> None:
@@ -144,7 +144,7 @@ def check_log_probs(log_probs: Any, layout: Any) -> None:
     rows = isinstance(log_probs, Tensor) and log_probs.is_floating_point() and log_probs.ndim == 2
     if not rows or log_probs.shape[1] != layout.num_classes:
         raise InputError(
-            "log_probs have to be a tensor of floating-point numbers of shape (batch, "
+            "log_probs must be a tensor of floating-point numbers of shape (batch, "
             f"{layout.num_classes}), got {describe(log_probs)}."
         )
 
@@ -175,7 +175,7 @@ def threshold(scores: Float[Tensor, " samples"], guarantee: float) -> float:
     """
     share = Fraction(str(checked_guarantee(guarantee)))
     if not isinstance(scores, Tensor) or scores.ndim != 1 or bool(scores.isnan().any()):
-        raise InputError(f"scores have to be a tensor of numbers in a row, got {describe(scores)}.")
+        raise InputError(f"scores must be a tensor of numbers in a row, got {describe(scores)}.")
     samples = len(scores)
     rank = math.ceil((samples + 1) * share)
     if rank > samples:
@@ -219,7 +219,7 @@ def stop(
     candidates = Candidates(log_probs, layout)
     least = torch.as_tensor(t, dtype=torch.float64).cpu()
     if least.shape not in ((), candidates.leaf.shape):
-        raise InputError(f"t has to be one number, or one a sample; got {describe(least)}.")
+        raise InputError(f"t must be one number, or one per sample; got {describe(least)}.")
     answers = candidates.lowest(lambda node: candidates.probability(node) > least)
     return answers.to(log_probs.device)
 
@@ -236,7 +236,7 @@ def checked_guarantee(guarantee: Any) -> float:
     """The guarantee as a float, which has to be between 0 and 1."""
     if not isinstance(guarantee, float | np.floating) or not 0 < guarantee < 1:
         raise InputError(
-            f"a guarantee has to be a share between 0 and 1, such as 0.95; got {guarantee!r:.80}."
+            f"a guarantee must be a share between 0 and 1, such as 0.95; got {guarantee!r:.80}."
         )
     return float(guarantee)
 

@@ -82,7 +82,7 @@ class SelectiveNBDT:
         calibration: Calibration | None = None,
     ) -> None:
         if not isinstance(model, NBDT):
-            raise InputError(f"model has to be an NBDT, got {type(model).__name__}.")
+            raise InputError(f"model must be an NBDT, got {type(model).__name__}.")
         self.model = model
         self._guarantee = checked_guarantee(guarantee)
         self._per_superclass = per_superclass
@@ -232,7 +232,7 @@ class SelectiveNBDT:
         """The calibration, if there is one and the model did not change since."""
         if self.calibration is None:
             raise InputError(
-                "this model was not calibrated; call calibrate(data) with labelled samples that "
+                "this model was not calibrated; call calibrate(data) with labeled samples that "
                 "had no part in its training."
             )
         now = self.model.hierarchy, self.model.score, self.model.temperature

@@ -79,7 +79,7 @@ class Checkpoint:
         with error_context(path):
             document = parsed_json(text)
             if not isinstance(document, dict):
-                raise FormatError("its document has to be a JSON object.")
+                raise FormatError("its document must be a JSON object.")
         return cls(tensors, document)
 
 

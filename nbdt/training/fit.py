@@ -157,5 +157,5 @@ def _check_data(name: str, data: Dataset[Any], model: NBDT) -> None:
             "loader.dataset, and workers."
         )
     if not hasattr(data, "__len__") or not len(data):
-        raise InputError(f"{name} has to be a data set with a length of at least 1.")
+        raise InputError(f"{name} must be a data set with a length of at least 1.")
     check_own_classes(data, model.classes)

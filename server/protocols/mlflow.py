@@ -132,7 +132,7 @@ def _parsed(data: bytes, limit: int) -> ParsedRequest:
     forms = ("instances", "inputs", "dataframe_split")
     given = [getattr(document, form) for form in forms if form in document.model_fields_set]
     if len(given) != 1 or given[0] is None:
-        raise InputError(f"the body has to hold exactly one of {', '.join(forms)}.")
+        raise InputError(f"the body must hold exactly one of {', '.join(forms)}.")
     rows = given[0]
     if isinstance(rows, Frame):
         rows = [{"b64": row[0]} for row in rows.data]

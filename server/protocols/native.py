@@ -49,8 +49,8 @@ async def check_parameters(request: Request) -> None:
     known = [one.alias for one in request.scope["route"].dependant.query_params]
     for name in request.query_params:
         if name not in known:
-            there = f"there are {', '.join(known)}" if known else "there is none here"
-            error = {"loc": ("query", name[:80]), "msg": f"there is no such parameter; {there}"}
+            there = f"this route takes {', '.join(known)}" if known else "this route takes none"
+            error = {"loc": ("query", name[:80]), "msg": f"unknown parameter; {there}"}
             raise RequestValidationError([error])
 
 
@@ -150,7 +150,7 @@ class _Answer(Schema):
     version: str
     rule: RuleName
     top: Annotated[
-        list[list[LikelyClass]] | None, Field(description="If asked for: the likeliest classes.")
+        list[list[LikelyClass]] | None, Field(description="If requested: the likeliest classes.")
     ] = None
 
 
@@ -166,7 +166,7 @@ class Explanations(_Answer):
     explanations: list[ExplanationSchema]
     saliency: Annotated[
         list[str] | None,
-        Field(description="If asked for: a picture of each path, as a data: address of a PNG."),
+        Field(description="If requested: a picture of each path, as a data: address of a PNG."),
     ] = None
 
 

@@ -163,7 +163,7 @@ class InferenceRequest(RequestDocument):
     @classmethod
     def _check_outputs(cls, outputs: list[RequestedOutput] | None) -> list[RequestedOutput] | None:
         if outputs and len({one.name for one in outputs}) < len(outputs):
-            raise ValueError("has to name each output once.")
+            raise ValueError("must name each output once.")
         return outputs
 
     def wanted(self) -> dict[str, bool]:
@@ -213,10 +213,10 @@ def _parsed(data: bytes, length: str | None, limit: int) -> InferenceParsed:
 
 
 def _own_bytes(tensor: InputTensor, binary: bytes) -> bytes | None:
-    """The bytes after the JSON, which have to belong to the tensor; None if its data is JSON."""
+    """The bytes after the JSON, which must belong to the tensor; None if its data is JSON."""
     size = (tensor.parameters or InputParameters()).binary_data_size
     if size is None and tensor.data is None:
-        raise InputError(f"{tensor.name}: data has to be a list, got null.")
+        raise InputError(f"{tensor.name}: data must be a list, got null.")
     if size is not None and size > len(binary):
         raise InputError(f"{tensor.name}: binary_data_size exceeds what follows the JSON.")
     if len(binary) > (size or 0):

@@ -81,7 +81,9 @@ def test_tokens_of_timm_are_no_map_either():
 def test_channels_that_come_last_are_no_map():
     pytest.importorskip("timm", reason="networks of timm are the extra [timm]")
     model = named("timm:swin_tiny_patch4_window7_224")
-    with pytest.raises(InputError, match=r"'norm' has the shape \(1, 7, 7, 768\), which is no map"):
+    with pytest.raises(
+        InputError, match=r"'norm' has the shape \(1, 7, 7, 768\), which is not a map"
+    ):
         feature_layer(model, torch.rand(1, 3, 224, 224))
 
 
@@ -158,7 +160,7 @@ class Odd(nn.Module):
     [
         ("pair", "'pair' gives no tensor"),
         ("unused", "'unused' gives no tensor when the network is called"),
-        ("strip", r"'strip' has the shape \(1, 4, 1, 4\), which is no map .* of 9×9 pixels"),
+        ("strip", r"'strip' has the shape \(1, 4, 1, 4\), which is not a map .* of 9×9 pixels"),
     ],
 )
 def test_a_layer_named_that_gives_no_map(layer, said):

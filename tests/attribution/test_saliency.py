@@ -138,7 +138,7 @@ def test_grad_cam_is_the_map_weighted_by_its_mean_gradient(conv):
     weighted = (gradient.mean((2, 3), keepdim=True) * features.detach()).sum(1, keepdim=True)
     expected = F.interpolate(weighted, (8, 12), mode="bilinear", align_corners=False)[0, 0]
     torch.testing.assert_close(found.attribution, expected)
-    assert found.attribution.min() < 0, "what speaks for the rival has to stay"
+    assert found.attribution.min() < 0, "what speaks for the rival must stay"
     assert found.convergence_delta is None
 
 
@@ -314,7 +314,7 @@ def test_the_model_is_left_as_it_was(conv, method, frozen):
     conv.requires_grad_(not frozen)
     modes, before = [part.training for part in conv.modules()], copy.deepcopy(conv.state_dict())
     found = decision_saliency(conv, x, 6, method=method).attribution
-    assert torch.equal(found, expected), "dropout has to be off"
+    assert torch.equal(found, expected), "dropout must be off"
     assert not found.requires_grad
     assert [part.training for part in conv.modules()] == modes
     assert not any(hooks(conv))

@@ -43,7 +43,7 @@ def test_captions_show_both_colours():
     below = sheet[12 + 90 :].reshape(-1, 3)
     for colour in (FOR, AGAINST):
         assert (below == colour).all(1).sum() > 50
-    assert (below[:, 0] < 60).any(), "there has to be dark text"
+    assert (below[:, 0] < 60).any(), "there must be dark text"
 
 
 def test_long_paths_go_on_in_the_next_row():
@@ -168,7 +168,7 @@ def test_letters_from_right_to_left_need_a_pillow_that_can_write_so(monkeypatch)
 @pytest.mark.parametrize(
     ("saliencies", "arguments", "said"),
     [
-        ([], {}, "there is no map to draw"),
+        ([], {}, "no map to draw"),
         ([one()], {"columns": 0}, "positive whole number, got 0"),
         ([one()], {"height": -1}, "whole number of pixels, got -1"),
         ([one()], {"height": None}, "whole number of pixels, got None"),

@@ -79,7 +79,7 @@ class TestValidation:
         ],
     )
     def test_names(self, name):
-        with pytest.raises(InputError, match="name has to be"):
+        with pytest.raises(InputError, match="name must be"):
             Builder(name=name)
 
     @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_the_names_have_to_be_as_many_as_the_classes():
 
 def test_the_names_help_to_find_the_head():
     assert induce(Unreadable(), ["cat", "dog", "eel"]).names[:3] == ("cat", "dog", "eel")
-    with pytest.raises(HeadError, match="2 layers could be it"):
+    with pytest.raises(HeadError, match="2 layers are candidates"):
         induce(Unreadable())
 
 

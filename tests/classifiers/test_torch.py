@@ -104,7 +104,7 @@ def test_several_candidates_are_listed_and_none_is_guessed():
     with pytest.raises(HeadError) as error:
         find_head(Unreadable())
     message = str(error.value)
-    assert "2 layers could be it" in message
+    assert "2 layers are candidates" in message
     assert "'out' (6 → 3), 'body' (4 → 6)" in message
     assert "find_head(network, path='body')" in message
 
@@ -140,7 +140,7 @@ def test_the_only_linear_layer_after_the_convolutions_is_the_head():
         "layers.2"
     )
     for layers in ([nn.Linear(4, 4), nn.Conv2d(4, 3, 1)], [nn.Conv2d(4, 3, 1), nn.Conv2d(3, 3, 1)]):
-        with pytest.raises(HeadError, match="2 layers could be it"):
+        with pytest.raises(HeadError, match="2 layers are candidates"):
             find_head(Net(*layers))
 
 

@@ -72,7 +72,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture
 def copied(images, tmp_path):
-    """The labelled images, to be changed."""
+    """The labeled images, to be changed."""
     return shutil.copytree(images, tmp_path / "data")
 
 

@@ -27,7 +27,7 @@ def test_what_is_found_is_saved_and_told(run, ask, own, images):
     first, *told, last = result.stdout.splitlines()
     assert first == f"Wrote own/calibration.json: {found.wrong} of 20 predictions are wrong."
     assert told == str(expected).splitlines()
-    assert last == "Go on with: nbdt explain own IMAGE … --guarantee 0.9"
+    assert last == "Next: nbdt explain own IMAGE … --guarantee 0.9"
     expected = calibrated(own, images, 0.95)
     assert ask("calibrate", own, images) == {
         "model": str(own), "data": str(images), "output": str(own / "calibration.json"),
@@ -55,8 +55,8 @@ def test_where_all_is_sure_enough_the_threshold_is_zero(ask, own):
 
 @pytest.mark.parametrize(("data", "options", "said"), [
     ("images", ("--guarantee", "0.99"), "needs at least 99 calibration samples, got 20"),
-    ("images", ("--guarantee", "95"), "a guarantee has to be a share between 0 and 1"),
-    ("images", ("--device", "cuda:99"), "--device cuda:99: there is no such device here"),
+    ("images", ("--guarantee", "95"), "a guarantee must be a share between 0 and 1"),
+    ("images", ("--device", "cuda:99"), "--device cuda:99: this machine has no such device"),
     ("images", ("--part", "1/21"), "20 samples cannot be shared out to 21 parts"),
     *(("digits", (f"--part={part}",), f"such as 1/3 for the first of three; got '{part}'")
       for part in ("2", "0/2", "3/2", "1/0", "a/b", "1/2/3", "-1/2", "1/9999999")),

@@ -41,7 +41,7 @@ def convert(run):
 
 @pytest.fixture
 def converted(convert):
-    """Converts, which has to succeed, and loads the model."""
+    """Converts, which must succeed, and loads the model."""
 
     def load(*options, **weights):
         result = convert(*options, **weights)
@@ -58,7 +58,7 @@ def test_a_builder_and_a_file_become_a_model(convert, network):
     assert result.stdout.splitlines() == [
         f"Wrote model: 10 classes, 19 nodes, depth {model.hierarchy.height(18)}; "
         "score logsumexp, rule soft.",
-        "Go on with: nbdt explain model IMAGE …",
+        "Next: nbdt explain model IMAGE …",
     ]
     assert model.hierarchy == induce(network, DIGITS)
     assert model.preprocessing == STEPS
@@ -74,7 +74,7 @@ def test_without_preprocessing_a_note_says_what_is_missing(convert):
     assert result.exit_code == 0
     assert result.stderr.startswith("note: the model has no preprocessing")
     # Nothing then sends the reader on to what would not work.
-    assert "Go on with" not in convert().stdout
+    assert "Next:" not in convert().stdout
     document = json.loads(result.stdout)
     assert document.pop("depth") > 3
     assert document == {
@@ -178,7 +178,7 @@ def test_the_head_and_arguments_are_passed_on(convert, converted, tmp_path):
     (["--branching", "1"], "branching must be a whole number, 2 or more"),
     (["--preprocessing", '{"crop": '], "is not valid JSON"),
     (["--preprocessing", '{"size": 8}'], "preprocessing has no 'size'; it has mode"),
-    (["--preprocessing", '{"crop": -1}'], "crop has to be"),
+    (["--preprocessing", '{"crop": -1}'], "crop must be"),
     (["--preprocessing", "V9"], "has no published weights"),
     (["--argument", "in_channels"], "--argument takes KEY=VALUE"),
     (["--argument", "in_channels=many"], "--argument in_channels:"),
@@ -186,7 +186,7 @@ def test_the_head_and_arguments_are_passed_on(convert, converted, tmp_path):
     (["--argument", "depth=9"], "has 'depth', but networks of nbdt"),
     (["--head", "fc"], "has no layer 'fc'"),
     (["--score", "median"], "'median' is not one of"),
-    (["--weights", "gone.safetensors"], "gone.safetensors: there is no such file."),
+    (["--weights", "gone.safetensors"], "gone.safetensors: no such file."),
     (["--weights", "DEFAULT"], "has no published weights"),
 ], ids=str)  # fmt: skip
 def test_what_cannot_be_converted_is_refused_in_one_sentence(options, said, convert, tmp_path):
@@ -198,7 +198,7 @@ def test_what_cannot_be_converted_is_refused_in_one_sentence(options, said, conv
 @pytest.mark.parametrize(("source", "weights", "said"), [
     ("nbdt:digit-cnn", "weights.safetensors", "near names: digits-cnn"),
     ("torchvision:resnet18", "BEST", "has the weights IMAGENET1K_V1, DEFAULT, not 'BEST'"),
-    ("my.code:Net", "weights.safetensors", "a network's name has to be 'nbdt:…'"),
+    ("my.code:Net", "weights.safetensors", "a network's name must be 'nbdt:…'"),
 ])  # fmt: skip
 def test_an_unknown_network_or_its_weights(source, weights, said, run):
     refused(run("convert", source, "--weights", weights, "-o", "model"), said)

@@ -252,13 +252,15 @@ def test_unseen_classes_may_be_folders_called_by_wnid_or_without_a_slash(
     (("--taxonomy", "digits/shape"), "use --unseen and --taxonomy together"),
     (("--unseen", "data", "--taxonomy", "digits/shape"), "none of them is unseen"),
     (("--unseen", "digits", "--taxonomy", "cifar10/wordnet"), "has none of the tree's classes"),
-    (("--unseen", "gone", "--taxonomy", "digits/shape"), "gone: there is no folder"),
-    (("--unknown", "gone"), "gone: there is no folder"),
+    (("--unseen", "gone", "--taxonomy", "digits/shape"), "gone: no folder has that name"),
+    (("--unknown", "gone"), "gone: no folder has that name"),
     (("--per-node",), "add --fit-temperature"),
     (("--device", "gpu"), "such as cpu, cuda or cuda:1; got 'gpu'"),
-    (("--device", "cuda:99"), "--device cuda:99: there is no such device here"),
+    (("--device", "cuda:99"), "--device cuda:99: this machine has no such device"),
 ], ids=str)  # fmt: skip
 def test_what_is_of_no_use_is_refused_at_once(options, said, run, eight, monkeypatch):
     monkeypatch.setattr(NBDT, "logits", None)  # nothing is answered before
     refused(run("evaluate", eight, "data", *options), said)
-    refused(run("evaluate", eight, "gone"), "nbdt: gone: there is no folder of that name, and no")
+    refused(
+        run("evaluate", eight, "gone"), "nbdt: gone: no folder has that name of that name, and no"
+    )

@@ -74,7 +74,7 @@ def test_what_cannot_be_read_is_named_and_the_others_get_their_answer(
 
     result = run("explain", model, "gone.png", image, "--json")
     first, second = map(json.loads, result.stdout.splitlines())
-    assert first == {"image": "gone.png", "error": "there is no such file."}
+    assert first == {"image": "gone.png", "error": "no such file."}
     assert second["image"] == str(image)
     assert (result.exit_code, is_one_sentence(result.stderr)) == (1, True)
 
@@ -213,10 +213,10 @@ def test_a_guarantee_may_hold_under_each_superclass(run, calibrated, image, imag
 
 @pytest.mark.parametrize(("arguments", "said"), [
     (("--guarantee", "0.99"), "needs at least 99 calibration samples, got 20"),
-    (("--guarantee", "1"), "a guarantee has to be a share between 0 and 1"),
+    (("--guarantee", "1"), "a guarantee must be a share between 0 and 1"),
     (("--guarantee", "0.9", "--rule", "hard"), "say --rule soft"),
     (("--per-superclass",), "add --guarantee"),
-    (("--device", "cuda:99"), "--device cuda:99: there is no such device here"),
+    (("--device", "cuda:99"), "--device cuda:99: this machine has no such device"),
     (("--html", "gone/page.html"), "gone/page.html: the folder for this file does not exist"),
 ], ids=str)  # fmt: skip
 def test_what_cannot_be_done_is_refused(arguments, said, run, calibrated, image):
@@ -226,4 +226,4 @@ def test_what_cannot_be_done_is_refused(arguments, said, run, calibrated, image)
 def test_without_a_calibration_it_says_what_to_run(run, model, image):
     options = ("explain", model, image, "--guarantee")
     refused(run(*options, "0.9"), f"nbdt calibrate {model} DATA")
-    refused(run(*options, "90"), "a guarantee has to be a share between 0 and 1", "got 90.0")
+    refused(run(*options, "90"), "a guarantee must be a share between 0 and 1", "got 90.0")

@@ -96,7 +96,7 @@ def test_an_array_that_cannot_be_read(here):
     (here / "folder.npy").mkdir()
     with pytest.raises(InputError, match=r"folder\.npy: cannot be read"):
         read_rows("folder.npy")
-    with pytest.raises(NotFoundError, match=r"gone\.npy: there is no such file"):
+    with pytest.raises(NotFoundError, match=r"gone\.npy: no such file"):
         read_rows("gone.npy")
 
 

@@ -37,7 +37,7 @@ def test_piped_output_has_no_color(model, images):
     assert done.returncode == 1
     assert b"\x1b" not in done.stdout + done.stderr
     assert done.stdout.count(b"Predicted") == 2
-    assert done.stderr == b"nbdt: gone.png: there is no such file.\n"
+    assert done.stderr == b"nbdt: gone.png: no such file.\n"
 
 
 def test_no_color_on_a_terminal_either_where_that_is_asked_for():

@@ -77,9 +77,9 @@ def test_it_becomes_a_model_that_commands_can_use(run, source, tmp_path):
 
 
 @pytest.mark.parametrize(("wrong", "said"), [
-    ("code/gone.py:build", "code/gone.py: there is no such file"),
-    ("code/mine.py:Build", "code/mine.py: there is no function 'Build' in it"),
-    ("code/mine.py:NAME", "there is no function 'NAME' in it"),
+    ("code/gone.py:build", "code/gone.py: no such file"),
+    ("code/mine.py:Build", "code/mine.py: it has no function 'Build'"),
+    ("code/mine.py:NAME", "it has no function 'NAME'"),
     ("code/mine.py", "a network of your own is FILE.py:FUNCTION, got 'code/mine.py'"),
     ("code/mine.py:a b", "a network of your own is FILE.py:FUNCTION, got"),
     ("code/mine.py:nothing", "code/mine.py:nothing returned str; expected a network"),

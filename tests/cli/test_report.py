@@ -51,7 +51,7 @@ def test_options_reach_the_report_and_its_command(run, own, images, page):
     assert "needs the soft rule" in page()
     for options, said in (
         (["--guarantee", 0.99], "needs at least 99 calibration samples"),
-        (["--guarantee", 2], "has to be a share between 0 and 1, such as 0.95; got 2.0"),
+        (["--guarantee", 2], "must be a share between 0 and 1, such as 0.95; got 2.0"),
         (["--guarantee", 0.9, "--rule", "hard"], "needs the soft rule"),
     ):
         refused(run("report", "own", images, *options), said)

@@ -29,7 +29,7 @@ def photographs(tmp_path_factory):
 
 @pytest.fixture
 def train(run):
-    """Runs `nbdt train`, which has to succeed."""
+    """Runs `nbdt train`, which must succeed."""
 
     def invoke(*arguments):
         result = run("train", *arguments)
@@ -48,7 +48,7 @@ def test_a_network_is_trained_from_scratch_and_then_tuned(train, ask, tmp_path):
     lines = result.stdout.splitlines()
     assert [line.partition(":")[0] for line in lines[:3]] == ["epoch 1", "epoch 2", "epoch 3"]
     assert "On the test images:" in lines
-    assert lines[-1] == "Wrote start/last. Go on with: nbdt explain start/last IMAGE …"
+    assert lines[-1] == "Wrote start/last. Next: nbdt explain start/last IMAGE …"
     start = NBDT.from_pretrained("start/last")
     assert start.score == "logsumexp"
     assert (start.preprocessing is not None, start.classes[1]) == (True, "one")

@@ -30,7 +30,7 @@ def test_equal_classes_pass_as_any_sequence() -> None:
 def test_another_order_is_refused_and_shown() -> None:
     with pytest.raises(InputError) as caught:
         check_classes(data("cat", "dog", "fox"), ["cat", "fox", "dog"])
-    assert "stand in another order than those of the model" in str(caught.value)
+    assert "are in another order than the classes of the model" in str(caught.value)
     assert "class 1 is 'dog' in the data set and 'fox' in the model" in str(caught.value)
 
 
@@ -38,8 +38,8 @@ def test_other_classes_are_refused_and_listed() -> None:
     with pytest.raises(InputError) as caught:
         check_classes(data("cat", "dog"), ["cat", *map(str, range(9))], owner="the tree")
     assert str(caught.value) == (
-        "the classes of the data set are not those of the tree: 2 in the data set, 10 in the "
-        "tree; only in the data set: dog; only in the tree: 0, 1, 2, 3, …."
+        "the classes of the data set differ from the classes of the tree: 2 in the data set, 10 in "
+        "the tree; only in the data set: dog; only in the tree: 0, 1, 2, 3, …."
     )
     with pytest.raises(InputError, match=r"1 in the data set, 2 in the model; only in the model"):
         check_classes(data("cat"), ["cat", "dog"])

@@ -1,4 +1,4 @@
-"""Pictures in memory, in files, and in folders of labelled images."""
+"""Pictures in memory, in files, and in folders of labeled images."""
 
 from pathlib import Path
 
@@ -154,7 +154,7 @@ def test_files_are_read_when_asked_for(tmp_path) -> None:  # type: ignore[no-unt
     Image.new("L", (4, 3), 7).save(tmp_path / "a.png")
     assert len(source) == 2
     assert source[0].getpixel((0, 0)) == (7, 7, 7)
-    with pytest.raises(NotFoundError, match=r"b\.png: there is no such file"):
+    with pytest.raises(NotFoundError, match=r"b\.png: no such file"):
         source[1]
 
 

@@ -1,4 +1,4 @@
-"""Labelled images: what they give, the changed views of them, and random changes."""
+"""Labeled images: what they give, the changed views of them, and random changes."""
 
 import pickle
 import random
@@ -56,7 +56,9 @@ def test_it_is_a_sequence(images: LabelledImages) -> None:
     assert images[-1][1] == 3
     assert images[np.int64(2)][1] == 2
     for wrong in (12, -13, 10**9):
-        with pytest.raises(IndexError, match=f"there is no sample {wrong}; they go from 0 to 11"):
+        with pytest.raises(
+            IndexError, match=f"there is no sample {wrong}; samples go from 0 to 11"
+        ):
             images[wrong]
     for no_index in ("0", 1.0, None, [0, 1], np.array([0, 1]), (0, 1)):
         with pytest.raises(InputError, match=r"one whole number or a slice, got .* select\(\)"):
@@ -137,7 +139,7 @@ class TestSelect:
     @pytest.mark.parametrize(
         ("wrong", "said"),
         [
-            ([12], "there is no sample 12; they go from 0 to 11"),
+            ([12], "there is no sample 12; samples go from 0 to 11"),
             ([3, -1], "there is no sample -1"),
             ([0.5], "expected a list of indices or a mask of 12 booleans, got an array of float64"),
             ([True, False], "got an array of bool"),
@@ -234,7 +236,7 @@ class TestRegroup:
 
     def test_a_tree_of_other_classes(self, images: LabelledImages) -> None:
         tree = Hierarchy([4, 4, 4, 4, -1], CLASSES[::-1])
-        with pytest.raises(InputError, match="stand in another order than those of the tree"):
+        with pytest.raises(InputError, match="are in another order than the classes of the tree"):
             images.regroup(tree, 1)
 
     def test_nodes_of_one_name(self, images: LabelledImages) -> None:
@@ -247,7 +249,7 @@ class TestWrong:
     @pytest.mark.parametrize(
         ("targets", "said"),
         [
-            ([0, 1], r"targets have to be 12 whole numbers, .* int64 of shape \(2,\)"),
+            ([0, 1], r"targets must be 12 whole numbers, .* int64 of shape \(2,\)"),
             ([0.0] * 12, "got an array of float64"),
             ([[0]] * 12, r"of shape \(12, 1\)"),
             ([0] * 11 + [4], "a target is 4; with 4 classes they go from 0 to 3"),

@@ -88,7 +88,7 @@ def test_the_classes_of_a_model_have_to_be_those(tmp_path: Path) -> None:
     write_fashion_mnist(tmp_path)
     names = [row.name for row in load_classes("fashion_mnist")]
     load_dataset("fashion_mnist", root=tmp_path, classes=names)
-    with pytest.raises(InputError, match="stand in another order than those of the model"):
+    with pytest.raises(InputError, match="are in another order than the classes of the model"):
         load_dataset("fashion_mnist", root=tmp_path, classes=names[::-1])
 
 
@@ -96,7 +96,7 @@ def test_the_classes_of_a_model_have_to_be_those(tmp_path: Path) -> None:
     ("name", "split"), [("digits", "val"), ("imagenet_samples", "train"), ("cifar10", "Test")]
 )
 def test_a_split_that_is_not_there(name: str, split: str) -> None:
-    with pytest.raises(InputError, match=f"the split of {name} has to be .*test, got '{split}'"):
+    with pytest.raises(InputError, match=f"the split of {name} must be .*test, got '{split}'"):
         load_dataset(name, split)
 
 
@@ -261,7 +261,7 @@ def test_a_split_that_the_folder_does_not_have(tmp_path: Path) -> None:
         load_dataset(tmp_path, "train")
     photos(tmp_path, "train/cat/1.png")
     for split in ("test", "val"):
-        with pytest.raises(NotFoundError, match=f"no subfolder {split} .*; there is train"):
+        with pytest.raises(NotFoundError, match=f"no subfolder {split} .*; it has train"):
             load_dataset(tmp_path, split)
     with pytest.raises(InputError, match="the split of a folder is train, val or test; got 'all'"):
         load_dataset(tmp_path, "all")
@@ -333,7 +333,7 @@ def test_a_place_is_that_of_the_split(tmp_path: Path, monkeypatch: pytest.Monkey
     assert place_of("digits") != place_of("digits", "train")
     assert place_of("digits") != place_of("cifar10")
     for gone in ("gone", "\0", "x" * 9999):
-        with pytest.raises(NotFoundError, match="there is no folder of that name"):
+        with pytest.raises(NotFoundError, match="no folder has that name"):
             place_of(gone)
     with pytest.raises(NotFoundError, match="no subfolder train"):
         place_of("plain", "train")

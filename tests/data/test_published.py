@@ -123,7 +123,7 @@ def test_tiny_imagenet(tiny: Path) -> None:
 def test_lines_that_are_no_annotation_are_named(tiny: Path, line: str) -> None:
     path = tiny / "tiny-imagenet-200" / "val" / "val_annotations.txt"
     path.write_text(f"val_0.JPEG\tn02124075\t0\n{line}\n")
-    with pytest.raises(FormatError, match=r"val_annotations\.txt: line 2 has to begin with"):
+    with pytest.raises(FormatError, match=r"val_annotations\.txt: line 2 must begin with"):
         published.tiny_imagenet.read(tiny, False)
 
 
@@ -147,7 +147,7 @@ def test_imagenet(tmp_path: Path) -> None:
     assert found.targets.tolist() == list(range(1000))
     assert found.image(300).getpixel((0, 0))[0] == 44
     assert found[0][0].shape == (3, 224, 224)
-    with pytest.raises(NotFoundError, match="train: there is no such folder"):
+    with pytest.raises(NotFoundError, match="train: no such folder"):
         published.imagenet1k.read(tmp_path, True)
 
 
@@ -159,7 +159,7 @@ def test_imagenet_samples(tmp_path: Path) -> None:
     assert found.targets.tolist() == [0, 1, 2]
     assert len(found.classes) == 1000
     write_picture(tmp_path / "cat.jpg", 0)
-    with pytest.raises(InputError, match=r"cat\.jpg: the name has to begin with the wnid"):
+    with pytest.raises(InputError, match=r"cat\.jpg: the name must begin with the wnid"):
         published.imagenet_samples.read(tmp_path, False)
 
 

@@ -1,4 +1,4 @@
-"""Labelled samples, one by one and in batches, from all that people have them in."""
+"""Labeled samples, one by one and in batches, from all that people have them in."""
 
 import hashlib
 from collections.abc import Iterator
@@ -93,12 +93,12 @@ def test_batches_without_labels_stay_as_they_are():
         (5, 2, "a data set of samples .* got int"),
         ([torch.zeros(2), torch.zeros(2)], 2, "pairs .* got Tensor"),
         ([(torch.zeros(2), 0, 1)], 2, "pairs .*; got tuple of 3"),
-        ([(torch.zeros(2), "cat")], 2, "labels have to be numbers; got .'cat'"),
-        ([(torch.zeros(2, 1), ["cat", "dog"])], 2, "labels have to be numbers; got .'cat'"),
+        ([(torch.zeros(2), "cat")], 2, "labels must be numbers; got .'cat'"),
+        ([(torch.zeros(2, 1), ["cat", "dog"])], 2, "labels must be numbers; got .'cat'"),
         ([(torch.zeros(2), 0), (torch.zeros(3), 0)], 2, "be made a batch: .* batch_size=1"),
         ([(object(), 0)], 2, "cannot be made a batch"),
-        ([(INPUTS, LABELS)], 0, "batch_size has to be a whole number above 0; got 0"),
-        ([(INPUTS, LABELS)], True, "batch_size has to be a whole number above 0; got True"),
+        ([(INPUTS, LABELS)], 0, "batch_size must be a whole number above 0; got 0"),
+        ([(INPUTS, LABELS)], True, "batch_size must be a whole number above 0; got True"),
     ],
 )
 def test_what_gives_no_labelled_samples_is_refused(data, size, said):

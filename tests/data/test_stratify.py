@@ -116,7 +116,7 @@ def test_parts_are_the_same_on_every_machine() -> None:
 
 @pytest.mark.parametrize("number", [0, -1, 1.0, "2", None, True])
 def test_what_is_no_number_of_parts_is_refused(number: int) -> None:
-    with pytest.raises(InputError, match="the number of parts has to be at least 1, got"):
+    with pytest.raises(InputError, match="the number of parts must be at least 1, got"):
         stratified_parts(np.arange(20) % 2, number)
 
 
@@ -137,7 +137,7 @@ def test_what_is_neither_share_nor_number_is_refused(drawn: float) -> None:
 
 @pytest.mark.parametrize("seed", [-1, MAX_SEED + 1, 0.5, "0", None, True])
 def test_what_is_no_seed_is_refused(seed: int) -> None:
-    with pytest.raises(InputError, match="a seed has to be a whole number from 0 to 4294967295"):
+    with pytest.raises(InputError, match="a seed must be a whole number from 0 to 4294967295"):
         stratified_split(np.arange(20) % 2, 0.5, seed=seed)
 
 
@@ -161,7 +161,7 @@ def test_a_side_without_every_class_is_refused(targets: list[int], drawn: float,
     [
         (range(10), 5, "5 of 10 samples cannot be drawn .*: with 10 classes draw 10 to 10"),
         (range(10), 11, "there are only 10 samples, so 11 cannot be drawn"),
-        ([], 0.5, "there is no sample to draw"),
+        ([], 0.5, "no samples to draw from"),
     ],
 )
 def test_a_draw_without_every_class_is_refused(targets: list[int], drawn: float, said: str) -> None:

@@ -192,7 +192,7 @@ def test_a_file_in_the_place_of_the_pictures_is_refused(folder):
 def test_what_no_demo_can_have_is_refused_at_once(tmp_path):
     with pytest.raises(InputError, match="the folder cannot be read: File name too long"):
         run(tmp_path / ("x" * 300))
-    with pytest.raises(InputError, match="a seed has to be a whole number"):
+    with pytest.raises(InputError, match="a seed must be a whole number"):
         run(tmp_path / "model", seed=-1)
     assert list(tmp_path.iterdir()) == []
 

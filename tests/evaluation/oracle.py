@@ -73,7 +73,7 @@ def counted(measure: Measure[Any], *samples: Any, **options: Any) -> Any:
 
 @dataclass
 class Step:
-    """One decision on a way: the node, the child towards the target, all probabilities."""
+    """One decision on a way: the node, the child toward the target, all probabilities."""
 
     node: int
     towards: int

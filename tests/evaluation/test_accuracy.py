@@ -95,7 +95,7 @@ def test_the_networks_row_agrees_with_itself() -> None:
 
 @pytest.mark.parametrize("batches", [[], [(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long))]])
 def test_no_samples_have_no_accuracy(batches: list[tuple[Tensor, Tensor]]) -> None:
-    with pytest.raises(InputError, match="without a sample"):
+    with pytest.raises(InputError, match="at least one sample"):
         accuracy_by_rule(batches, TREE)
 
 

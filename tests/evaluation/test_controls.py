@@ -110,9 +110,9 @@ def test_it_can_be_stored() -> None:
 
 
 def test_what_is_out_of_range_is_refused() -> None:
-    with pytest.raises(InputError, match="trees has to be an integer ≥ 2; got 1"):
+    with pytest.raises(InputError, match="trees must be an integer ≥ 2; got 1"):
         ControlCounter(TREE, trees=1)
-    with pytest.raises(InputError, match="seed has to be an integer ≥ 0; got -1"):
+    with pytest.raises(InputError, match="seed must be an integer ≥ 0; got -1"):
         ControlCounter(TREE, seed=-1)
     with pytest.raises(InputError, match="at least two samples; got 0"):
         ControlCounter(TREE).compute()

@@ -87,7 +87,7 @@ def test_rows_are_limited_and_counted() -> None:
     assert "Nodes that are wrong most often (1 of 2)" in text
     assert "thing       4/5" not in text
     assert "(1 of 2)" not in evaluation().to_text(rows=0)
-    with pytest.raises(InputError, match="rows has to be at least 0"):
+    with pytest.raises(InputError, match="rows must be at least 0"):
         evaluation().to_text(rows=-1)
 
 
@@ -238,7 +238,7 @@ def test_failures_are_results_where_that_is_asked() -> None:
 
 @pytest.mark.parametrize("data", [[], [(torch.zeros(0, 9), torch.zeros(0, dtype=torch.int64))]])
 def test_without_a_sample_there_is_nothing_to_say(data) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(InputError, match="without a sample"):
+    with pytest.raises(InputError, match="at least one sample"):
         evaluate(NBDT(torch.nn.Identity(), RANDOM), data)
 
 

@@ -213,7 +213,7 @@ def test_it_says_of_each_whether_it_holds() -> None:
 @pytest.mark.parametrize("explained", [1, 2.0, True])
 def test_too_few_samples_are_refused(explained) -> None:  # type: ignore[no-untyped-def]
     model = NBDT(nn.Identity(), shapes.balanced(5))
-    with pytest.raises(InputError, match="explained has to be an integer ≥ 2"):
+    with pytest.raises(InputError, match="explained must be an integer ≥ 2"):
         evaluate_faithfulness(model, [(INPUTS, LABELS % 5)], explained=explained)
     with pytest.raises(InputError, match="at least two samples"):
         evaluate_faithfulness(model, [(INPUTS[:1], LABELS[:1] % 5)])

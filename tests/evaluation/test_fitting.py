@@ -135,7 +135,7 @@ def test_what_was_found_can_be_told_and_stored() -> None:
 
 @pytest.mark.parametrize("batches", [[], [(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64))]])
 def test_without_a_sample_there_is_none(batches) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(InputError, match="without a sample"):
+    with pytest.raises(InputError, match="at least one sample"):
         fit_temperature_to_logits(batches, shapes.flat(3), score="mean")
 
 

@@ -77,17 +77,17 @@ def test_a_result_can_be_stored_and_does_not_change_afterwards(name: str) -> Non
 
 @pytest.mark.parametrize("name", sorted(set(measures()) - {"shares", "prototypes"}))
 def test_without_a_sample_there_is_nothing_to_say(name: str) -> None:
-    with pytest.raises(InputError, match="without a sample"):
+    with pytest.raises(InputError, match="at least one sample"):
         measures()[name](shapes.flat(3)).compute()
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"bins": 1}, "bins has to be an integer ≥ 2; got 1"),
-        ({"bins": 2.5}, "bins has to be an integer ≥ 2; got 2.5"),
+        ({"bins": 1}, "bins must be an integer ≥ 2; got 1"),
+        ({"bins": 2.5}, "bins must be an integer ≥ 2; got 2.5"),
         ({"bins": True}, "got True"),
-        ({"examples": -1}, "examples has to be an integer ≥ 0; got -1"),
+        ({"examples": -1}, "examples must be an integer ≥ 0; got -1"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any], said: str) -> None:

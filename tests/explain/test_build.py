@@ -416,7 +416,7 @@ def test_text_and_children_are_shared_by_the_samples():
     ("value", "reason"),
     [
         (math.nan, "hold NaN in rows 1, 3 (2 of 4); look for NaN in the input or the weights."),
-        (math.inf, "hold +inf in rows 1, 3 (2 of 4); they have to be finite, or -inf."),
+        (math.inf, "hold +inf in rows 1, 3 (2 of 4); they must be finite, or -inf."),
     ],
 )
 def test_logits_that_hold_no_prediction_are_refused_by_row(value, reason):
@@ -455,9 +455,9 @@ def test_what_is_no_batch_of_logits_is_refused(logits, reason):
 @pytest.mark.usefixtures("unchecked")
 def test_unknown_rules_scores_and_foreign_geometry_are_refused():
     layout, logits = TreeLayout(THING), torch.zeros(1, 3)
-    with pytest.raises(InputError, match="rule has to be 'soft' or 'hard', got 'both'"):
+    with pytest.raises(InputError, match="rule must be 'soft' or 'hard', got 'both'"):
         explain_logits(logits, layout, rule="both")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="score has to be 'logsumexp' or 'mean', got 'max'"):
+    with pytest.raises(InputError, match="score must be 'logsumexp' or 'mean', got 'max'"):
         explain_logits(logits, layout, score="max")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="TreeLayout, got Hierarchy"):
         explain_logits(logits, THING)  # type: ignore[arg-type]

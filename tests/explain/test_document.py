@@ -34,7 +34,7 @@ def test_the_schema_is_itself_valid_and_lists_every_key() -> None:
         ({"children": [1, 1, 0]}, "children names a node twice"),
         ({"children_names": ["cat"]}, "children_names needs one entry a child, 2; got 1"),
         ({"probabilities": [1.0]}, "probabilities needs one entry a child, 2; got 1"),
-        ({"probabilities": [0.5, 0.4]}, "probabilities has to sum to 1, got 0.9"),
+        ({"probabilities": [0.5, 0.4]}, "probabilities must sum to 1, got 0.9"),
         ({"child": 7}, "child is not among the children"),
     ],
 )

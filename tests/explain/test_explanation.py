@@ -183,7 +183,7 @@ def test_text_when_stopped_early():
     assert str(early).splitlines()[:2] == [
         "Stopped at animal (98 %), too unsure to go on to cat (74 %); the network says cat.",
         "At least 95 % of such answers hold the true class, on average, if samples are drawn "
-        "like those of calibration.",
+        "like the calibration samples.",
     ]
     assert early.to_text(full=True).splitlines()[3:5] == [
         "  1. at thing: animal (98 %) over car (2 %)",

@@ -23,7 +23,7 @@ def test_chains_are_left_out_but_for_their_lowest_node(
     for node in links:
         parents.append(parents[tops[node]])
         parents[tops[node]] = tops[node] = len(parents) - 1
-    # The root has to be last: that of the longest chain over the tree's own.
+    # The root must be last: that of the longest chain over the tree's own.
     order = [v for v in range(len(parents)) if v != tops[tree.root]] + [tops[tree.root]]
     new_id = {old: new for new, old in enumerate(order)} | {-1: -1}
     names = [*tree.names, *("link" for _ in links)]

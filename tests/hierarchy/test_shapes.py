@@ -76,7 +76,7 @@ def test_random_merges_every_pair_as_often() -> None:
 
 
 def test_random_is_what_it_was() -> None:
-    # Published comparisons name a seed, so its tree has to stay.
+    # Published comparisons name a seed, so its tree must stay.
     assert random(6, seed=0).parents.tolist() == [8, 7, 7, 6, 8, 6, 9, 10, 9, 10, -1]
 
 

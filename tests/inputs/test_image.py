@@ -372,7 +372,7 @@ class TestOpenImage:
         assert open_image(str(path)).mode == "RGB"
 
     def test_missing(self, tmp_path):
-        with pytest.raises(NotFoundError, match=r"cat\.png: there is no such file"):
+        with pytest.raises(NotFoundError, match=r"cat\.png: no such file"):
             open_image(tmp_path / "cat.png")
 
     def test_folder(self, tmp_path):

@@ -196,10 +196,10 @@ def test_ordinary_trees_take_the_fast_way(monkeypatch):
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("settings", "said"), [
-    (("sotf",), "rule has to be 'soft' or 'hard', got 'sotf'"),
-    (("soft", "max"), "score has to be 'logsumexp' or 'mean', got 'max'"),
-    (("hard", "mean", "2021"), "compat has to be None or '2020', got '2021'"),
-    (("soft", "mean", ""), "compat has to be None or '2020', got ''"),
+    (("sotf",), "rule must be 'soft' or 'hard', got 'sotf'"),
+    (("soft", "max"), "score must be 'logsumexp' or 'mean', got 'max'"),
+    (("hard", "mean", "2021"), "compat must be None or '2020', got '2021'"),
+    (("soft", "mean", ""), "compat must be None or '2020', got ''"),
 ], ids=str)  # fmt: skip
 def test_losses_that_do_not_exist_are_refused(settings, said):
     layout, logits = LossLayout(random_hierarchy(9, 3)), sample(1, 2, 9)

@@ -336,15 +336,15 @@ def test_hard_cross_entropy_comes_with_a_warning_that_names_the_caller():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"rule": "firm"}, "rule has to be 'soft' or 'hard', got 'firm'"),
-        ({"score": "max"}, "score has to be"),
+        ({"rule": "firm"}, "rule must be 'soft' or 'hard', got 'firm'"),
+        ({"score": "max"}, "score must be"),
         ({"reduction": "max"}, "reduction is one of 'mean', 'sum', 'none'"),
-        ({"compat": "2021"}, "compat has to be None or '2020'"),
+        ({"compat": "2021"}, "compat must be None or '2020'"),
         ({"compat": "2020", "score": "logsumexp"}, "knew the score 'mean' only"),
-        ({"tree_weight": -1}, "tree_weight has to be a finite number of at least 0; got -1"),
-        ({"network_weight": "1"}, "network_weight has to be"),
+        ({"tree_weight": -1}, "tree_weight must be a finite number of at least 0; got -1"),
+        ({"network_weight": "1"}, "network_weight must be"),
         ({"label_smoothing": 1.5}, "label_smoothing is a number from 0 to 1; got 1.5"),
-        ({"label_smoothing": -0.1}, "label_smoothing has to be"),
+        ({"label_smoothing": -0.1}, "label_smoothing must be"),
         ({"weight": torch.ones(6)}, r"shape \(7,\); got \(6,\)"),
         ({"weight": [1.0] * 7}, r"a tensor of shape \(7,\); got list"),
         ({"ignore_index": None}, "ignore_index is a whole number; got None"),
@@ -362,9 +362,9 @@ def test_bad_arguments_are_refused(settings, said):
 def test_lists_are_no_logits_and_no_targets():
     loss = TreeSupervisionLoss(TREE)
     logits, target = sample(0, 5, 7), indices(0, 5)
-    with pytest.raises(InputError, match="logits have to be a tensor; got list"):
+    with pytest.raises(InputError, match="logits must be a tensor; got list"):
         loss(logits.tolist(), target)
-    with pytest.raises(InputError, match="targets have to be a tensor; got list"):
+    with pytest.raises(InputError, match="targets must be a tensor; got list"):
         loss(logits, target.tolist())
 
 

@@ -74,7 +74,7 @@ def test_integers_of_any_type_are_class_indices(dtype):
 
 
 def test_types_that_do_not_fit_are_refused():
-    with pytest.raises(InputError, match="logits have to be floating"):
+    with pytest.raises(InputError, match="logits must be floating"):
         as_torch_has_them(torch.zeros(2, 3, dtype=torch.int64), torch.tensor([0, 2]), 3, -100)
     for dtype in (torch.bool, torch.complex64):
         with pytest.raises(InputError, match="class indices"):

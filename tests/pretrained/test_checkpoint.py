@@ -162,7 +162,7 @@ def test_a_file_that_is_damaged_or_none(
         load_checkpoint(network(), tmp_path / "text.bin")
     with pytest.raises(InputError, match="cannot be read"):
         load_checkpoint(network(), tmp_path)
-    with pytest.raises(NotFoundError, match="there is no such file"):
+    with pytest.raises(NotFoundError, match="no such file"):
         load_checkpoint(network(), tmp_path / "none.pth")
 
 

@@ -186,7 +186,7 @@ class TestReadModel:
             read_model(tmp_path / "x")
 
     def test_a_folder_without_a_model(self, tmp_path):
-        with pytest.raises(NotFoundError, match=r"there is no config\.json in it"):
+        with pytest.raises(NotFoundError, match=r"it has no config\.json"):
             read_model(tmp_path)
 
     @pytest.mark.parametrize("name", [HIERARCHY, WEIGHTS])
@@ -241,12 +241,12 @@ class TestReadModel:
     )
     def test_only_its_own_files_are_listed(self, saved, files):
         rewrite_config(saved, files=files)
-        with pytest.raises(FormatError, match=r"files has to list hierarchy\.json and model"):
+        with pytest.raises(FormatError, match=r"files must list hierarchy\.json and model"):
             read_model(saved)
 
     def test_classes_of_another_tree(self, saved):
         rewrite_config(saved, classes=["dog", "cat", "car"])
-        with pytest.raises(FormatError, match=r"class names are not those of hierarchy\.json"):
+        with pytest.raises(FormatError, match=r"class names differ from those in hierarchy\.json"):
             read_model(saved)
 
     def test_invalid_tree_with_right_hashes(self, saved):
@@ -259,7 +259,7 @@ class TestReadModel:
 
     def test_hostile_name_of_a_builder(self, saved):
         rewrite_config(saved, builder={"name": "nbdt:../os.system", "arguments": {}})
-        with pytest.raises(FormatError, match=r"config\.json: builder\.name has to be"):
+        with pytest.raises(FormatError, match=r"config\.json: builder\.name must be"):
             read_model(saved)
 
     @pytest.mark.parametrize(

@@ -164,10 +164,11 @@ def test_the_facts(model: NBDT, digits: LabelledImages, found: Measurement) -> N
         "SHA-256 of model.safetensors ab12", "Written by nbdt 9.9", "Samples 450 Classes 10",
         f"SHA-256 of inputs and labels {found.fingerprint}", "Nodes 19, 9 of them decisions",
         "Named 9 after some of their classes", "Notes Date 1 July 2026",
-        "not by nbdt train, as far as the model records", "records nothing else about its making",
+        "not by nbdt train, as far as the model records",
+        "records nothing else about how it was made",
     ):  # fmt: skip
         assert text in said, text
-    assert "Made by nbdt report m d ; the same command makes it again." in plain(made)
+    assert "Made by nbdt report m d ; the same command reproduces it." in plain(made)
     other = to_page(measure(model, digits, rule="hard"))
     assert "Rule hard, as requested; the model’s own is soft" in part(other, "about")
 

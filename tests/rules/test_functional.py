@@ -208,7 +208,7 @@ def test_any_leading_shape(way, score, shape):
         assert whole.shape[: whole.ndim - last] == shape
         one_by_one = [rule(row[None], layout, score)[0] for row in flat]
         if one_by_one:
-            # Rows have to be independent of what else is in the batch.
+            # Rows must be independent of what else is in the batch.
             assert torch.allclose(
                 whole.reshape(len(flat), *whole.shape[whole.ndim - last :]).double(),
                 torch.stack(one_by_one).double(),

@@ -111,7 +111,7 @@ def test_the_hard_rule_sees_the_temperature_too() -> None:
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("score", "rule"), [("median", "soft"), ("mean", "firm"), ("mean", None)])
 def test_unknown_rules_and_scores_are_refused(score, rule) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(InputError, match=r"(score|rule) has to be '.*' or '.*', got"):
+    with pytest.raises(InputError, match=r"(score|rule) must be '.*' or '.*', got"):
         Predictions(torch.zeros(2, 3), TreeLayout(TREE), score=score, rule=rule)
 
 

@@ -67,7 +67,7 @@ def first(**values):
         ({}, "the schema is None"),
         (changed(schema="nbdt.calibration/2"), "the schema is 'nbdt.calibration/2'"),
         (changed(more=1), "unknown key 'more'"),
-        (changed(score="max"), "^score has to be .*logsumexp.*, got 'max'"),
+        (changed(score="max"), "^score must be .*logsumexp.*, got 'max'"),
         (changed(fingerprint="abc"), "^fingerprint: .*; got 'abc'"),
         (changed(superclasses=3), "^superclasses: .*; got 3"),
         (first(node=-1), r"^superclasses\[0\]\.node: .*; got -1"),
@@ -203,8 +203,8 @@ def edited(folder, **values):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"model": None}, "has to say what it was made of"),
-        ({"model": {"weights": 1}}, "has to say what it was made of"),
+        ({"model": None}, "must say what it was made of"),
+        ({"model": {"weights": 1}}, "must say what it was made of"),
         ({"superclasses": []}, "are not the children of the tree's root"),
         ({"fingerprint": 5}, "fingerprint: .*; got 5"),
     ],

@@ -271,7 +271,7 @@ def test_what_are_no_log_probabilities_is_refused(rows, said):
         (torch.tensor([-1]), "a label is -1; with 3 classes"),
         (torch.tensor([0.0]), "got torch.float32"),
         (torch.tensor([True]), "got torch.bool"),
-        (torch.tensor([0, 1]), r"of shape \(1,\), one a sample; got torch.int64 of shape \(2,\)"),
+        (torch.tensor([0, 1]), r"of shape \(1,\), one per sample; got torch.int64 of shape \(2,\)"),
         (0, "got 0"),
     ],
 )
@@ -301,13 +301,13 @@ def test_too_few_samples_are_refused(guarantee, least):
 
 @pytest.mark.parametrize("scores", [[0.5] * 99, torch.zeros(9, 9), torch.full((99,), math.nan)])
 def test_what_are_no_scores_is_refused(scores):
-    with pytest.raises(InputError, match="scores have to be a tensor of numbers in a row, got"):
+    with pytest.raises(InputError, match="scores must be a tensor of numbers in a row, got"):
         threshold(scores, 0.9)
 
 
 def test_there_is_one_threshold_or_one_a_sample():
     rows = torch.tensor([[0.5, 0.25, 0.25]]).log().expand(3, 3)
-    with pytest.raises(InputError, match=r"one a sample; got torch.float64 of shape \(2,\)"):
+    with pytest.raises(InputError, match=r"one per sample; got torch.float64 of shape \(2,\)"):
         stop(rows, LAYOUT, torch.tensor([0.5, 0.5]))
 
 

@@ -96,7 +96,7 @@ def test_many_samples_are_looked_at_in_parts():
 def test_a_curve_needs_samples():
     with pytest.raises(InputError, match="at least one sample"):
         curve(torch.empty(0, 4), torch.empty(0).long(), TreeLayout(PETS))
-    with pytest.raises(InputError, match="log_probs have to be a tensor"):
+    with pytest.raises(InputError, match="log_probs must be a tensor"):
         curve([[0.0] * 4], torch.tensor([0]), TreeLayout(PETS))  # type: ignore[arg-type]
 
 
@@ -107,7 +107,7 @@ def test_a_curve_needs_samples():
         (torch.tensor([-1]), "an answer is -1; with 7 nodes"),
         (
             torch.tensor([0.5]),
-            "answers have to be a tensor of whole numbers of .*; got torch.float32",
+            "answers must be a tensor of whole numbers of .*; got torch.float32",
         ),
         (torch.tensor(3), r"got torch.int64 of shape \(\)"),
         ([3], "got a list"),

@@ -313,7 +313,7 @@ def test_data_that_do_not_do_are_refused_and_change_nothing(data, said):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((nn.Identity(),), "model has to be an NBDT, got Identity"),
+        ((nn.Identity(),), "model must be an NBDT, got Identity"),
         ((on_logits(), 1.0), "share between 0 and 1"),
         ((on_logits(), 95), "share between 0 and 1"),
     ],
@@ -347,9 +347,9 @@ def test_data_whose_classes_stand_in_another_order_are_refused(wrapped):
     digits = load_dataset("digits").select(range(50))
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     model = NBDT(network, balanced(digits.classes[::-1]))
-    with pytest.raises(InputError, match="stand in another order than those of the model"):
+    with pytest.raises(InputError, match="are in another order than the classes of the model"):
         SelectiveNBDT(model, guarantee=0.5).calibrate(wrapped(digits))
-    with pytest.raises(InputError, match="stand in another order than those of the model"):
+    with pytest.raises(InputError, match="are in another order than the classes of the model"):
         evaluate(model, wrapped(digits))
 
 

@@ -26,7 +26,7 @@ def test_a_new_key_opens_and_is_not_kept():
 
 @pytest.mark.parametrize("name", ["team a", "", "-a", "ä", "a" * 101])
 def test_a_name_that_the_file_could_not_hold_gets_no_key(name):
-    with pytest.raises(InputError, match="a key's name has to consist of letters"):
+    with pytest.raises(InputError, match="a key's name must consist of letters"):
         new_key(name)
 
 

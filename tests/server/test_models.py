@@ -23,7 +23,7 @@ def test_folders_of_models_and_folders_of_folders(models, tmp_path):
 
 
 def test_folders_without_models(tmp_path):
-    with pytest.raises(NotFoundError, match="there is no such folder"):
+    with pytest.raises(NotFoundError, match="no such folder"):
         find_models([tmp_path / "nope"])
     with pytest.raises(NotFoundError, match=r"holds a config\.json"):
         find_models([tmp_path])
@@ -174,7 +174,7 @@ def test_networks_of_ones_own_are_built_by_what_the_operator_names(tmp_path):
         torch.testing.assert_close(answer, model(torch.zeros(1, 1, 8, 8)))
     with pytest.raises(NBDTError, match="one does not say how its network is built"):
         served()
-    with pytest.raises(InputError, match="a model 'other'; there are: built, one, two"):
+    with pytest.raises(InputError, match="a model 'other'; available: built, one, two"):
         served(digits, f"other={digits}")
     with pytest.raises(InputError, match="two networks are given for all models"):
         served(digits, broken)
@@ -187,7 +187,7 @@ def test_networks_of_ones_own_are_built_by_what_the_operator_names(tmp_path):
         (tmp_path / "served" / "one" / "config.json").read_bytes() + b"\n"
     )
     kept = {one.name: one.reason for one in registry.reload()}
-    assert kept["one"] == "mine.py: there is no function 'digits' in it."
+    assert kept["one"] == "mine.py: it has no function 'digits'."
 
 
 def test_no_reason_tells_where_folders_lie(tmp_path, monkeypatch):
@@ -202,7 +202,7 @@ def test_no_reason_tells_where_folders_lie(tmp_path, monkeypatch):
         return one.reason
 
     folder.rename(tmp_path / "moved")
-    assert reasons() == "served: there is no such folder."
+    assert reasons() == "served: no such folder."
     (tmp_path / "moved").rename(folder)
     save_model(folder / "digits", seed=1)
 
@@ -215,8 +215,8 @@ def test_no_reason_tells_where_folders_lie(tmp_path, monkeypatch):
 
 def test_unknown_models_are_told_from_known_ones(models):
     registry = Registry(Settings(models=(models,)))
-    with pytest.raises(NotFoundError, match="there are: none yet"):
+    with pytest.raises(NotFoundError, match="available: none yet"):
         registry.get("x")
     registry.load()
-    with pytest.raises(NotFoundError, match="there are: digits, markup"):
+    with pytest.raises(NotFoundError, match="available: digits, markup"):
         registry.get("x")

@@ -29,7 +29,7 @@ def test_json_is_read_strictly(body, said):
 
 
 def test_the_body_has_to_be_an_object():
-    with pytest.raises(InputError, match="has to be a JSON object, got a list"):
+    with pytest.raises(InputError, match="must be a JSON object, got a list"):
         read_document(Instances, b"[]")
 
 

@@ -24,7 +24,7 @@ def test_settings_come_from_the_environment(monkeypatch, tmp_path):
         ({"port": 99_999}, r"port \(NBDT_PORT\): .*, got 99999"),
         ({"deadline": 0}, r"deadline \(NBDT_DEADLINE\)"),
         ({"admin": True}, "admin needs keys"),
-        ({"queue_rows": 10}, "queue_rows has to be at least request_rows"),
+        ({"queue_rows": 10}, "queue_rows must be at least request_rows"),
         ({"nonsense": 1}, "nonsense"),
     ],
 )

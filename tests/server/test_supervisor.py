@@ -245,9 +245,9 @@ def die(workers, *places):
 
 def test_a_failure_before_anything_was_served_ends_it_with_the_reason(start, monkeypatch):
     workers = start()
-    monkeypatch.setattr(FakeProcess, "state", lambda self: "models: there is no such folder.")
+    monkeypatch.setattr(FakeProcess, "state", lambda self: "models: no such folder.")
     workers.run()
-    assert workers.failure == "models: there is no such folder."
+    assert workers.failure == "models: no such folder."
 
 
 def test_a_worker_that_dies_young_comes_back_at_once_and_then_later_and_later(start):

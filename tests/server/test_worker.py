@@ -151,8 +151,8 @@ def test_in_a_process_of_others_the_garbage_collector_is_theirs(models, monkeypa
 def test_it_ends_where_the_models_cannot_be_loaded(models, monkeypatch):
     collector = Collector(monkeypatch)
     worker = Worker(Settings(models=(models / "digits",)), owns_process=True)
-    worker._on_loaded(InputError("there is no such folder."))
-    assert worker.failure == "there is no such folder."
+    worker._on_loaded(InputError("no such folder."))
+    assert worker.failure == "no such folder."
     assert worker.should_exit
     assert not worker.loaded
     assert collector.called == []

@@ -855,7 +855,7 @@ def served(value: Any) -> Any:
 
 
 def operation_of(operation: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-    """What a program has to send, and what it gets, without names of schemas and prose."""
+    """What a program must send, and what it gets, without names of schemas and prose."""
 
     def contents(of: dict[str, Any]) -> Any:
         return {

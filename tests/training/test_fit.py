@@ -471,11 +471,11 @@ X, Y = points().tensors
 
 
 @pytest.mark.parametrize(("data", "said"), [
-    (Stream(), r"train has to be a data set with a length of at least 1"),
+    (Stream(), r"train must be a data set with a length of at least 1"),
     (Empty(), "length of at least 1"),
     (Reordered(), "another order than those of the model: class 0 is 'dog' in the data set"),
-    (Triples(), r"data has to give pairs \(inputs, labels\); got list of 3"),
-    (Dicts(), r"data has to give pairs \(inputs, labels\); got dict"),
+    (Triples(), r"data must give pairs \(inputs, labels\); got list of 3"),
+    (Dicts(), r"data must give pairs \(inputs, labels\); got dict"),
     (TensorDataset(X, Y + 1), r"epoch 1, step \d: a label is 4; with 4 classes .* from 0 to 3"),
     (TensorDataset(X, Y - 1), r"epoch 1, step \d: a label is -1; with 4 classes"),
     # torch's cross-entropy ignores it, but each part of a batch counts with all of its samples.

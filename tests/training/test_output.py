@@ -67,7 +67,7 @@ def test_a_model_that_cannot_be_saved_is_told_before_it_trains(tmp_path):
     with pytest.raises(FormatError, match="provenance"):
         trained(of=unsayable, train=Never(), folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
-    trained(of=other)  # nothing is kept, so nothing has to be
+    trained(of=other)  # nothing is kept, so nothing must be
 
 
 def test_tensorboard_shows_every_epoch(tmp_path):

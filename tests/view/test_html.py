@@ -94,7 +94,7 @@ def test_the_policy_allows_its_own_style_and_script_only() -> None:
         "base-uri 'none'",
         "form-action 'none'",
     ]
-    # It has to stand before what it should stop.
+    # It must stand before what it should stop.
     assert [tag for tag, _, _ in page.found][:4] == ["html", "head", "meta", "meta"]
 
 

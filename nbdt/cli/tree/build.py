@@ -68,7 +68,7 @@ def rows(
         str,
         argument(
             "FILE",
-            "A row of numbers a class: an array in .npy, or a CSV file, in which the name of "
+            "One row of numbers per class: an array in .npy, or a CSV file, in which the name of "
             "the class may come first.",
         ),
     ],
@@ -112,7 +112,7 @@ def wordnet(
         str,
         argument(
             "LIST",
-            "The classes as nouns or wnids: a file with one a line, a CSV with the columns name"
+            "The classes as nouns or wnids: a file with one per line, a CSV with the columns name"
             " and wnid, or a bundled data set.",
         ),
     ],

@@ -149,7 +149,7 @@ def name(
     source: Annotated[str, argument("TREE", "A file, a model's folder, or a bundled tree.")],
     taxonomy: Annotated[
         str | None,
-        option("--taxonomy TREE", "Name each inner node as this tree names its classes."),
+        option("--taxonomy TREE", "Name each inner node after the concepts of this tree."),
     ] = None,
     by_leaves: Annotated[
         bool, option("--by-leaves", "Name each inner node after some of its classes.")
@@ -224,7 +224,7 @@ def convert(
         str | None,
         option(
             "--wnids LIST",
-            "The wnids of a 2020 graph in the order of the classes: a file with one a line, or "
+            "The wnids of a 2020 graph in the order of the classes: a file with one per line, or "
             "a bundled data set.",
         ),
     ] = None,

@@ -46,14 +46,12 @@ WELL = 0.95
 @app.command(epilog="Examples: nbdt tree support my-model --noise 0.1\n\n"
              "nbdt tree support seed-0 seed-1 seed-2 seed-3 --save")  # fmt: skip
 def support(
-    tree: Annotated[
-        str, argument("TREE", "A model's folder; where OTHERS are given, any tree will do.")
-    ],
+    tree: Annotated[str, argument("TREE", "A model's folder; with OTHERS, any tree.")],
     others: Annotated[
         list[str] | None,
         argument(
             "OTHERS",
-            "Trees over the same classes, such as those of models trained from other seeds. "
+            "Trees over the same classes, such as trees of models trained from other seeds. "
             "Without them, trees are built from resampled weights of the model.",
         ),
     ] = None,
@@ -124,7 +122,7 @@ def _made_again(folder: str, network: str | None, options: dict[str, Any]) -> It
     """Trees of a model's resampled weights."""
     if not is_model(folder):
         raise InputError(
-            f"{folder}: not a model's folder, so there are no weights to build trees from; give "
+            f"{folder}: not a model's folder, so it has no weights to build trees from; give "
             "other trees to compare with."
         )
     model = restored(folder, network)
@@ -169,7 +167,7 @@ def trial(
     model: ModelArgument,
     data: DataArgument,
     move: Annotated[
-        list[str] | None, option("--move NODE=PARENT", "Hang a node below an inner node.")
+        list[str] | None, option("--move NODE=PARENT", "Move a node below an inner node.")
     ] = None,
     beside: Annotated[
         list[str] | None,
@@ -248,7 +246,7 @@ def _check(edits: bool, suggest: bool, tries: bool, save: bool) -> None:
     if tries and not suggest:
         raise InputError("--tries limits --suggest; add --suggest.")
     if save and not edits:
-        raise InputError("there is no edit to save; make suggested moves with --move or --beside.")
+        raise InputError("nothing to save: make a suggested move with --move or --beside.")
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:
@@ -272,7 +270,7 @@ def _suggested(found: MoveSuggestions, model: str, made: Sequence[str]) -> str:
     nodes = "=".join(map(str, best.arguments.values()))
     edits = [*made, OPTIONS[best.name], nodes]
     command = shlex.join(["nbdt", "tree", "try", model, "OTHERS", *edits])
-    return f"{above}{found}\nGo on with other images: {command}"
+    return f"{above}{found}\nNext, on other images: {command}"
 
 
 def _document(

@@ -95,7 +95,7 @@ def test_a_tree_of_a_shape(arguments, expected, built):
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    (["rows", "gone.npy"], "gone.npy: there is no such file"),
+    (["rows", "gone.npy"], "gone.npy: no such file"),
     (["rows", "rows.npy", "--classes", "3"], "10 rows need 10 class names; got 3"),
     (["rows", "rows.npy", "--linkage", "x"], "linkage must be one of"),
     (["rows", "rows.npy", "-o", "tree.txt"], "tree.txt: the suffix says the format of a tree"),
@@ -103,7 +103,7 @@ def test_a_tree_of_a_shape(arguments, expected, built):
     (["rows", "ones.npy", "--metric", "confusion", "--linkage", "average", "--support", 5],
      "no columns to draw"),
     (["wordnet", "cifar10", "--wordnet", "."], "holds no WordNet database"),
-    (["parents", "gone.csv"], "gone.csv: there is no such file"),
+    (["parents", "gone.csv"], "gone.csv: no such file"),
     (["shape", "round", "--classes", "3"], "'round' is not one of"),
     (["shape", "flat", "--classes", "3", "--seed", "1"], "a flat tree takes no seed"),
     (["shape", "balanced", "--classes", "3", "--seed", "1"], "a balanced tree takes no seed"),

@@ -65,7 +65,7 @@ def test_a_part_keeps_the_names_and_ids_of_its_nodes(run, ask, tmp_path):
 
 @pytest.mark.parametrize(("arguments", "said"), [
     (["digits/shapes"], "did you mean 'digits/shape'"),
-    (["gone.json"], "gone.json: there is no such file"),
+    (["gone.json"], "gone.json: no such file"),
     (["digits/shape", "--node", "stroke"], "no node is called 'stroke'"),
     (["digits/shape", "--node", "one"], "is a leaf"),
     (["digits/shape", "--node", "node 18"], "no node is called 'node 18'"),
@@ -148,7 +148,7 @@ def test_a_model_keeps_its_weights_and_can_be_loaded(name, model, own):
     (["tree.json", "--node", "ten", "--to", "x"], "no node is called 'ten'"),
     (["tree.json", "--taxonomy", "cifar10/wordnet"], "the taxonomy lacks 10"),
     (["digits/shape", "--by-leaves"], "bundled trees are read-only"),
-    (["gone.json", "--by-leaves"], "there is no such file"),
+    (["gone.json", "--by-leaves"], "no such file"),
 ])  # fmt: skip
 def test_what_cannot_be_named(arguments, said, name, file):
     refused(name(*arguments), said)
@@ -239,7 +239,7 @@ def test_the_order_of_the_classes_can_be_given(convert):
     (["bad.nwk", "t.json"], "bad.nwk: "),
     (["bad.json", "t.json"], "bad.json: node-link data has a list of objects called nodes"),
     (["list.json", "t.json"], "list.json: "),
-    (["gone.nwk", "t.json"], "gone.nwk: there is no such file"),
+    (["gone.nwk", "t.json"], "gone.nwk: no such file"),
     (["gone", "t.json"], "no bundled hierarchy or file 'gone'"),
     (["graph.json", "t.json", "--wnids", "swapped.txt"], "graph.json: class 0, 'dog', is not"),
     (["plain.nwk", "t.json", "--wnids", "wnids.txt"], "leave it out"),

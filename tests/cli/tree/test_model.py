@@ -69,7 +69,7 @@ def test_support_is_kept_where_the_tree_is(run, ask, own):
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    ([RESNET], "not a model's folder, so there are no weights"),
+    ([RESNET], "not a model's folder, so it has no weights"),
     ([RESNET, "digits/shape"], "only the first has 10"),
     ([RESNET, WORDNET, "--count", 5], "leave out either them or"),
     ([RESNET, WORDNET, "--no-normalize"], "leave out either them or"),
@@ -139,7 +139,7 @@ def test_moves_are_suggested(run, ask, model):
     option = {"move": "--move", "regraft": "--beside"}[found.moves[0].edit.name]
     nodes = "=".join(map(str, found.moves[0].edit.arguments.values()))
     last = run(*asked).stdout.splitlines()[-1]
-    assert last.startswith(f"Go on with other images: nbdt tree try {model} OTHERS {option} ")
+    assert last.startswith(f"Next, on other images: nbdt tree try {model} OTHERS {option} ")
     assert last.replace("'", "").endswith(nodes)
     # What is suggested can be tried as it is told.
     [change] = ask("tree", "try", model, "digits", option, nodes)["edits"]
@@ -157,7 +157,7 @@ def test_classes_may_have_no_images(run, ask, model, images):
 @pytest.mark.parametrize(("arguments", "said"), [
     ([], "nothing to try: give --move, --beside, --dissolve or --suggest"),
     (["--move", "one=two", "--tries", "3"], "add --suggest"),
-    (["--suggest", "--save", "x"], "there is no edit to save"),
+    (["--suggest", "--save", "x"], "nothing to save"),
     (["--move", "one"], "--move takes two nodes, such as --move cat=dog; got 'one'"),
     (["--beside", "=one"], "--beside takes two nodes"),
     (["--move", "one=two"], "is a leaf, which has nothing below it"),

@@ -125,9 +125,9 @@ def test_explanations_are_written_beside_the_event_loop(client, monkeypatch, mod
         (
             {"params": {"rul": "hard"}, "json": {}},
             422,
-            "rul: there is no such parameter; there are",
+            "rul: unknown parameter; this route takes",
         ),
-        ({"params": {"guarantee": "0.9"}, "json": {}}, 422, "guarantee: there is no such"),
+        ({"params": {"guarantee": "0.9"}, "json": {}}, 422, "guarantee: unknown parameter"),
         ({"params": {"rule": "x"}, "json": {"instances": [[0.0]]}}, 422, "rule: "),
         ({"params": {"top": "-1"}, "json": {"instances": [[0.0]]}}, 422, "top: "),
         ({"params": {"timeout": "0"}, "json": {"instances": [[0.0]]}}, 422, "timeout: "),
@@ -172,7 +172,7 @@ def test_reloading_over_http_is_off(client):
 def test_a_route_without_parameters_takes_none(client):
     answer = client.get(API, params={"rule": "hard"})
     assert answer.status_code == 422
-    assert "rule: there is no such parameter; there is none here" in answer.json()["detail"]
+    assert "rule: unknown parameter; this route takes none" in answer.json()["detail"]
 
 
 def test_an_admin_may_have_models_reloaded(tmp_path, caplog):

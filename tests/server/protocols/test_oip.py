@@ -132,7 +132,7 @@ DATA = [0.0] * 64
         (request(data=DATA, shape=[64]), r"the shape \[rows, …\], got"),
         (request(data=DATA, shape=[2, 1, 8, 8]), r"64 numbers do not fit the shape \[2, 1, 8, 8\]"),
         (request(data="x"), r"inputs\[0\]\.data: .*valid list"),
-        (request(), "data has to be a list"),
+        (request(), "data must be a list"),
         (request(data=["x"] * 64), "expected an array of numbers"),
         (request(data=DATA, parameters=3), None),
         (request(parameters={"binary_data_size": 5}), "binary_data_size exceeds what follows"),

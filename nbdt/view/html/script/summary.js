@@ -40,7 +40,7 @@ function summaryOf(state, actions) {
           "; the network says ", network, "."]
         : said.agrees ? "The network agrees." : ["The network says ", network, "."],
       said.guarantee !== null && `At least ${+(100 * said.guarantee).toPrecision(10)} % of such answers `
-        + "hold the true class, on average, if samples are drawn like those of calibration.",
+        + "hold the true class, on average, if samples are drawn like the calibration samples.",
       alone && closest.contrary
         ? ["One decision: ", taken, " against ", other, more, ", as no class there is as likely."]
         : alone ? ["One decision: ", taken, " over ", other, more, "."]
