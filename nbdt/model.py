@@ -43,37 +43,35 @@ from nbdt.rules import (
 class NBDT(nn.Module, Displayed):
     """A classifier that decides down a tree of its classes (Wan et al., arXiv 2004.00221).
 
-    The network stays as it is and is `network`, an ordinary submodule; the tree adds nothing to the
-    state dict. The module is called like the network and gives log-probabilities, which can be used
+    The network is unchanged and is `network`, an ordinary submodule; the tree adds nothing to the
+    state dict. Call the module like the network: it gives log-probabilities, which can be used
     wherever logits are expected.
 
-    All methods but `forward` and `logits` compute no gradients and work in eval mode, whatever mode
-    the module is in; each submodule's mode is restored afterwards. They take a batch `x` as the
-    network takes it; a mapping is passed as keyword arguments. `rule` is by default the module's.
+    All methods except `forward` and `logits` compute no gradients and work in eval mode; each
+    submodule's mode is restored afterward. They take a batch `x` as the network takes it; a mapping
+    is passed as keyword arguments. `rule` defaults to the module's.
 
     Args:
-        network: a classifier that gives logits (batch, C), or an object or mapping that holds
-            them as ``logits``. One output z means the logits (0, z). With `torch.nn.Identity()`
-            the input is the logits.
+        network: a classifier that gives logits (batch, C), or an object or mapping that holds them
+            as ``logits``. One output z means the logits (0, z). With `torch.nn.Identity()` the
+            input is the logits.
         hierarchy: the tree; leaf i is the network's output i.
-        score: what a node is worth: "logsumexp", for a network as it comes, or "mean", for one
-            tuned to its tree.
+        score: "logsumexp", for a network as it comes, or "mean", for one tuned to its tree.
         rule: how decisions become an answer: "soft" or "hard".
-        preprocessing: how an image becomes the network's input; kept for whoever feeds it.
+        preprocessing: how an image becomes the network's input; stored for callers.
         builder: how the network is built, for `save_pretrained`: a `Builder` or its name; by
             default the one that `nbdt.classifiers.build` noted on the network.
-        head: the path of the last linear layer, where it cannot be found.
-        temperature: what the logits are divided by in every answer (not in `logits`): a number,
-            by default 1, or a `Temperature`, which may also divide the scores at single nodes.
+        head: the path of the last linear layer, if it cannot be found.
+        temperature: divides the logits in every answer (not in `logits`): a number, by default 1,
+            or a `Temperature`, which may also divide the scores at single nodes.
 
     Attributes:
         layout: the tree, compiled for the rules; follows `hierarchy`.
-        provenance: whatever a saved model should say about itself (data, accuracy, …), as values
-            that JSON can hold.
+        provenance: JSON values that describe a saved model (data, accuracy, …).
 
     Raises:
-        InputError: the network has another number of outputs than the tree has leaves, where
-            that can be known before it is called; or an argument is not valid.
+        InputError: an argument is invalid, or the network is known to have a different number of
+            outputs than the tree has leaves.
         HeadError: the network does not choose one class among many, or `head` is not a layer.
 
     Example:
@@ -109,7 +107,7 @@ class NBDT(nn.Module, Displayed):
         network = check_classifier(network)
         self.score = score
         self.rule = rule
-        # An Input or None; most of what reads it knows images only.
+        # An Input or None; most readers support images only.
         self.preprocessing: Any = preprocessing
         self.builder = Builder(name=builder) if isinstance(builder, str) else builder
         if builder is None:
@@ -125,12 +123,12 @@ class NBDT(nn.Module, Displayed):
 
     @property
     def head(self) -> str | None:
-        """The path of the network's last linear layer; None where it cannot be found."""
+        """The path of the network's last linear layer; None if it cannot be found."""
         return None if self._head is None else self._head.path
 
     @property
     def found_head(self) -> Head | None:
-        """The network's last linear layer as it is now; a HeadError where it was removed."""
+        """The network's last linear layer as it is now; a HeadError if it was removed."""
         head = self._head
         if head is not None and _part(self.network, head.path) is not head.module:
             self._head = replace(find_head(self.network, head.path), altered=head.altered)
@@ -138,12 +136,9 @@ class NBDT(nn.Module, Displayed):
 
     @property
     def hierarchy(self) -> Hierarchy:
-        """The tree; another one of the same classes may be put in its place.
+        """The tree; you can replace it with another one of the same classes in the same order.
 
-        If its nodes are others, the temperatures of single nodes are lost.
-
-        Raises:
-            InputError: the classes are others, or stand in another order.
+        If the new tree has different nodes, the temperatures of single nodes are lost.
         """
         return self.layout.hierarchy
 
@@ -162,7 +157,7 @@ class NBDT(nn.Module, Displayed):
 
     @property
     def score(self) -> ScoreName:
-        """What a node is worth."""
+        """How a node is scored."""
         return self._score
 
     @score.setter
@@ -195,10 +190,10 @@ class NBDT(nn.Module, Displayed):
         return self.hierarchy.classes
 
     def logits(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
-        """The network's own logits, in the mode that the module is in and with gradients."""
+        """The network's own logits, in the module's current mode and with gradients."""
         logits = network_logits(self.network, x, self.hierarchy.num_classes)
         if self.layout.leaf_order.device != logits.device and not logits.is_meta:
-            self.layout.to(logits.device)  # the network was moved alone
+            self.layout.to(logits.device)  # the network was moved without this module
         return logits
 
     def forward(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
@@ -213,8 +208,8 @@ class NBDT(nn.Module, Displayed):
     ) -> Int[Tensor, " batch"]:
         """The index of each sample's predicted class.
 
-        Under the rule "soft" it is the class with the largest probability, under "hard" the one
-        reached by taking the likeliest child at every node.
+        Under "soft" it is the class with the largest probability, under "hard" the one reached by
+        taking the likeliest child at every node.
 
         Raises:
             InputError: the logits of a sample hold NaN or +inf, or are all −inf.
@@ -248,9 +243,6 @@ class NBDT(nn.Module, Displayed):
     def explain(self, x: Tensor | Mapping[str, Any], rule: RuleName | None = None) -> Explanations:
         """Each sample's prediction, with the decisions that led to it.
 
-        Raises:
-            InputError: the logits of some rows hold NaN; the message names them.
-
         Example:
             >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
             >>> print(NBDT(nn.Identity(), tree).explain(torch.tensor([[3.0, 2.0, 0.0]]))[0])
@@ -274,7 +266,7 @@ class NBDT(nn.Module, Displayed):
     ) -> Predictions:
         """What this model's tree decides, given the network's logits.
 
-        `labels` are the true classes, for measures, and `indices` name the samples in examples.
+        `labels` are the true classes, for measures, and `indices` the samples' ids in examples.
         """
         return Predictions(
             logits,
@@ -289,11 +281,8 @@ class NBDT(nn.Module, Displayed):
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes the model to a folder, whole or not at all; see `nbdt.pretrained`.
 
-        The folder may be new, empty, or a saved model, which is replaced.
-
-        Raises:
-            InputError: the folder holds something else or cannot be written, or `builder` does
-                not build this network.
+        The folder may be new, empty, or a saved model, which is replaced. A `builder` that does not
+        build this network is an InputError.
         """
         network, prefix = unwrap(self.network)
         config = ModelConfig(
@@ -314,14 +303,14 @@ class NBDT(nn.Module, Displayed):
     ) -> NBDT:
         """Loads a model that `save_pretrained` wrote, in eval mode.
 
-        Nothing is unpickled, downloaded, or imported because the folder names it. The weights and
-        types of a `network` that is given are replaced; it has the architecture of the saved one,
-        and is needed where the folder does not say how to build that.
+        Nothing is unpickled, downloaded, or imported because the folder names it. `network`, needed
+        if the folder does not say how to build it, has the saved architecture; its weights and
+        dtypes are replaced.
 
         Raises:
-            NotFoundError: no such folder, or it holds no model.
-            FormatError: a file is missing, not the one that was saved, or not valid; or the
-                weights do not fit the network.
+            NotFoundError: there is no such folder, or it contains no model.
+            FormatError: a file is missing, changed or invalid, or the weights do not fit the
+                network.
             InputError: the folder does not say how to build the network, and none was given.
         """
         saved = read_model(folder)
@@ -361,15 +350,15 @@ class NBDT(nn.Module, Displayed):
         return head
 
     def _move_layout(self) -> None:
-        """Moves the layout to where the logits will be, if that is known before a call."""
+        """Moves the layout to the logits' device, if that is known before a call."""
         parameters = list(self.network.get_submodule(self.head or "").parameters())
         if parameters and not parameters[-1].is_meta:
             self.layout.to(parameters[-1].device)
 
     def geometry(self) -> FeatureGeometry | None:
-        """Where the nodes lie in feature space now, if the score and the head have it.
+        """Where the nodes lie in feature space now; None if the score or the head isn't linear.
 
-        It is computed again only where the tree or the head's weights have changed.
+        It is recomputed only if the tree or the head's weights have changed.
         """
         if not get_score(self.score).is_linear:
             return None
@@ -388,7 +377,7 @@ class NBDT(nn.Module, Displayed):
 
 
 def _equal(old: Tensor, new: Tensor) -> bool:
-    """Whether weights stayed; by value, since they can be changed in ways torch does not count."""
+    """Whether weights are unchanged; by value, because torch does not count every change."""
     return old.dtype == new.dtype and old.device == new.device and torch.equal(old, new)
 
 

@@ -1,13 +1,13 @@
-"""Trained classifiers of every library: where their classes stand, and networks by name.
+"""Trained classifiers of every library: where their classes lie, and networks by name.
 
 A *head* is a classifier's last linear layer: a `torch.nn.Linear`, or a convolution with a 1×1
 kernel, with one output row per class (or a single row, the logit of the second of two classes).
-`find_head` finds it, `check_classifier` says when a network does not give one class among many,
-and `induce` clusters the rows into a tree.
+`find_head` finds it, `check_classifier` refuses a network that does not choose one class among
+many, and `induce` clusters the rows into a tree.
 
 A network's name is ``library:network``, such as ``torchvision:resnet18``, ``timm:vit_small`` or
-``nbdt:lenet``; `own_network` runs a file, which only a user may name. What the project knows of a
-library is one module here, see `nbdt.classifiers.base.Library`.
+``nbdt:lenet``; `own_network` runs a file, which only a user may name. Everything specific to a
+library is in one module here; see `nbdt.classifiers.base.Library`.
 """
 
 from nbdt.classifiers.base import Library, WeightsInfo, list_networks

@@ -1,7 +1,7 @@
-"""What the project asks of a library of classifiers, and which libraries there are.
+"""The interface to libraries of classifiers, and the list of libraries.
 
-All that the project knows of a library is in its module of this package, in a subclass of
-`Library`; other distributions add theirs by entry points of the group ``nbdt.classifiers``.
+Everything specific to a library is in its module of this package, in a subclass of `Library`; other
+distributions add theirs with entry points of the group ``nbdt.classifiers``.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _NAME = re.compile(r"([A-Za-z0-9_]{1,100}):([A-Za-z0-9_.-]{1,100})")
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """What is known of trained weights besides the numbers.
+    """What a publisher states about trained weights.
 
     Attributes:
         preprocessing: how an image becomes the network's input.
-        classes: the class names in the network's order; None where the publisher gives none.
+        classes: the class names in the network's order; None if unknown.
     """
 
     preprocessing: Preprocessing
@@ -42,13 +42,13 @@ class WeightsInfo:
 
 
 class Library:
-    """What the project asks of a library; a subclass answers what it can, the rest is unknown.
+    """The interface to a library; a subclass overrides what its library supports.
 
     Attributes:
         name: the prefix of its networks' names, as in "timm:resnet50".
-        arguments: the arguments that its networks may be built with, and their limits, which keep
-            a file from asking for a network of terabytes. Empty where it builds none by name.
-        channels_argument: which of them is the number of channels of an image, if one must be.
+        arguments: the arguments that its networks accept, and their limits, which keep a file from
+            requesting a network of terabytes. Empty if it builds none by name.
+        channels_argument: which argument is an image's number of channels, if any.
     """
 
     name: ClassVar[str]
@@ -64,26 +64,21 @@ class Library:
     def module(self, model: Any) -> nn.Module:
         """A model that is not a torch module as one that gives logits.
 
-        Raises:
-            HeadError: no such module; the message says what to do instead.
+        If there is no such module, a HeadError says what to do instead.
         """
         raise HeadError(f"no torch network can be made of {type(model).__name__}.")
 
     def head(self, model: Any) -> Head:
-        """The head of a model that is not a torch module.
-
-        Raises:
-            HeadError: it has none.
-        """
+        """The head of a model that is not a torch module; a HeadError if it has none."""
         raise HeadError(f"{type(model).__name__} has no linear layer with a row per class.")
 
     def check(self, module: nn.Module) -> None:
         """Refuses a network for another task, with a `HeadError`."""
 
     def head_paths(self, module: nn.Module) -> list[str] | None:
-        """The parts that the library calls the network's classifier, or None if it promises none.
+        """The parts that the library calls the network's classifier; None if it promises none.
 
-        Several where a network averages over heads. A part may be more than a linear layer.
+        Several if a network averages over heads. A part may be more than a linear layer.
         """
         return None
 
@@ -94,35 +89,26 @@ class Library:
     # ── networks by name ──────────────────────────────────────────────────────────────────────
 
     def networks(self) -> list[str]:
-        """The names of its classifiers, sorted.
-
-        Raises:
-            MissingDependencyError: the library is not installed.
-        """
+        """The names of its classifiers, sorted; a MissingDependencyError if it isn't installed."""
         return []
 
     def construct(self, network: str, **arguments: Any) -> nn.Module:
-        """A network with random weights, or with those that `weights` gave arguments for."""
+        """A network with random weights, or with those that `weights` returned arguments for."""
         raise NotImplementedError
 
     def weights(self, network: str, weights: str) -> tuple[str, dict[str, Any]]:
         """Published weights: the network's name with them, and the arguments of `construct`.
 
-        Raises:
-            NotFoundError: no such weights.
+        A NotFoundError if there are no such weights.
         """
         raise NotFoundError(f"{self.name}:{network} has no published weights; train it.")
 
     def weights_info(self, network: str, weights: str) -> WeightsInfo:
-        """What is known of published weights; nothing is downloaded.
-
-        Raises:
-            NotFoundError: as `weights`.
-        """
+        """What the publisher states about weights; nothing is downloaded."""
         raise NotFoundError(f"{self.name}:{network} has no published weights; train it.")
 
     def set_by_weights(self, module: nn.Module) -> dict[str, Any]:
-        """Arguments that published weights changed, and that building it again needs."""
+        """Arguments that published weights changed, and that rebuilding needs."""
         return {}
 
     def check_network(self, network: str) -> None:
@@ -137,7 +123,7 @@ class Library:
 
 @cache
 def libraries() -> tuple[Library, ...]:
-    """The libraries that the project knows, and those that other distributions registered."""
+    """The built-in libraries, and those that other distributions registered."""
     return tuple(library() for library in registered_classes("nbdt.classifiers", Library))
 
 
@@ -152,10 +138,7 @@ def builders() -> dict[str, Library]:
 
 
 def split_name(name: object) -> tuple[Library, str]:
-    """The library and the network that a name such as "timm:resnet50" stands for.
-
-    Raises:
-        InputError: it is not such a name, or there is no such library.
+    """The library and the network in a name such as "timm:resnet50".
 
     Example:
         >>> library, network = split_name("nbdt:lenet")
@@ -175,11 +158,10 @@ def split_name(name: object) -> tuple[Library, str]:
 def list_networks(library: str) -> list[str]:
     """The names of a library's classifiers, sorted; timm's with and without weights' tags.
 
-    Args:
-        library: "torchvision", "timm", "nbdt", or one that another distribution registered.
+    The library is "torchvision", "timm", "nbdt", or one that another distribution registered.
 
     Raises:
-        NotFoundError: no such library.
+        NotFoundError: there is no such library.
         MissingDependencyError: it is not installed.
 
     Example:

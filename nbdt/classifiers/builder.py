@@ -1,4 +1,4 @@
-"""Networks by name: built, with published weights if asked, and built again from a saved folder."""
+"""Networks by name: built, optionally with published weights, and rebuilt from a saved folder."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from nbdt.errors import InputError, NotFoundError
 class Builder(Document):
     """How to build a network again: a name and arguments, never weights.
 
-    Building what a file asks for imports no code that the file chose, downloads nothing, opens no
+    Building from an untrusted file imports no code that the file chose, downloads nothing, opens no
     file and is bounded in size.
 
     Args:
         name: "torchvision:resnet50", "timm:convnext_tiny", "nbdt:digits-cnn", ….
-        arguments: what the network's constructor is given: those of its `Library`.
-
-    Raises:
-        InputError: the name is not of this form, or an argument is unknown or out of range.
+        arguments: the network constructor's arguments, limited to its `Library`'s.
 
     Example:
         >>> builder = Builder(name="nbdt:digits-cnn", arguments={"num_classes": 3})
@@ -61,7 +58,7 @@ class Builder(Document):
         return arguments
 
     def build(self, **weights: Any) -> nn.Module:
-        """A new network, with random weights or those that `Library.weights` gave arguments for.
+        """A new network, with random weights or those described by `Library.weights`' arguments.
 
         Raises:
             NotFoundError: the library has no network of that name; near names are listed.
@@ -100,9 +97,9 @@ def build(name: str, *, weights: str | None = None, **arguments: Any) -> nn.Modu
 
     Args:
         name: "torchvision:resnet50", "timm:convnext_tiny", "nbdt:digits-cnn", ….
-        weights: None for random weights. A name, such as "DEFAULT", takes trained weights from
-            torchvision's or timm's publishers, which **downloads** them unless they are cached;
-            for timm a name is the tag, such as "a1_in1k".
+        weights: None for random weights. A name, such as "DEFAULT", loads torchvision's or timm's
+            published weights, which **downloads** them unless they are cached; for timm the name is
+            the tag, such as "a1_in1k".
         **arguments: as in `Builder`.
 
     Raises:
@@ -140,10 +137,6 @@ def build(name: str, *, weights: str | None = None, **arguments: Any) -> nn.Modu
 def weights_info(name: str, weights: str = "DEFAULT") -> WeightsInfo:
     """The preprocessing and class names of trained weights; nothing is downloaded.
 
-    Raises:
-        NotFoundError: no network or no weights have this name.
-        MissingDependencyError: the library is not installed.
-
     Example:
         >>> weights_info("torchvision:resnet50").classes[0]
         'tench'
@@ -154,7 +147,7 @@ def weights_info(name: str, weights: str = "DEFAULT") -> WeightsInfo:
 
 
 def difference(network: nn.Module, built: nn.Module) -> str | None:
-    """The first thing in which two networks differ, apart from their weights, as a phrase.
+    """The first difference between two networks, apart from their weights, as a phrase.
 
     It compares the types of the parts, their plain settings (stride, dropout, …), and the names and
     shapes of the tensors.

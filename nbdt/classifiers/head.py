@@ -1,4 +1,4 @@
-"""`Head`: the last linear layer of a classifier, and which layers can be one."""
+"""`Head`: the last linear layer of a classifier, and which layers qualify."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Head:
     between devices.
 
     Args:
-        path: the layer's name, as in ``network.get_submodule(path)``; for a scikit-learn
-            classifier the attribute that holds its weights.
+        path: the layer's name, as in ``network.get_submodule(path)``; for a scikit-learn classifier
+            the attribute that holds its weights.
         module: the layer; a forward hook on it sees the features as its input. For a scikit-learn
             classifier a `torch.nn.Linear` with the same weights, in float64.
-        classes: the class names that the classifier itself has, or None.
-        altered: whether the network may return something else than the layer's output: scaled by
-            a temperature, cut by a relu, added to another's. Also where its forward pass cannot be
-            read and no library promises what it does.
+        classes: the classifier's own class names, or None.
+        altered: whether the network may return something other than the layer's output: scaled by a
+            temperature, clipped by a relu, added to another's. Also if its forward pass cannot be
+            traced and no library guarantees what it does.
 
     Example:
         >>> Head("fc", nn.Linear(64, 10)).num_classes, Head("fc", nn.Linear(64, 1)).num_classes
@@ -45,13 +45,12 @@ class Head:
     def rows(self) -> Float[Tensor, "outputs features"]:
         """The weights, detached, in the layer's own dtype and on its device.
 
-        Raises:
-            HeadError: the layer is on the meta device and so has no weights.
+        A HeadError if the layer is on the meta device, without weights.
         """
         weight = self.module.weight
         for hook in self.module._forward_pre_hooks.values():
-            # torch's older weight_norm sets `weight` in the forward pass only, so that it is
-            # stale once other weights were loaded.
+            # torch's older weight_norm sets `weight` only in the forward pass, so it is stale
+            # after other weights are loaded.
             if isinstance(hook, WeightNorm):
                 weight = hook.compute_weight(self.module)
         if weight.is_meta:
@@ -63,7 +62,7 @@ class Head:
 
     @property
     def bias(self) -> Float[Tensor, " outputs"] | None:
-        """The biases, detached, or None where the layer has none."""
+        """The biases, detached; None if the layer has none."""
         return None if self.module.bias is None else self.module.bias.detach()
 
     @property
@@ -110,7 +109,7 @@ def checked_layer(module: nn.Module, path: str) -> LinearLayer:
             "run one batch through the network first."
         )
     weight = module.weight
-    # Layers with packed weights (8 and 4 bits) call themselves Linear.
+    # Layers with packed weights (8 and 4 bits) are also named Linear.
     if not weight.is_floating_point() or weight.shape[0] != num_outputs(module):
         raise HeadError(
             f"the weights of {path!r} are stored as {weight.dtype} of shape "
@@ -123,7 +122,7 @@ def checked_layer(module: nn.Module, path: str) -> LinearLayer:
 def linear_layers(module: nn.Module) -> dict[str, LinearLayer]:
     """The linear layers in a module by name, in its order, each once.
 
-    Those inside torch's own blocks (attention, transformer layers) cannot be heads.
+    Layers inside torch's own blocks (attention, transformer layers) cannot be heads.
     """
     found: dict[str, LinearLayer] = {}
     seen: set[int] = set()
@@ -150,7 +149,7 @@ def is_torch_block(module: nn.Module) -> bool:
 
 
 def describe_layers(layers: dict[str, LinearLayer], prefix: str = "", most: int = 8) -> str:
-    """The layers as text, ``'fc' (512 → 10)``; of many, the last ones, where heads mostly are."""
+    """The layers as text, ``'fc' (512 → 10)``; of many, the last ones, where most heads are."""
     texts = []
     for name, layer in list(layers.items())[-most:]:
         features = layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels

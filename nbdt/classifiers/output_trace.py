@@ -1,9 +1,9 @@
-"""Which part of a network makes its output, read from its own ``forward``.
+"""Which part of a network produces its output, traced through its own ``forward``.
 
 A module's forward runs once on stand-ins: a symbolic input, and for each submodule an object that
-records its calls. Nothing is computed, no submodule runs, and the network is not touched. In the
+records its calls. Nothing is computed, no submodule runs, and the network is not changed. In the
 recorded graph the output is followed back past steps that keep the meaning of the logits (dropout,
-pooling, reshaping, log_softmax, …) to the submodule that made them.
+pooling, reshaping, log_softmax, …) to the submodule that produced them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch.fx.proxy import GraphAppendingTracer
 
 from nbdt.classifiers.head import is_linear
 
-# Calls after which the logits are still the same logits.
+# Calls that keep the logits' meaning.
 NEUTRAL_CALLS = frozenset(
     """flatten unflatten squeeze view reshape contiguous float dropout alpha_dropout
     feature_alpha_dropout dropout1d dropout2d dropout3d log_softmax mean
@@ -49,10 +49,10 @@ class OutputTrace:
     """How a module's forward ends.
 
     Attributes:
-        maker: the path of the submodule whose output, after neutral steps, is returned; None
-            where it is something else: the input itself, a sum, a product of tensors, ….
+        maker: the path of the submodule whose output, after neutral steps, is returned; None if it
+            is something else: the input itself, a sum, a product of tensors, ….
         otherwise: what is returned instead, in words.
-        squashing: ``"softmax"`` or ``"sigmoid"`` where one comes last, or None.
+        squashing: ``"softmax"`` or ``"sigmoid"`` if one comes last, or None.
         altered: whether a relu or a scale, such as a temperature, is in between.
     """
 
@@ -63,7 +63,7 @@ class OutputTrace:
 
 
 def trace_output(module: nn.Module) -> OutputTrace | None:
-    """How the module's forward ends, or None where that depends on the values of an input.
+    """How the module's forward ends; None if that depends on the values of an input.
 
     Example:
         >>> trace_output(nn.Sequential(nn.Linear(4, 3), nn.Dropout(), nn.Softmax(dim=1)))
@@ -72,7 +72,7 @@ def trace_output(module: nn.Module) -> OutputTrace | None:
     tracer = _Tracer(fx.Graph())
     try:
         output = _run(module, tracer)
-    except Exception:  # whatever the network's own code raises: it was not written for stand-ins
+    except Exception:  # the network's code was not written for stand-ins and may raise anything
         return None
     if not isinstance(output, fx.Proxy):
         return OutputTrace(None, f"a {type(output).__name__}, not the output of a layer")
@@ -84,8 +84,8 @@ def _run(module: nn.Module, tracer: _Tracer) -> object:
     for name, submodule in module.named_modules():
         if submodule is not module:
             stand_ins[id(submodule)] = _StandIn(submodule, name, tracer, stand_ins)
-    # A copy, since forward may store things on self, or in a list there. Parameters and whatever
-    # else the module holds (a trainer, a data set) are shared.
+    # A copy, because forward may store things on self, or in a list there. Parameters and anything
+    # else that the module holds (a trainer, a data set) are shared.
     shared = [*module.parameters(), *(v for v in vars(module).values() if not _is_copied(v))]
     actor = copy.deepcopy(module, {id(value): value for value in shared} | stand_ins)
     actor.training = False
@@ -102,7 +102,7 @@ def _run(module: nn.Module, tracer: _Tracer) -> object:
     output = actor.forward(*positional, **named)
     if isinstance(output, fx.Proxy):
         return output
-    # As transformers' outputs, or a dictionary like them.
+    # Like transformers' outputs, or a dictionary.
     logits = output.get("logits") if isinstance(output, Mapping) else None
     return getattr(output, "logits", output) if logits is None else logits
 
@@ -147,11 +147,11 @@ def _scales(node: fx.Node, step: str) -> bool:
 
 
 class _Tracer(GraphAppendingTracer):
-    """Records operations in a graph; tensors of the network are constants."""
+    """Records operations in a graph; the network's tensors are constants."""
 
     def create_arg(self, a: Any) -> Any:
         if isinstance(a, Tensor):
-            # One number scales all logits alike, whatever its value.
+            # A single number scales all logits equally.
             return 1.0 if a.numel() == 1 else self.create_node("get_attr", "constant", (), {})
         return super().create_arg(a)
 
@@ -188,9 +188,8 @@ class _StandIn:
         return map(self._wrapped, children)
 
     def _wrapped(self, value: Any) -> Any:
-        """The value, with stand-ins for the modules in it."""
         if isinstance(value, nn.Module):
-            made_here = _StandIn(value, "", self._tracer, self._registered)  # a slice, for one
+            made_here = _StandIn(value, "", self._tracer, self._registered)  # for example a slice
             return self._registered.get(id(value), made_here)
         if isinstance(value, tuple):
             return tuple(map(self._wrapped, value))

@@ -1,6 +1,6 @@
 """The project's own small networks, each from its paper's description, and those of users' files.
 
-No model folder ever names a user's file: it is run, so that is for the user to ask for.
+A user's file is run, so only the user may name it, never a model folder.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from nbdt.errors import InputError, NotFoundError, reason_of
 class SmallCNN(nn.Module):
     """A few 3×3 convolutions with batch norm, global average pooling, and one linear layer.
 
-    One convolution and a 2×2 max pooling per stage, the last without pooling; `widths` are the
+    Each stage has one convolution and a 2×2 max pooling, the last no pooling; `widths` are the
     stages' channels. Global average pooling (Lin et al. 2014, "Network In Network", section 3.2)
-    lets it take images of any size.
+    allows images of any size.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class SmallCNN(nn.Module):
 class LeNet(nn.Module):
     """Two convolutions and two linear layers for 28×28 images, after LeNet-5 (LeCun et al. 1998).
 
-    With today's parts: 3×3 convolutions with 32 and 64 channels, each with a relu and a 2×2 max
-    pooling, then a hidden layer of 128; 421,642 parameters for gray images and ten classes.
+    Modernized: 3×3 convolutions with 32 and 64 channels, each with a relu and a 2×2 max pooling,
+    then a hidden layer of 128; 421,642 parameters for gray images and ten classes.
     """
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1) -> None:
@@ -78,8 +78,8 @@ class LeNet(nn.Module):
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions and a shortcut without parameters (He et al. 2015, section 4.2).
 
-    Where the size halves, the shortcut takes every second row and column and pads the new
-    channels with zeros, half before and half after the old ones ("option A").
+    When the size halves, the shortcut takes every second row and column and pads the new channels
+    with zeros, half before and half after the old ones ("option A").
     """
 
     def __init__(self, before: int, after: int, stride: int) -> None:
@@ -166,21 +166,19 @@ class OwnNetworks(Library):
 
 
 def is_own(source: str) -> bool:
-    """Whether this names a function in a Python file, or at least such a file."""
+    """Whether the name is a function in a Python file, or at least such a file."""
     return ".py:" in source or source.endswith(".py")
 
 
 def own_network(source: str, **arguments: Any) -> nn.Module:
-    """The network that a function in a Python file returns.
+    """The network that a function in a Python file returns, given these arguments.
 
-    Args:
-        source: "FILE.py:FUNCTION". The file is run as a module that can import its neighbors at
-            its top; what is imported when the network is called must be installed.
-        **arguments: what the function is given.
+    The source is "FILE.py:FUNCTION". The file can import its neighbors at the top level; modules
+    imported when the network is called must be installed.
 
     Raises:
-        NotFoundError: no such file, or no such function in it.
-        InputError: the source has another form, the code failed, or it does not give a network.
+        NotFoundError: there is no such file, or no such function in it.
+        InputError: the source is malformed, the code failed, or it returns no network.
     """
     place, _, function = source.rpartition(":")
     path = Path(place)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ScikitLearn(Library):
-    """What the project knows of scikit-learn."""
+    """The interface to scikit-learn."""
 
     name = "sklearn"
 
@@ -42,10 +42,8 @@ class ScikitLearn(Library):
 def head_of_estimator(estimator: BaseEstimator) -> Head:
     """The head of a fitted linear classifier, MLPClassifier, pipeline or search over such.
 
-    The rows are ``coef_``, or the transposed last of ``coefs_``; the class names ``classes_``.
-
-    Raises:
-        HeadError: it is not fitted, not a classifier, not linear, or multi-label.
+    The rows are ``coef_``, or the transposed last of ``coefs_``; the class names ``classes_``. A
+    HeadError if it is not fitted, not a classifier, not linear, or multi-label.
     """
     from sklearn.base import BaseEstimator, is_classifier
     from sklearn.exceptions import NotFittedError
@@ -70,8 +68,8 @@ def head_of_estimator(estimator: BaseEstimator) -> Head:
     if _predict_zeros(last).ndim > 1:
         raise HeadError(_several_answers(kind))
     classes = tuple(str(value) for value in labels)
-    # A support vector machine has a row for each pair of classes: three rows for three classes,
-    # as if they were theirs. For two classes its only row is what any classifier has.
+    # A support vector machine has a row per pair of classes: three rows for three classes, which
+    # look like class rows. For two classes its only row is the usual one.
     in_pairs = hasattr(last, "dual_coef_") and len(classes) > 2
     if in_pairs or len(weight) != (1 if len(classes) == 2 else len(classes)):
         raise HeadError(
@@ -91,7 +89,7 @@ def _layer(weight: Tensor, bias: Tensor) -> nn.Linear:
 
 
 def _last_step(estimator: BaseEstimator) -> tuple[BaseEstimator, str]:
-    """The estimator that a pipeline ends in or a search chose, and the way to it."""
+    """The last step of a pipeline or the choice of a search, and its path."""
     from sklearn.pipeline import Pipeline
 
     prefix = ""
@@ -106,7 +104,7 @@ def _last_step(estimator: BaseEstimator) -> tuple[BaseEstimator, str]:
 
 
 def _weights(estimator: Any, kind: str) -> tuple[str, FloatArray, FloatArray]:
-    """Where the rows are, the rows, of shape (outputs, features), and the intercepts."""
+    """The attribute with the rows, the rows of shape (outputs, features), and the intercepts."""
     if (coefs := getattr(estimator, "coefs_", None)) is not None:
         last = np.asarray(coefs[-1], dtype=np.float64).T
         return "coefs_[-1]", last, np.asarray(estimator.intercepts_[-1], dtype=np.float64)
@@ -125,7 +123,6 @@ def _weights(estimator: Any, kind: str) -> tuple[str, FloatArray, FloatArray]:
 
 
 def _predict_zeros(estimator: Any) -> npt.NDArray[Any]:
-    """What it predicts for one sample of zeros: one class, or a row of several answers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the features have no names
         return np.asarray(estimator.predict(np.zeros((1, estimator.n_features_in_))))

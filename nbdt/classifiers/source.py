@@ -1,4 +1,4 @@
-"""`nbdt.induce`: a tree from a network, a fitted classifier, or any array with a row a class."""
+"""`nbdt.induce`: a tree from a network, a fitted classifier, or any array with a row per class."""
 
 from __future__ import annotations
 
@@ -30,32 +30,31 @@ def induce(
     normalize: bool = True,
     branching: int = 2,
 ) -> Hierarchy:
-    """Builds a tree of the classes from where a classifier puts them.
+    """Builds a tree of the classes from a classifier's weights.
 
-    The rows of the classifier's last linear layer are clustered from the leaves up (Wan et al.,
-    ICLR 2021, section 3.1). Classes whose rows point the same way are confused by the network, and
-    stand close together in the tree.
+    The rows of the last linear layer are clustered bottom-up (Wan et al., ICLR 2021, section 3.1).
+    The network confuses classes whose rows point in similar directions, and the tree puts them
+    close together.
 
     Args:
         source: a network, whose head `find_head` finds; a linear layer; a fitted scikit-learn
-            classifier; or any array (numpy, torch of any device and dtype, lists) of shape
-            (C, features) with a row per class: weights, class-mean features, embeddings of the
-            class names. With ``metric="confusion"`` a confusion matrix, with ``"precomputed"`` a
-            matrix of distances, both of shape (C, C). A single row stands for two classes.
-        classes: the names of the C classes; by default those that the classifier itself has
-            (scikit-learn's ``classes_``, transformers' ``id2label``), else ``"0" … "C-1"``.
+            classifier; or any array (numpy, torch of any device and dtype, lists) of shape (C,
+            features) with a row per class: weights, class-mean features, embeddings of the class
+            names. With ``metric="confusion"`` a confusion matrix, with ``"precomputed"`` a matrix
+            of distances, both of shape (C, C). A single row stands for two classes.
+        classes: the names of the C classes; by default the classifier's own (scikit-learn's
+            ``classes_``, transformers' ``id2label``), else ``"0" … "C-1"``.
         head: the path of the network's last linear layer, to skip the search for it.
         linkage: ``"ward"``, ``"average"``, ``"complete"``, ``"single"``, ``"weighted"``,
             ``"centroid"`` or ``"median"``, as in `scipy.cluster.hierarchy.linkage`.
-        metric: ``"euclidean"`` or ``"cosine"`` between rows, ``"confusion"`` or
-            ``"precomputed"``.
-        normalize: divide each row by its L2 norm first, as the paper does; its code did not.
-        branching: the most children that a node may have.
+        metric: ``"euclidean"`` or ``"cosine"`` between rows, ``"confusion"`` or ``"precomputed"``.
+        normalize: divide each row by its L2 norm first, as in the paper but not in its code.
+        branching: the maximum number of children per node.
 
     Raises:
         HeadError: the head of the network is absent, ambiguous or not a classifier's.
-        InputError: rows hold NaN or infinity, there are fewer than two classes or a wrong number
-            of names, or options exclude each other.
+        InputError: rows hold NaN or infinity, there are fewer than two classes or a wrong number of
+            names, or options conflict.
 
     Example:
         >>> import torch

@@ -22,7 +22,7 @@ from nbdt.inputs.image import Preprocessing
 
 
 class Timm(Library):
-    """What the project knows of timm."""
+    """The interface to timm."""
 
     name = "timm"
     arguments: ClassVar[Mapping[str, Limits]] = {
@@ -67,13 +67,9 @@ class Timm(Library):
 
 
 def preprocessing_of(config: Mapping[str, Any]) -> Preprocessing:
-    """The description of timm's evaluation transform.
+    """The evaluation transform from ``timm.data.resolve_model_data_config(network)``.
 
-    Args:
-        config: what ``timm.data.resolve_model_data_config(network)`` gives.
-
-    Raises:
-        InputError: the config is incomplete, or pads the image, which is not supported.
+    An InputError if the config is incomplete, or pads the image, which is not supported.
 
     Example:
         >>> config = {"input_size": (3, 224, 224), "interpolation": "bicubic",

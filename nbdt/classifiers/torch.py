@@ -1,4 +1,4 @@
-"""Torch networks of any making: the head is found or asked for, never guessed."""
+"""Torch networks of any kind: the head is found or named by the user, never guessed."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from nbdt.errors import HeadError, InputError
 def find_head(network: Any, path: str | None = None, *, num_classes: int | None = None) -> Head:
     """Finds the last linear layer of a classifier.
 
-    In this order: the layer that `path` names; where the network's own library says it is (timm's
-    ``get_classifier``, transformers' ``classifier`` or ``score``, torchvision's ``fc``,
+    In this order: the layer that `path` names; the layer that the network's own library names
+    (timm's ``get_classifier``, transformers' ``classifier`` or ``score``, torchvision's ``fc``,
     ``classifier``, ``head`` or ``heads``); the layer whose output the network's ``forward``
-    returns, where that can be read off without an input; the only linear layer or 1×1 convolution
-    whose outputs can be the classes. DataParallel, DDP and `torch.compile` are looked through.
+    returns, if that can be traced without an input; the only linear layer or 1×1 convolution whose
+    outputs can be the classes. DataParallel, DDP and `torch.compile` wrappers are unwrapped.
 
     Args:
         network: a classifier, on any device (the meta device included), or a fitted linear
@@ -44,7 +44,7 @@ def find_head(network: Any, path: str | None = None, *, num_classes: int | None 
         The head. Its `module` is the layer itself, not a copy.
 
     Raises:
-        HeadError: no such layer, or several could be it (the error lists them), or
+        HeadError: there is no such layer, or several qualify (the error lists them), or
             `check_classifier` refuses the network and no `path` is given.
 
     Example:
@@ -75,16 +75,11 @@ def find_head(network: Any, path: str | None = None, *, num_classes: int | None 
 
 
 def check_classifier(model: Any) -> nn.Module:
-    """Refuses a model that is known not to give one logit per class, with one class being right.
+    """The model as a network; refused if it is known not to choose one class among many.
 
-    Multi-label and regression networks of transformers, detection and segmentation models, and
-    networks that end in a sigmoid or softmax. An unknown network passes.
-
-    Returns:
-        The model as a network.
-
-    Raises:
-        HeadError: with the reason and, where there is one, the way out.
+    Refuses multi-label and regression networks of transformers, detection and segmentation models,
+    and networks that end in a sigmoid or softmax; the HeadError suggests a fix if there is one. A
+    network about which nothing is known passes.
 
     Example:
         >>> check_classifier(nn.Linear(8, 3))
@@ -115,9 +110,9 @@ def unwrap(network: nn.Module) -> tuple[nn.Module, str]:
 
 @contextmanager
 def eval_mode(module: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients inside; afterwards every submodule is in the mode it was in.
+    """Eval mode and no gradients inside; every submodule's mode is restored afterward.
 
-    A module in eval mode is not touched, so that threads can share it.
+    A module in eval mode is not modified, so threads can share it.
     """
     training = [part for part in module.modules() if part.training]
     with torch.no_grad():
@@ -129,22 +124,17 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
         try:
             yield
         finally:
-            # `train` first, as some modules do more in it than to set the flag.
+            # `train` first: some modules do more in it than set the flag.
             module.train(own)
             for part, flag in kept.items():
                 part.training = flag
 
 
 def network_logits(network: nn.Module, x: Any, num_classes: int) -> Float[Tensor, "batch classes"]:
-    """What a network gives for a batch, as logits; one output z becomes the logits (0, z).
+    """The network's output for a batch, as logits; one output z becomes the logits (0, z).
 
-    Args:
-        network: returns logits, or an object or mapping that holds them as ``logits``.
-        x: a batch as the network takes it; a mapping is passed as keyword arguments.
-        num_classes: how many logits a row must have.
-
-    Raises:
-        InputError: what the network returned is not such logits.
+    The network returns logits, or an object or mapping that holds them as ``logits``; an `x` that
+    is a mapping is passed as keyword arguments. An InputError if the output has another form.
     """
     output = _called(network, x)
     if isinstance(output, Mapping):
@@ -185,7 +175,7 @@ def _called(network: nn.Module, x: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Found:
-    """Where the head is; or what speaks against there being one, and where it may be."""
+    """Where the head is, or why there is none, and where it may be."""
 
     path: str | None
     problem: str = ""
@@ -200,7 +190,7 @@ class _Found:
 
 
 def _search(module: nn.Module, num_classes: int | None) -> _Found:
-    """Finds the layer that makes a module's output; raises if it is not a classifier."""
+    """Finds the layer that makes a module's output; raises if it is not a classifier's."""
     inner, wrapped_at = unwrap(module)
     if wrapped_at:
         return _search(inner, num_classes).under(wrapped_at)
@@ -210,7 +200,7 @@ def _search(module: nn.Module, num_classes: int | None) -> _Found:
     if is_linear(module):
         return _Found("")
     if "quantized" in type(module).__module__ and not list(module.children()):
-        return _Found("")  # `checked_layer` says what is wrong with it
+        return _Found("")  # `checked_layer` reports what is wrong
     if is_torch_block(module):
         return _Found(None, f"it ends in a layer of type {type(module).__name__}")
     parts = next(filter(None, (library.head_paths(module) for library in known)), None)
@@ -223,7 +213,7 @@ def _search(module: nn.Module, num_classes: int | None) -> _Found:
     end = trace_output(module)
     if end is None:
         children = dict(module.named_children())
-        if list(children) == ["module"]:  # a wrapper in the manner of DataParallel
+        if list(children) == ["module"]:  # a wrapper like DataParallel
             return _search(children["module"], num_classes).under("module")
         return _only_layer(module, num_classes)
     if end.maker is None:
@@ -236,12 +226,12 @@ def _search(module: nn.Module, num_classes: int | None) -> _Found:
 
 
 def _only_layer(module: nn.Module, num_classes: int | None) -> _Found:
-    """The only layer that can be the head of a module whose forward could not be read."""
+    """The only layer that can be the head of a module whose forward could not be traced."""
     layers = linear_layers(module)
     if not layers:
         return _Found(None, f"{type(module).__name__} has no linear layer or 1×1 convolution")
     if num_classes is None:
-        # 1×1 convolutions before the only Linear are the backbone's, as in a ResNet's shortcuts.
+        # 1×1 convolutions before the only Linear belong to the backbone, as in ResNet shortcuts.
         dense = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)]
         fitting = dense if dense == list(layers)[-1:] else list(layers)
         problem = f"{len(fitting)} layers are candidates"
@@ -250,12 +240,12 @@ def _only_layer(module: nn.Module, num_classes: int | None) -> _Found:
         fitting = [name for name, layer in layers.items() if num_outputs(layer) in outputs]
         problem = f"{len(fitting) or 'no'} linear layers have {num_classes} outputs"
     if len(fitting) == 1:
-        return _Found(fitting[0], altered=True)  # for all that is known
+        return _Found(fitting[0], altered=True)  # as nothing says otherwise
     return _Found(None, problem, tuple(fitting or layers))
 
 
 def _may_alter(network: nn.Module, path: str, num_classes: int | None) -> bool:
-    """Whether the network may return something else than the output of the layer named."""
+    """Whether the network may return something other than this layer's output."""
     try:
         found = _search(network, num_classes)
     except HeadError:
@@ -274,7 +264,7 @@ def _named(network: nn.Module, path: str) -> str:
 
 
 def _class_names(network: nn.Module, path: str, num_classes: int) -> tuple[str, ...] | None:
-    """The class names of the network, or of the part of it that holds the head."""
+    """The class names of the network, or of its part that holds the head."""
     steps = path.split(".")
     for depth in range(len(steps)):
         owner = network.get_submodule(".".join(steps[:depth]))

@@ -15,12 +15,12 @@ from nbdt.inputs.image import Preprocessing
 _MODULE = "torchvision.models."
 _HEADS = ("fc", "classifier", "head", "heads")
 _OTHER_TASKS = ("detection", "segmentation", "optical_flow")
-# These warn unless they are told how to be initialized.
+# These warn without an explicit initialization.
 _NEED_INIT_WEIGHTS = ("googlenet", "inception_v3")
 
 
 class Torchvision(Library):
-    """What the project knows of torchvision."""
+    """The interface to torchvision."""
 
     name = "torchvision"
     arguments: ClassVar[Mapping[str, Limits]] = {
@@ -45,7 +45,7 @@ class Torchvision(Library):
                 )
 
     def head_paths(self, module: nn.Module) -> list[str] | None:
-        # A subclass with a forward of its own is not held to torchvision's promise.
+        # torchvision's guarantee doesn't cover a subclass with its own forward.
         if not getattr(type(module).forward, "__module__", "").startswith(_MODULE):
             return None
         return [n for n in _HEADS if isinstance(getattr(module, n, None), nn.Module)] or None
@@ -60,7 +60,7 @@ class Torchvision(Library):
         return module
 
     def weights(self, network: str, weights: str) -> tuple[str, dict[str, Any]]:
-        # Weights without class names are of features only; their last layer is random.
+        # Weights without class names cover features only; their last layer is random.
         available = {
             name: one
             for name, one in models.get_model_weights(network).__members__.items()
@@ -77,21 +77,15 @@ class Torchvision(Library):
         return WeightsInfo(preprocessing_of(chosen.transforms()), tuple(chosen.meta["categories"]))
 
     def set_by_weights(self, module: nn.Module) -> dict[str, Any]:
-        # Without these the input would be scaled otherwise when the network is built again.
+        # Without these the rebuilt network would scale the input differently.
         flags = {key: getattr(module, key, None) for key in ("aux_logits", "transform_input")}
         return {key: value for key, value in flags.items() if isinstance(value, bool)}
 
 
 def preprocessing_of(transforms: Any) -> Preprocessing:
-    """The description of what ``weights.transforms()`` gives for a classifier.
+    """The preprocessing that ``weights.transforms()`` of a torchvision classifier does.
 
-    Raises:
-        InputError: this is not torchvision's ImageClassification transform.
-
-    Example:
-        >>> from torchvision.models import ResNet18_Weights
-        >>> preprocessing_of(ResNet18_Weights.DEFAULT.transforms()).crop
-        224
+    An InputError unless it is torchvision's ImageClassification transform.
     """
     try:
         # torchvision keeps both sides as lists of one.

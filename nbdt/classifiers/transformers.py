@@ -1,4 +1,4 @@
-"""transformers: where its classifiers' heads are, their class names, and what it refuses."""
+"""transformers: where its classifiers' heads are, their class names, and which models to refuse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEADS = ("classifier", "score", "classification_head", "logits_proj", "fc")
 
 
 class Transformers(Library):
-    """What the project knows of transformers."""
+    """The interface to transformers."""
 
     name = "transformers"
 
@@ -55,10 +55,10 @@ class Transformers(Library):
 
     def head_paths(self, module: nn.Module) -> list[str] | None:
         present = [n for n in _HEADS if isinstance(getattr(module, n, None), nn.Module)]
-        return present[:1] or None  # a `classifier` may stand on an `fc`, never the other way
+        return present[:1] or None  # a `classifier` may follow an `fc`, never the reverse
 
     def classes(self, module: nn.Module, num_classes: int) -> tuple[str, ...] | None:
-        # Names that the config repeats, as ImageNet's two cranes, get their index.
+        # Repeated names, such as ImageNet's two cranes, get their index.
         labels = getattr(getattr(module, "config", None), "id2label", None)
         if not isinstance(labels, Mapping) or set(labels) != set(range(num_classes)):
             return None

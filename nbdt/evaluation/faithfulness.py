@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nbdt.classifiers import find_head
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
 from nbdt.evaluation.controls import Control, ControlCounter
@@ -254,9 +253,9 @@ class _Head:
         self.rows: FloatArray | None = None
         self.bias = np.zeros(model.hierarchy.num_classes)
         self.why_not = "no linear layer of the network is known to give the logits"
-        if model.head is None:
+        head = model.found_head
+        if head is None:
             return
-        head = find_head(model.network, model.head)
         self._path, self._module, self.why_not = head.path, head.module, ""
         # One output z means the logits (0, z).
         rows, one = head.rows.cpu().double().numpy(), head.bias

@@ -1,8 +1,8 @@
-"""What one prediction is made of: decisions, their probabilities, and how close they were.
+"""Why a prediction was made: its decisions, their probabilities, and how close they were.
 
-`explain_logits` turns a batch of logits into one `Explanation` a row: the path of `Decision`s from
-the root to the predicted class, the runner-up, and the node where their paths diverge. Both are
-plain data with a JSON document each, described by ``explanation.schema.json`` beside this file.
+`explain_logits` turns a batch of logits into one `Explanation` per row: the path of `Decision`s
+from the root to the predicted class, the runner-up, and the node where their paths diverge. Both
+are plain data with a JSON document, described by ``explanation.schema.json`` beside this file.
 """
 
 from nbdt.explain.build import explain_logits, explain_predictions

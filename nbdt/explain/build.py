@@ -1,4 +1,4 @@
-"""From predictions to explanations: arrays of a whole batch at once, then plain data a sample."""
+"""From predictions to explanations: arrays of a whole batch first, then plain data per sample."""
 
 from __future__ import annotations
 
@@ -29,22 +29,21 @@ def explain_logits(
     geometry: FeatureGeometry | None = None,
     temperature: Temperature | None = None,
 ) -> Explanations:
-    """What each row of logits is predicted as, and by which decisions.
+    """The prediction of each row of logits, shape (batch, C), and the decisions that led to it.
 
     Args:
-        logits: a row a sample, a column a class; shape (batch, C). −inf masks a class out.
-        layout: the tree, as the rules use it.
-        score: what a node is worth: ``"mean"`` or ``"logsumexp"``.
-        rule: ``"soft"`` reports the path to the likeliest class, ``"hard"`` the path that takes
-            the likeliest child at each node.
+        logits: −inf masks a class out.
+        layout: the tree, compiled for the rules.
+        score: ``"mean"`` or ``"logsumexp"``.
+        rule: ``"soft"`` reports the path to the likeliest class, ``"hard"`` the path that takes the
+            likeliest child at each node.
         geometry: as for `explain_predictions`.
-        temperature: what the logits, or the scores at single nodes, are divided by, if anything.
-            Margins are differences of the scores so divided; feature distances stay what they
-            are, and so does the network's own prediction.
+        temperature: divides the logits, or the scores at single nodes. Margins are differences of
+            the divided scores; feature distances and the network's own prediction don't change.
 
     Raises:
-        InputError: the arguments are not valid for this tree, or a row of the logits holds NaN or
-            +inf or masks every class; the message names the rows.
+        InputError: an argument doesn't fit the tree, or some rows of the logits hold NaN or +inf or
+            mask every class.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -68,13 +67,8 @@ def explain_predictions(
 ) -> Explanations:
     """One explanation for each sample of a batch.
 
-    Args:
-        predictions: the batch.
-        geometry: the classifier's linear head on the same tree, for `Decision.feature_distance`
-            under a linear score; without it, or under another score, that is None.
-
-    Raises:
-        InputError: the geometry belongs to another tree.
+    `geometry`, the classifier's linear head on the same tree, gives `Decision.feature_distance`
+    under a linear score.
     """
     tree = predictions.hierarchy
     if geometry is not None and geometry.hierarchy != tree:
@@ -82,12 +76,12 @@ def explain_predictions(
     score, rule = predictions.score, predictions.rule
     soft, predicted = predictions.log_probs, predictions.answer_classes[:, None]
     rival = soft.scatter(-1, predicted, -math.inf).argmax(-1, keepdim=True)
-    # Where all classes but class 0 are masked out, the first of the others is runner-up.
+    # If all classes but class 0 are masked out, the first of the others is runner-up.
     rival = torch.where(rival == predicted, 1, rival)
     rival_probability = soft.gather(-1, rival)[:, 0].cpu().double().exp().tolist()
     rivals = rival[:, 0].cpu().numpy()
     diverging = predictions.layout.lca_table.lca(predictions.answers, rivals)
-    # A mean leaves masked classes out, and then it is not that of the rows in the geometry.
+    # A mean skips masked classes, so it then differs from the geometry's mean row.
     is_linear = None
     if score.is_linear and geometry is not None:
         is_linear = predictions.logits.isfinite().all(-1).cpu().numpy()
@@ -100,7 +94,7 @@ def explain_predictions(
         diverging.tolist(),
         strict=True,
     ):
-        # Rounded apart, a runner-up that ties could come out likelier than the prediction.
+        # Rounded separately, a tied runner-up could appear likelier than the prediction.
         most = math.prod(step.probability for step in path) if rule.ranks_classes else 1.0
         explanations.append(
             Explanation(
@@ -125,10 +119,7 @@ def _decisions(
 ) -> Iterator[tuple[Decision, ...]]:
     """The decisions on each sample's path.
 
-    Args:
-        predictions: the batch.
-        geometry: for the distances in feature space, or None.
-        is_linear: whether the sample's scores are linear in the features; shape (batch,).
+    `is_linear`, of shape (batch,), says whether a sample's scores are linear in the features.
     """
     tree, path = predictions.hierarchy, predictions.answer_path
     probabilities, entropies = _shares_and_entropies(path)
@@ -136,7 +127,7 @@ def _decisions(
     if geometry is not None and is_linear is not None and is_linear.any():
         apart = geometry.sibling_distances(path.towards) * path.spread(is_linear[path.samples])
         hot = np.array([predictions.temperature.of(node) for node in path.nodes.tolist()])
-        # Scores differ as their log-probabilities do.
+        # Score differences equal log-probability differences.
         leads = path.spread(path.own) - path.values
         leads[path.children == path.spread(path.towards)] = math.inf
         flips = np.divide(

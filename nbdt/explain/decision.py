@@ -1,4 +1,4 @@
-"""What was decided at one inner node, and why it could have been otherwise: `Decision`."""
+"""`Decision`: what was decided at one inner node, and how close it was."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from nbdt.explain.document import DecisionDocument, check_decision, check_derived
 
-# What follows from the fields: written into the document for clients, checked when it is read.
+# Derived values: written into the document for clients, checked on reading.
 _DERIVED = ("child_name", "probability", "contrary")
 
 
 def percent(probability: float) -> str:
-    """A whole percentage that calls nothing certain or impossible that is not.
+    """A whole percentage that shows only certain events as 100 % and impossible ones as 0 %.
 
-    Halves are rounded up, as the scripts of pages do, so that both say the same.
+    Halves are rounded up, as in the pages' scripts.
 
     Example:
         >>> percent(0.713), percent(0.125), percent(0.001), percent(0.999), percent(1.0)
@@ -33,22 +33,17 @@ class Decision:
     """What was decided at one inner node.
 
     Attributes:
-        node: the inner node.
-        node_name: its name.
-        child: the child taken.
-        children: all children, lowest id first.
-        children_names: their names, in the same order.
+        children: all children, lowest id first; `children_names` are in the same order.
         probabilities: one for each child; they sum to 1.
-        margin: the score of the child taken minus the score of its nearest sibling, in the units of
-            the logits, divided by the temperature where the model has one. Negative where a soft
-            path takes a child that is not the likeliest; see `contrary`. Infinite (null in JSON,
-            which has no infinity) where every sibling is masked out, so that nothing could turn
-            the decision.
-        entropy: how undecided the node was: the entropy of `probabilities` over the logarithm
-            of their number; 0 is sure, 1 is even.
-        feature_distance: how far the features would have to move to flip the decision, in
-            their own units; negative where `margin` is. None where it is not defined: the score
-            is not ``mean``, the head is not linear, or no movement can flip the decision.
+        margin: the score of the child taken minus its nearest sibling's, in units of the logits,
+            divided by the model's temperature. Negative if a soft path takes a child that is not
+            the likeliest; see `contrary`. Infinite (null in JSON, which has no infinity) if every
+            sibling is masked out, so nothing could change the decision.
+        entropy: the entropy of `probabilities` over the logarithm of their number: 0 is certain, 1
+            is even.
+        feature_distance: how far the features would have to move to flip the decision, in their own
+            units; negative if `margin` is. None if undefined: the score is not ``mean``, the head
+            is not linear, or no movement can flip the decision.
 
     Example:
         >>> decision = Decision(3, "animal", 0, (0, 1), ("cat", "dog"), (0.75, 0.25), 1.1, 0.81)
@@ -80,14 +75,14 @@ class Decision:
     def contrary(self) -> bool:
         """Whether a sibling is likelier than the child taken.
 
-        It happens on soft paths, which are chosen as a whole: a class can win although one of
-        the decisions on its path, seen alone, speaks for another child.
+        A soft path is chosen as a whole, so a class can win although one decision on its path
+        favors another child.
         """
         return self.margin < 0
 
     @property
     def nearest_sibling(self) -> int:
-        """The likeliest of the children not taken; the lower id where several are."""
+        """The likeliest of the children not taken; ties go to the lower id."""
         pairs = zip(self.children, self.probabilities, strict=True)
         return max((pair for pair in pairs if pair[0] != self.child), key=lambda pair: pair[1])[0]
 

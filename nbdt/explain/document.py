@@ -1,7 +1,7 @@
-"""The JSON document of an explanation: what it holds, and whether its parts agree.
+"""The JSON document of an explanation: what it contains, and whether its parts agree.
 
-Its schema, ``explanation.schema.json`` beside this file, is generated from these classes by
-`make schemas`.
+Its schema, ``explanation.schema.json`` beside this file, is generated from these classes by `make
+schemas`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nbdt.rules import RuleName, ScoreName
 SCHEMA = "nbdt.explanation/1"
 SCHEMA_FILE = Path(__file__).with_name("explanation.schema.json")
 
-# What two writers may differ by when they round the same number.
+# The rounding difference between two writers of the same number.
 _TOLERANCE = 1e-6
 
 Node = Annotated[int, Field(ge=0)]
@@ -134,14 +134,7 @@ def check_decision(decision: DecisionDocument, place: str) -> None:
 
 
 def check_derived(document: Document, built: object, keys: tuple[str, ...], place: str) -> None:
-    """Refuses a document some of whose values do not follow from the others.
-
-    Args:
-        document: as it was read.
-        built: what was built from the values that nothing follows from.
-        keys: what follows from these.
-        place: where the document stands.
-    """
+    """Refuses a document at `place` whose `keys` differ from those `built` from the rest."""
     for key in keys:
         value, expected = getattr(document, key), getattr(built, key)
         if isinstance(expected, float):
@@ -157,7 +150,7 @@ def check_derived(document: Document, built: object, keys: tuple[str, ...], plac
 
 
 def refuse(place: str, reason: str) -> NoReturn:
-    """Raises the error that says what is wrong, and where."""
+    """Raises a FormatError that says what is wrong, and where."""
     raise FormatError(f"{place} {reason}.")
 
 

@@ -1,7 +1,7 @@
-"""One prediction, told as the decisions that led to it: `Explanation` and its JSON document.
+"""One prediction and the decisions that led to it: `Explanation` and its JSON document.
 
-Explanations are plain immutable data. They know nothing of tensors and hold the names they need,
-so that one can be read, stored and sent where the tree and the network are not.
+Explanations are plain immutable data. They contain no tensors and hold the names they need, so they
+can be read, stored and sent without the tree or the network.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nbdt.explain.decision import Decision, percent
 from nbdt.explain.document import SCHEMA, ExplanationDocument, check_derived, refuse
 from nbdt.hierarchy.text import one_line
 
-# What follows from the fields: written into the document for clients, checked when it is read.
+# Derived values: written into the document for clients, checked on reading.
 _DERIVED = (
     "prediction",
     "prediction_name",
@@ -28,8 +28,8 @@ _DERIVED = (
     "answer_name",
     "answer_probability",
 )
-_KEYS = tuple(ExplanationDocument.model_fields)[1:-1]  # but for the schema and the path
-# Longer paths are told by their first two and last two decisions.
+_KEYS = tuple(ExplanationDocument.model_fields)[1:-1]  # without the schema and the path
+# Longer paths show only their first two and last two decisions.
 _LONGEST_PATH = 6
 
 
@@ -37,23 +37,19 @@ _LONGEST_PATH = 6
 class Explanation(Displayed):
     """One prediction: its path through the tree, the runner-up, and where their paths diverge.
 
-    `str` gives a short text for a reader, `to_dict` the document for a program.
+    `str` gives a short text for readers, `to_dict` a document for programs.
 
     Attributes:
         path: the decisions from the root to the predicted class, root first.
-        network_prediction: the class with the largest logit: what the network says by itself.
-        network_prediction_name: its name.
-        runner_up: the second-likeliest class (soft rule), or the likeliest class but the
+        network_prediction: the class with the largest logit, which the network itself predicts.
+        runner_up: the second-likeliest class (soft rule), or the likeliest class other than the
             predicted one (hard rule).
-        runner_up_name: its name.
-        runner_up_probability: its probability: the product along its own path.
+        runner_up_probability: the product of the decisions along the runner-up's own path.
         diverges_at: the node where the paths to the predicted class and to the runner-up part.
-        score: what a node is worth: ``"mean"`` or ``"logsumexp"``.
-        rule: how decisions became an answer: ``"soft"`` or ``"hard"``.
-        stopped_at: the node on the path that is the answer where the tree was too unsure to go
-            on; None where the answer is the predicted class. `path` goes on to the class.
-        guarantee: the least share of answers, on average, that hold the true class, where the
-            tree was calibrated to stop when unsure; None where it was not.
+        stopped_at: the node on the path that is the answer if the tree was too unsure to go on;
+            None if the answer is the predicted class. `path` still leads to the class.
+        guarantee: the smallest share of answers, on average, that contain the true class, if the
+            tree was calibrated to stop when unsure; else None.
 
     Example:
         >>> root = Decision(4, "thing", 3, (2, 3), ("car", "animal"), (0.02, 0.98), 3.9, 0.14)
@@ -104,29 +100,29 @@ class Explanation(Displayed):
 
     @property
     def diverges_at_name(self) -> str:
-        """The name of the node where the runner-up parts from the predicted class."""
+        """The name of the node where the paths to the runner-up and the predicted class diverge."""
         return next(d.node_name for d in self.path if d.node == self.diverges_at)
 
     @property
     def answer(self) -> int:
-        """The node answered: `stopped_at`, or else the predicted class."""
+        """The node that is the answer: `stopped_at`, or else the predicted class."""
         return self.prediction if self.stopped_at is None else self.stopped_at
 
     @property
     def answer_name(self) -> str:
-        """The name of the node answered."""
+        """The name of the answer."""
         if self.stopped_at is None:
             return self.prediction_name
         return next(d.node_name for d in self.path if d.node == self.stopped_at)
 
     @property
     def answer_probability(self) -> float:
-        """The product of the decisions from the root down to the node answered."""
+        """The product of the decisions from the root down to the answer."""
         return math.prod((decision.probability for decision in self._taken), start=1.0)
 
     @property
     def closest(self) -> Decision:
-        """The decision with the smallest margin, nearest the root where several have it."""
+        """The decision with the smallest margin; ties go to the one nearest the root."""
         return min(self.path, key=lambda decision: decision.margin)
 
     # ── as a document ─────────────────────────────────────────────────────────────────────────
@@ -134,8 +130,8 @@ class Explanation(Displayed):
     def to_dict(self) -> dict[str, Any]:
         """The explanation as plain data: JSON of the schema ``nbdt.explanation/1``.
 
-        Every number is finite, so that any JSON writer takes it. What follows from the rest
-        (names, `agrees`, `answer`, …) is written too, so that a client need not work it out.
+        Every number is finite, so any JSON writer accepts it. Derived values (names, `agrees`,
+        `answer`, …) are included, so clients need not compute them.
         """
         document = {key: getattr(self, key) for key in _KEYS}
         path = [decision.to_dict() for decision in self.path]
@@ -143,11 +139,11 @@ class Explanation(Displayed):
 
     @classmethod
     def from_dict(cls, document: object) -> Explanation:
-        """The explanation that `to_dict` wrote; reading what was written is the identity.
+        """The explanation that `to_dict` wrote.
 
         Raises:
-            FormatError: the document is not of schema ``nbdt.explanation/1`` or contradicts
-                itself; the message says where, as in ``path[2].margin``.
+            FormatError: the document is not of schema ``nbdt.explanation/1`` or contradicts itself;
+                the message says where, for example ``path[2].margin``.
         """
         read = ExplanationDocument.from_dict(document)
         path = tuple(Decision.of(step, f"path[{index}]") for index, step in enumerate(read.path))
@@ -174,9 +170,8 @@ class Explanation(Displayed):
     def to_text(self, *, full: bool = False) -> str:
         """A paragraph for a reader.
 
-        Args:
-            full: give every decision of the path a line of its own, with the nearest sibling;
-                without it, the middle of a path of more than six decisions is summed up.
+        `full` gives every decision its own line, with the nearest sibling; otherwise the middle of
+        a path of more than six decisions is summarized.
         """
         decisions = list(self._decisions())
         if full and len(self.path) > 1:
@@ -189,7 +184,6 @@ class Explanation(Displayed):
         return "\n".join([*self._headline(), *decisions])
 
     def _headline(self) -> Iterator[str]:
-        """What was answered, and whether the network says so too."""
         likeliest = _with_percent(self.prediction_name, self.probability)
         if self.stopped_at is None:
             says = "agrees" if self.agrees else f"says {_plain(self.network_prediction_name)}"
@@ -202,7 +196,6 @@ class Explanation(Displayed):
             yield promise(self.guarantee)
 
     def _decisions(self) -> Iterator[str]:
-        """The path, its closest decision, and the runner-up."""
         closest = self.closest
         sibling = closest.nearest_sibling
         taken = _with_percent(closest.child_name, closest.probability)
@@ -227,7 +220,7 @@ class Explanation(Displayed):
         yield f"Runner-up: {rival}; the paths diverge at {_plain(self.diverges_at_name)}."
 
     def _steps(self) -> str:
-        """The nodes passed with their probabilities, and apart those that were not taken."""
+        """The nodes passed with their probabilities, then those that were not reached."""
         taken = len(self._taken)
         passed = " → ".join([_plain(self.path[0].node_name), *_summed_up(self.path[:taken])])
         beyond = " → ".join(_summed_up(self.path[taken:]))
@@ -235,7 +228,7 @@ class Explanation(Displayed):
 
     @property
     def _taken(self) -> tuple[Decision, ...]:
-        """The decisions down to the node answered."""
+        """The decisions down to the answer."""
         return tuple(takewhile(lambda decision: decision.node != self.stopped_at, self.path))
 
     def __repr__(self) -> str:
@@ -247,12 +240,7 @@ class Explanation(Displayed):
 
 
 class Explanations(list[Explanation], Displayed):
-    """A list of explanations; in a notebook it draws them side by side, and so do its slices.
-
-    Example:
-        >>> type(Explanations()[:2]).__name__
-        'Explanations'
-    """
+    """A list of explanations; in a notebook it, and any slice of it, draws them side by side."""
 
     __slots__ = ()
 
@@ -268,12 +256,12 @@ class Explanations(list[Explanation], Displayed):
 
 
 def _plain(name: str) -> str:
-    """The name on one line, whatever it holds."""
+    """The name on one line, whatever it contains."""
     return one_line(" ".join(name.split()))
 
 
 def _summed_up(decisions: Sequence[Decision]) -> list[str]:
-    """The children of these decisions; the middle of many in sum."""
+    """The children of these decisions; the middle of a long list is summarized."""
     steps = [_with_percent(d.child_name, d.probability) for d in decisions]
     if len(steps) > _LONGEST_PATH:
         middle = math.prod(d.probability for d in decisions[2:-2])
@@ -294,12 +282,7 @@ def _with_percent(name: str, probability: float) -> str:
 
 
 def promise(guarantee: float) -> str:
-    """What a guarantee says, with what it takes for granted, in a sentence.
-
-    Example:
-        >>> promise(0.95)[:60]
-        'At least 95 % of such answers hold the true class, on averag'
-    """
+    """A guarantee and its assumption in one sentence."""
     return (
         f"At least {100 * guarantee:.10g} % of such answers hold the true class, on average, if "
         "samples are drawn like the calibration samples."

@@ -18,17 +18,14 @@ from nbdt.hierarchy.validation import FloatArray, IntArray
 
 
 class FeatureGeometry:
-    """The mean head row of every node, and how far siblings lie apart.
+    """The mean head row of every node, and the distances between siblings.
 
-    Made once for a head and a tree: it does not follow a head that goes on training.
+    Computed once for a head and a tree: it does not follow further training.
 
     Args:
         hierarchy: the tree.
-        rows: the weight of the linear head, a row a class; shape (C, features). A head with one
-            output z, which means the logits (0, z), has a row of zeros before its own.
-
-    Raises:
-        InputError: the rows are not one finite row a class.
+        rows: the weight of the linear head, shape (C, features), finite. A head with one output z,
+            which means the logits (0, z), has a row of zeros before its own.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -40,10 +37,10 @@ class FeatureGeometry:
     def __init__(self, hierarchy: Hierarchy, rows: npt.ArrayLike | torch.Tensor) -> None:
         array = _checked_rows(rows, hierarchy.num_classes)
         self.hierarchy = hierarchy
-        # The rows under a node are neighbours in leaf order, so two running sums give their mean.
+        # The rows under a node are adjacent in leaf order, so two running sums give their mean.
         self._sums = np.zeros((len(array) + 1, array.shape[1]))
         np.cumsum(array[hierarchy.leaf_order], axis=0, out=self._sums[1:])
-        # Nearer than float32 weights can tell apart is the same place.
+        # Distances below float32 resolution count as 0.
         self._nothing = 1e-7 * float(np.sqrt(np.einsum("ij,ij->i", array, array).max()))
         self._kept: dict[int, FloatArray] = {}
 
@@ -54,15 +51,11 @@ class FeatureGeometry:
         return means
 
     def sibling_distances(self, nodes: IntArray) -> FloatArray:
-        """How far each node's mean row lies from those of all its parent's children.
+        """The distances of each node's mean row from those of all its parent's children.
 
-        Args:
-            nodes: node ids, none of them the root.
-
-        Returns:
-            ‖w̄_c − w̄_d‖ for each given node c and each child d of its parent, lowest id first;
-            the runs of the given nodes one after the other. 0 for d = c and for rows too near
-            each other to tell apart.
+        Gives ‖w̄_c − w̄_d‖ for each given node c (never the root) and each child d of its parent,
+        lowest id first; the runs of the given nodes are joined. 0 for d = c and for rows that
+        float32 cannot distinguish.
         """
         asked = nodes.tolist()
         unknown = set(asked).difference(self._kept)
@@ -72,7 +65,7 @@ class FeatureGeometry:
         passing: dict[int, FloatArray] = {}
         for parent, some in by_parent.items():
             children = self.hierarchy.children(parent)
-            # All distances between them are kept where they take no more room than their rows.
+            # All distances between them are kept if they take no more memory than the rows.
             if len(children) > self._sums.shape[1]:
                 passing.update(self._measured(children, some))
             else:
@@ -83,7 +76,7 @@ class FeatureGeometry:
     def _measured(self, children: tuple[int, ...], some: list[int]) -> dict[int, FloatArray]:
         """The distances from some children of one parent to all of its children."""
         rows = self.mean_rows(np.array(children))
-        # Distances do not change with the origin; taken from the middle, little cancels out.
+        # Distances don't depend on the origin; centering reduces cancellation.
         rows -= rows.mean(axis=0)
         places = np.searchsorted(children, some)
         squares = np.einsum("ij,ij->i", rows, rows)
@@ -95,7 +88,6 @@ class FeatureGeometry:
 
 
 def _checked_rows(rows: npt.ArrayLike | torch.Tensor, num_classes: int) -> FloatArray:
-    """The rows as float64, one a class, all finite."""
     if isinstance(rows, torch.Tensor):
         rows = rows.detach().to("cpu", torch.float64).numpy()
     try:

@@ -1,4 +1,4 @@
-"""What one sample is, and how samples become what a classifier takes: one module per kind."""
+"""What a sample is, and how samples become a classifier's input: one module per kind."""
 
 from nbdt.inputs.array import ArrayInput
 from nbdt.inputs.base import Input

@@ -1,4 +1,4 @@
-"""Arrays of numbers that are the network's own input."""
+"""Arrays of numbers as the network's own input."""
 
 from __future__ import annotations
 
@@ -20,11 +20,7 @@ class ArrayInput(Input):
     """Arrays as they are, in float32.
 
     Args:
-        row: the shape of a sample, with None where any length will do; None if it is not known.
-
-    Example:
-        >>> ArrayInput(row=(None, 2)).read([[1, 2]])
-        array([[1., 2.]], dtype=float32)
+        row: the shape of a sample, with None for any length; None if it is not known.
     """
 
     kind: ClassVar[str] = "array"
@@ -39,8 +35,7 @@ class ArrayInput(Input):
     def read(self, value: Any) -> FloatArray:
         """Numbers in nested lists, or an array of another type, as float32.
 
-        Raises:
-            InputError: it is not an array of finite numbers, or of another shape.
+        An InputError if it is not an array of finite numbers, or of another shape.
         """
         array = as_array(value)
         check_shape(array.shape, self.row)
@@ -55,10 +50,7 @@ class ArrayInput(Input):
 
 
 def as_array(value: Any, name: str = "the array") -> FloatArray:
-    """Numbers in nested lists, or an array of another type, as float32; errors call it `name`.
-
-    Raises:
-        InputError: it is not an array of finite numbers.
+    """Finite numbers in nested lists or an array, as float32; errors call it `name`.
 
     Example:
         >>> as_array([[1, 2], [3]], "instance 0")
@@ -73,7 +65,7 @@ def as_array(value: Any, name: str = "the array") -> FloatArray:
         raise InputError(
             f"{name}: expected an array of numbers; its lists need equal lengths, and not 0."
         )
-    with np.errstate(over="ignore"):  # what overflows is refused in the next line
+    with np.errstate(over="ignore"):  # the next line refuses overflow
         array = array.astype(np.float32)
     if not np.isfinite(array).all():
         raise InputError(f"{name}: it holds NaN or a number that 32 bits cannot hold.")
@@ -83,7 +75,7 @@ def as_array(value: Any, name: str = "the array") -> FloatArray:
 def check_shape(
     shape: tuple[int, ...], expected: tuple[int | None, ...] | None, name: str = "the array"
 ) -> None:
-    """Refuses a sample of another shape than the network takes, where that is known."""
+    """Refuses a sample whose shape is known not to fit the network."""
     if expected is None:
         return
     fits = len(shape) == len(expected) and all(
@@ -95,9 +87,9 @@ def check_shape(
 
 
 def _numbers(value: Any) -> Any:
-    """The value itself, if it is a number or nested lists of numbers; else a ValueError.
+    """The value itself if it is a number or nested lists of numbers, else a ValueError.
 
-    numpy would pad all texts of a list to the longest: terabytes from a few megabytes.
+    numpy would pad all strings of a list to the longest: terabytes from a few megabytes.
     """
     groups = [[value]]
     while groups:

@@ -1,6 +1,6 @@
-"""What the project asks of a kind of input, and which kinds there are.
+"""The interface to a kind of input, and the list of kinds.
 
-A kind is one module of this package with a subclass of `Input`; other distributions add theirs by
+A kind is one module of this package with a subclass of `Input`; other distributions add theirs with
 entry points of the group ``nbdt.inputs``.
 """
 
@@ -18,11 +18,11 @@ from nbdt.errors import FormatError, InputError
 from nbdt.registry import registered_classes
 
 KIND = "kind"
-_DEFAULT = "image"  # folders of this kind do not name it
+_DEFAULT = "image"  # folders omit this kind
 
 
 class Input(CompleteDocument):
-    """How samples of one kind become what a classifier takes: a record that a model folder holds.
+    """How samples of one kind become a classifier's input: a record stored in a model folder.
 
     Attributes:
         kind: the name of the kind, such as "image".
@@ -32,46 +32,29 @@ class Input(CompleteDocument):
 
     @property
     def shape(self) -> tuple[int | None, ...] | None:
-        """The shape of a sample as the network takes it, None where it varies, or None at all."""
+        """The shape of a sample, with None for sizes that vary; None if it is unknown."""
         return None
 
     def open(self, path: str | os.PathLike[str]) -> Any:
-        """The sample in a file.
-
-        Raises:
-            NotFoundError: no such file.
-            InputError: it holds no such sample, or samples of this kind are not files.
-        """
+        """The sample in a file; an InputError if samples of this kind are not files."""
         raise InputError(f"{os.fspath(path)}: samples of the kind {self.kind} are not files.")
 
     @abstractmethod
     def read(self, value: Any) -> Any:
-        """The sample that an object or the bytes of a file hold; never opens a path or an address.
-
-        Raises:
-            InputError: it is not such a sample.
-        """
+        """The sample in an object or in the bytes of a file; never opens a path or a URL."""
 
     @abstractmethod
     def batch(self, samples: Iterable[Any]) -> Tensor:
-        """The network's input for several samples, stacked.
-
-        Raises:
-            InputError: there is none, or they do not fit together.
-        """
+        """The network's input for several samples, stacked."""
 
     def to_config(self) -> dict[str, Any]:
-        """The record as a model folder holds it, with its kind."""
+        """The record as stored in a model folder, with its kind."""
         named = {} if self.kind == _DEFAULT else {KIND: self.kind}
         return named | self.to_dict()
 
     @staticmethod
     def from_config(document: object) -> Input:
-        """The input that `to_config` gave.
-
-        Raises:
-            FormatError: no such kind, or it is not such a record.
-        """
+        """The input that `to_config` wrote; a FormatError if it is invalid."""
         options = dict(document) if isinstance(document, Mapping) else document
         kind = options.pop(KIND, _DEFAULT) if isinstance(options, dict) else _DEFAULT
         known = {cls.kind: cls for cls in registered_classes("nbdt.inputs", Input)}

@@ -1,4 +1,4 @@
-"""Images: read safely, and made a network's input as a model folder describes it."""
+"""Images: read safely, and converted to a network's input as a model folder describes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from nbdt.errors import InputError, NotFoundError
 from nbdt.inputs.base import Input
 
 CHANNELS = {"L": 1, "RGB": 3}
-# Only these exist for tensors, and Pillow, which has them all, always antialiases.
+# Only these exist for tensors; Pillow has all modes but always antialiases.
 _WITHOUT_ANTIALIAS = ("nearest", "bilinear", "bicubic")
 _MAX_SIDE = 8192
 _MAX_RESIZED = 2**26
-# Far outside of anything sensible, and well inside what float32 can divide by.
+# Far beyond sensible values, well within float32's range.
 _TINY, _HUGE = 1e-12, 1e12
 _ALPHA_BACKGROUND = (255, 255, 255, 255)
 
-# Formats with decoders written for untrusted files; EPS, for one, would run a program.
+# Formats whose decoders accept untrusted files; EPS, for example, would run a program.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 80_000_000
@@ -54,27 +54,23 @@ Size = Annotated[int | tuple[int, int] | None, BeforeValidator(_checked_size)]
 class Preprocessing(Input):
     """From an image to a network's input tensor: the steps, in the order of the fields.
 
-    Resizing and cropping are torchvision's own, so a description taken from a set of torchvision
-    weights gives the tensor that its transform gives.
+    Resizing and cropping are torchvision's own, so the preprocessing of a set of torchvision
+    weights gives the same tensor as its transform.
 
     Args:
-        mode: "RGB" (three channels) or "L" (one, grey).
+        mode: "RGB" (three channels) or "L" (one, gray).
         resize: the length of the shorter side in pixels, or (height, width); None keeps the size.
-        interpolation: how pixels are resampled: "nearest", "bilinear", "bicubic", "lanczos",
-            "box" or "hamming".
+        interpolation: "nearest", "bilinear", "bicubic", "lanczos", "box" or "hamming".
         antialias: whether to smooth before shrinking, as torchvision and timm do. False is for
             networks trained with a TensorFlow or OpenCV pipeline; not with the last three
             interpolations.
-        crop: the side, or (height, width), of the piece cut from the middle in pixels; a smaller
-            image is padded with black. None keeps all of it.
-        scale: what the pixels, 0 to 255, are multiplied with.
-        mean: what is then subtracted: one number a channel, or one for all.
-        std: what it is then divided by: likewise, positive.
+        crop: the side, or (height, width), of the center crop in pixels; a smaller image is padded
+            with black. None keeps all of it.
+        scale: multiplies the pixels, 0 to 255.
+        mean: is then subtracted: one number per channel, or one for all.
+        std: then divides: likewise, positive.
         rotate: degrees to turn the result counter-clockwise: 0, 90, 180 or 270.
         hflip: whether to swap left and right, after the rotation.
-
-    Raises:
-        InputError: a value is of the wrong type or out of range.
 
     Example:
         >>> grey = Preprocessing(mode="L", resize=8, crop=8, mean=0.5, std=0.5)
@@ -139,7 +135,7 @@ class Preprocessing(Input):
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """Channels, height and width of the network's input; None where the image decides."""
+        """Channels, height and width of the network's input; None if the image determines it."""
         # One number as a crop means a square; as a size it is the shorter side's.
         size = (self.crop, self.crop) if isinstance(self.crop, int) else self.crop or self.resize
         height, width = size if isinstance(size, tuple) else (None, None)
@@ -152,15 +148,11 @@ class Preprocessing(Input):
         return open_image(path, self.mode)
 
     def read(self, value: bytes | Image.Image) -> Image.Image:
-        """The image that the bytes of a file hold, or a Pillow image as it is."""
+        """The image in the bytes of a file, or a Pillow image as it is."""
         return decode_image(value, self.mode) if isinstance(value, bytes) else value
 
     def __call__(self, image: Image.Image) -> Float[Tensor, "channels height width"]:
-        """The network's input for one image, in float32.
-
-        Raises:
-            InputError: `image` is not a Pillow image, or of a kind that has no 8-bit form.
-        """
+        """The network's input for one Pillow image with an 8-bit form, in float32."""
         if not isinstance(image, Image.Image):
             raise InputError(
                 f"preprocessing takes a Pillow image, got {type(image).__name__}; "
@@ -174,14 +166,8 @@ class Preprocessing(Input):
     def batch(self, images: Iterable[Image.Image]) -> Float[Tensor, "batch channels height width"]:
         """The network's input for several images, stacked.
 
-        Raises:
-            InputError: there is not an image, or the results differ in size (set `crop`, or both
-                sides of `resize`).
-
-        Example:
-            >>> images = [Image.new("RGB", (20, 10)), Image.new("RGB", (9, 9))]
-            >>> Preprocessing(resize=8, crop=8).batch(images).shape
-            torch.Size([2, 3, 8, 8])
+        An InputError if there is no image, or if the results differ in size (set `crop`, or both
+        sides of `resize`).
         """
         tensors = [self(image) for image in images]
         sizes = sorted({tuple(tensor.shape[1:]) for tensor in tensors})
@@ -215,22 +201,14 @@ class Preprocessing(Input):
 def open_image(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
     """Reads one image file as 8-bit color ("RGB") or gray ("L").
 
-    The rotation that a camera noted in the EXIF data is applied; of an animation or a file of
-    several pages the first picture is taken; colours are converted as
-    `to_mode` says. JPEG, PNG, WebP, BMP, GIF, TIFF, PPM and (where Pillow
-    can) AVIF are read, told apart by content and not by name.
+    The rotation in the EXIF data is applied; the first frame or page of several is read; `to_mode`
+    converts colors. JPEG, PNG, WebP, BMP, GIF, TIFF, PPM and (if Pillow supports it) AVIF are
+    recognized by content, not by name.
 
     Raises:
-        NotFoundError: no such file.
-        InputError: the file is not an image, is cut short, or is larger than 100 MB or
-            80 megapixels. The message is one sentence that names the file.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> Image.new("L", (4, 3)).save(folder / "grey.png")
-        >>> open_image(folder / "grey.png").mode
-        'RGB'
+        NotFoundError: there is no such file.
+        InputError: the file is not an image, is truncated, or is larger than 100 MB or 80
+            megapixels. The message is one sentence that names the file.
     """
     file = Path(path)
     try:
@@ -249,15 +227,7 @@ def open_image(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
 
 
 def decode_image(data: bytes, mode: str = "RGB", *, name: str = "the image") -> Image.Image:
-    """Reads an image from the bytes of a file; like `open_image`, for uploads and pipes.
-
-    Args:
-        data: the whole file.
-        mode: "RGB" or "L".
-        name: what messages call it.
-
-    Raises:
-        InputError: as in `open_image`.
+    """Reads an image from the bytes of a file, like `open_image`; errors call it `name`.
 
     Example:
         >>> decode_image(b"GIF89a", name="upload 1")
@@ -270,7 +240,7 @@ def decode_image(data: bytes, mode: str = "RGB", *, name: str = "the image") -> 
     Image.init()
     formats = [one for one in FORMATS if one in Image.OPEN]
     # On a broken file Pillow's decoders raise nearly anything: OSError, SyntaxError,
-    # struct.error, IndexError, zlib.error, …; all of it means the same here.
+    # struct.error, IndexError, zlib.error, …; here all mean the same.
     try:
         image = Image.open(io.BytesIO(data), formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -294,13 +264,11 @@ def decode_image(data: bytes, mode: str = "RGB", *, name: str = "the image") -> 
 
 
 def to_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The image with 8 bits a channel, in color ("RGB") or gray ("L").
+    """The image with 8 bits per channel, in color ("RGB") or gray ("L").
 
-    Transparency is laid over white; palettes, CMYK and other color spaces are converted; 16-bit
-    gray keeps its upper 8 bits. Gray is ITU-R 601 luma, as everywhere in Pillow.
-
-    Raises:
-        InputError: the pixels are floats or integers beyond 16 bits, whose range nothing states.
+    Transparent areas become white; palettes, CMYK and other color spaces are converted; 16-bit gray
+    keeps its upper 8 bits. Gray is ITU-R 601 luma, as everywhere in Pillow. Pixels that are floats
+    or integers beyond 16 bits, whose range is unknown, are an InputError.
 
     Example:
         >>> to_mode(Image.new("RGBA", (1, 1), (0, 0, 0, 0)), "RGB").getpixel((0, 0))
@@ -319,12 +287,12 @@ def to_mode(image: Image.Image, mode: str) -> Image.Image:
         )
     try:
         if image.has_transparency_data:
-            # Premultiplied modes ("La", "RGBa") reach RGBA only by their straight twin.
+            # Premultiplied modes ("La", "RGBa") convert to RGBA only through "LA" or "RGBA".
             straight = image.convert("LA") if image.mode == "La" else image
             front = straight.convert("RGBA")
             back = Image.new("RGBA", image.size, _ALPHA_BACKGROUND)
             image = Image.alpha_composite(back, front)
-        # Straight from CMYK, LAB, … to grey is not defined for every mode; by way of RGB it is.
+        # Not every mode (CMYK, LAB, …) converts directly to gray, but all do through RGB.
         return image if image.mode == mode else image.convert("RGB").convert(mode)
     except ValueError as error:
         raise InputError(f"an image of mode {image.mode} cannot be converted: {error}.") from None
@@ -335,7 +303,7 @@ def _as_list(size: int | tuple[int, int]) -> list[int]:
 
 
 def _check_enlargement(image: Image.Image, resize: int | tuple[int, int]) -> None:
-    # A strip of 1 × 20,000 pixels, 100 bytes as a file, would fill gigabytes at short side 256.
+    # A 1 × 20,000 strip, a file of 100 bytes, would fill gigabytes at short side 256.
     if not isinstance(resize, int):
         return
     short, long = sorted(image.size)
@@ -355,7 +323,7 @@ def _check_length(name: str, length: int) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    # Broken EXIF data says nothing about the picture, so it is no reason to refuse it.
+    # Broken EXIF data doesn't make the image unusable.
     try:
         return ImageOps.exif_transpose(image)
     except Exception:

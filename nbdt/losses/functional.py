@@ -28,20 +28,12 @@ Compat = Literal["2020"]
 
 
 class LossLayout(nn.Module):
-    """The index tensors of a tree that its losses need, as buffers; none in a state dict.
-
-    Args:
-        hierarchy: the tree.
+    """The index tensors of a tree that its losses need, as buffers; none is in a state dict.
 
     Attributes:
-        rules: those that the rules need.
-        paths: those of the single paths, or None where the tree has no such table; see
-            `nbdt.losses.paths`.
+        rules: the layout for the rules.
+        paths: the table of single paths, or None if the tree has none; see `nbdt.losses.paths`.
         depths: how many decisions lead to each class; shape (C,).
-
-    Example:
-        >>> LossLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])).depths
-        tensor([2, 2, 1])
     """
 
     depths: Tensor
@@ -63,22 +55,14 @@ def class_losses(
     score: ScoreName = "mean",
     compat: Compat | None = None,
 ) -> Float[Tensor, "*batch classes"]:
-    """ℓ(y) of every class y, in nats.
+    """ℓ(y) of every class y, in nats, from logits of shape (…, C).
 
-    Half types are computed in, and give, float32. A masked class (a logit of −inf) has an infinite
-    loss.
+    Half types are computed in float32 and return float32. A masked class (a logit of −inf) has an
+    infinite loss.
 
-    Args:
-        logits: the network's; shape (…, C).
-        layout: of the tree, on the logits' device.
-        rule: ``"soft"`` or ``"hard"``.
-        score: what a node is worth, ``"mean"`` or ``"logsumexp"``.
-        compat: ``"2020"`` for the losses of the 2020 release. Its soft loss is cross-entropy
-            applied to the probabilities as if they were logits; its hard loss divides the sum over
-            the path by half the number of inner nodes.
-
-    Raises:
-        InputError: as `nbdt.rules.soft_log_probs`, or rule, score or compat is none of the above.
+    With ``compat="2020"`` it gives the losses of the 2020 release: its soft loss is cross-entropy
+    applied to the probabilities as if they were logits; its hard loss divides the sum over the path
+    by half the number of inner nodes.
 
     Example:
         >>> layout = LossLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
@@ -102,23 +86,9 @@ def tree_losses(
     score: ScoreName = "mean",
     compat: Compat | None = None,
 ) -> Float[Tensor, " batch"]:
-    """ℓ(y) of one class y a sample, in nats: `class_losses` at `target`, but faster.
+    """ℓ(y) of one class y per sample, in nats: `class_losses` at `target`, but faster.
 
-    Args:
-        logits: the network's; shape (batch, C).
-        target: class indices; shape (batch,). They are not checked.
-        layout: of the tree, on the logits' device.
-        rule: ``"soft"`` or ``"hard"``.
-        score: what a node is worth, ``"mean"`` or ``"logsumexp"``.
-        compat: as for `class_losses`.
-
-    Raises:
-        InputError: as `class_losses`.
-
-    Example:
-        >>> layout = LossLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> tree_losses(torch.tensor([[1.0, 1.0, 1.0]]), torch.tensor([2]), layout)
-        tensor([0.6931])
+    `target` holds class indices of shape (batch,), which are not checked.
     """
     check_kind(rule, score, compat)
     if logits.dtype not in (torch.float32, torch.float64):
@@ -134,24 +104,10 @@ def sample_losses(
     tree_weight: float = 1.0,
     network_weight: float = 0.0,
 ) -> Float[Tensor, " batch"]:
-    """tree_weight · ℓ(y) + network_weight · the network's cross-entropy, of each sample, in nats.
+    """tree_weight · ℓ(y) + network_weight · the network's cross-entropy, per sample, in nats.
 
-    Args:
-        logits: float32 or float64; shape (batch, C).
-        target: class indices; shape (batch,). They are not checked.
-        layout: of the tree, on the logits' device.
-        kind: rule, score and compat, as for `tree_losses`; they are not checked.
-        tree_weight: ω.
-        network_weight: β.
-
-    Raises:
-        InputError: as `nbdt.rules.soft_log_probs`.
-
-    Example:
-        >>> layout = LossLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> logits, target = torch.tensor([[1.0, 1.0, 1.0]]), torch.tensor([2])
-        >>> sample_losses(logits, target, layout, ("soft", "mean", None), network_weight=1.0)
-        tensor([1.7918])
+    Logits are float32 or float64, of shape (batch, C). The class indices in `target` and the `kind`
+    (rule, score and compat, as for `tree_losses`) are not checked.
     """
     rule, score, compat = kind
     averages, scored = get_rule(rule).averages_decisions, get_score(score)
@@ -179,10 +135,7 @@ def sample_losses(
 
 
 def check_kind(rule: RuleName, score: ScoreName, compat: Compat | None) -> None:
-    """Checks that there is such a loss.
-
-    Raises:
-        InputError: one of them is none of its choices.
+    """Refuses a rule, score or compat that doesn't exist.
 
     Example:
         >>> check_kind("sotf", "mean", None)
@@ -196,9 +149,8 @@ def check_kind(rule: RuleName, score: ScoreName, compat: Compat | None) -> None:
 
 
 def _may_walk(logits: Tensor) -> bool:
-    """Whether logits of this kind, on this device, may go along the paths."""
-    # Their sums need float64, which Apple's GPUs do not have; on NVIDIA's their order, and so the
-    # last bits, may differ between two runs.
+    # The sums need float64, which Apple's GPUs lack; on NVIDIA's their order, and so the last bits,
+    # may differ between runs.
     device = logits.device.type
     varies = device == "cuda" and torch.are_deterministic_algorithms_enabled()
     return values_are_known(logits) and not varies and device != "mps"

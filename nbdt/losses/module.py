@@ -28,51 +28,42 @@ Reduction = Literal["mean", "sum", "none"]
 
 
 class TreeSupervisionLoss(nn.Module):
-    """Cross-entropy that supervises the tree's decisions too; used as torch's CrossEntropyLoss.
+    """Cross-entropy that also supervises the tree's decisions; used like torch's CrossEntropyLoss.
 
-    L = network_weight · CE(z, y) + tree_weight · ℓ(y) of each sample, then torch's reduction,
-    with ℓ(y) = −log p(leaf y): the sum over y's path of the cross-entropy of each decision
-    (``rule="soft"``), or their mean (``rule="hard"``). Wan et al. (ICLR 2021), section 3.4.
-    Everything is in nats and computed in float32 at least, under autocast too.
+    L = network_weight · CE(z, y) + tree_weight · ℓ(y) of each sample, then torch's reduction, with
+    ℓ(y) = −log p(leaf y): the sum over y's path of the cross-entropy of each decision
+    (``rule="soft"``), or their mean (``rule="hard"``). Wan et al. (ICLR 2021), section 3.4. Losses
+    are in nats, computed in at least float32, also under autocast.
 
-    With soft targets q, such as those of mixup, ℓ(q) = Σ_y q_y · ℓ(y); label smoothing ε means
-    q = (1 − ε) · onehot + ε / C. Class weights, ignored targets and the mean's divisor are those of
-    torch, so with ``tree_weight=0`` this *is* `torch.nn.functional.cross_entropy`.
+    With soft targets q, such as mixup's, ℓ(q) = Σ_y q_y · ℓ(y); label smoothing ε means q = (1 − ε)
+    · onehot + ε / C. Class weights, ignored targets and the mean's divisor are torch's, so with
+    ``tree_weight=0`` this *is* `torch.nn.functional.cross_entropy`.
 
-    Under ``score="logsumexp"`` ℓ is the network's own cross-entropy (soft), or that over the depth
-    of the class (hard), and teaches the tree nothing new. So it comes with a `UserWarning`, and
-    adding soft to a network term, which would be to train on the same thing twice, is refused.
+    Under ``score="logsumexp"``, ℓ is the network's own cross-entropy (soft), or that divided by the
+    class's depth (hard), and teaches the tree nothing new: a `UserWarning` says so. Adding the soft
+    one to a network term, which would count the same loss twice, is refused.
 
     Args:
         hierarchy: the tree.
         rule: ``"soft"`` or ``"hard"``.
-        score: what a node is worth, ``"mean"`` or ``"logsumexp"``; see `nbdt.rules.functional`.
-        tree_weight: ω, a number of at least 0 or a schedule: `Constant`, `Ramp`, or any function
-            from progress in [0, 1] to such a number.
-        network_weight: β, likewise.
+        score: ``"mean"`` or ``"logsumexp"``; see `nbdt.rules.functional`.
+        tree_weight: ω ≥ 0, a number or a schedule: `Constant`, `Ramp`, or any function of progress
+            in [0, 1].
+        network_weight: β ≥ 0, likewise.
         weight: the weight of each class; shape (C,).
         label_smoothing: ε in [0, 1].
-        ignore_index: a target that has no part in the loss.
+        ignore_index: a target that doesn't count in the loss.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
         compat: ``"2020"`` for the losses of the 2020 release, for comparison only. Its soft loss
             applied cross-entropy to probabilities, which leaves log(1 + (C − 1)/e) at perfect
             logits; its hard loss was the sum over the path divided by half the number of inner
-            nodes, and multiplied by the tree's weight twice, once as it was at the start of
-            training.
-
-    Attributes:
-        progress: the part of training that is done, from 0 to 1; None until it is set. A call
-            may pass its own instead.
+            nodes, and multiplied twice by the tree's weight, once at its initial value.
 
     Shape:
         logits (batch, C) or (C,), or (batch, C, …) as in segmentation, or (…, C). Targets are class
         indices in the same shape without the classes, or probabilities in the same shape. Where
         both readings fit, such as (batch, C, C), the classes are dimension 1, as in torch. The
         result is a scalar; with ``reduction="none"`` it has the shape of class indices.
-
-    Raises:
-        InputError: an argument is none of the above; and when called: shapes do not fit, a class
-            index is not among 0 … C − 1, or a weight depends on a progress that was not given.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
@@ -130,7 +121,7 @@ class TreeSupervisionLoss(nn.Module):
 
     @property
     def progress(self) -> float | None:
-        """The part of training that is done, from 0 to 1; None until it is set."""
+        """The completed part of training, from 0 to 1; None until set. A call may pass its own."""
         return self._progress
 
     @progress.setter
@@ -143,16 +134,7 @@ class TreeSupervisionLoss(nn.Module):
         target: Tensor,
         progress: float | None = None,
     ) -> Float[Tensor, "*samples"]:
-        """The loss of these logits; see the class for shapes.
-
-        Args:
-            logits: the network's output, before any softmax.
-            target: class indices or probabilities.
-            progress: the part of training that is done; None for what `progress` was set to.
-
-        Raises:
-            InputError: see the class.
-        """
+        """The loss of these logits; see the class for shapes and `progress`."""
         progress = self.progress if progress is None else checked_progress(progress)
         network_weight = self._at(progress, "network_weight")
         tree_weight = self._at(progress, "tree_weight")
@@ -162,9 +144,9 @@ class TreeSupervisionLoss(nn.Module):
         device = samples.logits.device
         if self.layout.depths.device != device:
             self.to(device)
-        # Of single classes both losses come at once, which spares a pass over the logits or two.
+        # For class indices both losses are computed together, which saves passes over the logits.
         at_once = not (samples.target.is_floating_point() or self.label_smoothing)
-        # A weight of 0 leaves its term out, so that an infinite one does no harm.
+        # A weight of 0 skips its term, so an infinite loss does no harm.
         terms = []
         if not tree_weight or (network_weight and not at_once):
             terms.append(_scaled(self._network_loss(samples), network_weight))
@@ -176,7 +158,6 @@ class TreeSupervisionLoss(nn.Module):
         return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
     def _at(self, progress: float | None, name: str) -> float:
-        """The weight of that name at this progress."""
         schedule: Schedule = getattr(self, name)
         if isinstance(schedule, Constant):
             return schedule.value
@@ -201,9 +182,9 @@ class TreeSupervisionLoss(nn.Module):
         )
 
     def _tree_loss(self, samples: Samples, tree_weight: float, network_weight: float) -> Tensor:
-        """What torch's cross_entropy would give, had it the tree's ℓ in place of −log softmax.
+        """tree_weight · torch's cross_entropy with the tree's ℓ in place of −log softmax.
 
-        Times its weight; and, of single classes, cross_entropy itself times that of the network.
+        For class indices it includes network_weight · cross_entropy itself.
         """
         logits = _by_sample(samples.logits)
         if samples.target.is_floating_point():
@@ -261,16 +242,7 @@ def checked_score(
     compat: Compat | None,
     weights: tuple[float | Schedule, float | Schedule],
 ) -> str | None:
-    """What is to be said of a loss under this score; None under ``"mean"``.
-
-    Args:
-        rule: as for `TreeSupervisionLoss`.
-        score: likewise.
-        compat: likewise.
-        weights: that of the tree, and that of the network.
-
-    Raises:
-        InputError: the score does not go with the rest.
+    """The warning about a loss under this score, None under ``"mean"``; an error if they don't fit.
 
     Example:
         >>> checked_score("hard", "logsumexp", None, (1.0, 1.0))[:40]

@@ -4,10 +4,10 @@ At each step of the path to class y, with the node taken v and its siblings u,
 
     −log p(v | parent) = log(1 + Σ_u exp(s(u) − s(v))),
 
-and −log p(leaf y) is the sum of these. The class itself and the siblings on its path are groups of
-classes that hold each class once. The sum of the logits over each of them is all that is needed:
-that over a node taken is the running sum of those up to it. Each sample costs
-O(C + siblings on its path), forward and backward.
+and −log p(leaf y) is the sum of these. The class itself and the siblings on its path partition the
+classes into groups, and the logit sums of these groups are all that is needed: a node's sum on the
+path is the running sum of the groups up to it. Each sample costs O(C + siblings on its path),
+forward and backward.
 
 Finite logits only; `nbdt.rules` handles masked classes and everything else.
 """
@@ -28,26 +28,25 @@ from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.rules.paths import climb
 
-# The table has a row a class, as wide as the longest. Trees that would need more entries a node
-# than this (near-chains; hundreds of siblings) are left to the rules, so memory stays linear.
+# The table has one row per class, as wide as the longest path. Trees that need more entries per
+# node than this (near-chains, hundreds of siblings) are left to the rules: memory stays linear.
 MAX_ENTRIES_PER_NODE = 128
-# Up to so many classes a byte or two for each pair of them is little.
+# Up to this many classes, a byte or two for each pair is little.
 MAX_PAIRED_CLASSES = 4096
-# Neighboring classes are mostly of one group. Added up in turn to several numbers in place of one,
-# they need not wait for each other, and float32 loses less.
+# Neighboring classes are mostly in one group. Adding them to several numbers in turn, not one,
+# avoids waiting for each other, and float32 loses less.
 LANES, MANY_LANES = 8, 64
 
 
 class Groups(nn.Module):
-    """Sums of logits over groups of classes, of which each path has its own, and the transpose.
+    """Sums of logits over each path's own groups of classes, and the transpose.
 
-    The groups of a path hold each class once. Which one a class belongs to is stored for all pairs
-    of classes, or, where these are too many, worked out from where groups begin in the leaf order.
+    The groups of a path contain each class once. A class's group is stored for all pairs of
+    classes, or, for many classes, computed from where groups begin in the leaf order.
 
     Args:
         hierarchy: the tree.
-        groups: the nodes that the groups lie under, a row a path; shape (C, groups). A group may
-            be empty: node -1.
+        groups: the nodes above the groups, a row per path; shape (C, groups). -1 is an empty group.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
@@ -92,10 +91,10 @@ class Groups(nn.Module):
         self.register_buffer(name, values, persistent=False)
 
     def index(self, target: Int[Tensor, " batch"]) -> Int[Tensor, "batch classes"]:
-        """What the two other methods need to know of the paths to these classes."""
+        """What `sums` and `spread` need to know of the paths to these classes."""
         if self.is_paired:
             return self.lanes.index_select(0, target).long()
-        # In leaf order the group changes where another one starts; float32 holds these numbers.
+        # In leaf order the group changes where the next one starts; float32 holds these numbers.
         starts = self.starts.index_select(0, target).long()
         jumps = self.jumps.index_select(0, target).float()
         groups = jumps.new_zeros(len(target), len(self.place) + 1).scatter_add_(1, starts, jumps)
@@ -122,15 +121,15 @@ class PathTable(nn.Module):
     """What the path to each class consists of, as buffers.
 
     A row is a class. Its columns are the class itself and the siblings on its path, from the class
-    upwards, filled up with the empty group (whose score is −∞) where others have more.
+    upward, padded with the empty group (whose score is −∞).
 
     Attributes:
         groups: the sums over these columns.
-        factors: one over the size of each column's group; the group's score but for its logits,
-            0 or −∞; one over the size of the node taken at each step. Float64 stored as its bits,
-            as `Module.half()` would round it.
-        steps: the step of each column, then the last column below each step; empty where every
-            column is a step of its own, as always in a binary tree.
+        factors: one over the size of each column's group; the group's score without its logits, 0
+            or −∞; one over the size of the node taken at each step. Float64 stored as its bits,
+            because `Module.half()` would round it.
+        steps: the step of each column, then the last column below each step; empty if every column
+            is its own step, as in a binary tree.
         count: how many columns there are.
     """
 
@@ -155,7 +154,7 @@ class PathTable(nn.Module):
 
     @staticmethod
     def fits(hierarchy: Hierarchy) -> bool:
-        """Whether the table of this tree is of an acceptable size."""
+        """Whether this tree's table has an acceptable size."""
         num_classes, limit = hierarchy.num_classes, MAX_ENTRIES_PER_NODE * len(hierarchy)
         depths = hierarchy.depths[:num_classes]
         if num_classes * int(depths.max()) > limit:
@@ -174,7 +173,7 @@ def _siblings_above(tree: Hierarchy) -> IntArray:
 
 
 def _one_over_sizes(tree: Hierarchy, nodes: IntArray) -> FloatArray:
-    """One over the number of classes under each node; 0 where there is no node."""
+    """One over the number of classes under each node; 0 for node -1."""
     inverse: FloatArray = np.append(1 / tree.sizes, 0.0)[nodes]
     return inverse
 
@@ -182,8 +181,8 @@ def _one_over_sizes(tree: Hierarchy, nodes: IntArray) -> FloatArray:
 def _entries(tree: Hierarchy) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """The path to each class: its columns, their steps, the nodes taken, the last column below.
 
-    Steps count from the class upwards; what is filled up is node -1. Shapes (C, columns),
-    (C, columns), (C, steps), (C, steps).
+    Steps count from the class upward; padding is node -1. Shapes (C, columns), (C, columns), (C,
+    steps), (C, steps).
     """
     num_classes = tree.num_classes
     family = np.argsort(tree.parents[:-1], kind="stable")  # the children of each node in a row
@@ -216,8 +215,6 @@ def _entries(tree: Hierarchy) -> tuple[IntArray, IntArray, IntArray, IntArray]:
 
 
 class _Walk(NamedTuple):
-    """−log p(target), and what its gradient is made of."""
-
     losses: Tensor  # (batch,), float64
     slopes: Tensor  # (batch, columns), float64: of the loss, over each of the group's logits
     in_range: bool
@@ -233,8 +230,8 @@ def path_losses(
 ) -> Float[Tensor, " batch"] | None:
     """tree_weight · −log p(target) + network_weight · the network's cross-entropy, in nats.
 
-    None where the logits are not finite or too far apart. `by_rules` gives the same losses of
-    logits in operations that torch can differentiate twice; it serves where that is asked for.
+    None if the logits are not finite or too far apart. `by_rules` gives the same losses in
+    operations that torch can differentiate twice, for second derivatives.
     """
     index = table.groups.index(target)
     detached = logits.detach()
@@ -258,8 +255,8 @@ def _walk(sums: Tensor, target: Tensor, table: PathTable) -> _Walk:
         lead = scores - up_to.roll(1, 1) * of_taken
         losses = F.softplus(lead, threshold=40).sum(1)
         shares = lead.sigmoid_()
-        # By how much the logits under the nodes taken up to each step lower the loss. A column is
-        # under those of later steps, which is all but these.
+        # How much the logits under the nodes taken up to each step lower the loss. A column is
+        # only under the nodes of later steps: the total minus the sum up to its own.
         fallen = (shares * of_taken).cumsum_(1)
         slopes = torch.addcmul(fallen, shares, of_group).sub_(fallen[:, -1:])
     else:
@@ -278,8 +275,6 @@ def _walk(sums: Tensor, target: Tensor, table: PathTable) -> _Walk:
 
 
 class _PathLosses(torch.autograd.Function):
-    """The losses of a walk that was done, and their gradient."""
-
     @staticmethod
     def forward(
         ctx: Any,

@@ -15,18 +15,7 @@ Schedule = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Constant:
-    """The same weight all along; a plain number means this, too.
-
-    Args:
-        value: the weight; finite, at least 0.
-
-    Raises:
-        InputError: the value is not such a number.
-
-    Example:
-        >>> Constant(0.5)(progress=0.9)
-        0.5
-    """
+    """A constant weight, finite and at least 0; a plain number means the same."""
 
     value: float
 
@@ -42,21 +31,12 @@ class Constant:
 class Ramp:
     """A weight that goes from one value to another: start + (end − start) · progress^power.
 
-    Args:
-        start: the weight at progress 0; finite, at least 0.
-        end: the weight at progress 1; finite, at least 0.
-        power: above 1 the weight stays near `start` for longer, below 1 it leaves it sooner;
-            positive. 1 is a straight line.
-
-    Raises:
-        InputError: an argument is not such a number.
+    Both values are finite and at least 0. A power above 1 stays near `start` for longer, one below
+    1 leaves it sooner.
 
     Example:
-        >>> weight = Ramp(0, 0.5)
-        >>> [weight(progress) for progress in (0.0, 0.5, 1.0)]
-        [0.0, 0.25, 0.5]
-        >>> Ramp(0, 0.5, power=2)(0.5)
-        0.125
+        >>> [Ramp(0, 0.5, power=2)(progress) for progress in (0.0, 0.5, 1.0)]
+        [0.0, 0.125, 0.5]
     """
 
     start: float
@@ -73,21 +53,13 @@ class Ramp:
             )
 
     def __call__(self, progress: float) -> float:
-        """The weight at this progress in [0, 1].
-
-        Raises:
-            InputError: the progress is outside of that.
-        """
+        """The weight at this progress in [0, 1]."""
         done: float = checked_progress(progress) ** self.power
         return (1 - done) * self.start + done * self.end
 
 
 def checked_weight(value: object, what: str) -> float:
-    """The value as a float, if it is a finite number of at least 0.
-
-    Raises:
-        InputError: it is none; `what` says in the message what it was given for.
-    """
+    """The value as a float if it is finite and at least 0; errors call it `what`."""
     if isinstance(value, Real) and not isinstance(value, bool):
         number = float(value)
         if math.isfinite(number) and number >= 0:
@@ -96,11 +68,7 @@ def checked_weight(value: object, what: str) -> float:
 
 
 def checked_progress(value: object) -> float:
-    """The value as a float, if it is a number from 0 to 1.
-
-    Raises:
-        InputError: it is none.
-    """
+    """The value as a float if it is a number from 0 to 1."""
     if isinstance(value, Real) and 0 <= float(value) <= 1:
         return float(value)
     raise InputError(

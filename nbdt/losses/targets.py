@@ -1,4 +1,4 @@
-"""Logits and targets of every shape a loss takes, brought to those of torch's cross_entropy."""
+"""Logits and targets of every shape a loss takes, in the layout of torch's cross_entropy."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nbdt.errors import InputError
 
 
 class Samples(NamedTuple):
-    """Logits and targets with the classes in dimension 1 (0 of a single sample).
+    """Logits and targets with the classes in dimension 1 (0 for a single sample).
 
     Attributes:
         logits: in float32 or float64.
         target: class indices in int64, or probabilities in the logits' type.
-        shape: that of the samples, as they were given.
+        shape: the samples' original shape.
         some_ignored: whether class indices may be `ignore_index`.
     """
 
@@ -31,10 +31,7 @@ def as_torch_has_them(
 ) -> Samples:
     """Checked logits and targets, with the classes where torch's cross_entropy wants them.
 
-    They are taken to be dimension 1 (0 of a single sample) where sizes allow it, else the last.
-
-    Raises:
-        InputError: the shapes or types do not fit, or a class index is out of range.
+    Dimension 1 (0 for a single sample) holds the classes if sizes allow it, else the last does.
 
     Example:
         >>> logits, target = torch.zeros(2, 7, 3), torch.zeros(2, 7, dtype=torch.int64)
@@ -83,7 +80,7 @@ def _class_dimension(logits: Tensor, target: Tensor, num_classes: int) -> int:
 
 
 def _all_classes(target: Tensor, num_classes: int, ignore_index: int) -> bool:
-    """Whether all of them are known to be class indices; an error if one is nothing else."""
+    """Whether all targets are known to be class indices; an error if one can't be a target."""
     if torch.compiler.is_compiling() or target.is_meta or not target.numel():
         return False
     lowest, highest = (bound.item() for bound in target.aminmax())

@@ -8,7 +8,7 @@
 ``model.safetensors``  the network's own state dict
 =====================  =============================================================================
 
-No part of reading it unpickles anything or imports code that a file names.
+Reading it never unpickles anything or imports code that a file names.
 """
 
 from nbdt.pretrained.config import SCHEMA, FileRecord, ModelConfig

@@ -17,7 +17,7 @@ SCHEMA = "nbdt.model/1"
 
 
 class FileRecord(Document):
-    """What a file must be: its length in bytes and its SHA-256 in hexadecimal."""
+    """The expected length of a file in bytes and its SHA-256 in hexadecimal."""
 
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -36,24 +36,19 @@ def _read_by(kind: Any, read: Callable[[Any], Any]) -> PlainValidator:
 
 
 class ModelConfig(CompleteDocument):
-    """What the config.json of a saved model says: a field more is a line more here.
+    """The config.json of a saved model.
 
     Args:
-        builder: how the network is built; None where whoever loads the model brings it along.
-        preprocessing: how samples become the network's input, if that is known.
-        classes: the class names, in the network's order; those of the tree.
+        builder: how the network is built; None if the caller provides it on loading.
+        preprocessing: how samples become the network's input, if known.
+        classes: the class names, in the network's order; the same as the tree's.
         score: "mean" or "logsumexp".
         rule: "soft" or "hard".
-        head: the path of the last linear layer, where it was given and not found.
-        temperature: what the logits, or the scores at single nodes, are divided by.
+        head: the path of the last linear layer, if it was given and not found.
+        temperature: divides the logits, or the scores at single nodes.
         versions: the versions of nbdt and torch that wrote the folder.
-        files: the other files.
-        provenance: whatever its makers want to say: data, accuracy, date.
-
-    Example:
-        >>> config = ModelConfig(classes=("cat", "dog"), score="mean", rule="soft")
-        >>> ModelConfig.from_dict(config.to_dict()) == config
-        True
+        files: the size and hash of the other files.
+        provenance: free JSON values: data, accuracy, date.
     """
 
     optional: ClassVar[frozenset[str]] = frozenset({"temperature"})
@@ -89,23 +84,14 @@ class ModelConfig(CompleteDocument):
         return value
 
     def to_dict(self) -> dict[str, Any]:
-        """The config as values that JSON can hold.
-
-        Raises:
-            FormatError: the provenance holds something that JSON cannot.
-        """
+        """The config as JSON values; a FormatError if the provenance contains anything else."""
         fields = self.model_dump(mode="json", exclude={"provenance"})
         provenance = json_value(self.provenance, "provenance")
         return {"schema": SCHEMA, **fields, "provenance": provenance}
 
     @classmethod
     def from_dict(cls, document: object) -> ModelConfig:
-        """The config that `to_dict` gave; the document may come from a stranger.
-
-        Raises:
-            FormatError: the schema is another, keys are missing or unknown, or a value is not
-                valid; the message names it.
-        """
+        """The config of an untrusted `to_dict` document; a FormatError names what is invalid."""
         if not isinstance(document, Mapping):
             raise FormatError(f"a config is a JSON object, got {described(document)}.")
         if document.get("schema") != SCHEMA:

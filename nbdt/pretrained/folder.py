@@ -1,4 +1,4 @@
-"""Writing a model folder whole or not at all, and reading one that may not be trusted."""
+"""Writing a model folder whole or not at all, and reading an untrusted one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nbdt.pretrained.weights import save_tensors
 
 CONFIG, HIERARCHY, WEIGHTS = "config.json", "hierarchy.json", "model.safetensors"
 
-# How what is being replaced is called meanwhile.
+# The temporary name of a folder that is being replaced.
 _OLD = ".old"
 
 _SCHEMA_NAME = SCHEMA.partition("/")[0]
@@ -33,12 +33,12 @@ _SCHEMA_NAME = SCHEMA.partition("/")[0]
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What `read_model` found: a config and a tree that agree, and weights that are whole.
+    """What `read_model` found: a config and a tree that agree, and intact weights.
 
     Attributes:
-        config: what config.json says.
-        hierarchy: the tree, whose classes are the config's.
-        weights: the path of the safetensors file; its hash is right.
+        config: the content of config.json.
+        hierarchy: the tree, with the config's classes.
+        weights: the path of the safetensors file, whose hash was checked.
     """
 
     config: ModelConfig
@@ -48,15 +48,14 @@ class SavedModel:
     def built_network(self) -> nn.Module:
         """A new network of this architecture, with random weights.
 
-        Raises:
-            InputError: the config does not say how to build it.
+        An InputError if the config does not say how to build it.
         """
         if self.config.builder is None:
             raise InputError(
                 f"{self.weights.parent} does not say how its network is built; build it yourself "
                 "and pass it, by network=… or, to a command, --network FILE.py:FUNCTION."
             )
-        # Random weights, soon replaced, should not use up the caller's random numbers.
+        # Random weights, soon replaced, must not advance the caller's random state.
         with torch.random.fork_rng(devices=[]):
             return self.config.builder.build()
 
@@ -64,15 +63,15 @@ class SavedModel:
 def write_model(
     folder: str | os.PathLike[str], config: ModelConfig, hierarchy: Hierarchy, network: nn.Module
 ) -> None:
-    """Writes a model folder; what was there before is replaced only once the new one is whole.
+    """Writes a model folder; an existing one is replaced only once the new one is complete.
 
-    A folder that holds something else is left alone. Files that others put into a model folder
-    (a README, a model card) stay in it. `files` and `versions` of the config are filled in.
+    A folder that contains something else is left alone. Other files in a model folder (a README, a
+    model card) are kept. `files` and `versions` of the config are filled in.
 
     Raises:
-        InputError: the folder holds something other than a model or cannot be written, the
+        InputError: the folder contains something other than a model or cannot be written, the
             network's tensors cannot be stored, or the config's builder does not build it.
-        FormatError: the provenance or an attribute of the tree holds something that JSON cannot.
+        FormatError: the provenance or an attribute of the tree is not JSON.
     """
     if config.builder is not None:
         different = difference(network, config.builder.blueprint())
@@ -91,13 +90,13 @@ def write_model(
 
 
 def read_model(folder: str | os.PathLike[str]) -> SavedModel:
-    """Reads a model folder and checks that all of it is there and unchanged.
+    """Reads a model folder and checks that it is complete and unchanged.
 
     The weights are hashed, not loaded.
 
     Raises:
-        NotFoundError: no such folder, or it holds no model.
-        FormatError: a file is missing, changed or not valid; the message names it.
+        NotFoundError: there is no such folder, or it contains no model.
+        FormatError: a file is missing, changed or invalid; the message names it.
         HierarchyError: hierarchy.json does not hold a tree of classes.
         InputError: a file cannot be read.
     """
@@ -120,15 +119,10 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
 
 
 def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> None:
-    """Puts another tree into a saved model; its weights and the rest of its config stay.
+    """Replaces the tree of a saved model; its weights and the rest of its config stay.
 
     The network is not built, so this works for any model. The tree has the same number of classes
     in the same order; the model takes over its names for them.
-
-    Raises:
-        NotFoundError: no such folder, or it holds no model.
-        FormatError: the folder is not as it was saved.
-        InputError: the tree has another number of classes, or the folder cannot be written.
 
     Example:
         >>> import tempfile
@@ -167,7 +161,7 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
 def _check_file(path: Path, expected: FileRecord) -> None:
     if not path.is_file():
         raise FormatError(f"{path}: the file is missing.")
-    # A file of another length is refused before hours are spent on hashing it.
+    # A file of another length is refused before a slow hash.
     if path.stat().st_size != expected.bytes or file_sha256(path) != expected.sha256:
         raise FormatError(
             f"{path}: the file is not the one that was saved (its length or SHA-256 differs from "
@@ -185,7 +179,7 @@ def _record(path: Path) -> FileRecord:
 def write_folder(
     folder: Path, config: ModelConfig, hierarchy: Hierarchy, write_weights: Callable[[Path], object]
 ) -> None:
-    """Writes the three files, the weights by a function of their path."""
+    """Writes the three files; a function of their path writes the weights."""
     target = folder.resolve()
     try:
         _check_replaceable(target)
@@ -206,7 +200,7 @@ def _version() -> str:
 
 
 def _check_replaceable(target: Path) -> None:
-    """Refuses a target that is there and neither empty nor a model folder."""
+    """Refuses a target that exists and is neither empty nor a model folder."""
     if not target.exists():
         return
     if not target.is_dir():
@@ -248,9 +242,9 @@ def _replacing(target: Path) -> Iterator[Path]:
 
 
 def _settle(target: Path) -> None:
-    """Ends what was begun, by a writer that was killed too.
+    """Finishes an interrupted replacement, even by a writer that was killed.
 
-    An old folder comes back, or leaves its other files to the new one.
+    The old folder is restored, or its other files move to the new one.
     """
     for old in target.parent.glob(f".{glob.escape(target.name)}.*{_OLD}"):
         if not target.exists():
@@ -263,6 +257,6 @@ def _settle(target: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Makes sure that the file is on the disk before it takes another's place."""
+    """Makes sure that the file is on disk before it replaces another."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Weights: a network's state dict as a safetensors file, and the checkpoints of others."""
+"""Weights: a network's state dict as a safetensors file, and checkpoints from other tools."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ from torch.nn.parameter import is_lazy
 from nbdt.errors import FormatError, InputError, NotFoundError, reason_of
 
 _NAMES_SHOWN = 3
-# Where training scripts put the state dict in what they save besides.
+# The keys under which training scripts save the state dict.
 STATE_KEYS = ("net", "state_dict", "model")
-# What DataParallel and DDP write before every name.
+# The prefix that DataParallel and DDP add to every name.
 WRAPPER = "module."
 
-# How a file of torch.save begins: a zip archive, or, before torch 1.6, a pickle as such.
+# How a torch.save file begins: a zip archive, or, before torch 1.6, a plain pickle.
 _PICKLES = (b"PK\x03\x04", b"\x80")
 
 
 def save_tensors(network: nn.Module, path: Path) -> None:
     """Writes the network's state dict; tensors with several names (tied weights) once.
 
-    Raises:
-        InputError: the state dict holds something that is not an ordinary tensor with values, or
-            the file cannot be written.
+    An InputError if the state dict contains anything but ordinary tensors with values, or the file
+    cannot be written.
     """
     state = network.state_dict()
     tensors: dict[str, Tensor] = {}
@@ -53,7 +52,7 @@ def save_tensors(network: nn.Module, path: Path) -> None:
             own = tensor.untyped_storage().nbytes() == tensor.nbytes and tensor.is_contiguous()
             dense = tensor if own else tensor.clone(memory_format=torch.contiguous_format)
             tensors[name] = dense.detach().cpu()
-    # safetensors makes files that only their owner can read; this one is like any other.
+    # safetensors makes files that only their owner can read; this one gets the usual mode.
     path.touch()
     mode = path.stat().st_mode
     try:
@@ -64,18 +63,18 @@ def save_tensors(network: nn.Module, path: Path) -> None:
 
 
 def load_tensors(network: nn.Module, path: Path, *, as_stored: bool = True) -> None:
-    """Fills the network with the tensors of a file, all of them or none.
+    """Fills the network with the tensors of a safetensors file, all of them or none.
 
     Args:
         network: has the architecture that the file was written from.
-        path: a safetensors file.
+        path: the file.
         as_stored: whether the network takes over the file's floating-point types; otherwise the
             values are converted to the network's.
 
     Raises:
-        FormatError: it is not a safetensors file, or its tensors are not the network's; the message
-            names the first that are missing, unknown or of another shape. Counters of batch norm
-            (``num_batches_tracked``) may be missing, as in torch.
+        FormatError: it is not a safetensors file, or its tensors don't match the network's; the
+            message lists the first that are missing, unknown or of another shape. Counters of batch
+            norm (``num_batches_tracked``) may be missing, as in torch.
 
     Example:
         >>> import tempfile
@@ -98,7 +97,7 @@ def load_tensors(network: nn.Module, path: Path, *, as_stored: bool = True) -> N
     full = {name: stored.get(first[name], live[name].detach()) for name in live}
     if as_stored:
         for name, tensor in live.items():
-            # In place of the data, so that tied and shared parameters remain one.
+            # Replacing the data in place keeps tied and shared parameters together.
             tensor.data = tensor.data.to(full[name].dtype)
     try:
         network.load_state_dict(full)
@@ -109,21 +108,21 @@ def load_tensors(network: nn.Module, path: Path, *, as_stored: bool = True) -> N
 def load_checkpoint(network: nn.Module, path: Path, *, trust_pickle: bool = False) -> None:
     """Fills a network with the weights of a checkpoint, all of them or none.
 
-    A checkpoint is a safetensors file, or what ``torch.save`` wrote: a state dict, a dict that
-    holds one as ``net``, ``state_dict`` or ``model``, or the network itself. The prefix ``module.``
-    of all names is removed. Values take the types of the network's own.
+    A checkpoint is a safetensors file, or a file written by ``torch.save``: a state dict, a dict
+    that holds one as ``net``, ``state_dict`` or ``model``, or the network itself. The prefix
+    ``module.`` common to all names is removed. Values are converted to the network's types.
 
     Args:
-        network: has the architecture that the weights are for.
+        network: has the architecture of the weights.
         path: the file.
-        trust_pickle: whether a file of ``torch.save`` may be read. Such a file is a pickle, which
-            **can run any code**; torch's restricted reader is tried first, and where it refuses,
-            the file is unpickled as it is.
+        trust_pickle: whether to read a ``torch.save`` file. It is a pickle, which **can run any
+            code**: torch's restricted reader is tried first, and if it refuses, the file is
+            unpickled as it is.
 
     Raises:
-        NotFoundError: no such file.
+        NotFoundError: there is no such file.
         InputError: the file is a pickle and not trusted.
-        FormatError: it holds no weights, or not those of this network; the message says which.
+        FormatError: it contains no weights, or another network's; the message says which.
 
     Example:
         >>> import tempfile
@@ -142,7 +141,7 @@ def load_checkpoint(network: nn.Module, path: Path, *, trust_pickle: bool = Fals
         raise NotFoundError(f"{path}: no such file.") from None
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read: {error.strerror}.") from None
-    # A safetensors file has a length in its first eight bytes, and these may be any.
+    # A safetensors file starts with an eight-byte length, which may look like anything.
     if start[8:] == b"{" or not start.startswith(_PICKLES):
         load_tensors(network, path, as_stored=False)
         return
@@ -165,13 +164,13 @@ def _unpickled(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        # Something besides tensors and plain values is in it, and the caller trusts it.
+        # It contains more than tensors and plain values, and the caller trusts it.
         pass
     except Exception as error:
         raise _unreadable(path, error) from None
     try:
         return torch.load(path, map_location="cpu", weights_only=False)
-    except Exception as error:  # whatever the code in the file raises
+    except Exception as error:  # code in the file may raise anything
         raise _unreadable(path, error) from None
 
 

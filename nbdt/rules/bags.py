@@ -1,12 +1,12 @@
-"""The rules as sums over listed rows: the fast way for ordinary logits and trees.
+"""The rules as sums over listed rows: the fast path for ordinary logits and trees.
 
-Nodes are rows and samples are columns, so that "add up the leaves under a node" and "add up the
-decisions on a leaf's path" are sums of whole rows (an embedding bag), which run at the speed of
-memory. Finite logits only: `nbdt.rules.scan` handles masked classes and everything else.
+Nodes are rows and samples are columns, so "add up the leaves under a node" and "add up the
+decisions on a leaf's path" are sums of whole rows (an embedding bag), which run at memory speed.
+Finite logits only: `nbdt.rules.scan` handles masked classes and everything else.
 
 Functions whose names end in an underscore change their argument, so that predictions never hold two
-tensors of all nodes at once: a C library that gives freed memory back to the system costs more in
-page faults at the next call than all the arithmetic.
+tensors of all nodes at once: a C library that returns freed memory to the system pays more in page
+faults at the next call than all the arithmetic costs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nbdt.rules import scan
 from nbdt.rules.layout import Siblings, TreeLayout
 
 # With a row stride of a power of two, the entries of a column share a few cache sets, and the
-# transposition back takes twice as long; so a few columns are added.
+# transposition back takes twice as long, so a few columns are added.
 AWKWARD_STRIDE = 256
 PADDING = 16
 
@@ -29,10 +29,10 @@ PADDING = 16
 def to_rows(
     samples: Float[Tensor, "batch columns"], *, pad: bool = False
 ) -> Float[Tensor, "columns padded"]:
-    """A transposed, contiguous copy; `pad` it where it is going to be transposed back."""
+    """A transposed, contiguous copy; `pad` it if it will be transposed back."""
     batch, columns = samples.shape
     extra = PADDING if pad and batch % AWKWARD_STRIDE == 0 else 0
-    # As a batch of one: for two dimensions torch takes a single-threaded route.
+    # As a batch of one: for two dimensions torch is single-threaded.
     turned = samples.unsqueeze(0).transpose(1, 2)
     if not extra:
         return turned.clone(memory_format=torch.contiguous_format).squeeze(0)
@@ -69,8 +69,8 @@ def mean_scores(leaves: Tensor, layout: TreeLayout) -> Tensor:
 def relative_logsumexp_scores_(leaves: Tensor, layout: TreeLayout) -> Tensor:
     """The log-sum-exp under each row's node, less the sample's highest logit.
 
-    A sum of positive terms keeps its relative precision, so one shift serves all nodes as long
-    as no term leaves the range of exp(): (C, batch) → (nodes, batch).
+    A sum of positive terms keeps its relative precision, so one shift serves all nodes as long as
+    no term leaves the range of exp(): (C, batch) → (nodes, batch).
     """
     return leaf_sums(leaves.sub_(leaves.amax(0)).exp_(), layout).log_()
 
@@ -86,8 +86,8 @@ def decide_(scores: Tensor, layout: TreeLayout) -> Tensor:
     for siblings in layout.siblings:
         block = _block(scores, siblings)
         if siblings.arity == 2:
-            # The log of σ(±margin): for margins within exp()'s range as precise as any way, and
-            # fewest passes over memory.
+            # The log of σ(±margin): as precise as any way within exp()'s range, with the fewest
+            # passes over memory.
             torch.sub(block[0], block[1], out=block[0])
             torch.neg(block[0], out=block[1])
             block.sigmoid_().log_()
@@ -112,8 +112,8 @@ def greedy_leaves_(scores: Tensor, layout: TreeLayout) -> Tensor:
         else:  # ties: the first of the highest
             first = scan.first_max(block.movedim(0, -2)).unsqueeze(0)
             block.fill_(1).scatter_(0, first, 0)
-    # One class has missed no decision on its path; its number is all that is left of the sum.
-    # As a product of matrices this would be rounded under autocast.
+    # Only one class has missed no decision on its path, so the sum is that class's number.
+    # A matrix product would be rounded under autocast.
     reached = path_sums(scores[:-1], layout).neg_().add_(1).clamp_min_(0)
     numbers = torch.arange(layout.num_classes, device=scores.device, dtype=scores.dtype)
     return reached.mul_(numbers.unsqueeze(1)).sum(0).long()
@@ -132,11 +132,7 @@ def _decided(logits: Tensor, layout: TreeLayout) -> Tensor:
 
 
 class _SoftMean(torch.autograd.Function):
-    """`soft_mean` with its gradient written out: two sums of rows, as forward.
-
-    Where the gradient is to be differentiated in turn, it is that of `nbdt.rules.scan`, of which
-    torch knows the derivatives.
-    """
+    """`soft_mean` with its gradient written out; `nbdt.rules.scan` serves second derivatives."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, layout: TreeLayout) -> Tensor:

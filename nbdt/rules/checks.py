@@ -14,23 +14,14 @@ from nbdt.errors import InputError
 
 
 def describe(value: object) -> str:
-    """How an error describes a value that should have been a tensor, or another tensor.
-
-    Example:
-        >>> describe(torch.zeros(2, 3)), describe([0, 1])
-        ('torch.float32 of shape (2, 3)', 'a list')
-    """
+    """How an error describes a value that should have been a tensor, or another tensor."""
     if isinstance(value, Tensor):
         return f"{value.dtype} of shape {tuple(value.shape)}"
     return described(value)
 
 
 def wide_logits(logits: Any, num_classes: int) -> Float[Tensor, "*batch classes"]:
-    """Logits of any leading shape in float32 or float64; half types become float32.
-
-    Raises:
-        InputError: they are not floating-point numbers of shape (…, C).
-    """
+    """Logits of shape (…, C) in float32 or float64; half types become float32."""
     if not isinstance(logits, Tensor) or not logits.is_floating_point():
         raise InputError(
             f"logits must be a tensor of floating-point numbers; got {describe(logits)}."
@@ -50,11 +41,7 @@ def usable_rows(logits: Float[Tensor, "batch classes"]) -> Bool[Tensor, " batch"
 
 
 def check_logits(logits: Any, num_classes: int) -> None:
-    """Refuses anything but a batch of usable logits.
-
-    Raises:
-        InputError: the shape is not (batch, C), or a row holds NaN or +inf or is all −inf; the
-            message names the rows.
+    """Refuses anything but logits of shape (batch, C) without NaN, +inf or rows of all −inf.
 
     Example:
         >>> check_logits(torch.tensor([[0.0, 1.0], [torch.nan, 0.0]]), num_classes=2)
@@ -84,17 +71,9 @@ def check_logits(logits: Any, num_classes: int) -> None:
 def checked_ids(
     ids: Any, count: int, limit: int, *, one: str = "label", of: str = "classes"
 ) -> Int[Tensor, " count"]:
-    """The ids of classes or nodes in int64, on the device that they are on.
+    """Class or node ids as int64, on their own device: `count` integers from 0 to limit − 1.
 
-    Args:
-        ids: a tensor of `count` whole numbers, 0 … limit − 1.
-        count: how many there must be.
-        limit: how many things they may stand for.
-        one: what an error calls one of them.
-        of: what an error calls the things they stand for.
-
-    Raises:
-        InputError: they are something else.
+    Errors call one of them `one` and all of them `of`.
 
     Example:
         >>> checked_ids(torch.tensor([2, 3]), 2, 3)

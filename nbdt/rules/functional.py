@@ -1,18 +1,15 @@
 """The rules as pure functions on logits, and as modules that hold a tree and call them.
 
 Every function takes logits of any leading shape and a `TreeLayout` on the same device. Half types
-are computed in, and give, float32; float64 stays. Masked classes (logits of −inf) are allowed as
-long as one class of each sample is not: they have probability 0 and no part in a `mean`. Rows
-with NaN give NaN.
+are computed in float32 and return float32; float64 stays. Masked classes (logits of −inf) have
+probability 0 and don't count in a `mean`; each sample needs one class that isn't masked. Rows with
+NaN give NaN.
 
-Scores, for a node v with the leaves L(v); see `nbdt.rules.scores`:
+Scores of a node v with the leaves L(v); see `nbdt.rules.scores`:
 
 - ``mean``: s(v) = mean of z over L(v); Wan et al. (ICLR 2021), section 3.1.
 - ``logsumexp``: s(v) = log Σ exp(z) over L(v). The product of the decisions on a path is then the
   network's own softmax.
-
-All raise `InputError` where the last dimension is not the number of classes, the logits are not
-floating-point numbers, or the score is unknown.
 """
 
 from __future__ import annotations
@@ -32,7 +29,7 @@ from nbdt.rules.scores import Score, ScoreName, get_score
 def node_scores(
     logits: Float[Tensor, "*batch classes"], layout: TreeLayout, score: ScoreName = "logsumexp"
 ) -> Float[Tensor, "*batch nodes"]:
-    """What every node is worth, by node id.
+    """The score of every node, by node id.
 
     Example:
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
@@ -123,7 +120,7 @@ def _checked(logits: Tensor, layout: TreeLayout, score: ScoreName) -> tuple[Tens
 
 
 def _suits_bags(logits: Tensor, layout: TreeLayout, score: Score) -> bool:
-    """Whether the fast way is precise: finite logits of a moderate size, in eager mode."""
+    """Whether the fast path is precise: finite logits of moderate size, in eager mode."""
     if not values_are_known(logits) or not layout.has_paths:
         return False
     return score.suits_bags(*torch.stack(logits.detach().aminmax()).tolist())
@@ -132,8 +129,8 @@ def _suits_bags(logits: Tensor, layout: TreeLayout, score: Score) -> bool:
 def values_are_known(logits: Tensor) -> bool:
     """Whether a branch may depend on the values of the logits.
 
-    Not while torch compiles, exports or transforms a function (`torch.func`), nor on the meta
-    device, nor where there are no logits.
+    It may not while torch compiles, exports or transforms a function (`torch.func`), on the meta
+    device, or when there are no logits.
     """
     if torch.compiler.is_compiling() or logits.is_meta or not logits.numel():
         return False
@@ -141,8 +138,6 @@ def values_are_known(logits: Tensor) -> bool:
 
 
 class _Rules(nn.Module):
-    """A tree and a score, without parameters or entries in a state dict."""
-
     def __init__(self, hierarchy: Hierarchy, score: ScoreName = "logsumexp") -> None:
         super().__init__()
         self.score: ScoreName = get_score(score).name
@@ -157,13 +152,7 @@ class _Rules(nn.Module):
 
 
 class SoftRules(_Rules):
-    """`soft_log_probs` as a module: logits (…, C) → log-probabilities (…, C).
-
-    Example:
-        >>> rules = SoftRules(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]), score="mean")
-        >>> rules(torch.tensor([[1.0, 1.0, 1.0]])).exp()
-        tensor([[0.2500, 0.2500, 0.5000]])
-    """
+    """`soft_log_probs` as a module: logits (…, C) → log-probabilities (…, C)."""
 
     def forward(self, logits: Float[Tensor, "*batch classes"]) -> Float[Tensor, "*batch classes"]:
         """See `soft_log_probs`."""

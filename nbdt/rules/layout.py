@@ -1,8 +1,8 @@
 """A `Hierarchy` compiled once into the index tensors that the rules apply to logits.
 
-Nodes are kept in two orders: by id, as everywhere, and in *rows*, where the children of all inner
-nodes with the same number of children stand together, first children first, so that "softmax over
-siblings" is a reduction over one axis of a view. The root, no node's child, is the last row.
+Nodes are kept in two orders: by id, as everywhere, and in *rows*. There, the children of all inner
+nodes with the same number of children stand together, first children first, so "softmax over
+siblings" is a reduction over one axis of a view. The root is the last row.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Siblings(NamedTuple):
 
 
 class Families(NamedTuple):
-    """Who is whose child: node v has `counts[v]` children in a row from `first[v]` on."""
+    """Who is whose child: the `counts[v]` children of node v start at `first[v]`."""
 
     counts: IntArray
     first: IntArray
@@ -46,21 +46,12 @@ class Families(NamedTuple):
 class TreeLayout(nn.Module):
     """The index tensors of a tree, as buffers that move with the module that holds them.
 
-    All are integers, so that ``.half()`` leaves them alone, and none is part of a state dict.
-
-    Args:
-        hierarchy: the tree.
+    All are integers, so ``.half()`` doesn't change them, and none is in a state dict.
 
     Attributes:
-        hierarchy: the tree.
-        num_classes: C.
-        num_nodes: how many nodes there are.
         siblings: the blocks of rows, one for each number of children that occurs.
-        has_paths: whether every leaf's path is listed (`row_leaves`, `path_rows`); not so for
-            near-chains, whose lists would be of order C².
-
-    Raises:
-        InputError: `hierarchy` is not a Hierarchy.
+        has_paths: whether every leaf's path is listed (`row_leaves`, `path_rows`); near-chains,
+            whose lists would grow with C², have no list.
 
     Example:
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
@@ -125,7 +116,7 @@ class TreeLayout(nn.Module):
         self.register_buffer(name, torch.tensor(values, dtype=dtype), persistent=False)
 
     def on(self, device: torch.device) -> TreeLayout:
-        """This layout if it is on that device, or else a copy there, which is kept."""
+        """This layout if it is on that device, else a cached copy there."""
         if self.sizes.device == device:
             return self
         if device not in self._elsewhere:
@@ -154,7 +145,7 @@ class TreeLayout(nn.Module):
         return self._cached(dtype)[1]
 
     def _cached(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        # Not buffers, so that a change of the module's dtype does not make them coarser.
+        # Not buffers, so a change of the module's dtype does not round them.
         key = (dtype, self.sizes.device)
         if key not in self._weights:
             sizes = self.sizes.index_select(0, self.row_node)
@@ -168,7 +159,7 @@ class TreeLayout(nn.Module):
 
 
 def _rows(tree: Hierarchy) -> tuple[tuple[Siblings, ...], IntArray]:
-    """The blocks of siblings, fewest children first, and the node that stands in each row."""
+    """The blocks of siblings, fewest children first, and the node in each row."""
     by_arity: dict[int, list[tuple[int, ...]]] = {}
     for node in tree.inner:
         children = tree.children(node)
@@ -184,10 +175,7 @@ def _rows(tree: Hierarchy) -> tuple[tuple[Siblings, ...], IntArray]:
 
 
 def _jumps(parents: IntArray, max_depth: int) -> IntArray:
-    """The ancestors 1, 2, 4, … steps above each node, the root above itself.
-
-    Shape (⌈log2(depth + 1)⌉, nodes).
-    """
+    """The ancestors 1, 2, 4, … steps above each node; shape (⌈log2(depth + 1)⌉, nodes)."""
     jump = parents.copy()
     jump[-1] = len(parents) - 1
     jumps = [jump]
@@ -198,13 +186,12 @@ def _jumps(parents: IntArray, max_depth: int) -> IntArray:
 
 
 def _ranges(starts: IntArray, lengths: IntArray) -> tuple[IntArray, IntArray]:
-    """The numbers start … start + length − 1 of all ranges in a row, and where each begins."""
+    """The numbers start … start + length − 1 of all ranges, joined, and where each begins."""
     offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     return np.arange(lengths.sum()) + np.repeat(starts - offsets, lengths), offsets
 
 
 def _leaves_by_row(tree: Hierarchy, row_node: IntArray) -> tuple[IntArray, IntArray]:
-    """The classes under each row's node, row after row, and where each row's begin."""
     positions, offsets = _ranges(tree.leaf_start[row_node], tree.sizes[row_node])
     return tree.leaf_order[positions], offsets
 
@@ -225,21 +212,21 @@ def _dyadic_blocks(
 ) -> tuple[tuple[int, ...], IntArray, IntArray]:
     """Each node's range of leaves as a union of aligned blocks of 1, 2, 4, … leaves.
 
-    A binary tree over the leaf order holds every aligned block, level after level, the leaves
-    first. A range takes at most two blocks a level, so this is how a quantity that cannot be
-    taken back, such as a log-sum-exp, is had for any range in O(log C) steps.
+    A binary tree over the leaf order holds every aligned block, level by level, leaves first. A
+    range takes at most two blocks a level, so a quantity that can't be subtracted, such as a
+    log-sum-exp, takes O(log C) steps for any range.
 
     Returns:
-        How many nodes have a first, a second, … block; the place of these blocks in the levels
-        joined, round after round, the nodes with most blocks first; and each node's place in
-        that order, shape (nodes,).
+        How many nodes have a first, a second, … block; the positions of these blocks in the joined
+        levels, round after round, nodes with the most blocks first; and each node's place in that
+        order, shape (nodes,).
     """
     width = 1 << (num_classes - 1).bit_length()
     low, high = starts.copy(), starts + sizes
     rounds: list[tuple[IntArray, IntArray]] = []
     node = np.arange(len(starts))
     while len(node):
-        # The largest block that starts at `low`: limited by its alignment and by what is left.
+        # The largest block that starts at `low`, limited by its alignment and the range's end.
         aligned = np.where(low == 0, width, low & -low)
         level = np.log2(np.minimum(aligned, high - low)).astype(np.int64)
         level_start = 2 * width - (2 * width >> level)

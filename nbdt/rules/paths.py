@@ -1,7 +1,6 @@
-"""The decisions on the path to one node each, for many samples at once: the walk of every room.
+"""The decisions on the path to one node per sample, for many samples at once.
 
-Only the decisions on these paths are looked at, not those of the whole tree: at 1,000 classes that
-is a dozen of a thousand.
+Only these decisions are read, not the whole tree's: at 1,000 classes about a dozen of a thousand.
 """
 
 from __future__ import annotations
@@ -19,11 +18,10 @@ from nbdt.rules.layout import TreeLayout
 
 
 def climb(tree: Hierarchy, targets: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-    """The paths to these nodes, one step after the other from the target upwards.
+    """Climbs the paths to these nodes together, one step at a time, from the target upward.
 
-    Yields:
-        The places in `targets` whose path has this step, and the node there. The root is the end
-        of no step.
+    Yields the positions in `targets` whose path has this step, and the node there; the root is
+    never yielded.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
@@ -41,27 +39,27 @@ def climb(tree: Hierarchy, targets: IntArray) -> Iterator[tuple[IntArray, IntArr
 
 
 class PathDecisions:
-    """What was decided on the path from the root to one node, the target, of each sample.
+    """The decisions on the path from the root to one node, the target, of each sample.
 
-    All arrays have an entry a decision; `values` and `children` a run of entries a decision. The
-    order is that of `climb`; see `root_first`.
+    Arrays have one entry per decision; `values` and `children` have a run of entries per decision.
+    The order is `climb`'s; see `root_first`.
 
     Args:
         decisions: log p(node | its parent), by node id; shape (batch, nodes).
-        targets: a node a sample; shape (batch,). The path to the root has no decision.
+        targets: one node per sample; shape (batch,). The root's path has no decisions.
         layout: the tree.
 
     Attributes:
         samples: the row of the sample.
-        nodes: where it was decided.
-        towards: the child toward the target.
+        nodes: the node that decides.
+        towards: its child on the path to the target.
         starts: where the runs begin.
-        counts: how long they are.
+        counts: how long the runs are.
         children: the children of these nodes, lowest id first.
         values: log p of these children.
-        own: log p of the child toward the target.
-        margins: `own` less log p of its likeliest sibling, in nats: negative where another child
-            is likelier.
+        own: log p of the child on the path.
+        margins: `own` less log p of its likeliest sibling, in nats: negative if another child is
+            likelier.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -94,11 +92,11 @@ class PathDecisions:
         self.margins: FloatArray = self.own - self.reduced(np.maximum, others)
 
     def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """One value a decision, given to each of its children."""
+        """One value per decision, repeated for each of its children."""
         return np.repeat(values, self.counts)
 
     def reduced(self, operation: np.ufunc, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """One value a decision from those of its children: their sum, maximum, …."""
+        """One value per decision from its children's values: their sum, maximum, …."""
         found: npt.NDArray[Any] = operation.reduceat(values, self.starts)
         return found
 
@@ -109,14 +107,14 @@ class PathDecisions:
 
     @cached_property
     def taken(self) -> IntArray:
-        """The likeliest child; of equals, the lowest id."""
+        """The likeliest child; ties go to the lowest id."""
         likeliest = self.values == self.spread(self.highest)
         nobody = self.children.max(initial=0) + 1
         return self.reduced(np.minimum, np.where(likeliest, self.children, nobody))
 
     @cached_property
     def rivals(self) -> IntArray:
-        """The likeliest sibling of the child toward the target; of equals, the lowest id."""
+        """The likeliest sibling of the child towards the target; ties go to the lowest id."""
         others = np.where(self.children == self.spread(self.towards), -np.inf, self.values)
         likeliest = others == self.spread(self.reduced(np.maximum, others))
         likeliest &= self.children != self.spread(self.towards)
@@ -142,30 +140,27 @@ class PathDecisions:
 
     @cached_property
     def root_first(self) -> IntArray:
-        """The order that has each sample's decisions together, from the root down."""
+        """The order that groups each sample's decisions, from the root down."""
         # Steps go up, so backwards they go down.
         backwards = np.argsort(self.samples[::-1], kind="stable")
         order: IntArray = len(self.samples) - 1 - backwards
         return order
 
     def totals(self, values: FloatArray, batch: int) -> FloatArray:
-        """The sum over each sample's path of one value a decision; shape (batch,)."""
+        """The sum over each sample's path of one value per decision; shape (batch,)."""
         return np.bincount(self.samples, weights=values, minlength=batch).astype(np.float64)
 
     def least_margins(self, batch: int) -> FloatArray:
-        """The smallest margin on each sample's path, +∞ where it has no decision; (batch,)."""
+        """The smallest margin on each sample's path, +∞ if it has no decision; (batch,)."""
         least = np.full(batch, np.inf)
         np.minimum.at(least, self.samples, self.margins)
         return least
 
 
 def divergence(layout: TreeLayout, a: IntArray, b: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Where the paths to two leaves diverge: the node, the child toward a, the child toward b.
+    """Where the paths to two leaves diverge: the node, the child towards a, the child towards b.
 
-    Args:
-        layout: the tree.
-        a: leaves; shape (pairs,).
-        b: other leaves, none the same as its partner; shape (pairs,).
+    `a` and `b` have shape (pairs,); no leaf is paired with itself.
 
     Example:
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))

@@ -30,30 +30,22 @@ RuleName = Literal["soft", "hard"]
 
 
 class Predictions:
-    """One batch of logits, and what its tree decides: the base of explanations and measures.
+    """One batch of logits and what its tree decides: the base of explanations and measures.
 
-    Everything is worked out when it is first asked for, and once. No gradients are kept.
+    Everything is computed once, when first needed, and without gradients.
 
     Args:
-        logits: the classifier's, a row a sample; shape (batch, C). −inf masks a class out.
+        logits: the classifier's logits; shape (batch, C). −inf masks a class out.
         layout: the tree; the results are on the device of the logits.
-        score: what a node is worth.
+        score: how a node is scored.
         rule: how decisions become an answer.
-        temperature: what the logits, or the scores at single nodes, are divided by, if anything.
-        labels: the true classes, where they are known; shape (batch,).
-        indices: what the samples are called in examples; by default 0, 1, 2, ….
-
-    Attributes:
-        logits: as given; shape (batch, C).
-        layout: the tree, on that device.
-        score: what a node is worth.
-        rule: how decisions become an answer.
-        temperature: what logits or scores are divided by.
-        indices: what the samples are called; shape (batch,).
+        temperature: divides the logits, or the scores at single nodes.
+        labels: the true classes, if known; shape (batch,).
+        indices: the samples' ids in examples; by default 0, 1, 2, ….
 
     Raises:
-        InputError: the shapes do not fit, a label is not a class, a row of the logits holds NaN or
-            +inf or masks every class, or the score, the rule or the temperature does not exist.
+        InputError: an argument is invalid, or a row of the logits holds NaN or +inf or masks every
+            class.
 
     Example:
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
@@ -105,11 +97,7 @@ class Predictions:
 
     @property
     def labels(self) -> IntArray:
-        """The true classes; shape (batch,).
-
-        Raises:
-            InputError: they are not known.
-        """
+        """The true classes, shape (batch,); an InputError if they are unknown."""
         if self._labels is None:
             raise InputError("these samples have no labels; give labels=….")
         return self._labels
@@ -155,7 +143,7 @@ class Predictions:
 
     @cached_property
     def network_answers(self) -> Int[Tensor, " batch"]:
-        """The class with the largest logit: what the classifier says by itself."""
+        """The class with the largest logit: the network's own prediction."""
         return self.logits.max(dim=-1).indices
 
     @cached_property
@@ -167,7 +155,7 @@ class Predictions:
         return array
 
     def path_to(self, targets: IntArray) -> PathDecisions:
-        """The decisions on the path to a node a sample; shape (batch,)."""
+        """The decisions on the path to one node per sample; shape (batch,)."""
         return PathDecisions(self._decisions_in_numpy, targets, self.layout)
 
     @cached_property
@@ -185,12 +173,7 @@ class Predictions:
         return self.decisions.cpu().numpy()
 
     def of_rows(self, rows: Tensor, rule: RuleName | None = None) -> Predictions:
-        """Some of the samples, by another rule if one is named; what is known is not redone.
-
-        Args:
-            rows: the places of the samples, or a mask.
-            rule: by default the same.
-        """
+        """Some of the samples (positions or a mask), by `rule` if given; known results are kept."""
         rows = rows.to(self.logits.device)
         places = rows.cpu()
         labels = None if self._labels is None else torch.from_numpy(self._labels)[places]
@@ -215,8 +198,8 @@ class Rule(ABC):
 
     Attributes:
         name: what users call it.
-        ranks_classes: whether the answer is the likeliest class, so that all classes are ranked.
-        averages_decisions: whether its loss is the mean of the decisions on a path, not their sum.
+        ranks_classes: whether the answer is the likeliest class, so all classes are ranked.
+        averages_decisions: whether its loss is the mean, not the sum, of the decisions on a path.
     """
 
     name: ClassVar[RuleName]
@@ -259,20 +242,12 @@ RULE_SCORES: tuple[tuple[RuleName, ScoreName], ...] = tuple(
 
 
 def get_rule(name: str) -> Rule:
-    """The rule of this name.
-
-    Raises:
-        InputError: there is none.
-
-    Example:
-        >>> get_rule("soft").ranks_classes
-        True
-    """
+    """The rule of this name."""
     return chosen("rule", name, RULES)
 
 
 def keeps_network_answer(rule: RuleName, score: ScoreName) -> bool:
-    """Whether every tree answers as the network itself, but for temperatures of single nodes.
+    """Whether every tree gives the network's own answer, unless single nodes have temperatures.
 
     Example:
         >>> keeps_network_answer("soft", "logsumexp"), keeps_network_answer("hard", "logsumexp")

@@ -1,9 +1,9 @@
-"""The rules as scans over the leaf order: right for every input, tree and compiler.
+"""The rules as scans over the leaf order: correct for every input, tree and compiler.
 
-Batch-first tensors and a number of steps that grows with log C or log depth only, whatever the
-tree's shape; no branch depends on the data, so it can be compiled and exported. Masked classes
-(logits of −inf) and extreme logits are handled here. Callers give float64: a difference of running
-sums cancels, and only then is what is left of it fine enough.
+Tensors are batch-first, and the number of steps grows only with log C or log depth, whatever the
+tree's shape. No branch depends on the data, so the code can be compiled and exported. Masked
+classes (logits of −inf) and extreme logits are handled here. Callers pass float64, because a
+difference of running sums cancels.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from nbdt.rules.layout import Siblings, TreeLayout
 def soft_mean(
     logits: Float[Tensor, "*batch classes"], layout: TreeLayout
 ) -> Float[Tensor, "*batch classes"]:
-    """Soft log-probabilities under the score `mean`, in the type that the logits have."""
+    """Soft log-probabilities under the score `mean`, in the logits' own dtype."""
     scores = mean_scores(widened(logits), layout)
     return path_sums(decisions(scores, layout), layout).to(logits.dtype)
 
 
 def widened(logits: Tensor) -> Tensor:
-    """The logits in float64, but for Apple's GPUs, which have none."""
+    """The logits in float64, except on Apple's GPUs, which don't support it."""
     return logits if logits.device.type == "mps" else logits.double()
 
 
 def mean_scores(
     logits: Float[Tensor, "*batch classes"], layout: TreeLayout
 ) -> Float[Tensor, "*batch nodes"]:
-    """The mean of the logits under each node that are not masked; −inf where all are."""
+    """The mean of the unmasked logits under each node; −inf if all are masked."""
     ordered = logits.index_select(-1, layout.leaf_order)
     masked = torch.isneginf(ordered)
     totals = _range_sums(ordered.masked_fill(masked, 0), layout)
     counts = _range_sums((~masked).to(logits.dtype), layout)
     means = (totals / counts.clamp_min(1)).masked_fill(counts == 0, -torch.inf)
-    # A class is its own mean, to the bit.
+    # A class is exactly its own mean.
     return torch.cat([logits, means[..., layout.num_classes :]], dim=-1)
 
 
@@ -51,7 +51,7 @@ def _range_sums(
 def logsumexp_scores(
     logits: Float[Tensor, "*batch classes"], layout: TreeLayout
 ) -> Float[Tensor, "*batch nodes"]:
-    """The log of the sum of exp(logits) under each node; −inf where all are masked."""
+    """The log of the sum of exp(logits) under each node; −inf if all are masked."""
     ordered = logits.index_select(-1, layout.leaf_order)
     width = 1 << (layout.num_classes - 1).bit_length()
     level = torch.nn.functional.pad(ordered, (0, width - layout.num_classes), value=-torch.inf)
@@ -61,7 +61,7 @@ def logsumexp_scores(
         level = _logaddexp(level[..., 0::2], level[..., 1::2])
         levels.append(level)
     blocks = torch.cat(levels, dim=-1).index_select(-1, layout.blocks)
-    # Round r adds the (r + 1)-th block of those nodes that have one, which come first.
+    # Round r adds the (r + 1)-th block of the nodes that have one, which come first.
     first, *later = torch.split(blocks, list(layout.block_counts), dim=-1)
     for block in later:
         count = block.shape[-1]
@@ -70,7 +70,7 @@ def logsumexp_scores(
 
 
 def _logaddexp(a: Tensor, b: Tensor) -> Tensor:
-    # As torch.logaddexp, but where both are −inf the gradient is 0 and not NaN.
+    # Like torch.logaddexp, but if both are −inf the gradient is 0, not NaN.
     nothing = torch.isneginf(a) & torch.isneginf(b)
     total = torch.logaddexp(a.masked_fill(nothing, 0), b.masked_fill(nothing, 0))
     return total.masked_fill(nothing, -torch.inf)
@@ -88,7 +88,7 @@ def decisions(
 ) -> Float[Tensor, "*batch nodes"]:
     """The log-probability of every node given its parent, by node id; 0 at the root.
 
-    Where all children of a node are masked no path leads there; they share it evenly.
+    If all children of a node are masked, they share its probability evenly.
     """
     rows = scores.index_select(-1, layout.row_node)
     blocks = []
@@ -132,7 +132,7 @@ def greedy_leaves(
 
 
 def first_max(block: Float[Tensor, "*batch arity families"]) -> Int[Tensor, "*batch families"]:
-    """Which sibling has the highest score; of equals, the first."""
+    """Which sibling has the highest score; ties go to the first."""
     arity = block.shape[-2]
     if arity == 2:
         return (block[..., 1, :] > block[..., 0, :]).long()

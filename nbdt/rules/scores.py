@@ -1,4 +1,4 @@
-"""What a node is worth: one `Score` object for each score, found by its name in `SCORES`.
+"""How nodes are scored: one `Score` object per score, found by name in `SCORES`.
 
 To add a score, write a subclass here and add an instance to `SCORES` and its name to `ScoreName`.
 `Score.of_leaves` defines it; the other methods may be overridden by faster ones.
@@ -20,8 +20,8 @@ from nbdt.rules.layout import TreeLayout
 
 ScoreName = Literal["logsumexp", "mean"]
 
-# What the fast way takes. exp() of a wider range of logits leaves what float32 holds at full
-# precision; and a float32 mean of larger logits is too coarse for probabilities to 1e-6.
+# Limits of the fast path: exp() of a wider range of logits loses precision in float32, and a
+# float32 mean of larger logits is too coarse for probabilities to 1e-6.
 MAX_EXP_RANGE = 80.0
 MAX_MEAN_LOGIT = 40.0
 
@@ -29,12 +29,12 @@ T = TypeVar("T")
 
 
 class Score(ABC):
-    """What a node is worth, given the logits of its leaves.
+    """How a node is scored, given the logits of its leaves.
 
     Attributes:
         name: what users call it.
-        is_linear: whether s(v) is the mean of the logits under v. It is then linear in them, and
-            with a linear last layer every decision is a hyperplane in feature space.
+        is_linear: whether s(v) is the mean of the logits under v. With a linear last layer, every
+            decision is then a hyperplane in feature space.
         keeps_softmax: whether the product of the decisions on a path is the softmax of the logits,
             whatever the tree.
     """
@@ -50,7 +50,7 @@ class Score(ABC):
     def of_nodes(
         self, logits: Float[Tensor, "*batch classes"], layout: TreeLayout
     ) -> Float[Tensor, "*batch nodes"]:
-        """The scores of all nodes by id, for logits of any size; compiled and exported too."""
+        """The scores of all nodes by id, for logits of any size; also when compiled or exported."""
         tree = layout.hierarchy
         scores = [self.of_leaves(logits[..., list(tree.leaves(v))]) for v in range(len(tree))]
         return torch.stack(scores, dim=-1)
@@ -62,10 +62,10 @@ class Score(ABC):
         scores = self.of_nodes(scan.widened(logits), layout)
         return scan.path_sums(scan.decisions(scores, layout), layout).to(logits.dtype)
 
-    # The fast way of `nbdt.rules.bags`: on eager, finite logits in the range that `suits_bags`.
+    # The fast path of `nbdt.rules.bags`: for eager, finite logits that `suits_bags` accepts.
 
     def suits_bags(self, lowest: float, highest: float) -> bool:
-        """Whether the fast way is precise for logits between these bounds."""
+        """Whether the fast path is precise for logits between these bounds."""
         return False
 
     def of_rows_(self, leaves: Tensor, layout: TreeLayout) -> Tensor:
@@ -135,20 +135,12 @@ SCORES: Mapping[str, Score] = {score.name: score for score in (_LogSumExp(), _Me
 
 
 def get_score(name: str) -> Score:
-    """The score of this name.
-
-    Raises:
-        InputError: there is none.
-
-    Example:
-        >>> get_score("mean").is_linear, get_score("logsumexp").keeps_softmax
-        (True, True)
-    """
+    """The score of this name."""
     return chosen("score", name, SCORES)
 
 
 def chosen(kind: str, name: object, options: Mapping[str, T]) -> T:
-    """The option of this name; where there is none, an error that lists all."""
+    """The option of this name; if there is none, an error that lists all."""
     if not isinstance(name, str) or name not in options:
         raise InputError(f"{kind} must be {' or '.join(map(repr, options))}, got {name!r:.80}.")
     return options[name]

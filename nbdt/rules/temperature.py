@@ -1,8 +1,8 @@
 """`Temperature`: the rules with logits, or the scores at single nodes, divided by a number.
 
 Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (ICML 2017), section
-4.2: networks are often surer than they are right, and all logits divided by one number T, chosen
-on held-out data, mend most of it. `nbdt.evaluation.fit_temperature` finds T.
+4.2: networks are often overconfident, and dividing all logits by one number T, chosen on held-out
+data, corrects most of it. `nbdt.evaluation.fit_temperature` finds T.
 """
 
 from __future__ import annotations
@@ -29,21 +29,18 @@ from nbdt.rules.scores import ScoreName
 class Temperature:
     """What the logits, or the scores at single nodes, are divided by.
 
-    A temperature over 1 makes decisions less sure, one below 1 surer. What else changes:
+    A temperature above 1 makes decisions less confident, one below 1 more confident.
 
-    - `value` divides the logits. Under the score ``logsumexp`` the soft answers stay (the hard
-      ones can change, as groups of classes are worth more the hotter it is); under ``mean`` the
-      hard answers stay and the soft ones can change.
-    - `nodes` divides the scores of single nodes' children. No decision turns, so hard answers
-      stay. But the probabilities of the classes are then products of decisions at different
-      temperatures: they are no longer the network's, and soft answers can change.
+    - `value` divides the logits. Under ``logsumexp`` the soft answers stay; the hard ones can
+      change, because a higher temperature favors groups of classes. Under ``mean`` the hard answers
+      stay; the soft ones can change.
+    - `nodes` divides the scores of single nodes' children. No decision changes, so hard answers
+      stay. But class probabilities are then products of decisions at different temperatures: they
+      are no longer the network's, and soft answers can change.
 
     Attributes:
-        value: T, which divides all logits.
-        nodes: the temperature of single inner nodes' decisions, by node; 1 for all others.
-
-    Raises:
-        InputError: a temperature is not a finite number above 0.
+        value: T, which divides all logits; finite and positive.
+        nodes: temperatures of single inner nodes' decisions, by node; 1 for all others.
 
     Example:
         >>> import torch
@@ -63,7 +60,7 @@ class Temperature:
             if isinstance(value, bool) or not isinstance(value, float | int) or not 0 < value < 1e9:
                 raise InputError(f"a temperature must be a number above 0; got {value!r:.80}.")
         object.__setattr__(self, "value", float(self.value))
-        # A read-only view of it could be neither copied nor pickled, nor compiled.
+        # A read-only view could not be copied, pickled or compiled.
         nodes = {node: float(value) for node, value in self.nodes.items()}
         object.__setattr__(self, "nodes", nodes)
 
@@ -80,11 +77,7 @@ class Temperature:
 
     @classmethod
     def from_value(cls, value: Temperature | float | None) -> Temperature:
-        """A temperature as it was given: a number divides all logits, None changes nothing.
-
-        Raises:
-            InputError: it is neither, nor a finite number above 0.
-        """
+        """A temperature from a number, which divides all logits, or None, which changes nothing."""
         if isinstance(value, Temperature):
             return value
         if value is None:
@@ -96,7 +89,7 @@ class Temperature:
         return cls(float(value))
 
     def of(self, node: int) -> float:
-        """What scores at a node are divided by, all in all.
+        """The total divisor of the scores at a node.
 
         Example:
             >>> Temperature(2.0, {12: 1.5}).of(12), Temperature(2.0).of(12)
@@ -105,15 +98,11 @@ class Temperature:
         return self.value * self.nodes.get(node, 1.0)
 
     def check_nodes(self, tree: Hierarchy) -> None:
-        """Refuses temperatures of nodes that decide nothing.
-
-        Raises:
-            InputError: one of `nodes` is not an inner node of the tree.
-        """
+        """Refuses temperatures of nodes that aren't inner nodes of the tree."""
         self._check_range(tree.inner.start, tree.inner.stop)
 
     def divide(self, logits: Float[Tensor, "*batch classes"]) -> Float[Tensor, "*batch classes"]:
-        """The logits over `value`: what the functions of `nbdt.rules` are then given."""
+        """The logits over `value`: the input of the functions of `nbdt.rules`."""
         if self.value == 1:
             return logits
         # Half types would round the quotient to three digits, or overflow.
@@ -126,11 +115,7 @@ class Temperature:
         layout: TreeLayout,
         score: ScoreName = "logsumexp",
     ) -> Float[Tensor, "*batch nodes"]:
-        """The decisions at these temperatures; as `nbdt.rules.decision_log_probs`.
-
-        Raises:
-            InputError: as there, or a node with a temperature is not an inner node of the tree.
-        """
+        """`nbdt.rules.decision_log_probs` at these temperatures."""
         decisions = decision_log_probs(self.divide(logits), layout, score)
         if not self.nodes:
             return decisions
@@ -148,11 +133,7 @@ class Temperature:
         layout: TreeLayout,
         score: ScoreName = "logsumexp",
     ) -> Float[Tensor, "*batch classes"]:
-        """The soft log-probabilities at these temperatures; as `nbdt.rules.soft_log_probs`.
-
-        Raises:
-            InputError: as `decisions`.
-        """
+        """`nbdt.rules.soft_log_probs` at these temperatures."""
         if not self.nodes:
             return soft_log_probs(self.divide(logits), layout, score)
         return scan.path_sums(self.decisions(logits, layout, score), layout)
@@ -163,12 +144,8 @@ class Temperature:
         layout: TreeLayout,
         score: ScoreName = "logsumexp",
     ) -> Int[Tensor, "*batch"]:
-        """The hard answers at these temperatures; as `nbdt.rules.hard_predict`.
-
-        Raises:
-            InputError: as there.
-        """
-        # A node's own temperature leaves the order of its children.
+        """`nbdt.rules.hard_predict` at these temperatures."""
+        # A node's own temperature keeps the order of its children.
         return hard_predict(self.divide(logits), layout, score)
 
     def to_dict(self) -> dict[str, Any]:
@@ -177,15 +154,7 @@ class Temperature:
 
     @classmethod
     def from_dict(cls, document: object) -> Temperature:
-        """The temperatures that `to_dict` gave; the document may come from a stranger.
-
-        Raises:
-            FormatError: it is not such a document.
-
-        Example:
-            >>> Temperature.from_dict(Temperature(1.5, {12: 2.0}).to_dict()).nodes[12]
-            2.0
-        """
+        """The temperatures of an untrusted `to_dict` document; a FormatError if it is invalid."""
         if not isinstance(document, Mapping) or set(document) != {"value", "nodes"}:
             raise FormatError(
                 f"temperatures are an object with value and nodes, got {described(document)}."
@@ -212,5 +181,5 @@ class Temperature:
 
 
 def _decimal(value: Any) -> Any:
-    """A small whole number, as which JSON may have 2.0, as a float; all else as it is."""
+    """A small integer (JSON may write 2.0 as 2) as a float; anything else unchanged."""
     return float(value) if type(value) is int and 0 <= value < 2**53 else value

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from nbdt.classifiers import find_head
 from nbdt.cli.inputs import is_model, node_of, read_tree
 from nbdt.cli.labelled import BATCH, DataArgument, PartialOption, load_images
 from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model, restored
@@ -126,12 +125,13 @@ def _made_again(folder: str, network: str | None, options: dict[str, Any]) -> It
             "other trees to compare with."
         )
     model = restored(folder, network)
-    if model.head is None:
+    head = model.found_head
+    if head is None:
         raise InputError(
             f"{folder}: the layer with the classes' weights is unknown; give other trees to "
             "compare with."
         )
-    rows = find_head(model.network, model.head).rows.cpu().double().numpy()
+    rows = head.rows.cpu().double().numpy()
     return resampled_trees(rows, model.classes, **{"count": COUNT, **options})
 
 
