@@ -47,6 +47,13 @@ class Score(ABC):
     def of_leaves(self, logits: Float[Tensor, "*batch leaves"]) -> Float[Tensor, "*batch"]:
         """The score of one node from its leaves' logits: the definition."""
 
+    def leaf_weights(
+        self, logits: Float[Tensor, "*batch leaves"]
+    ) -> Float[Tensor, "*batch leaves"]:
+        """The gradient of `of_leaves`: what each leaf's logit adds to the node's score."""
+        gradient: Tensor = torch.func.grad(lambda z: self.of_leaves(z).sum())(logits)
+        return gradient
+
     def of_nodes(
         self, logits: Float[Tensor, "*batch classes"], layout: TreeLayout
     ) -> Float[Tensor, "*batch nodes"]:
@@ -92,6 +99,9 @@ class _LogSumExp(Score):
     def of_leaves(self, logits: Tensor) -> Tensor:
         return logits.logsumexp(-1)
 
+    def leaf_weights(self, logits: Tensor) -> Tensor:
+        return logits.softmax(-1)
+
     def of_nodes(self, logits: Tensor, layout: TreeLayout) -> Tensor:
         return scan.logsumexp_scores(logits, layout)
 
@@ -116,6 +126,10 @@ class _Mean(Score):
         count = (~masked).sum(-1)
         mean = logits.masked_fill(masked, 0).sum(-1) / count.clamp_min(1)
         return mean.masked_fill(count == 0, -torch.inf)
+
+    def leaf_weights(self, logits: Tensor) -> Tensor:
+        kept = ~torch.isneginf(logits)
+        return kept.to(logits.dtype) / kept.sum(-1, keepdim=True).clamp_min(1)
 
     def of_nodes(self, logits: Tensor, layout: TreeLayout) -> Tensor:
         return scan.mean_scores(logits, layout)

@@ -13,9 +13,11 @@ from nbdt.errors import InputError, NBDTError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import reorder
 from nbdt.rules import (
+    Score,
     TreeLayout,
     decision_log_probs,
     functional,
+    get_score,
     hard_predict,
     node_scores,
     soft_log_probs,
@@ -300,3 +302,14 @@ def test_a_tree_is_no_layout(rule):
         rule(torch.zeros(2, 3), tree, "mean")
     with pytest.raises(InputError, match="Hierarchy, got str"):
         TreeLayout("tree")
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_leaf_weights_are_the_gradient_of_the_score(name: str) -> None:
+    score = get_score(name)
+    logits = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)).double()
+    logits[0, 0, 1] = -torch.inf
+    logits.requires_grad_()
+    (expected,) = torch.autograd.grad(score.of_leaves(logits).sum(), logits)
+    torch.testing.assert_close(score.leaf_weights(logits.detach()), expected)
+    torch.testing.assert_close(Score.leaf_weights(score, logits.detach()), expected)
