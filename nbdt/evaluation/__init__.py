@@ -9,6 +9,8 @@ from nbdt.evaluation.accuracy import (
     AccuracyByRule,
     AccuracyRow,
     AccuracyTable,
+    NodeAccuracy,
+    NodeAccuracyCounter,
     accuracy_by_rule,
 )
 from nbdt.evaluation.calibration import CalibrationCounter, CalibrationErrors, Reliability
@@ -22,15 +24,17 @@ from nbdt.evaluation.jobs import Assessment, Source, assess
 from nbdt.evaluation.measure import Measure, Result, measures
 from nbdt.evaluation.mistakes import Confusion, MistakeCounter, Mistakes
 from nbdt.evaluation.moves import MoveSuggestions, suggest_moves
-from nbdt.evaluation.ood import OodScorer, OodTable, evaluate_ood, ood_scores
 from nbdt.evaluation.prototypes import PrototypeFinder, Prototypes
-from nbdt.evaluation.shares import NodeAccuracy, NodeAccuracyCounter
 from nbdt.evaluation.uncertainty import Uncertainty, UncertaintyCounter
 from nbdt.evaluation.unseen import (
+    OodScorer,
+    OodTable,
     UnseenCounter,
     UnseenTable,
+    evaluate_ood,
     evaluate_unseen,
     nodes_of_unseen,
+    ood_scores,
 )
 from nbdt.rules import Predictions, Temperature
 

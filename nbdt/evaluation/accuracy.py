@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nbdt.errors import InputError
 from nbdt.evaluation.intervals import wilson_interval
 from nbdt.evaluation.measure import Measure, Result, Section, TextOptions, measure
-from nbdt.evaluation.tables import INTERVAL, Record, aligned, percent, percent_range
+from nbdt.evaluation.tables import INTERVAL, Record, aligned, percent, percent_range, short
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import (
     RULE_SCORES,
@@ -34,19 +35,12 @@ TOP = 5
 
 @dataclass(frozen=True)
 class AccuracyRow(Record):
-    """The accuracy of the network, or of the tree under one rule and score.
+    """The accuracy of the tree under one rule and score, or of the network, which has neither.
 
     Attributes:
-        rule: None for the network itself.
-        score: None for the network itself.
         agreeing: how many answers are the network's, right or wrong.
         top5_correct: for how many samples the true class is among the five likeliest; None with at
             most five classes, and for a rule that does not rank the classes.
-
-    Example:
-        >>> row = AccuracyRow("hard", "mean", samples=200, correct=190, agreeing=196)
-        >>> row.accuracy, row.agreement
-        (0.95, 0.98)
     """
 
     derived = ("accuracy", "interval", "top5_accuracy", "agreement")
@@ -93,9 +87,7 @@ class AccuracyRow(Record):
 class AccuracyTable(Result):
     """The network beside the tree under each rule and score, on the same samples.
 
-    Attributes:
-        rows: the network first, then the tree in the order of `nbdt.rules.RULE_SCORES`.
-        num_classes: C.
+    The network's row comes first, then the tree's in the order of `nbdt.rules.RULE_SCORES`.
     """
 
     rows: tuple[AccuracyRow, ...]
@@ -138,24 +130,7 @@ class AccuracyTable(Result):
 
 @measure("accuracy", order=0, at_top=True)
 class AccuracyByRule(Measure[AccuracyTable]):
-    """Counts how often the network, and the tree under each rule and score, is correct.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> logits = torch.tensor([[3.0, 2.0, 2.9], [0.0, 1.0, 3.0], [2.0, 2.0, 2.2]])
-        >>> counted, labels = AccuracyByRule(tree), torch.tensor([0, 2, 2])
-        >>> batch = Predictions(logits, TreeLayout(tree), score="logsumexp", labels=labels)
-        >>> counted.update(batch)
-        >>> print(counted.compute())
-        rule     score      correct  accuracy   95 % interval  same as network
-        ───────  ─────────  ───────  ────────  ──────────────  ───────────────
-        network                 3/3   100.0 %  43.9 – 100.0 %
-        soft     logsumexp      3/3   100.0 %  43.9 – 100.0 %          100.0 %
-        hard     logsumexp      2/3    66.7 %   20.8 – 93.9 %           66.7 %
-        soft     mean           2/3    66.7 %   20.8 – 93.9 %           66.7 %
-        hard     mean           2/3    66.7 %   20.8 – 93.9 %           66.7 %
-        3 samples, 3 classes
-    """
+    """Counts how often the network, and the tree under each rule and score, is correct."""
 
     def start(self) -> None:
         """Sets all counts to zero."""
@@ -214,10 +189,16 @@ def accuracy_by_rule(
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> logits, labels = torch.tensor([[3.0, 2.0, 2.9]]), torch.tensor([0])
-        >>> table = accuracy_by_rule([(logits, labels)], tree)
-        >>> table.network.accuracy, table.row("soft", "mean").accuracy
-        (1.0, 0.0)
+        >>> logits = torch.tensor([[3.0, 2.0, 2.9], [0.0, 1.0, 3.0], [2.0, 2.0, 2.2]])
+        >>> print(accuracy_by_rule([(logits, torch.tensor([0, 2, 2]))], tree))
+        rule     score      correct  accuracy   95 % interval  same as network
+        ───────  ─────────  ───────  ────────  ──────────────  ───────────────
+        network                 3/3   100.0 %  43.9 – 100.0 %
+        soft     logsumexp      3/3   100.0 %  43.9 – 100.0 %          100.0 %
+        hard     logsumexp      2/3    66.7 %   20.8 – 93.9 %           66.7 %
+        soft     mean           2/3    66.7 %   20.8 – 93.9 %           66.7 %
+        hard     mean           2/3    66.7 %   20.8 – 93.9 %           66.7 %
+        3 samples, 3 classes
     """
     counted, layout = AccuracyByRule(hierarchy), TreeLayout(hierarchy)
     for logits, labels in batches:
@@ -228,18 +209,129 @@ def accuracy_by_rule(
 
 
 def _in_top(values: Tensor, labels: Tensor) -> Tensor:
-    """Whether the true class is among the likeliest ones."""
-    own = values.gather(1, labels[:, None])[:, 0]
-    last = values.topk(min(TOP, values.shape[1])).values[:, -1]
-    inside = own > last
+    """Whether the true class is among the likeliest; of equals, the lower index is likelier."""
+    own = values.gather(1, labels[:, None])
+    last = values.topk(min(TOP, values.shape[1])).values[:, -1:]
+    inside = (own > last)[:, 0]
     # Ranks cost most; they are needed only where the true class may tie for the last place.
-    close = (own == last).nonzero()[:, 0]
-    inside[close] = _ranks(values[close], labels[close]) < TOP
+    close = (own == last)[:, 0].nonzero()[:, 0]
+    values, own = values[close], own[close]
+    lower = torch.arange(values.shape[1], device=values.device) < labels[close, None]
+    inside[close] = ((values > own) | ((values == own) & lower)).sum(dim=1) < TOP
     return inside
 
 
-def _ranks(values: Tensor, labels: Tensor) -> Tensor:
-    """How many classes are likelier than the true one; of equals, the lower index is likelier."""
-    own = values.gather(1, labels[:, None])
-    lower = torch.arange(values.shape[1], device=values.device) < labels[:, None]
-    return ((values > own) | ((values == own) & lower)).sum(dim=1)
+@dataclass(frozen=True)
+class NodeAccuracy(Record):
+    """How often one class or inner node is right.
+
+    A class is judged on its own samples: whether the tree answers the class. An inner node is
+    judged on the samples whose class lies under it: whether its decision takes the child towards
+    that class, wherever the decisions above it lead. `answered` says how often a class is answered,
+    correctly or not.
+    """
+
+    derived = ("accuracy", "interval", "precision")
+    node: int
+    name: str
+    samples: int
+    correct: int
+    answered: int | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of samples on which it is right; None without samples."""
+        return self.correct / self.samples if self.samples else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the accuracy, by `wilson_interval`; None without samples."""
+        return wilson_interval(self.correct, self.samples) if self.samples else None
+
+    @property
+    def precision(self) -> float | None:
+        """For a class, the share of its answers that are correct; None without answers."""
+        return self.correct / self.answered if self.answered else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The counts and what follows from them; `answered` and `precision` for classes only."""
+        document = super().to_dict()
+        if self.answered is None:
+            del document["answered"], document["precision"]
+        return document
+
+
+@dataclass(frozen=True)
+class NodeAccuracies(Result):
+    """The accuracy of each class, in the classifier's order, and each inner node, the root last."""
+
+    classes: tuple[NodeAccuracy, ...]
+    nodes: tuple[NodeAccuracy, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All accuracies as values that JSON can hold."""
+        return {
+            "by_class": [share.to_dict() for share in self.classes],
+            "by_node": [share.to_dict() for share in self.nodes],
+        }
+
+    def sections(self, options: TextOptions) -> Iterable[Section]:
+        """The least accurate nodes and classes, of those that are ever wrong."""
+        for order, kind, kinds, shares, full in (
+            (10, "node", "Nodes", self.nodes, False),
+            (30, "class", "Classes", self.classes, True),
+        ):
+            wrong = sorted(
+                (share for share in shares if share.correct < share.samples),
+                key=lambda share: (share.correct / share.samples, share.node),
+            )
+            cells = [
+                (
+                    short(share.name),
+                    f"{share.correct}/{share.samples}",
+                    percent(share.accuracy),
+                    percent_range(share.interval),
+                )
+                for share in wrong[: options.most]
+            ]
+            if cells:
+                title = options.title(f"{kinds} that are wrong most often", len(wrong))
+                table = aligned((kind, "correct", "accuracy", INTERVAL), cells)
+                yield Section(order, [title, *table], full)
+
+
+@measure("shares", order=1, at_top=True)
+class NodeAccuracyCounter(Measure[NodeAccuracies]):
+    """Counts how often each class and each inner node is right."""
+
+    def start(self) -> None:
+        """Sets all counts to zero."""
+        # By node: on how many samples it is judged and right, and how often a class is answered.
+        self._counts = np.zeros((3, len(self.hierarchy)), dtype=np.int64)
+
+    def update(self, batch: Predictions) -> None:
+        """Counts a batch."""
+        path, labels, answers = batch.true_path, batch.labels, batch.answers
+        for row, nodes in enumerate(
+            (
+                np.append(path.nodes, labels),
+                np.append(path.nodes[path.right], labels[labels == answers]),
+                answers,
+            )
+        ):
+            self._counts[row] += np.bincount(nodes, minlength=len(self.hierarchy))
+
+    def merge(self, other: NodeAccuracyCounter) -> None:
+        """Adds the counts of another one."""
+        self._counts += other._counts
+
+    def compute(self) -> NodeAccuracies:
+        """The accuracies so far."""
+        tree, first = self.hierarchy, self.hierarchy.num_classes
+        shares = [
+            NodeAccuracy(
+                node, tree.name(node), samples, correct, answered if node < first else None
+            )
+            for node, (samples, correct, answered) in enumerate(self._counts.T.tolist())
+        ]
+        return NodeAccuracies(tuple(shares[:first]), tuple(shares[first:]))

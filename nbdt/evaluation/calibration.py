@@ -36,14 +36,8 @@ from nbdt.rules import Predictions
 class Reliability:
     """Confidence beside accuracy, bin by bin: the data of a reliability diagram.
 
-    Attributes:
-        samples: how many samples are in each bin; shape (bins,).
-        confidences: their mean confidence, NaN in an empty bin; shape (bins,).
-        accuracies: the share of them that is correct, NaN in an empty bin; shape (bins,).
-
-    Example:
-        >>> Reliability(np.array([1, 3]), np.array([0.4, 0.9]), np.array([0.0, 1.0])).error
-        0.175
+    Each array has shape (bins,): how many samples a bin has, their mean confidence, and the share
+    of them that is correct; the last two are NaN in an empty bin.
     """
 
     samples: IntArray
@@ -82,12 +76,9 @@ class Reliability:
 
 @dataclass(frozen=True, eq=False)
 class CalibrationErrors(Result):
-    """How well the probabilities of answers, of decisions and of classes are calibrated.
+    """How well the probabilities of answers, decisions and classes are calibrated.
 
-    Attributes:
-        answer: the answers' probabilities.
-        nodes: the decisions of each inner node that samples passed.
-        classes: the probability of each class.
+    `nodes` has the inner nodes that samples passed, `classes` every class.
     """
 
     hierarchy: Hierarchy

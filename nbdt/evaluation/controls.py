@@ -30,17 +30,10 @@ KINDS = ("random trees", "shuffled leaves")
 class Control(Record):
     """A tree compared with control trees of one kind, by the hard rule, on the same samples.
 
-    Attributes:
-        control_correct: how many answers of each control tree are correct.
-        interval: the 95 % interval of `gain`. With dᵢ the difference on sample i (its mean over
-            the R control trees) and aᵣ the accuracy of tree r, it is gain ± t · s,
-            s² = var(dᵢ)/n + var(aᵣ)/R, with Student's t for R − 1 degrees of freedom, so it covers
-            other samples as well as other control trees.
-
-    Example:
-        >>> found = Control("random trees", 100, 90, (70, 74), interval=(0.1, 0.26))
-        >>> round(found.gain, 2), found.better_than, found.is_better
-        (0.18, 2, True)
+    `control_correct` counts the correct answers of each control tree. `interval` is the 95 %
+    interval of `gain`: with dᵢ the difference on sample i (its mean over the R control trees) and
+    aᵣ the accuracy of tree r, it is gain ± t · s, s² = var(dᵢ)/n + var(aᵣ)/R, with Student's t for
+    R − 1 degrees of freedom, so it covers other samples as well as other control trees.
     """
 
     derived = ("accuracy", "control_accuracy", "trees", "gain", "better_than", "is_better")
@@ -84,18 +77,7 @@ class Control(Record):
 class ControlCounter(Measure[tuple[Control, Control]]):
     """Counts the correct answers of a tree and of its controls, by the score of the predictions.
 
-    Memory: one byte × samples × control trees.
-
-    Args:
-        trees: how many control trees of each kind, at least 2.
-
-    Example:
-        >>> tree = Hierarchy([4, 4, 5, 5, 6, 6, -1], ["cat", "dog", "car", "bus"])
-        >>> counter = ControlCounter(tree, trees=5)
-        >>> logits, labels = torch.tensor([[3.0, 1, 0, 0], [0, 1, 2, 3]]), torch.tensor([0, 3])
-        >>> counter.update(Predictions(logits, TreeLayout(tree), score="mean", labels=labels))
-        >>> [(control.kind, control.correct) for control in counter.compute()]
-        [('random trees', 2), ('shuffled leaves', 2)]
+    Memory: one byte × samples × control trees. There are `trees` of each kind, at least 2.
     """
 
     def __init__(self, hierarchy: Hierarchy, *, trees: int = 10, seed: int = 0) -> None:
@@ -129,11 +111,7 @@ class ControlCounter(Measure[tuple[Control, Control]]):
         self._right += other._right
 
     def compute(self) -> tuple[Control, Control]:
-        """The comparison with random trees and with shuffled leaves.
-
-        Raises:
-            InputError: fewer than two samples were counted.
-        """
+        """The comparison with random trees and with shuffled leaves, on at least two samples."""
         right = np.concatenate(self._right, axis=1)
         samples = right.shape[1]
         if samples < 2:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
+from nbdt.evaluation.accuracy import NodeAccuracy
 from nbdt.evaluation.edits import (
     AccuracyChange,
     Edit,
@@ -22,7 +23,6 @@ from nbdt.evaluation.edits import (
     changed_nodes,
 )
 from nbdt.evaluation.intervals import PairedCounts
-from nbdt.evaluation.shares import NodeAccuracy
 from nbdt.evaluation.tables import aligned, signed
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import IntArray
@@ -46,17 +46,9 @@ class EditSession:
     about the time that `evaluate` takes on logits. Memory: 4 bytes × samples × classes, and about
     20 bytes × samples × depth of the tree. The model stays as it is until `commit`.
 
-    Args:
-        data: labelled samples, as for `evaluate`. Edits chosen on them look better on them than
-            they are: confirm them on other samples, in a session of their own.
-
-    Attributes:
-        labels: the true classes; int64, shape (samples,).
-        logits: the network's logits, divided by the model's temperature; shape (samples, C).
-
-    Raises:
-        InputError: as in `evaluate`; or single nodes have temperatures, which would belong to other
-            nodes after an edit.
+    Edits chosen on some samples look better on them than they are: confirm them on others, in a
+    session of their own. `logits` are the network's, divided by the model's temperature; a model
+    whose single nodes have temperatures is refused, as they would belong to other nodes then.
 
     Example:
         >>> from nbdt.hierarchy import edit
@@ -138,9 +130,8 @@ class EditSession:
     def try_edit(self, edit: Edit | EditFunction, *arguments: Any, **named: Any) -> Trial:
         """What an edit of the current tree would do; nothing changes.
 
-        Args:
-            edit: an `Edit`; or a function of `nbdt.hierarchy.edit` that keeps the classes, with
-                its arguments after the tree.
+        Give an `Edit`; or a function of `nbdt.hierarchy.edit` that keeps the classes, with its
+        arguments after the tree.
         """
         if isinstance(edit, Edit):
             if arguments or named:
@@ -192,10 +183,9 @@ class EditSession:
     def commit(self) -> NBDT:
         """Gives the model the current tree, and records the edits in its provenance.
 
-        ``model.provenance["edits"]`` then lists each accepted edit, in order, with the number of
-        samples it was tried on and what it did to the accuracy; `Edit.from_dict` reads an entry.
-        `save_pretrained` saves them. A calibration of `nbdt.selective` belongs to the old tree and
-        has to be repeated.
+        ``model.provenance["edits"]`` then lists each accepted edit with what it did to accuracy;
+        `Edit.from_dict` reads an entry. A calibration of `nbdt.selective` belongs to the old tree
+        and has to be repeated.
         """
         self.model.hierarchy = self.tree
         edits = [

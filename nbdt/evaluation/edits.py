@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from nbdt.errors import FormatError, InputError
+from nbdt.evaluation.accuracy import NodeAccuracy
 from nbdt.evaluation.intervals import PairedCounts
-from nbdt.evaluation.shares import NodeAccuracy
-from nbdt.evaluation.tables import INTERVAL, aligned, percent, short, signed, signed_range
+from nbdt.evaluation.tables import INTERVAL, Record, aligned, percent, short, signed, signed_range
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.rebuild import relabelled
 from nbdt.hierarchy.validation import is_integer
@@ -33,21 +33,9 @@ _CHANGE = ("before", "after", "change", INTERVAL, "gained", "lost")
 
 @dataclass(frozen=True)
 class Edit:
-    """A function of `nbdt.hierarchy.edit` that keeps the classes, with its arguments.
+    """A function of `nbdt.hierarchy.edit` that keeps the classes, with its arguments by name.
 
-    Attributes:
-        name: the function's name.
-        arguments: its arguments by name, without the tree.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "pet", "thing"])
-        >>> one = Edit.of(edit.dissolve, "pet")
-        >>> print(one, one(tree), sep=chr(10))
-        dissolve(node='pet')
-        thing
-        ├─ cat
-        ├─ dog
-        └─ car
+    It is called with a tree, and printed as such a call: ``dissolve(node='pet')``.
     """
 
     name: str
@@ -56,11 +44,7 @@ class Edit:
     def __post_init__(self) -> None:
         if self.name not in _FUNCTIONS:
             raise _unknown(self.name)
-        try:
-            # None stands for the tree.
-            inspect.signature(_FUNCTIONS[self.name]).bind(None, **self.arguments)
-        except TypeError as error:
-            raise InputError(f"{self.name}: {error}.") from None
+        _bound(self.name, (), self.arguments)
         for value in self.arguments.values():
             _plain(value)
         object.__setattr__(self, "arguments", MappingProxyType(dict(self.arguments)))
@@ -71,19 +55,14 @@ class Edit:
         name = getattr(function, "__name__", str(function))
         if name not in _FUNCTIONS or _FUNCTIONS[name] is not function:
             raise _unknown(function)
-        try:
-            bound = inspect.signature(function).bind(None, *arguments, **named)
-        except TypeError as error:
-            raise InputError(f"{name}: {error}.") from None
-        return cls(name, {key: bound.arguments[key] for key in [*bound.arguments][1:]})
+        return cls(name, _bound(name, arguments, named))
 
     def __call__(self, tree: Hierarchy) -> Hierarchy:
         """The changed copy of a tree."""
         return _FUNCTIONS[self.name](tree, **self.arguments)
 
     def __str__(self) -> str:
-        given = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
-        return f"{self.name}({given})"
+        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.arguments.items())})"
 
     def to_dict(self) -> dict[str, Any]:
         """The edit as values that JSON can hold; a mapping by node is a list of pairs."""
@@ -94,13 +73,7 @@ class Edit:
 
     @classmethod
     def from_dict(cls, document: object) -> Edit:
-        """The edit that `to_dict` gave; other entries are ignored.
-
-        Example:
-            >>> one = Edit.of(edit.rename, {3: "pet"})
-            >>> Edit.from_dict(one.to_dict()) == one
-            True
-        """
+        """The edit that `to_dict` gave; other entries are ignored."""
         try:
             if not isinstance(document, Mapping):
                 raise InputError(f"got {document!r:.80}.")
@@ -120,18 +93,8 @@ def changed_nodes(
 ) -> tuple[Hierarchy, list[tuple[int | None, int | None]]]:
     """The tree after an edit, and the nodes that then decide between other groups of classes.
 
-    All other nodes decide every sample as before.
-
-    Returns:
-        The tree; and pairs of a changed node before and the same node after, with None where it
-        does not exist. Nodes that are gone come first.
-
-    Example:
-        >>> names = ["cat", "dog", "car", "bus", "animal", "odd", "thing"]
-        >>> tree = Hierarchy([4, 4, 5, 6, 5, 6, -1], names)
-        >>> after, pairs = changed_nodes(tree, Edit("dissolve", {"node": "odd"}))
-        >>> pairs  # "animal" decides as before; the root has three children now
-        [(5, None), (6, 5)]
+    All other nodes decide every sample as before. Nodes come as pairs (before, after), with None
+    where the node does not exist; nodes that are gone come first.
     """
     # Attributes stay with their nodes through every edit, so they show where a node comes from.
     tags = {node: {**tree.attributes(node), _ORIGIN: node} for node in range(len(tree))}
@@ -174,20 +137,16 @@ class AccuracyChange:
 
 
 @dataclass(frozen=True)
-class NodeChange:
+class NodeChange(Record):
     """What an edit does to one node that decides between other groups than before.
 
-    The edit may change which samples the node is judged on, those whose class lies under it.
-
-    Attributes:
-        before: None for a new node.
-        after: None for a node that is gone.
-        counts: the comparison on the samples that are in both; None where there are none.
+    `before` is None for a new node, `after` for one that is gone. The edit may change which samples
+    the node is judged on, those whose class lies under it; `same_samples` compares those in both.
     """
 
     before: NodeAccuracy | None
     after: NodeAccuracy | None
-    counts: PairedCounts | None
+    same_samples: PairedCounts | None
 
     @property
     def name(self) -> str:
@@ -195,20 +154,12 @@ class NodeChange:
         share = self.after or self.before
         return share.name if share else ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The change as values that JSON can hold."""
-        return {
-            "before": self.before and self.before.to_dict(),
-            "after": self.after and self.after.to_dict(),
-            "same_samples": self.counts and self.counts.to_dict(),
-        }
-
     def _cells(self) -> tuple[str, ...]:
         shares = (
             f"{share.correct}/{share.samples}" if share else otherwise
             for share, otherwise in ((self.before, "new"), (self.after, "gone"))
         )
-        return short(self.name), *shares, *_change_cells(self.counts)
+        return short(self.name), *shares, *_change_cells(self.same_samples)
 
 
 def _change_cells(counts: PairedCounts | None) -> tuple[str, ...]:
@@ -222,13 +173,8 @@ def _change_cells(counts: PairedCounts | None) -> tuple[str, ...]:
 class Trial:
     """An edit that was tried on labelled samples and changed nothing; `str` gives it as tables.
 
-    Attributes:
-        before: the tree without the edit.
-        after: the tree with it.
-        score: the score behind `nodes`.
-        accuracy: what the edit does to the accuracy under each rule and score.
-        nodes: what it does to the nodes that decide between other groups of classes than before,
-            nodes that are new or gone included. All other nodes decide as they did.
+    `accuracy` says what it does under each rule and score, `nodes` what it does, by `score`, to the
+    nodes that decide between other groups of classes than before, new and gone ones included.
     """
 
     edit: Edit
@@ -265,6 +211,16 @@ def _decided_between(tree: Hierarchy) -> dict[int, frozenset[frozenset[int]]]:
     """The groups of classes that each inner node decides between."""
     groups = [frozenset(tree.leaves(node)) for node in range(len(tree))]
     return {node: frozenset(groups[child] for child in tree.children(node)) for node in tree.inner}
+
+
+def _bound(name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by name, without the tree."""
+    try:
+        # None stands for the tree.
+        bound = inspect.signature(_FUNCTIONS[name]).bind(None, *arguments, **named)
+    except TypeError as error:
+        raise InputError(f"{name}: {error}.") from None
+    return dict([*bound.arguments.items()][1:])
 
 
 def _unknown(given: object) -> InputError:

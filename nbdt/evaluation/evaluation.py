@@ -12,12 +12,11 @@ from torch import Tensor
 
 from nbdt.data.samples import Data
 from nbdt.errors import InputError
-from nbdt.evaluation.accuracy import AccuracyTable
+from nbdt.evaluation.accuracy import AccuracyTable, NodeAccuracies, NodeAccuracy
 from nbdt.evaluation.calibration import CalibrationErrors
 from nbdt.evaluation.measure import BINS, EXAMPLES, Measure, Result, TextOptions, measures
 from nbdt.evaluation.mistakes import Mistakes
 from nbdt.evaluation.prototypes import Prototypes
-from nbdt.evaluation.shares import NodeAccuracies, NodeAccuracy
 from nbdt.evaluation.uncertainty import Uncertainty
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
@@ -29,9 +28,7 @@ SCHEMA = "nbdt.evaluation/1"
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What all measures found on some data.
-
-    `str` sums it up as plain text, `to_text` can say more, `to_dict` says everything.
+    """What all measures found on some data: `str` sums it up, `to_text` can say more.
 
     Attributes:
         score: the score behind everything but `accuracy`, which has all of them.
@@ -40,14 +37,6 @@ class Evaluation:
         results: the result of each measure, by its name.
         failures: the samples that were left out, by index, each with the reason.
         fingerprint: the `Fingerprint` of all other samples, where it was asked for.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> evaluator = Evaluator(tree, score="logsumexp")
-        >>> evaluator.update(torch.tensor([[3.0, 0, 0], [2.0, 1, 0]]), torch.tensor([0, 1]))
-        >>> evaluation = evaluator.compute()
-        >>> evaluation.samples, evaluation.mistakes.confusions[0].taken_child_name
-        (2, 'cat')
     """
 
     hierarchy: Hierarchy
@@ -153,13 +142,7 @@ class Evaluation:
 class Evaluator:
     """All registered measures, updated batch by batch: `evaluate` for logits from elsewhere.
 
-    Args:
-        score: the model's score, `NBDT.score`.
-        rule: the rule whose answers are judged.
-        bins: as in `evaluate`.
-        examples: as in `evaluate`.
-        temperature: what the logits or decisions are divided by first, if anything.
-        extra: other measures to update with the same predictions.
+    The arguments are those of `evaluate`; `score` is the model's.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
@@ -199,10 +182,8 @@ class Evaluator:
     ) -> None:
         """Counts a batch; one that is refused is not counted at all.
 
-        Args:
-            logits: the network's logits, one row a sample; −inf masks a class out.
-            labels: the true classes, 0 … C−1.
-            indices: what to call the samples in examples; by default their places in the data.
+        A logit of −inf masks a class out. `indices` are what to call the samples in examples, by
+        default their places in the data.
         """
         self._layout.to(logits.device if isinstance(logits, Tensor) else None)
         if indices is None and isinstance(labels, Tensor):
@@ -283,16 +264,14 @@ def evaluate(
         extra: other measures to update with the same predictions.
 
     Raises:
-        InputError: there is no sample; a label is not a class; the network's answer to a sample is
-            NaN or infinite; or an argument is not valid.
+        InputError: there is no sample; a label is not a class; or the network's answer to a sample
+            is NaN or infinite.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> model = NBDT(torch.nn.Identity(), tree)
         >>> logits = torch.tensor([[3.0, 2.0, 0.0], [1.0, 0.0, 5.0], [0.0, 0.5, 0.0]])
         >>> evaluation = evaluate(model, [(logits, torch.tensor([0, 0, 1]))])
-        >>> evaluation.accuracy.network.accuracy == 2 / 3
-        True
         >>> evaluation.nodes[-1].name, evaluation.nodes[-1].correct
         ('thing', 2)
         >>> [prototype.index for prototype in evaluation.prototypes.of(4, "misrouted")]

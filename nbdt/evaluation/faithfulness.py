@@ -34,11 +34,9 @@ TOLERANCE = 1e-2
 class Locality(Record):
     """What happened to all decisions when the scores at one were changed.
 
-    Attributes:
-        decisions: how many decisions were changed.
-        local: for how many of them that decision changed and no other.
-        gap: the largest difference, over classes and samples, between the model's log-probability
-            and the sum of the decisions on the class's path, in nats.
+    `local` counts the decisions that changed alone. `gap` is the largest difference, over classes
+    and samples, between the model's log-probability and the sum of the decisions on the class's
+    path, in nats.
     """
 
     derived = ("holds",)
@@ -56,12 +54,6 @@ def check_locality(batch: Predictions) -> Locality:
     """Turns every decision on each sample's hard path, one at a time, and looks at all the others.
 
     The child taken gets the score of its nearest sibling minus 1.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> check_locality(model.predictions(torch.tensor([[3.0, 2.0, 0.0]]))).decisions
-        2
     """
     tree, layout, score = batch.hierarchy, batch.layout, batch.score.name
     scores = node_scores(batch.temperature.divide(batch.logits), layout, score)
@@ -83,12 +75,9 @@ def check_locality(batch: Predictions) -> Locality:
 class Faithfulness(Record):
     """Whether the tree's explanations are what makes the network's answers.
 
-    Attributes:
-        agreeing: how many hard answers are the network's, right or wrong.
-        deletion: None where it cannot be measured, because the logits are neither the output of
-            the head nor its mean over places.
-        controls: the comparison with random trees and with shuffled leaves.
-        why_no_deletion: the reason where `deletion` is None; otherwise "".
+    `agreeing` counts the hard answers that are the network's, right or wrong. `deletion` is None
+    where it cannot be measured, for the reason `why_no_deletion`. `controls` are random trees and
+    shuffled leaves.
     """
 
     derived = ("agreement", "agreement_interval")
@@ -179,15 +168,11 @@ def evaluate_faithfulness(
 
     Args:
         model: its temperature is used, its rule is not.
-        data: labelled samples, as for `evaluate`.
+        data: at least two labelled samples, as for `evaluate`.
         explained: on how many samples, drawn at random, to check locality and deletion.
         trees: how many control trees of each kind.
         on_failure: "keep" leaves out samples that cannot be read or answered.
         watch: iterates over the run, to show progress.
-
-    Raises:
-        InputError: there are fewer than two samples, an argument is out of range, a label is not a
-            class, or the network's answer to a sample is NaN or infinite.
 
     Example:
         >>> import torch
@@ -241,12 +226,8 @@ class _Head:
 
     A head that works at many places, such as a 1×1 convolution, may give the mean of its outputs as
     the logits. That equals its output for the mean of its inputs, which are the features then:
-    deleting one deletes its channel at all places.
-
-    Attributes:
-        rows: the head's weights, one row a class; None once features and rows turn out not to give
-            the logits.
-        why_not: why there are no rows; "" where there are.
+    deleting one deletes its channel at all places. `rows` are the head's weights, one row a class,
+    or None where features and rows do not give the logits, for the reason `why_not`.
     """
 
     def __init__(self, model: NBDT) -> None:

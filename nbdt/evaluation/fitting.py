@@ -43,10 +43,6 @@ class TemperatureFit(Record):
         loss_after: the same at the fitted temperatures; never more.
         fingerprint: the `nbdt.data.samples.Fingerprint` of the samples; None for logits alone.
         failures: the samples that were left out, by index, each with the reason.
-
-    Example:
-        >>> print(TemperatureFit(Temperature(1.5), 2000, loss_before=0.61, loss_after=0.58))
-        Temperature 1.500 (−log p 0.6100 → 0.5800, 2,000 samples).
     """
 
     temperature: Temperature
@@ -59,17 +55,8 @@ class TemperatureFit(Record):
     def apply_to(self, model: NBDT, **source: Any) -> None:
         """Gives a model these temperatures, and records in its provenance what they come from.
 
-        `SelectiveNBDT.calibrate` then refuses the same samples in the same order.
-
-        Args:
-            source: what else to record, such as ``data`` and ``part``.
-
-        Example:
-            >>> import torch
-            >>> model = NBDT(torch.nn.Identity(), Hierarchy([2, 2, -1], ["cat", "dog"]))
-            >>> TemperatureFit(Temperature(1.5), 2000, 0.61, 0.58).apply_to(model)
-            >>> model.temperature.value, model.provenance["temperature"]["samples"]
-            (1.5, 2000)
+        `source` is recorded too, such as ``data`` and ``part``. Then `SelectiveNBDT.calibrate`
+        refuses the same samples in the same order.
         """
         model.temperature = self.temperature
         model.provenance["temperature"] = self.to_dict() | source
@@ -97,17 +84,6 @@ def fitted_to(model: NBDT) -> Mapping[str, Any]:
 
     It has their ``fingerprint``, and from commands ``data`` and ``part``. It is empty where nothing
     is recorded, or the model has another temperature by now.
-
-    Example:
-        >>> import torch
-        >>> model = NBDT(torch.nn.Identity(), Hierarchy([2, 2, -1], ["no", "yes"]), temperature=2.0)
-        >>> known = {"temperature": model.temperature.to_dict(), "fingerprint": "ab12"}
-        >>> model.provenance["temperature"] = known
-        >>> fitted_to(model)["fingerprint"]
-        'ab12'
-        >>> model.temperature = None
-        >>> fitted_to(model)
-        {}
     """
     # A folder may come from a stranger.
     record = model.provenance.get("temperature")
@@ -129,20 +105,15 @@ def fit_temperature(
     """The temperature that makes a model's true classes likeliest (Guo et al., ICML 2017).
 
     Fit it on data that neither trained the network nor is used to calibrate or evaluate it. The
-    model stays as it is; `TemperatureFit.apply_to` gives it the temperature.
+    model's own temperature is not used and stays; `TemperatureFit.apply_to` replaces it. A fitted
+    temperature stays between 1/20 and 20, which it reaches where decisions are never right, or
+    hardly more often than by chance.
 
     Args:
-        model: its score is used; a temperature that it has is not.
         data: labelled samples, as for `evaluate`.
         per_node: fit a temperature for every inner node instead of one for the network. This
             changes the probabilities of the classes: see `Temperature`.
         min_samples: nodes that fewer samples pass keep a temperature of 1.
-        on_failure: as in `evaluate`.
-        progress: as in `evaluate`.
-
-    Returns:
-        The temperature and the loss before and after. A temperature stays between 1/20 and 20,
-        which it reaches where decisions are never right, or hardly more often than by chance.
 
     Raises:
         InputError: as in `evaluate`; or the true class of a sample is masked out.
@@ -152,8 +123,7 @@ def fit_temperature(
         >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
         >>> logits = torch.tensor([[9.0, 0, 0]]).repeat(10, 1)
         >>> labels = torch.tensor([0] * 8 + [1, 2])  # near certain, but correct in 8 of 10
-        >>> fitted = fit_temperature(model, [(logits, labels)])
-        >>> fitted.apply_to(model)
+        >>> fit_temperature(model, [(logits, labels)]).apply_to(model)
         >>> model.predict_proba(logits[:1])
         tensor([[0.8000, 0.1000, 0.1000]])
     """
@@ -183,23 +153,10 @@ def fit_temperature_to_logits(
     per_node: bool = False,
     min_samples: int = MIN_SAMPLES,
 ) -> TemperatureFit:
-    """`fit_temperature` for logits without a model.
+    """`fit_temperature` for (logits, labels) of each batch, without a model but with its score.
 
-    Args:
-        batches: (logits, labels) of each batch. Kept in memory: 8 bytes × samples × classes where
-            the score keeps the softmax; otherwise only the children on each sample's path.
-        score: the model's score; a temperature fitted under another one is wrong.
-        per_node: as in `fit_temperature`.
-        min_samples: as in `fit_temperature`.
-
-    Example:
-        >>> import torch
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> logits = torch.tensor([[9.0, 0, 0]]).repeat(10, 1)
-        >>> labels = torch.tensor([0] * 8 + [1, 2])
-        >>> fitted = fit_temperature_to_logits([(logits, labels)], tree, score="logsumexp")
-        >>> round(fitted.temperature.value, 2)
-        4.33
+    A temperature fitted under another score is wrong. Memory: 8 bytes × samples × classes where
+    the score keeps the softmax; otherwise only the children on each sample's path.
     """
     whole = get_score(score).keeps_softmax and not per_node
     # Soft answers are then the network's own softmax: one decision between all classes.

@@ -20,10 +20,6 @@ def wilson_interval(correct: int, samples: int, confidence: float = 0.95) -> tup
     (p + z²/2n ± z · √(p(1−p)/n + z²/4n²)) / (1 + z²/n). Unlike p ± z · √(p(1−p)/n) they stay in
     [0, 1], and apart where p is 0 or 1. It is `scipy.stats.binomtest(k, n).proportion_ci(method=
     "wilson")` without the exact test, which is slow for the thousands of nodes of a large tree.
-
-    Example:
-        >>> [round(bound, 4) for bound in wilson_interval(95, 100)]
-        [0.8882, 0.9785]
     """
     if not 0 <= correct <= samples or samples < 1 or not 0 < confidence < 1:
         raise InputError(
@@ -46,17 +42,10 @@ class PairedCounts(Record):
     Only the samples that turn from wrong to right, or back, tell anything about the change, so the
     interval of the difference is far narrower than those of the two accuracies.
 
-    Attributes:
-        before: how many answers are correct before.
-        gained: how many are wrong before and correct after.
-        lost: how many are correct before and wrong after.
-
     Example:
         >>> change = PairedCounts(samples=200, before=180, gained=8, lost=2)
-        >>> change.after, change.difference
-        (186, 0.03)
-        >>> [round(bound, 3) for bound in change.interval]
-        [-0.002, 0.062]
+        >>> change.after, change.difference, [round(bound, 3) for bound in change.interval]
+        (186, 0.03, [-0.002, 0.062])
     """
 
     derived = ("after", "difference", "interval")
@@ -75,12 +64,7 @@ class PairedCounts(Record):
 
     @classmethod
     def of(cls, before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> PairedCounts:
-        """The counts from which answers are correct before and after; both of shape (samples,).
-
-        Example:
-            >>> PairedCounts.of(np.array([True, True, False]), np.array([True, False, True]))
-            PairedCounts(samples=3, before=2, gained=1, lost=1)
-        """
+        """The counts from which answers are correct before and after; both of shape (samples,)."""
         gained, lost = (~before & after).sum(), (before & ~after).sum()
         return cls(len(before), int(before.sum()), int(gained), int(lost))
 

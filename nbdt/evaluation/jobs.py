@@ -19,9 +19,8 @@ from nbdt.errors import InputError, NBDTError
 from nbdt.evaluation.evaluation import Evaluation, Evaluator
 from nbdt.evaluation.faithfulness import Faithfulness, evaluate_faithfulness
 from nbdt.evaluation.fitting import TemperatureFit, fit_temperature_to_logits, fitted_to
-from nbdt.evaluation.ood import OodScorer, OodTable
 from nbdt.evaluation.tables import percent
-from nbdt.evaluation.unseen import UnseenCounter, UnseenTable, nodes_of_unseen
+from nbdt.evaluation.unseen import OodScorer, OodTable, UnseenCounter, UnseenTable, nodes_of_unseen
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
 from nbdt.rules import RuleName
@@ -100,11 +99,7 @@ class Assessment:
         failures: the samples that were left out, for each run ("data", "unseen", "unknown") by
             index, each with the reason.
         is_trained_on: whether the model was trained on the samples, which flatters it.
-        fit: the fitted temperature.
-        before: the evaluation before it was fitted.
-        faithfulness: whether the explanations are the model.
-        ood: how well samples of no class are separated from the others.
-        unseen: how nodes decide on classes that the network never saw.
+        before: the evaluation before a temperature was fitted.
     """
 
     evaluation: Evaluation
@@ -194,15 +189,6 @@ def assess(
         unseen: samples of classes that the network never saw; classes that it knows are left out.
         taxonomy: where the unseen classes belong: a tree over them and the model's.
         watch: iterates over each run, to show progress and failures.
-
-    Example:
-        >>> import torch
-        >>> from torch.utils.data import TensorDataset
-        >>> model = NBDT(torch.nn.Identity(), Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> data = TensorDataset(torch.tensor([[9.0, 0, 0]] * 10), torch.tensor([0] * 8 + [1, 2]))
-        >>> found = assess(model, data, fit_temperature=True)
-        >>> found.evaluation.samples, round(found.fit.temperature.value, 2), model.temperature.value
-        (10, 4.33, 4.32...)
     """
     is_trained_on = source is not None and source.is_trained_on(model)
     if fit_temperature and source is not None:

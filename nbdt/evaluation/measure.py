@@ -32,12 +32,9 @@ EXAMPLES = 5
 
 
 class Section(NamedTuple):
-    """One part of a printed evaluation.
+    """One part of a printed evaluation: a title and a table.
 
-    Attributes:
-        order: sections are printed in ascending order.
-        lines: the title and a table.
-        full: whether the section belongs to the full text only.
+    Sections are printed in ascending `order`, `full` ones only in the full text.
     """
 
     order: int
@@ -47,12 +44,7 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True)
 class TextOptions:
-    """How an evaluation is printed.
-
-    Attributes:
-        most: how many rows a table has at most; None for all.
-        sample_name: what to call a sample, given its index.
-    """
+    """How an evaluation is printed: `most` rows a table (None for all), and names of samples."""
 
     most: int | None = 5
     sample_name: Callable[[int], str] = str
@@ -142,12 +134,7 @@ def measure(name: str, *, order: int = 100, at_top: bool = False) -> Callable[[M
 
 
 def measures() -> dict[str, type[Measure[Any]]]:
-    """All registered measures by name, in their order.
-
-    Example:
-        >>> list(measures())
-        ['accuracy', 'shares', 'mistakes', 'calibration', 'uncertainty', 'prototypes']
-    """
+    """All registered measures by name, in their order."""
     package = sys.modules[__package__]
     for module in pkgutil.iter_modules(package.__path__, f"{__package__}."):
         import_module(module.name)
@@ -157,18 +144,8 @@ def measures() -> dict[str, type[Measure[Any]]]:
 class Extremes:
     """Keeps, for every group, the k entries with the highest key, and columns that belong to them.
 
-    Of equal keys, what came first stays. Memory: that of k entries a group.
-
-    Args:
-        columns: the columns by name, with the value that stands where a group has fewer entries.
-
-    Example:
-        >>> best = Extremes(2, 2, {"sample": -1})
-        >>> best.update(np.array([0, 0, 0, 1]), np.array([0.1, 0.9, 0.5, 0.3]),
-        ...             sample=np.array([10, 11, 12, 13]))
-        >>> best.columns["sample"]
-        array([[11, 12],
-               [13, -1]])
+    Of equal keys, what came first stays. `columns` maps each column's name to the value that stands
+    where a group has fewer entries; the arrays have shape (groups, k).
     """
 
     def __init__(self, groups: int, k: int, columns: dict[str, Any]) -> None:

@@ -31,14 +31,9 @@ _SUCH_AS = 2
 
 @dataclass(frozen=True)
 class Confusion(Record):
-    """One way to go wrong: at a node, the child taken instead of the true one.
+    """One way to go wrong: at `node`, where the paths diverge, the child taken, not the true one.
 
-    Attributes:
-        node: where the paths to the true class and to the answer diverge.
-        true_child: the child with the true class under it.
-        taken_child: the child with the answer under it.
-        count: how many mistakes are made this way.
-        examples: the first of them: indices into the data.
+    `count` mistakes are made this way; `examples` are the indices of the first of them.
     """
 
     node: int
@@ -53,12 +48,9 @@ class Confusion(Record):
 
 @dataclass(frozen=True)
 class CostlyNode(Record):
-    """A node at which mistakes are made.
+    """A node at which mistakes are made: the paths to the true class and to the answer diverge.
 
-    Attributes:
-        mistakes: in how many mistakes the paths to the true class and to the answer diverge here.
-        share: their share of all mistakes.
-        examples: the first of them: indices into the data.
+    `share` is their share of all mistakes; `examples` are the indices of the first of them.
     """
 
     node: int
@@ -72,20 +64,8 @@ class CostlyNode(Record):
 class Mistakes(Result):
     """How bad the mistakes on some data are, and where they are made.
 
-    Attributes:
-        samples: how many samples were answered.
-        count: how many of the answers are wrong.
-        by_height: how many mistakes have an LCA of height 0 (none), 1, 2, … up to the root's.
-        mean_distance: the mean distance of mistakes; None without mistakes.
-        hierarchical_precision: hP.
-        hierarchical_recall: hR.
-        confusions: the ways to go wrong that occurred, most frequent first.
-        nodes: the nodes where mistakes are made, the costliest first.
-
-    Example:
-        >>> found = Mistakes(10, 2, (0, 1, 1), 2.5, 0.9, 0.8, confusions=(), nodes=())
-        >>> found.mean_height, found.mean_height_of_all, round(found.hierarchical_f1, 3)
-        (1.5, 0.3, 0.847)
+    `by_height` counts mistakes with an LCA of height 0 (none), 1, 2, … up to the root's;
+    `confusions` are the ways to go wrong, most frequent first, and `nodes` the costliest first.
     """
 
     derived = (

@@ -27,12 +27,7 @@ _Move = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class SuggestedMove(Record):
-    """A move that raises the hard accuracy on the samples it was chosen on.
-
-    Attributes:
-        edit: the move, for `EditSession.try_edit`.
-        counts: how many answers are correct before and after.
-    """
+    """A move that raises the hard accuracy on the samples it was chosen on."""
 
     edit: Edit
     counts: PairedCounts
@@ -46,18 +41,8 @@ class SuggestedMove(Record):
 class MoveSuggestions(Record):
     """The best moves of those that were tried, and what it cost to find them; `str` is a table.
 
-    Attributes:
-        moves: the best first; empty where no move raises the accuracy.
-        raising: how many of the moves tried raise it.
-        tried: how many moves were tried.
-        promising: how many moves some mistake speaks for.
-        samples: how many samples each move was tried on.
-        correct: how many of them the current tree answers correctly by the hard rule.
-        seconds: how long it took.
-
-    Example:
-        >>> print(MoveSuggestions((), 0, 40, 40, 200, 190, "mean", seconds=0.3))
-        None of 40 moves raises the hard accuracy (mean) of 95.0 % on 200 samples; 0.3 s.
+    Each move was tried on `samples`, of which the current tree answers `correct` by the hard rule;
+    `promising` moves have a mistake that speaks for them, and `raising` raise the accuracy.
     """
 
     derived = ("rule",)
@@ -104,32 +89,24 @@ def suggest_moves(session: EditSession, *, tries: int = 200, most: int = 5) -> M
 
     A mistake of the hard rule speaks for every move that brings the true class, or a group that has
     it, beside or below the class that was answered, or a group with that, or up to their common
-    ancestor; and the other way round. The moves that most mistakes speak for are tried: each makes
-    a tree, which answers all samples once. Moves of third classes are not. This is one step of a
-    greedy search; accept the best and ask again for the next.
+    ancestor; and the other way round. The `tries` moves that most mistakes speak for are tried:
+    each makes a tree, which answers all samples once. Moves of third classes are not. This is one
+    step of a greedy search; accept the best and ask again for the next.
 
     Under ``logsumexp`` a tree gets more accurate as it gets flatter, up to the network's own
     accuracy, and says less. A "regraft" keeps a binary tree binary; a "move" makes it flatter.
 
-    The same session and arguments give the same suggestions, except for `seconds`.
-
-    Args:
-        session: the model and samples that the network was not trained on. Keep other samples to
-            confirm what you accept.
-        tries: how many moves to try at most.
-        most: how many to suggest at most.
+    The same session and arguments give the same suggestions. Use samples that the network was not
+    trained on, and keep others to confirm what you accept.
 
     Example:
         >>> from nbdt.model import NBDT
         >>> names = ["cat", "car", "dog", "bus"]
         >>> model = NBDT(torch.nn.Identity(), Hierarchy([4, 4, 5, 5, 6, 6, -1], names))
         >>> logits = torch.tensor([[3.0, 0, 2.5, 2.8], [2.8, 2.5, 0, 3]])
-        >>> session = EditSession(model, [(logits, torch.tensor([0, 3]))])
-        >>> found = suggest_moves(session)
-        >>> found.correct, found.moves[0].counts.after
-        (0, 2)
-        >>> print(found.moves[0].edit)
-        regraft(node='cat', beside='bus')
+        >>> found = suggest_moves(EditSession(model, [(logits, torch.tensor([0, 3]))]))
+        >>> print(found.correct, found.moves[0].counts.after, found.moves[0].edit)
+        0 2 regraft(node='cat', beside='bus')
     """
     for name, value in (("tries", tries), ("most", most)):
         if not is_integer(value) or value < 1:

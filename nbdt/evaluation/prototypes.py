@@ -22,12 +22,9 @@ KINDS: tuple[Kind, ...] = ("confident", "borderline", "misrouted")
 
 @dataclass(frozen=True)
 class Prototype(Record):
-    """One sample that passes a node.
+    """One sample that passes a node, and the child taken there with its probability.
 
-    Attributes:
-        index: its index in the data.
-        child: the child taken there; for a class, the class answered.
-        probability: the child's probability given the node; for a class, its soft probability.
+    For a class these are the class answered and its soft probability.
     """
 
     index: int
@@ -45,15 +42,8 @@ class Prototypes(Result):
     At a class they are its own samples, by the margin of the closest decision on the path to it;
     misrouted ones get another answer.
 
-    Attributes:
-        samples: by kind, the indices of the samples, −1 where there are no more; (nodes, k).
-        children: by kind, the children taken, or at a class the class answered; (nodes, k).
-        probabilities: by kind, their probabilities, NaN where there are no more; (nodes, k).
-
-    Example:
-        >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
-        >>> PrototypeFinder(tree).compute().of(2, "confident")
-        ()
+    By kind, each array has shape (nodes, k): the indices of the samples (−1 where there are no
+    more), and what `Prototype` says of each.
     """
 
     hierarchy: Hierarchy

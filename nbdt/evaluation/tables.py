@@ -16,11 +16,7 @@ _WIDEST = 40
 
 
 class Record:
-    """A dataclass that JSON can hold.
-
-    Attributes:
-        derived: the properties that `to_dict` lists beside the fields.
-    """
+    """A dataclass that JSON can hold; `derived` names properties to list beside the fields."""
 
     derived: ClassVar[tuple[str, ...]] = ()
 
@@ -43,32 +39,17 @@ def _plain(value: Any) -> Any:
 
 
 def percent(share: float | None) -> str:
-    """A percentage with one decimal, which says 100 or 0 only where that is exact.
-
-    Example:
-        >>> percent(0.5), percent(0.99999), percent(1), percent(None)
-        ('50.0 %', '>99.9 %', '100.0 %', '–')
-    """
+    """A percentage with one decimal, which says 100 or 0 only where that is exact."""
     return "–" if share is None else f"{_rounded(share)} %"
 
 
 def percent_range(bounds: tuple[float, float] | None) -> str:
-    """Two bounds in percent.
-
-    Example:
-        >>> percent_range((0.25, 0.5))
-        '25.0 – 50.0 %'
-    """
+    """Two bounds in percent, such as "25.0 – 50.0 %"."""
     return "" if bounds is None else f"{_rounded(bounds[0])} – {_rounded(bounds[1])} %"
 
 
 def short(name: str) -> str:
-    """A name on one line, cut where it is long.
-
-    Example:
-        >>> short("grey wolf, timber wolf, Canis lupus, and others")
-        'grey wolf, timber wolf, Canis lupus, an…'
-    """
+    """A name on one line, cut where it is long."""
     line = one_line(name)
     return line if len(line) <= _WIDEST else line[: _WIDEST - 1].rstrip() + "…"
 
@@ -76,17 +57,7 @@ def short(name: str) -> str:
 def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> list[str]:
     r"""The lines of a table: headings, a rule, the rows; columns without entries are left out.
 
-    Args:
-        headings: what stands over the columns.
-        rows: the cells of each row.
-        words: how many columns, from the left, hold words; the others are numbers, on the right.
-
-    Example:
-        >>> print("\n".join(aligned(["node", "right"], [["animal", "7"], ["thing", "12"]])))
-        node    right
-        ──────  ─────
-        animal      7
-        thing      12
+    The first `words` columns hold words, the others numbers, which stand on the right.
     """
     kept = [
         (place < words, [headings[place], *column])
@@ -113,21 +84,11 @@ def _rounded(share: float) -> str:
 
 
 def signed(difference: float) -> str:
-    """A difference of two shares, in percentage points.
-
-    Example:
-        >>> signed(0.0123), signed(-0.5), signed(0)
-        ('+1.2', '−50.0', '0.0')
-    """
+    """A difference of two shares in percentage points, such as "+1.2" or "−50.0"."""
     rounded = f"{100 * abs(difference):.1f}"
     return f"{'+' if difference > 0 else '−' if difference < 0 else ''}{rounded}"
 
 
 def signed_range(bounds: tuple[float, float]) -> str:
-    """The two bounds of a difference, in percentage points.
-
-    Example:
-        >>> signed_range((-0.003, 0.062))
-        '−0.3 … +6.2'
-    """
+    """Two bounds of a difference in percentage points, such as "−0.3 … +6.2"."""
     return f"{signed(bounds[0])} … {signed(bounds[1])}"

@@ -40,13 +40,9 @@ _ENDS = {
 
 @dataclass(frozen=True)
 class UncertainSample(Record):
-    """One sample and how certain its answer is.
+    """One sample, its path entropy in nats, and its margin in the units of the logits.
 
-    Attributes:
-        index: its index in the data.
-        entropy: its path entropy, in nats.
-        margin: its margin, in the units of the logits; infinite (None in JSON) where the
-            siblings of all nodes on the path are masked out.
+    The margin is infinite (None in JSON) where all siblings on the path are masked out.
     """
 
     index: int
@@ -58,14 +54,10 @@ class UncertainSample(Record):
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty(Result):
-    """How certain the answers on some data are.
+    """How certain the answers on some data are: mean path entropies in nats, and extreme samples.
 
-    Attributes:
-        mean_entropy: the mean path entropy, in nats.
-        mean_entropy_right: over the correct answers; None where there are none.
-        mean_entropy_wrong: over the wrong answers; None where there are none.
-        ends: the most extreme samples under ``highest_entropy``, ``lowest_entropy``,
-            ``smallest_margin`` and ``largest_margin``.
+    `ends` has samples under ``highest_entropy``, ``lowest_entropy``, ``smallest_margin`` and
+    ``largest_margin``. A mean over no answers is None.
     """
 
     hierarchy: Hierarchy

@@ -8,13 +8,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, top_k_accuracy_score
+from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_score
 from torch import Tensor
 
 from nbdt.errors import InputError
-from nbdt.evaluation import AccuracyRow, AccuracyTable, accuracy_by_rule, wilson_interval
+from nbdt.evaluation import (
+    AccuracyRow,
+    AccuracyTable,
+    NodeAccuracy,
+    NodeAccuracyCounter,
+    accuracy_by_rule,
+    wilson_interval,
+)
 from nbdt.hierarchy import Hierarchy, shapes
-from tests.evaluation.oracle import samples, walks
+from tests.evaluation.oracle import cases, counted, samples, walks
 from tests.strategies import hierarchies
 
 TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
@@ -184,3 +191,47 @@ def test_as_text_it_rounds_nothing_to_all_or_none() -> None:
 def test_a_column_that_nothing_is_in_is_left_out() -> None:
     assert "top-5" in str(example())
     assert "top-5" not in str(example(num_classes=5))
+
+
+@given(case=cases())
+def test_counts_are_those_of_naive_walks(case) -> None:  # type: ignore[no-untyped-def]
+    tree, seed, score, rule = case
+    logits, labels = samples(tree, 20, seed)
+    found = counted(NodeAccuracyCounter(tree), logits, labels, score, rule)
+
+    expected = walks(logits, tree, score, rule)
+    answers = [walk.answer for walk in expected]
+    table = confusion_matrix(labels, answers, labels=range(tree.num_classes))
+    for share, row, column in zip(found.classes, table, table.T, strict=True):
+        assert (share.samples, share.answered) == (row.sum(), column.sum())
+        assert share.correct == row[share.node]
+        assert share.name == tree.name(share.node)
+    steps = [
+        step
+        for walk, label in zip(expected, labels.tolist(), strict=True)
+        for step in walk.way(label)
+    ]
+    for share, node in zip(found.nodes, tree.inner, strict=True):
+        rights = [step.right for step in steps if step.node == node]
+        assert (share.node, share.samples, share.correct) == (node, len(rights), sum(rights))
+        assert share.answered is None
+
+
+def test_shares_of_a_node_follow_from_counts() -> None:
+    share = NodeAccuracy(2, "cat", samples=10, correct=8, answered=16)
+    assert (share.accuracy, share.precision) == (0.8, 0.5)
+    assert share.interval == wilson_interval(8, 10)
+    document = json.loads(json.dumps(share.to_dict()))
+    assert document == {
+        "node": 2, "name": "cat", "samples": 10, "correct": 8, "accuracy": 0.8,
+        "interval": list(wilson_interval(8, 10)), "answered": 16, "precision": 0.5,
+    }  # fmt: skip
+    assert "answered" not in NodeAccuracy(2, "animal", 10, 8).to_dict()
+
+
+def test_what_was_never_met_has_no_accuracy() -> None:
+    tree = shapes.balanced(4)
+    found = counted(NodeAccuracyCounter(tree), torch.eye(4)[:1], torch.tensor([0]))
+    unseen = found.classes[3]
+    assert (unseen.samples, unseen.accuracy, unseen.interval, unseen.precision) == (0, *[None] * 3)
+    assert unseen.to_dict()["interval"] is None

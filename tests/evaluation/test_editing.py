@@ -9,10 +9,9 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from nbdt.errors import InputError, NotFoundError
-from nbdt.evaluation.accuracy import accuracy_by_rule
+from nbdt.evaluation.accuracy import NodeAccuracyCounter, accuracy_by_rule
 from nbdt.evaluation.editing import EditSession
 from nbdt.evaluation.edits import Edit
-from nbdt.evaluation.shares import NodeAccuracyCounter
 from nbdt.hierarchy import Hierarchy, edit
 from nbdt.hierarchy.edit import regraft
 from nbdt.model import NBDT
@@ -96,14 +95,14 @@ def test_a_node_is_compared_on_the_samples_that_it_has_both_times() -> None:
     pet, vehicle, thing = (by_name[name] for name in ("pet", "vehicle", "thing"))
     assert pet.before
     assert pet.after
-    assert pet.counts
-    assert (pet.before.samples, pet.after.samples, pet.counts.samples) == (30, 45, 30)
-    assert pet.counts.before == pet.before.correct
+    assert pet.same_samples
+    assert (pet.before.samples, pet.after.samples, pet.same_samples.samples) == (30, 45, 30)
+    assert pet.same_samples.before == pet.before.correct
     assert vehicle.after is None
-    assert vehicle.counts is None
+    assert vehicle.same_samples is None
     assert vehicle.before is not None
-    assert thing.counts is not None
-    assert thing.counts.samples == 60
+    assert thing.same_samples is not None
+    assert thing.same_samples.samples == 60
 
 
 def test_nothing_changes_until_it_is_accepted_and_committed() -> None:
