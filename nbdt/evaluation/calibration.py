@@ -146,17 +146,27 @@ class CalibrationCounter(Measure[CalibrationErrors]):
 
     def start(self) -> None:
         """Sets all counts to zero."""
-        self._answer = _Bins(1, self.bins)
-        self._nodes = _Bins(len(self.hierarchy) - self.hierarchy.num_classes, self.bins)
-        self._classes = _Bins(self.hierarchy.num_classes, self.bins)
+        # One row for each class and inner node by id, and the last one for the answer.
+        shape = len(self.hierarchy) + 1, self.bins
+        self._samples = np.zeros(shape, dtype=np.int64)
+        self._confidence = np.zeros(shape)
+        self._right = np.zeros(shape, dtype=np.int64)
 
     def update(self, batch: Predictions) -> None:
         """Counts a batch."""
         labels, path = batch.labels, batch.true_path
-        self._answer.add(np.zeros_like(labels), batch.answer_probabilities, labels == batch.answers)
-        first = self.hierarchy.num_classes
-        self._nodes.add(path.nodes - first, np.minimum(path.confidences, 1), path.right)
+        answer = np.full_like(labels, len(self.hierarchy))
+        self._add(answer, batch.answer_probabilities, labels == batch.answers)
+        self._add(path.nodes, np.minimum(path.confidences, 1), path.right)
         self._add_classes(batch.log_probs, labels)
+
+    def _add(self, rows: IntArray, confidences: FloatArray, right: npt.NDArray[np.bool_]) -> None:
+        shape, size = self._samples.shape, self._samples.size
+        bins = np.ceil(confidences * self.bins).astype(np.int64) - 1
+        places = rows * self.bins + np.maximum(bins, 0)
+        self._samples += np.bincount(places, minlength=size).reshape(shape)
+        self._confidence += np.bincount(places, confidences, size).reshape(shape)
+        self._right += np.bincount(places[right], minlength=size).reshape(shape)
 
     def _add_classes(self, log_probs: torch.Tensor, labels: IntArray) -> None:
         # All but a few probabilities of a sample belong to the first bin: only B − 1 of them can
@@ -171,60 +181,34 @@ class CalibrationCounter(Measure[CalibrationErrors]):
         is_hit = labels[samples] == classes
         hits -= np.bincount(classes[is_hit], minlength=len(sums))
         sums -= np.bincount(classes, weights=high, minlength=len(sums))
-        self._classes.add(classes, high, is_hit)
-        self._classes.add_to_first(rest, np.maximum(sums, 0), hits)
+        self._add(classes, high, is_hit)
+        first_bins = np.s_[: len(sums), 0]
+        self._samples[first_bins] += rest
+        self._confidence[first_bins] += np.maximum(sums, 0)
+        self._right[first_bins] += hits
 
     def merge(self, other: CalibrationCounter) -> None:
         """Adds the bins of another one."""
-        self._answer.merge(other._answer)
-        self._nodes.merge(other._nodes)
-        self._classes.merge(other._classes)
-
-    def compute(self) -> CalibrationErrors:
-        """The errors so far."""
-        if not self._answer.samples.any():
-            raise InputError("calibration needs at least one sample.")
-        first = self.hierarchy.num_classes
-        passed = np.flatnonzero(self._nodes.samples.any(axis=1)).tolist()
-        return CalibrationErrors(
-            hierarchy=self.hierarchy,
-            bins=self.bins,
-            answer=self._answer.reliability(0),
-            nodes={first + row: self._nodes.reliability(row) for row in passed},
-            classes=tuple(map(self._classes.reliability, range(first))),
-        )
-
-
-class _Bins:
-    """Counts and sums in bins of confidence, for many rows."""
-
-    def __init__(self, rows: int, bins: int) -> None:
-        self.samples = np.zeros((rows, bins), dtype=np.int64)
-        self._confidence = np.zeros((rows, bins))
-        self._right = np.zeros((rows, bins), dtype=np.int64)
-
-    def add(self, rows: IntArray, confidences: FloatArray, right: npt.NDArray[np.bool_]) -> None:
-        shape = self.samples.shape
-        bins = np.ceil(confidences * shape[1]).astype(np.int64) - 1
-        places = rows * shape[1] + np.maximum(bins, 0)
-        size = self.samples.size
-        self.samples += np.bincount(places, minlength=size).reshape(shape)
-        self._confidence += np.bincount(places, confidences, size).reshape(shape)
-        self._right += np.bincount(places[right], minlength=size).reshape(shape)
-
-    def add_to_first(self, samples: IntArray, confidence: FloatArray, right: IntArray) -> None:
-        """Adds, for every row, many samples to the first bin at once."""
-        self.samples[:, 0] += samples
-        self._confidence[:, 0] += confidence
-        self._right[:, 0] += right
-
-    def merge(self, other: _Bins) -> None:
-        self.samples += other.samples
+        self._samples += other._samples
         self._confidence += other._confidence
         self._right += other._right
 
-    def reliability(self, row: int) -> Reliability:
+    def compute(self) -> CalibrationErrors:
+        """The errors so far."""
+        tree = self.hierarchy
+        if not self._samples.any():
+            raise InputError("calibration needs at least one sample.")
+        passed = [node for node in tree.inner if self._samples[node].any()]
+        return CalibrationErrors(
+            hierarchy=tree,
+            bins=self.bins,
+            answer=self._reliability(len(tree)),
+            nodes={node: self._reliability(node) for node in passed},
+            classes=tuple(map(self._reliability, range(tree.num_classes))),
+        )
+
+    def _reliability(self, row: int) -> Reliability:
         # A copy, so that counting on does not change it.
-        samples = self.samples[row].copy()
+        samples = self._samples[row].copy()
         divisor = np.where(samples > 0, samples, np.nan)
         return Reliability(samples, self._confidence[row] / divisor, self._right[row] / divisor)

@@ -184,7 +184,7 @@ class _Decider:
     def _by_child(self, logits: Float[Tensor, "*batch leaves"]) -> list[Tensor]:
         """For each size, the logits under the children of that size: (*batch, children, leaves)."""
         families = zip(torch.split(logits, self._widths, -1), self._sizes, strict=True)
-        return [family.unflatten(-1, (-1, size)) for family, size in families]
+        return [torch.unflatten(family, -1, (-1, size)) for family, size in families]
 
     def _scores(self, logits: Float[Tensor, "*batch leaves"]) -> FloatArray:
         # The score of a single leaf is its logit.
