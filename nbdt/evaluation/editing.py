@@ -27,12 +27,7 @@ from nbdt.evaluation.tables import aligned, signed
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import IntArray
 from nbdt.model import NBDT
-from nbdt.rules import (
-    RULE_SCORES,
-    Predictions,
-    ScoreName,
-    TreeLayout,
-)
+from nbdt.rules import RULE_SCORES, Predictions, ScoreName, TreeLayout
 from nbdt.rules.checks import checked_ids
 from nbdt.run import BLOCK, answers
 

@@ -191,12 +191,7 @@ def evaluate_faithfulness(
     drawn = _Drawn(explained, seed)
     samples = agreeing = 0
     run = answers(
-        model,
-        data,
-        batch_size=batch_size,
-        rows=1,
-        forward=head.forward,
-        on_failure=on_failure,
+        model, data, batch_size=batch_size, rows=1, forward=head.forward, on_failure=on_failure
     )
     for block in watch(run):
         batch = model.predictions(block.logits, "hard", labels=block.labels)

@@ -136,11 +136,7 @@ def fit_temperature(
         progress=progress,
     )
     fit = fit_temperature_to_logits(
-        run.pairs(),
-        model.hierarchy,
-        score=model.score,
-        per_node=per_node,
-        min_samples=min_samples,
+        run.pairs(), model.hierarchy, score=model.score, per_node=per_node, min_samples=min_samples
     )
     return replace(fit, fingerprint=run.fingerprint, failures=run.failures)
 

@@ -241,10 +241,7 @@ def _measured(
     """The evaluation, and the OOD scores by the model's own rule if they are asked for."""
     scorer = OodScorer(model.hierarchy)
     evaluator = Evaluator(
-        model.hierarchy,
-        score=model.score,
-        rule=rule or model.rule,
-        temperature=model.temperature,
+        model.hierarchy, score=model.score, rule=rule or model.rule, temperature=model.temperature
     )
     for block in blocks:
         evaluator.update(block.logits, block.labels, block.indices)

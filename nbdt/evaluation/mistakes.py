@@ -68,10 +68,7 @@ class Mistakes(Result):
     `confusions` are the ways to go wrong, most frequent first, and `nodes` the costliest first.
     """
 
-    derived = (
-        *("mean_height", "mean_height_of_all", "mean_distance_of_all"),
-        "hierarchical_f1",
-    )
+    derived = (*("mean_height", "mean_height_of_all", "mean_distance_of_all"), "hierarchical_f1")
     samples: int
     count: int
     by_height: tuple[int, ...]

@@ -17,14 +17,7 @@ from typing import Any
 import numpy as np
 
 from nbdt.errors import InputError
-from nbdt.evaluation.measure import (
-    Extremes,
-    Measure,
-    Result,
-    Section,
-    TextOptions,
-    measure,
-)
+from nbdt.evaluation.measure import Extremes, Measure, Result, Section, TextOptions, measure
 from nbdt.evaluation.tables import Record, aligned, short
 from nbdt.hierarchy import Hierarchy
 from nbdt.rules import Predictions
