@@ -1,7 +1,7 @@
 """Answers that several protocols give: their schemas, their JSON, and their pictures.
 
-The schemas are for the OpenAPI document; nothing is checked by them at run time. Pictures come
-from `nbdt.view`; an HTML answer is one file that needs nothing beside itself.
+The schemas are for the OpenAPI document; nothing is checked against them at run time. Pictures come
+from `nbdt.view`; an HTML answer is one self-contained file.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def predictions_of(served: ServedModel, answer: Answer) -> list[dict[str, Any]]:
 
 
 def likeliest(served: ServedModel, answer: Answer, count: int) -> list[list[dict[str, Any]]]:
-    """The likeliest classes of each row, the likeliest first; ties: the lower index."""
+    """The likeliest classes of each row, in order; ties: the lower index."""
     names = served.model.hierarchy.names
     order = np.argsort(-answer.log_probs, axis=1, kind="stable")[:, :count]
     probabilities = np.exp(np.take_along_axis(answer.log_probs, order, 1))
@@ -98,7 +98,7 @@ EXPLANATION_FORMS = (JSON, HTML, SVG)
 SIDES = {HTML: IMAGE_SIZE, SVG: int(SAMPLE)}
 """The greatest width and height of an image in an explanation, in pixels."""
 
-# What a form may do in a browser; in a sandbox, as the names in it come from strangers.
+# What a form may do in a browser: sandboxed, since the names in it come from strangers.
 POLICIES = {
     HTML: content_security_policy([style()], [script()]) + "; sandbox allow-scripts",
     SVG: "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
@@ -106,7 +106,7 @@ POLICIES = {
 
 
 def tree_as(form: str, served: ServedModel) -> str:
-    """A model's tree in one of `TREE_FORMS`; drawn once."""
+    """A model's tree in one of `TREE_FORMS`, cached."""
     if form not in served.drawn:
         served.drawn[form] = _drawn(form, served)
     return served.drawn[form]
@@ -126,7 +126,7 @@ def _drawn(form: str, served: ServedModel) -> str:
 def explanations_as(
     form: str, served: ServedModel, sources: Sequence[Source], found: Answer
 ) -> str:
-    """Explanations as HTML, or the first as SVG, with their images."""
+    """Explanations as HTML, or the first one as SVG, with their images."""
     tree = served.model.hierarchy
     images = [source.picture if isinstance(source, ShownFile) else None for source in sources]
     if form == HTML:

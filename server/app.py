@@ -1,4 +1,4 @@
-"""The application: the service, its routes, and what surrounds them."""
+"""The application: the service, its routes, and its middleware."""
 
 from __future__ import annotations
 
@@ -62,15 +62,8 @@ operations = APIRouter(tags=["Operations"], responses=errors())
 def create_app(settings: Settings, *, on_loaded: OnLoaded | None = None) -> FastAPI:
     """An application that serves the models of the settings.
 
-    Models are loaded once it has started; until they are, it answers 503.
-
-    Args:
-        settings: its limits and switches.
-        on_loaded: called once, with None when the models are loaded, or with the reason why
-            they could not be.
-
-    Raises:
-        NBDTError: the file of keys is not valid.
+    Models are loaded once it has started; until then, it answers 503. `on_loaded` is called once,
+    with None when the models are loaded, or with the reason why they could not be.
     """
     metrics = Metrics(shared=settings.workers > 1)
     service = Service(settings, metrics)
@@ -143,7 +136,7 @@ async def metrics(request: Request) -> Response:
 
 
 def _answer_head(app: FastAPI, router: APIRouter) -> None:
-    """Answers HEAD where a router answers GET: some probes ask so. uvicorn leaves the body out."""
+    """Answers HEAD where a router answers GET, for probes; uvicorn leaves out the body."""
     for route in router.routes:
         if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
             app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
@@ -155,7 +148,7 @@ def _answer_head(app: FastAPI, router: APIRouter) -> None:
 def _middleware(
     settings: Settings, metrics: Metrics, keys: KeyRing | None, probes: frozenset[str]
 ) -> Iterator[Middleware]:
-    """What surrounds the routes, the outermost first."""
+    """The middleware around the routes, the outermost first."""
     yield Middleware(SecurityHeaders)
     yield Middleware(Observation, metrics=metrics, quiet=probes | {"/metrics"})
     if settings.origins:
@@ -171,7 +164,7 @@ def _middleware(
 
 
 class SecurityHeaders:
-    """Middleware that adds security headers where an answer has not set its own."""
+    """Middleware that adds security headers unless an answer has set its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -205,7 +198,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Loads the models beside the first requests, and lets the last ones finish."""
+    """Loads the models while the first requests come, and lets the last ones finish."""
     loading = start_loading(app)
     yield
     loading.cancel()
@@ -216,7 +209,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def start_loading(app: FastAPI) -> asyncio.Task[None]:
     """The one task that loads the models of an application, started by the first call.
 
-    It ends without an error in any case, and calls ``on_loaded`` of the application.
+    It never raises, and calls the application's ``on_loaded``.
     """
     if app.state.loading is None:
         app.state.loading = asyncio.create_task(_load(app))

@@ -1,7 +1,6 @@
-"""The rows of many clients, given to a model together: the bounded queue and its batches.
+"""Dynamic batching: a bounded queue whose batches a function answers in its own thread.
 
-Nothing here knows what a row or a model is: a batch is a list of questions, and a function answers
-it in its own thread, one batch after the other.
+Nothing here knows what a row or a model is: a batch is a list of questions.
 """
 
 from __future__ import annotations
@@ -22,28 +21,28 @@ from .logs import logger
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-# Over how many seconds, roughly, the rate of answers is taken.
+# Over how many seconds, roughly, the rate of answers is measured.
 _MEMORY = 5.0
 
-# What is answered, or why one question could not be.
+# The answer to a question, or why there is none.
 Answers = Sequence[A | Exception]
 
 
 class Capacity:
-    """How many rows may be on their way at once, from admission to answer."""
+    """How many rows may be in flight at once, from admission to answer."""
 
     def __init__(self, rows: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.rows = rows
         self.used = 0
         self._clock = clock
-        # For Retry-After: the rows done lately, and the seconds that they took.
+        # For Retry-After: recently finished rows, and the seconds that they took.
         self._done = 0.0
         self._busy = 0.0
         self._since = 0.0
 
     @property
     def free(self) -> int:
-        """How many more rows there is room for."""
+        """How many more rows fit."""
         return self.rows - self.used
 
     def check(self, rows: int = 1) -> None:
@@ -56,10 +55,10 @@ class Capacity:
 
     @contextmanager
     def reserved(self, rows: int) -> Iterator[None]:
-        """Holds room for rows while the block runs; raises as `check` does."""
+        """Reserves room for rows while the block runs; raises as `check` does."""
         self.check(rows)
         if not self.used:
-            self._since = self._clock()  # hours without a request say nothing about the rate
+            self._since = self._clock()  # idle time says nothing about the rate
         self.used += rows
         try:
             yield
@@ -68,7 +67,7 @@ class Capacity:
             self._count(rows)
 
     def _count(self, rows: int) -> None:
-        """Adds rows that are done to those of the last busy seconds."""
+        """Adds finished rows to those of the last busy seconds."""
         passed = self._clock() - self._since
         self._since += passed
         decay = math.exp(-passed / _MEMORY)
@@ -89,16 +88,16 @@ class BatchQueue(Generic[Q, A]):
     """Gives questions to a function in batches, first come, first served.
 
     A batch takes the waiting questions, in order, as long as they fit; those whose client has left
-    are dropped. While one batch is computed, the next one gathers.
+    are dropped. While one batch is computed, the next one is collected.
 
     Args:
         answer: gives one answer, or an exception, for each question of a batch. It is called in
-            one thread, never twice at the same time. Where it raises, it gets each question of the
-            batch alone, so that one that cannot be answered spoils no other.
+            one thread, never twice at the same time. If it raises, it gets each question of the
+            batch alone, so that a bad one does not fail the others.
         max_rows: the most rows of a batch.
         wait: how many seconds an idle queue waits for more rows.
         name: of the thread.
-        observe: called after each batch with its rows, and the seconds that it took.
+        observe: called after each batch with its rows and seconds.
 
     Example:
         >>> async def ask():
@@ -139,15 +138,10 @@ class BatchQueue(Generic[Q, A]):
         return sum(one.cost for one in self._waiting if not one.future.done())
 
     def put(self, question: Q, rows: int, *, alone: bool = False) -> asyncio.Future[A]:
-        """Queues a question; its answer is the future's result, and cancelling that withdraws it.
+        """Queues a question of so many rows; `alone` makes it a batch of its own.
 
-        Args:
-            question: what is asked.
-            rows: how many rows it has.
-            alone: whether it is a batch of its own, however few they are.
-
-        Raises:
-            NotReadyError: the queue is closed.
+        The future gives its answer; canceling it withdraws the question. A closed queue raises a
+        `NotReadyError`.
         """
         assert 1 <= rows <= self.max_rows, "a question must fit into a batch"
         if self._closing:
@@ -206,7 +200,7 @@ class BatchQueue(Generic[Q, A]):
         answers = await loop.run_in_executor(self._thread, self._answered, questions)
         try:
             self._observe(sum(one.rows for one in batch), time.monotonic() - start)
-        except Exception:  # whatever counting raises, as on a full disk, is no reason to stop
+        except Exception:  # an error in counting, as on a full disk, must not stop the queue
             logger.exception("a batch was answered, but could not be counted")
         for one, answer in zip(batch, answers, strict=True):
             if one.future.done():

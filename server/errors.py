@@ -1,8 +1,8 @@
-"""Why a request is not answered, and how clients learn of it.
+"""Why a request fails, and how clients learn of it.
 
 The errors know no HTTP; `ErrorAnswer` gives each its status, and an `ErrorForm` the JSON that a
-protocol's clients expect. Only errors raised on purpose are described; of any other a client
-learns nothing but the id under which the log has it.
+protocol's clients expect. Only errors raised on purpose are described; for any other, the client
+gets only the id of the log entry.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from nbdt.errors import InputError, NBDTError, NotFoundError
 
 
 class RefusalError(NBDTError):
-    """A request that is not answered, though nothing need be wrong with it."""
+    """A request that is refused, though it may be valid."""
 
 
 class OverloadedError(RefusalError):
-    """There is more work than the service has room for; `retry_after` is in seconds."""
+    """The service is overloaded; `retry_after` is in seconds."""
 
     def __init__(self, message: str, retry_after: float = 1.0) -> None:
         super().__init__(message)
@@ -64,14 +64,14 @@ class TooLargeError(InputError):
 
 
 class MediaTypeError(InputError):
-    """The request has a type that the service does not read."""
+    """The service does not read this media type."""
 
 
 class NotAcceptableError(InputError):
-    """The answer does not exist in any of the forms that were asked for."""
+    """The answer is not available in any of the accepted media types."""
 
 
-# The first that fits counts, so children stand before their parents.
+# The first match counts, so subclasses come before their parents.
 _STATUS: tuple[tuple[type[NBDTError], int], ...] = (
     (TooLargeError, 413),
     (MediaTypeError, 415),
@@ -86,12 +86,12 @@ _STATUS: tuple[tuple[type[NBDTError], int], ...] = (
     (DeadlineError, 504),
 )
 CLIENT_LEFT = 499
-"""What the log says where nobody is left to read the answer; nginx's number."""
+"""The status in the log when the client has left; as in nginx."""
 
 
 @dataclass(frozen=True)
 class ErrorAnswer:
-    """An error as a client learns of it: the HTTP status, one sentence, and headers."""
+    """What a client learns of an error: the HTTP status, one sentence, and headers."""
 
     status: int
     detail: str
@@ -104,14 +104,7 @@ class ErrorAnswer:
 
     @classmethod
     def of(cls, error: Exception) -> Self | None:
-        """What a client learns of an error; None for a defect of ours.
-
-        Example:
-            >>> ErrorAnswer.of(OverloadedError("the queue is full.", retry_after=1.2))
-            ErrorAnswer(status=429, detail='the queue is full.', headers={'Retry-After': '2'})
-            >>> ErrorAnswer.of(KeyError("secret")) is None
-            True
-        """
+        """What a client learns of an error; None for an unexpected one."""
         if isinstance(error, RequestValidationError):
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"][1:])
@@ -173,12 +166,10 @@ class PlainError(ErrorForm):
 
 
 def error_response(error: ErrorAnswer, scope: Scope) -> Response:
-    """The response to a request that failed, in the form that clients of its path expect.
+    """The response to a failed request, in the form that clients of its path expect.
 
-    Args:
-        error: what went wrong.
-        scope: the request's; ``error_forms`` in the application's state maps the beginnings of
-            paths to forms, and `Problem` is the default for all others.
+    ``error_forms`` in the application's state maps path prefixes to forms; the default is
+    `Problem`.
     """
     forms: Mapping[str, type[ErrorForm]] = scope["app"].state.error_forms
     fitting = (form for start, form in forms.items() if scope["path"].startswith(start))

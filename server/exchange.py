@@ -1,4 +1,4 @@
-"""From a request over HTTP to an answer of the service: what all protocols have in common."""
+"""From an HTTP request to an answer of the service: what all protocols share."""
 
 from __future__ import annotations
 
@@ -43,19 +43,15 @@ async def respond(
 ) -> Response:
     """A model's answer to the rows in a request's body.
 
-    Whatever can be refused before the body is read, is; and when the client leaves, its rows
-    leave the queue.
+    Everything that can be refused before the body is read is refused then. When the client leaves,
+    its rows leave the queue.
 
     Args:
         request: its body is read here.
         model: the model's name.
-        parse: from the body to what it asks; called in a thread.
-        write: from the answer to the response; called in a thread where there are explanations.
+        parse: makes a question of the body; called in a thread.
+        write: makes a response of the answer; called in a thread where there are explanations.
         seconds: how long the answer may take; see `Service.answer`.
-
-    Raises:
-        NBDTError: see `Service.answer` and `Body.read`.
-        ClientDisconnect: the client left.
     """
     service = service_of(request)
     service.model(model)
@@ -78,7 +74,7 @@ def _declared(request: Request) -> int | None:
 
 
 async def _unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result, unless the client leaves before it is there."""
+    """The work's result, unless the client disconnects first."""
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_left(request))
     try:
@@ -101,19 +97,7 @@ async def _left(request: Request) -> None:
 
 
 class Bodies:
-    """Reads bodies of requests within limits of length, time, and memory of all together.
-
-    Example:
-        >>> async def chunks():
-        ...     yield b"ab"
-        ...     yield b"c"
-        >>> async def read():
-        ...     bodies = Bodies(Settings())
-        ...     with bodies.reading() as body:
-        ...         return await body.read(chunks()), bodies.buffered
-        >>> asyncio.run(read())
-        (b'abc', 3)
-    """
+    """Reads request bodies within limits on length, time, and the memory of all bodies together."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -137,14 +121,10 @@ class Body:
         self.length = 0
 
     async def read(self, chunks: AsyncIterator[bytes], declared: int | None = None) -> bytes:
-        """All of it.
-
-        Args:
-            chunks: as they come.
-            declared: its length, if the client stated it.
+        """Reads all chunks; `declared` is the length that the client stated, if any.
 
         Raises:
-            TooLargeError: it is too long; known at once if it was declared.
+            TooLargeError: it is too long; at once if the length was declared.
             SlowBodyError: the client takes too long to send it.
             OverloadedError: all bodies together take up too much memory.
         """
@@ -178,14 +158,7 @@ class Body:
 def preferred(request: Request, offers: Sequence[str]) -> str:
     """The media type that a request's ``Accept`` header prefers; ties: the first offer.
 
-    Raises:
-        NotAcceptableError: it accepts none of them.
-
-    Example:
-        >>> accept = [(b"accept", b"text/html, */*;q=0.8")]
-        >>> request = Request({"type": "http", "headers": accept})
-        >>> preferred(request, ["application/json", "text/html"])
-        'text/html'
+    If it accepts none of them, this raises a `NotAcceptableError`.
     """
     accept = request.headers.get("accept", "")
     wishes = [_wish(part) for part in accept.split(",") if part.strip()] or [("*/*", 1.0)]
@@ -205,7 +178,7 @@ def _wish(part: str) -> tuple[str, float]:
 
 
 def _quality(offer: str, wishes: Sequence[tuple[str, float]]) -> float:
-    """What the most specific wish that covers the offer says of it."""
+    """The quality (0 to 1) that the most specific matching wish gives the offer."""
     family = offer.partition("/")[0]
     for pattern in (offer, f"{family}/*", "*/*"):
         found = [quality for kind, quality in wishes if kind == pattern]

@@ -1,4 +1,4 @@
-"""A batch of questions to one model, answered: tensors in, plain data out."""
+"""Answers a batch of questions to one model: tensors in, plain data out."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Answer:
     Attributes:
         log_probs: the soft log-probability of each class in nats; shape (rows, C), float32.
         predictions: the predicted class by the question's rule; shape (rows,).
-        explanations: one per row, if they were asked for.
-        saliencies: the maps of each row's path, if they were asked for.
+        explanations: one per row, if requested.
+        saliencies: the maps of each row's path, if requested.
     """
 
     log_probs: npt.NDArray[np.float32]
@@ -60,10 +60,7 @@ class Answer:
 
 
 class Inference:
-    """Answers batches of questions to one model.
-
-    Args:
-        model: in eval mode, and not changed any more.
+    """Answers batches of questions to one model, which is in eval mode and no longer changes.
 
     Example:
         >>> from nbdt.hierarchy import Hierarchy
@@ -81,11 +78,7 @@ class Inference:
         self._known_shape: torch.Size | None = None
 
     def __call__(self, questions: Sequence[Question]) -> list[Answer | Exception]:
-        """One answer per question, or why there is none.
-
-        Raises:
-            InputError: the network does not take rows of this shape.
-        """
+        """One answer or error per question; raises if the network refuses rows of this shape."""
         logits = self._logits([row for question in questions for row in question.rows])
         usable = usable_rows(logits)
         ends = np.cumsum([len(question.rows) for question in questions]).tolist()
@@ -108,7 +101,7 @@ class Inference:
         return [answers[index] for index in range(len(questions))]
 
     def _with_saliency(self, question: Question, answer: Answer) -> Answer | Exception:
-        """The answer with maps, where they are asked for.
+        """The answer with saliency maps, if requested.
 
         They hook the network's layers, which is safe here: nobody else uses the network meanwhile.
         """
@@ -126,7 +119,7 @@ class Inference:
             return InputError(f"this model gives no saliency: {error}")
 
     def _logits(self, rows: Sequence[Tensor]) -> Tensor:
-        """The logits of all rows; those of one shape are put to the network together."""
+        """The logits of all rows; the network gets rows of one shape together."""
         shapes: dict[torch.Size, list[int]] = {}
         for index, row in enumerate(rows):
             shapes.setdefault(row.shape, []).append(index)
@@ -143,13 +136,13 @@ class Inference:
             logits = forward(self.model, batch)
         except (RuntimeError, ValueError) as error:
             if shape == self._known_shape:
-                raise  # it is not the shape then
+                raise  # the shape is not the cause
             raise InputError(f"the network does not take a row of shape {tuple(shape)}.") from error
         self._known_shape = shape
         return logits
 
     def _answers(self, logits: Tensor, questions: Sequence[Question]) -> Iterator[Answer]:
-        """The answers to questions of one rule whose rows these are, one after the other."""
+        """The answers, in order, to questions of one rule with these rows."""
         lengths = [len(question.rows) for question in questions]
         with torch.inference_mode():
             predictions = self.model.predictions(logits, questions[0].rule)

@@ -1,7 +1,7 @@
-"""API keys: who may ask, and how often.
+"""API keys: who may use the service, and how often.
 
-The file of keys is JSON and holds no key, only the SHA-256 of each; a key is 256 random bits, so
-no slower hash is needed to keep it from being guessed:
+The key file is JSON and holds only the SHA-256 of each key; a key is 256 random bits, so a slower
+hash would not make guessing harder:
 
     {"keys": [{"name": "team-a", "sha256": "…", "rate": "600/minute", "admin": false}]}
 """
@@ -82,7 +82,7 @@ class _KeyFile(Document):
 
 
 def new_key(name: str) -> tuple[str, dict[str, Any]]:
-    """A new key, and its entry in the file of keys.
+    """A new key, and its entry in the key file.
 
     Example:
         >>> secret, entry = new_key("team-a")
@@ -96,12 +96,7 @@ def new_key(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:
-    """The keys in a file.
-
-    Raises:
-        NotFoundError: no such file.
-        FormatError: the file is not valid; the message names the place.
-    """
+    """The keys in a file; a `FormatError` names what is not valid."""
     document = read_json(path)
     with error_context(path):
         if not isinstance(document, dict):
@@ -110,7 +105,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 
 
 class KeyRing:
-    """The keys that are let in."""
+    """The accepted keys."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._limiter = limits.aio.strategies.MovingWindowRateLimiter(
@@ -119,14 +114,14 @@ class KeyRing:
         self.replace(keys)
 
     def replace(self, keys: Sequence[Key]) -> None:
-        """Lets in these keys from now on; past uses of those that stay still count."""
+        """Accepts these keys from now on; past uses of those that stay still count."""
         self._rates = {key.name: limits.parse(key.rate) for key in keys if key.rate}
         self._keys = tuple(keys)
 
     def find(self, secret: str) -> Key | None:
         """The key with that secret, or None.
 
-        A wrong secret takes as long as a right one: all keys are compared, in full.
+        All keys are compared in full, so a wrong secret takes as long as a right one.
         """
         digest = _digest(secret)
         found = None
@@ -136,11 +131,7 @@ class KeyRing:
         return found
 
     async def count(self, key: Key) -> None:
-        """Counts one use of a key.
-
-        Raises:
-            RateLimitError: that is one too many.
-        """
+        """Counts one use of a key; raises a RateLimitError if it is one too many."""
         rate = self._rates.get(key.name)
         if rate is None or await self._limiter.hit(rate, key.name):
             return
@@ -152,14 +143,10 @@ class KeyRing:
 
 
 class KeyCheck:
-    """Middleware that lets in only requests with a key, and not more often than the key allows.
+    """Middleware that accepts only requests with a key, no more often than the key allows.
 
-    The key is sent as ``Authorization: Bearer …`` or ``X-API-Key: …``.
-
-    Args:
-        app: the application inside.
-        keys: the keys.
-        open_paths: what needs no key; a path that ends in "/" stands for all below it.
+    The key is sent as ``Authorization: Bearer …`` or ``X-API-Key: …``. `open_paths` need no key;
+    one that ends in "/" stands for all paths below it.
     """
 
     def __init__(self, app: ASGIApp, keys: KeyRing, open_paths: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""Logs: one JSON object per line, with the id of the request that it is about."""
+"""Logs: one JSON object per line, with the id of the request."""
 
 from __future__ import annotations
 
@@ -19,26 +19,14 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def checked_id(given: str) -> str:
-    r"""The id that a client gave its request if it is safe in a header and a log, else a new one.
-
-    Example:
-        >>> checked_id("order-17")
-        'order-17'
-        >>> len(checked_id("x\r\nSet-Cookie: a=b"))
-        32
-    """
+    """The id that a client gave its request if it is safe in a header and a log, else a new one."""
     return given if _ID.fullmatch(given) else uuid.uuid4().hex
 
 
 class JSONFormatter(logging.Formatter):
-    r"""A record as one line of JSON, in ASCII: nothing in it can break a line or a terminal.
+    """A record as one line of ASCII JSON, which cannot break a line or a terminal.
 
     Further fields are passed as ``extra={"fields": {…}}``.
-
-    Example:
-        >>> record = logging.makeLogRecord({"msg": "a\nb", "fields": {"rows": 2}})
-        >>> json.loads(JSONFormatter().format(record))["message"]
-        'a\nb'
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -59,11 +47,7 @@ class JSONFormatter(logging.Formatter):
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
-    """Writes to a stream (default: standard error). A full disk loses lines, and nothing else.
-
-    Attributes:
-        lost: how many lines could not be written.
-    """
+    """Writes to a stream (default: standard error); a full disk loses lines, counted in `lost`."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__(stream or sys.stderr)

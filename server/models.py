@@ -1,7 +1,7 @@
-"""The served models: found, loaded, tried out, and replaced while others answer.
+"""The served models: found, loaded, tested, and replaced while others answer.
 
-A model has the name of its folder, and never changes; a reload loads the folder beside the old
-model, tries the new one out, and only then puts it in its place.
+A model has the name of its folder, and never changes. A reload loads the folder alongside the old
+model, tests the new one, and only then replaces the old one.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class ServedModel:
             the other files; so it identifies the whole model.
         generation: how often this process has loaded a model with this name.
         files: the SHA-256 of each file.
-        read: from what clients send to the network's input.
-        infer: from there to answers.
+        read: makes the network's input of what clients send.
+        infer: makes answers of the network's input.
         drawn: its tree in the forms that clients asked for, by media type.
     """
 
@@ -71,11 +71,8 @@ class ServedModel:
 class Reload:
     """What a reload did with one model.
 
-    Attributes:
-        name: the model's.
-        outcome: "loaded" (it is new), "replaced", "unchanged", or "kept" (the old one, as the
-            new one cannot be served).
-        reason: why it was kept, in one sentence, or "".
+    The outcome is "loaded" (it is new), "replaced", "unchanged", or "kept" (the old one, as the new
+    one cannot be served); then `reason` says why, in one sentence.
     """
 
     name: str
@@ -155,7 +152,7 @@ class Registry:
 
 
 def _without_places(reason: str, places: Iterable[Path]) -> str:
-    """A reason without paths: clients that may ask for a reload should not learn them."""
+    """A reason without paths, which clients that may request a reload should not learn."""
     for place in places:
         if place.name:
             reason = reason.replace(str(place), place.name)
@@ -165,9 +162,7 @@ def _without_places(reason: str, places: Iterable[Path]) -> str:
 def find_models(sources: Iterable[Path]) -> dict[str, Path]:
     """The model folders among these folders and in them, by name, sorted.
 
-    Raises:
-        NotFoundError: no such folder, or no model in it.
-        InputError: two models have one name, or a name that no address can hold.
+    Two models of one name, or a name that cannot be part of a URL, raise an `InputError`.
     """
     found: dict[str, Path] = {}
     for source in sources:
@@ -199,13 +194,10 @@ def find_models(sources: Iterable[Path]) -> dict[str, Path]:
 
 
 def load_model(folder: Path, name: str, settings: Settings, generation: int = 1) -> ServedModel:
-    """Loads a model folder and tries it out.
+    """Loads a model folder and tests it.
 
-    Where its input's shape is known, the network must answer a random row alone as in a batch;
-    and where the folder holds a `GOLDEN` file, the model must answer it as expected.
-
-    Raises:
-        NBDTError: the folder is not a complete model, or the model does not answer as it should.
+    Where its input's shape is known, the network must answer a random row alone as in a batch; and
+    where the folder holds a `GOLDEN` file, the model must answer it as expected.
     """
     digest = _config_digest(folder)
     with error_context(folder / CONFIG):
@@ -234,7 +226,7 @@ def load_model(folder: Path, name: str, settings: Settings, generation: int = 1)
 
 
 def _own_sources(settings: Settings) -> dict[str, str]:
-    """What builds the networks of models, by name; "" is the default for all others."""
+    """The code that builds each model's network, by model name; "" is the default."""
     found: dict[str, str] = {}
     for entry in settings.networks:
         model, equals, source = entry.partition("=")
@@ -263,7 +255,7 @@ def _answered(served: ServedModel, sources: list[Source]) -> Answer:
 
 
 def _try_out(served: ServedModel) -> None:
-    """Warms the network up, and checks that a batch changes no answer."""
+    """Warms the network up, and checks that batching changes no answer."""
     shape = served.read.shape
     sides = [side for side in shape or () if side is not None]
     if shape is None or len(sides) < len(shape):

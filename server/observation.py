@@ -1,4 +1,4 @@
-"""What an operator sees of every request: its line in the log, its numbers, its trace."""
+"""What an operator sees of every request: its log line, its metrics, its trace."""
 
 from __future__ import annotations
 
@@ -32,12 +32,11 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Metrics:
-    """The service's metrics, in a registry of their own.
+    """The service's metrics, in their own registry.
 
-    Args:
-        shared: whether there are several workers. Each then writes its numbers to files in the
-            folder that ``PROMETHEUS_MULTIPROC_DIR`` named when prometheus_client was imported,
-            and any of them can sum them up.
+    With several workers (`shared`), each writes its numbers to files in the folder that
+    ``PROMETHEUS_MULTIPROC_DIR`` named when prometheus_client was imported, and any of them can sum
+    them up.
 
     Example:
         >>> metrics = Metrics()
@@ -105,7 +104,7 @@ class Metrics:
         self.batch_seconds.labels(model).observe(seconds)
 
     def text(self) -> bytes:
-        """All numbers in Prometheus's text format, summed over the workers."""
+        """All metrics in Prometheus's text format, summed over the workers."""
         if self._shared:
             together = CollectorRegistry()
             MultiProcessCollector(together)  # type: ignore[no-untyped-call]
@@ -116,10 +115,7 @@ class Metrics:
 class Observation:
     """Middleware that gives requests ids, logs and counts them, and turns errors into answers.
 
-    Args:
-        app: the application inside.
-        metrics: counts every request.
-        quiet: paths that are asked for every few seconds, and so not worth a line in the log.
+    `quiet` paths, such as those of probes, are not logged.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, quiet: Collection[str]) -> None:
@@ -185,12 +181,9 @@ async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: 
 
 
 def trace(app: FastAPI, quiet: Collection[str]) -> None:
-    """Has OpenTelemetry trace the requests of an application, but those of quiet paths.
+    """Has OpenTelemetry trace an application's requests, except those of quiet paths.
 
     Its own ``OTEL_…`` variables say where the spans go.
-
-    Raises:
-        MissingDependencyError: the instrumentation is not installed.
     """
     try:
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor

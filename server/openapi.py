@@ -1,7 +1,7 @@
 """The OpenAPI document: bodies that routes read themselves, answers, errors, and examples.
 
-Its examples work when pasted: the image in them is a handwritten three, and the models' names are
-those of the served models, unless only clients with a key may know them.
+Its examples work when pasted: the image in them is a handwritten three, and the model names are
+those of the served models, unless only clients with a key may see them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _COMPONENTS = "#/components/schemas/"
 
 
 def errors(form: type[ErrorForm] = Problem) -> dict[int | str, Any]:
-    """A route's errors: all have one form."""
+    """A route's errors, which all have one form."""
     content = {form.media_type: {"schema": {"$ref": _COMPONENTS + form.__name__}}}
     return {
         "4XX": {"description": "The request is at fault, or came too often.", "content": content},
@@ -51,7 +51,7 @@ def body(kind: type[BaseModel], example: Any, form: Any = None) -> dict[str, Any
 def answer(
     schema: type[BaseModel], others: Mapping[str, str] = MappingProxyType({})
 ) -> dict[int | str, Any]:
-    """A route's answer: the schema of its JSON, and other media types with what they hold."""
+    """A route's answer: the schema of its JSON, and descriptions of other media types."""
     content = {
         media_type: {"schema": {"type": "string", "description": text}}
         for media_type, text in others.items()
@@ -62,13 +62,7 @@ def answer(
 def describe(
     app: FastAPI, models: tuple[str, ...], forms: Iterable[type[ErrorForm]]
 ) -> dict[str, Any]:
-    """The OpenAPI document of an application; it takes 0.1 s to make.
-
-    Args:
-        app: the application.
-        models: the names that it may tell.
-        forms: of errors.
-    """
+    """The OpenAPI document of an application, with these model names; it takes 0.1 s to make."""
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -91,7 +85,7 @@ def describe(
 
 
 def _inlined(kind: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a document, with its parts in their places and without their titles."""
+    """The JSON schema of a document, with its parts inlined and without their titles."""
     schema = kind.model_json_schema()
     parts = schema.pop("$defs", {})
 
@@ -113,7 +107,7 @@ def _inlined(kind: type[BaseModel]) -> dict[str, Any]:
 
 
 def _explanation() -> dict[str, Any]:
-    """The schema of an explanation and its parts, with references that hold in this document."""
+    """The schema of an explanation, with references that hold in this document."""
     text = resources.files("nbdt.explain").joinpath("explanation.schema.json").read_text("utf-8")
     schema = json.loads(text.replace('"#/$defs/', f'"{EXPLANATION}.'))
     parts = schema.pop("$defs")

@@ -1,4 +1,4 @@
-"""The web page at ``/``, made of the parts of `nbdt.view` and nothing from elsewhere.
+"""The web page at ``/``, made of the parts of `nbdt.view` without external resources.
 
 Programs that do not ask for HTML get the status of the service, as KServe defines it.
 """
@@ -24,12 +24,12 @@ from .openapi import answer, errors
 
 router = APIRouter(tags=["Page"], responses=errors())
 
-# Nothing but what the service itself has: no script in the page, no style but element.style.
+# Only the service's own resources: no inline script, no style except element.style.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Handwritten digits and photographs that scikit-learn brings along.
+# Handwritten digits and photographs from scikit-learn.
 _DIGITS = {"three": 3, "seven": 7}
 _PHOTOGRAPHS = {"flower": "flower.jpg", "temple": "china.jpg"}
 _DIGIT_SIDE = 128
@@ -83,7 +83,7 @@ def _read(name: str) -> str:
 
 @cache
 def _digit(digit: int) -> bytes:
-    """The first of the handwritten digits that is this one, large enough to be seen."""
+    """The first handwritten digit with this value, enlarged."""
     digits = load_digits()
     picture = digits.image(digits.targets.tolist().index(digit))
     file = io.BytesIO()

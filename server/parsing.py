@@ -1,4 +1,4 @@
-"""From the body of a request to what it asks: JSON read as documents, and forms with files."""
+"""From the body of a request to its question: JSON read as documents, and forms with files."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class ParsedRequest:
     """What a client asks.
 
     Attributes:
-        sources: the rows as they came.
+        sources: the rows as received.
         rule: how decisions become an answer; None for the model's default.
-        explain: whether the paths are wanted, in addition to the predicted classes.
-        saliency: whether to compute which pixels made each decision, too.
+        explain: whether to return the paths along with the predicted classes.
+        saliency: whether to compute which pixels made each decision as well.
     """
 
     sources: Sequence[Source]
@@ -94,12 +94,7 @@ def read_document(kind: type[D], body: bytes) -> D:
 
     Raises:
         InputError: it is not JSON in UTF-8, is nested too deeply, has a key twice, holds NaN,
-            infinity or a number beyond 64 bits, or is not such a document.
-
-    Example:
-        >>> read_document(Instances, b'{"instances": [NaN]}')
-        Traceback (most recent call last):
-        nbdt.errors.InputError: the body has the number NaN, which is not valid JSON.
+            infinity or a number beyond 64 bits, or does not fit the document.
     """
     if not body:
         raise InputError("the body is empty; expected JSON.")
@@ -116,7 +111,7 @@ def read_document(kind: type[D], body: bytes) -> D:
 
 
 def in_json(value: object) -> str:
-    """How an error describes a value that came as JSON; short, whatever the value.
+    """How an error describes a JSON value; short, whatever the value.
 
     Example:
         >>> in_json(None), in_json(True), in_json({"b46": "…"}), in_json([])
@@ -131,11 +126,7 @@ def in_json(value: object) -> str:
 
 
 def sources_of(instances: Sequence[Any], limit: int) -> list[Source]:
-    """The sources that stand in JSON: each an image, {"b64": "…"}, or an array in nested lists.
-
-    Raises:
-        TooLargeError: there are more than `limit`.
-        InputError: there is none, or one is neither an image nor an array.
+    """The sources in JSON: each an image, {"b64": "…"}, or an array in nested lists.
 
     Example:
         >>> sources_of([[[1, 2]], {"b64": "R0lG"}], 64)
@@ -167,22 +158,10 @@ def check_rows(rows: int, limit: int) -> None:
 
 
 def parse_files(body: bytes, content_type: str, limit: int) -> list[bytes]:
-    r"""The contents of the files in a multipart/form-data body (RFC 7578), in order.
+    """The contents of the files in a multipart/form-data body (RFC 7578), in order.
 
-    Args:
-        body: the form.
-        content_type: the header, which holds the boundary.
-        limit: the most files.
-
-    Raises:
-        InputError: the form is not valid, is truncated, or has a field that is not a file.
-        TooLargeError: it has too many files.
-
-    Example:
-        >>> head = b'Content-Disposition: form-data; name="image"; filename="cat.gif"'
-        >>> form = b"--x\r\n" + head + b"\r\n\r\nGIF\r\n--x--"
-        >>> parse_files(form, "multipart/form-data; boundary=x", 64)
-        [b'GIF']
+    `content_type` is the header, which holds the boundary; `limit` is the most files. A form that
+    is not valid or truncated, or a field that is not a file, raises an `InputError`.
     """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")

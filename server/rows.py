@@ -1,11 +1,10 @@
 """From what clients send to rows for the network: uploaded images and arrays, within limits.
 
-A *source* is one row as it came: an image file, or an array with the network's own input.
+A *source* is one row as received: an image file, or an array with the network's own input.
 
-Accepted are JPEG, PNG and WebP files with one picture, recognized by their content and checked
-before any pixel is decoded. `nbdt.inputs.image.to_mode` says how EXIF rotation, transparency,
-palettes, CMYK and 16-bit gray are handled; of a JPEG with several pictures (MPO) the first counts.
-Animated PNG and WebP are refused, since nothing says which picture is meant.
+JPEG, PNG and WebP files with one picture are accepted, recognized by their content and checked
+before any pixel is decoded; `nbdt.inputs.image.to_mode` converts them. Of a JPEG with several
+pictures (MPO) the first counts. Animated PNG and WebP are refused as ambiguous.
 """
 
 from __future__ import annotations
@@ -39,13 +38,10 @@ _START_OF_SCAN = b"\xff\xda"
 
 @dataclass(eq=False)
 class ShownFile:
-    """An image file that the answer shows.
+    """An image file that the answer shows, at most `side` pixels wide and high.
 
-    Attributes:
-        data: the file.
-        side: its greatest width and height in the answer, in pixels.
-        picture: a small ``data:`` address. `RowReader` makes it with the row, one image at a time
-            and while capacity, deadline and the length of bodies are bounded; until then it is "".
+    `picture` is a small ``data:`` address. `RowReader` makes it with the row, one image at a time
+    and while capacity, deadline and the length of bodies are bounded; until then it is "".
     """
 
     data: bytes
@@ -67,25 +63,12 @@ def decode_base64(text: str, name: str) -> bytes:
 def read_image(
     data: bytes, mode: str, *, max_bytes: int, max_pixels: int, name: str = "the image"
 ) -> Image.Image:
-    """Decodes an image file from a stranger.
-
-    Args:
-        data: the whole file.
-        mode: "RGB" or "L".
-        max_bytes: the greatest length.
-        max_pixels: the most pixels; read from the header.
-        name: what messages call it.
+    """Decodes an untrusted image file to mode "RGB" or "L"; `max_pixels` is checked in the header.
 
     Raises:
         TooLargeError: it is longer, or has more pixels.
         MediaTypeError: it is not a JPEG, PNG or WebP file.
         InputError: it is animated, broken or truncated.
-
-    Example:
-        >>> file = io.BytesIO()
-        >>> Image.new("L", (4, 3)).save(file, "PNG")
-        >>> read_image(file.getvalue(), "RGB", max_bytes=1000, max_pixels=12).size
-        (4, 3)
     """
     if len(data) > max_bytes:
         raise TooLargeError(f"{name}: {len(data):,} bytes exceed the limit of {max_bytes:,}.")
@@ -102,9 +85,9 @@ def read_image(
 
 
 def _header(data: bytes, max_pixels: int, name: str) -> tuple[int, int, str, int]:
-    """Width, height, format and number of pictures; no pixel is decoded for it."""
+    """Width, height, format and number of pictures, without decoding pixels."""
     try:
-        # Pillow warns of sizes that are checked here, and refuses those far beyond.
+        # Pillow warns of sizes that are checked here, and refuses much larger ones.
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return image.width, image.height, str(image.format), getattr(image, "n_frames", 1)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -117,20 +100,9 @@ def _header(data: bytes, max_pixels: int, name: str) -> tuple[int, int, str, int
 
 @dataclass(frozen=True)
 class RowReader:
-    """From sources to a network's input, within limits.
+    """From sources to a network's input, within the limits of the settings.
 
-    Args:
-        preprocessing: how an image becomes the network's input; None where the model does not
-            say, and then only arrays are accepted.
-        settings: the limits.
-
-    Example:
-        >>> import numpy as np
-        >>> reader = RowReader(Preprocessing(mode="L", resize=(2, 2)), Settings())
-        >>> reader.shape
-        (1, 2, 2)
-        >>> reader([torch.zeros(1, 2, 2).numpy()])[0].shape
-        torch.Size([1, 2, 2])
+    Without `preprocessing`, only arrays are accepted.
     """
 
     preprocessing: Preprocessing | None
@@ -142,12 +114,7 @@ class RowReader:
         return None if self.preprocessing is None else self.preprocessing.shape
 
     def __call__(self, sources: Sequence[Source]) -> list[Tensor]:
-        """The rows, one per source.
-
-        Raises:
-            InputError: the network does not take a source; the message names it.
-            TooLargeError, MediaTypeError: as `read_image`; or a row has too many numbers.
-        """
+        """The rows, one per source; errors name the source."""
         return [self._row(source, f"row {index}") for index, source in enumerate(sources)]
 
     def image(self, data: bytes, mode: str, name: str = "the image") -> Image.Image:

@@ -1,4 +1,4 @@
-"""`Service`: models, queues and limits together; every protocol asks it, and it knows no HTTP."""
+"""`Service`: models, queues and limits together, independent of HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Asked = TypeVar("Asked", bound=ParsedRequest)
 
 
 class ModelQueue:
-    """A model with its queue, which stays open until the requests that came to it are answered."""
+    """A model with its queue, which stays open until its requests are answered."""
 
     def __init__(self, served: ServedModel, settings: Settings, metrics: Metrics) -> None:
         self.served = served
@@ -57,13 +57,13 @@ class ModelQueue:
         await self.queue.close()
 
     async def ask(self, question: Question) -> Answer:
-        """The answer to one question, asked in parts that a batch can hold."""
+        """The answer to one question, asked in parts that fit in a batch."""
         size = self.queue.max_rows
         parts = [
             replace(question, rows=question.rows[start : start + size])
             for start in range(0, len(question.rows), size)
         ]
-        # Maps take many times as long as an answer, so they are a batch of their own.
+        # Maps take many times as long as an answer, so they are batched alone.
         futures = [self.queue.put(part, len(part.rows), alone=part.saliency) for part in parts]
         try:
             return Answer.joined(await asyncio.gather(*futures))
@@ -75,9 +75,7 @@ class ModelQueue:
 class Service:
     """Answers requests with the models of a registry.
 
-    Attributes:
-        capacity: the rows that are on their way.
-        draining: whether it is about to stop, so that no more should be sent to it.
+    `capacity` counts the rows in flight; while `draining`, no more requests should be sent.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
@@ -89,9 +87,9 @@ class Service:
         self._queues: dict[str, ModelQueue] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._loaded = False
-        # Files are decoded, and JSON is read, beside the event loop.
+        # Files and JSON are decoded outside the event loop.
         self._decoders = ThreadPoolExecutor(settings.decode_threads, "decode")
-        # Loading takes seconds, and must not keep images waiting.
+        # Loading takes seconds, and must not delay images.
         self._loader = ThreadPoolExecutor(1, "load")
 
     @property
@@ -113,9 +111,9 @@ class Service:
         self._loader.shutdown(wait=False, cancel_futures=True)
 
     async def reload(self) -> list[Reload]:
-        """Loads again the models that have changed; see `Registry.reload`.
+        """Reloads the models that have changed; see `Registry.reload`.
 
-        Requests that have come before are answered by the model that they came to.
+        Earlier requests are answered by the model that they were sent to.
         """
         outcomes = await self._in_loader(self.registry.reload)
         self._open_queues()
@@ -131,12 +129,7 @@ class Service:
         return outcomes
 
     def model(self, name: str) -> ServedModel:
-        """The model of that name.
-
-        Raises:
-            NotReadyError: the models are still loading.
-            NotFoundError: there is none.
-        """
+        """The model of that name; raises NotReadyError while loading, NotFoundError if unknown."""
         self.check_ready()
         return self.registry.get(name)
 
@@ -148,15 +141,12 @@ class Service:
     async def answer(
         self, name: str, parse: Callable[[], Asked], *, seconds: float | None = None
     ) -> tuple[ServedModel, Asked, Answer]:
-        """The model of that name, what was asked, and its answer; cancelling it frees its rows.
+        """The model of that name, the parsed request, and its answer; canceling frees its rows.
 
-        Args:
-            name: the model's.
-            parse: gives what is asked; called in a thread.
-            seconds: how long it may take; at most, and by default, the deadline of the settings.
+        `parse` is called in a thread. `seconds` is the time limit; at most, and by default, the
+        deadline of the settings.
 
         Raises:
-            NotReadyError, NotFoundError: as `model`.
             OverloadedError: there is no room for so many rows.
             DeadlineError: it took too long.
             InputError: the model does not take the rows.
@@ -181,7 +171,7 @@ class Service:
             raise DeadlineError(f"the answer was not ready within {limit:g} s.") from None
 
     async def in_decoder(self, work: Callable[[], T]) -> T:
-        """Does some work in a thread, where it does not hold up other requests."""
+        """Runs some work in a thread, where it does not block other requests."""
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
 
     async def _in_loader(self, work: Callable[[], T]) -> T:
@@ -202,8 +192,8 @@ class Service:
     def _queue(self, served: ServedModel) -> ModelQueue:
         """The queue of a model as it is in the registry now, which may be newer than its queue.
 
-        While other models are being loaded, whoever asks first for one that is there opens its
-        queue; that takes leave of the one that it replaces.
+        While other models are being loaded, the first request for a new one opens its queue, and
+        retires the one that it replaces.
         """
         name = served.name
         old = self._queues.get(name)

@@ -124,7 +124,7 @@ class Settings(BaseSettings):
 
     @property
     def capacity_rows(self) -> int:
-        """How many rows may be on their way in a worker."""
+        """How many rows may be in flight in a worker."""
         return self.queue_rows or max(4 * self.batch_rows, self.request_rows)
 
     @property
@@ -136,13 +136,7 @@ class Settings(BaseSettings):
 def read_settings(**given: object) -> Settings:
     """The settings given, else those of the environment, else the defaults.
 
-    Raises:
-        InputError: a value is not valid; the message names it and its environment variable.
-
-    Example:
-        >>> read_settings(port=99999)
-        Traceback (most recent call last):
-        nbdt.errors.InputError: port (NBDT_PORT): Input should be less than or equal to 65535, ...
+    An `InputError` names the setting and its environment variable.
     """
     try:
         return Settings(**given)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
 """The process that starts the workers, and replaces those that die or hang.
 
-It is uvicorn's supervisor, with what that lacks: SIGHUP is passed on, since workers reload models
-and keys without a restart; a worker that dies again and again comes back later and later; and the
-reason why no worker can serve becomes an error.
+It extends uvicorn's supervisor: SIGHUP is passed on, since workers reload models and keys without a
+restart; a worker that dies repeatedly restarts after growing delays; and the reason why no worker
+can serve becomes an error.
 """
 
 from __future__ import annotations
@@ -33,28 +33,21 @@ if TYPE_CHECKING:
 # A worker that dies young is started again later and later, in seconds.
 _YOUNG = 10.0
 _DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-# How often each may end before any was ready, until the service gives up.
+# How often each may die before any was ready, until the service gives up.
 _TRIES = 3
 # How long a worker that has answered before may leave a ping unanswered, in seconds. Before, it
 # imports libraries, which takes as long as the disk does.
 _HUNG = 60.0
-# How long to wait for the answer to a ping; it is looked for again at the next turn.
+# How long to wait for the answer to a ping; the next turn looks for it again.
 _WAIT = 0.1
 
 
 class Supervisor:
-    """Runs workers until it is told to stop; signals reach them through it.
+    """Runs workers until it is stopped; it passes signals on to them.
 
-    Args:
-        settings: its limits and switches.
-        on_ready: called once, with the address, when the first worker has its models.
-
-    Attributes:
-        listener: the socket that all workers share. It is the supervisor's, so while a worker is
-            started again, connections wait instead of being refused.
-
-    Raises:
-        InputError: it cannot listen at that address.
+    `on_ready` is called once, with the address, when the first worker has its models. The
+    `listener` socket belongs to the supervisor: while a worker restarts, connections wait instead
+    of being refused.
     """
 
     def __init__(
@@ -66,16 +59,12 @@ class Supervisor:
 
     @property
     def address(self) -> str:
-        """Where the service is, as http://127.0.0.1:8000."""
+        """The service's URL, such as http://127.0.0.1:8000."""
         host, port = self.listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def run(self) -> None:
-        """Serves until SIGTERM or SIGINT.
-
-        Raises:
-            InputError: no worker was ever ready; the message says why.
-        """
+        """Serves until SIGTERM or SIGINT; raises an InputError if no worker was ever ready."""
         before = {number: signal.getsignal(number) for number in SIGNALS}
         folder = tempfile.mkdtemp(prefix="nbdt-metrics-") if self.settings.workers > 1 else None
         if folder is not None:
@@ -97,11 +86,7 @@ class Supervisor:
 class WorkerProcess(Process):
     """A worker, in its own process and as the supervisor sees it.
 
-    Args:
-        config: uvicorn's.
-        listener: the shared socket.
-        settings: of the worker.
-        patient: whether it leaves connections to others until its models are loaded.
+    A `patient` worker leaves connections to others until its models are loaded.
     """
 
     def __init__(
@@ -164,19 +149,10 @@ class WorkerProcess(Process):
 
 
 class Workers(Multiprocess):
-    """All workers.
-
-    Args:
-        settings: see `Supervisor`.
-        listener: the socket that they share.
-        on_ready: called once, when the first has its models.
-
-    Attributes:
-        failure: why no worker can serve, or "".
-    """
+    """All workers; `failure` says why none can serve, or is ""."""
 
     processes: list[WorkerProcess]  # type: ignore[assignment]
-    # More and fewer workers would need other settings.
+    # Another number of workers would need other settings.
     handle_ttin = handle_ttou = None  # type: ignore[assignment]
 
     def __init__(
@@ -203,7 +179,7 @@ class Workers(Multiprocess):
         return process
 
     def keep_subprocess_alive(self) -> None:
-        """Sees how all workers are, and replaces those that are dead or hung."""
+        """Checks all workers, and replaces those that are dead or hung."""
         for place, process in enumerate(self.processes):
             if process.restart_at is None:
                 self._look_after(place, process)
@@ -220,7 +196,7 @@ class Workers(Multiprocess):
         if state is None:
             self._bury(place, process)
         elif isinstance(state, str):
-            if self._ever_ready:  # so it may serve again when that is put right
+            if self._ever_ready:  # so it may serve again when the cause is fixed
                 logger.error("a worker cannot serve: %s", state)
             else:
                 self.failure = state
@@ -229,7 +205,7 @@ class Workers(Multiprocess):
             self._on_ready()
 
     def _bury(self, place: int, process: WorkerProcess) -> None:
-        process.kill()  # where it hangs
+        process.kill()  # in case it hangs
         process.join()
         lived = time.monotonic() - process.started_at
         self._deaths[place] = self._deaths[place] + 1 if lived < _YOUNG else 0
@@ -245,7 +221,7 @@ class Workers(Multiprocess):
         ending = "" if self.failure else "; another is started"
         logger.error("a worker has ended%s", ending, extra={"fields": fields})
         if METRICS_FOLDER in os.environ:
-            # What was on its way in this worker no longer counts as such.
+            # Requests in flight in this worker no longer count.
             mark_process_dead(process.pid, os.environ[METRICS_FOLDER])  # type: ignore[no-untyped-call]
 
     def handle_hup(self) -> None:
@@ -270,14 +246,7 @@ class Workers(Multiprocess):
 
 
 def patience(settings: Settings) -> float:
-    """How many seconds workers have to end, before they are killed.
-
-    They serve on for a while, and then finish what is in flight; see `nbdt.server.worker.Worker`.
-
-    Example:
-        >>> patience(Settings(drain=5, body_seconds=30, deadline=30))
-        75.0
-    """
+    """How many seconds workers have to drain and finish, before they are killed."""
     return settings.drain + settings.body_seconds + settings.deadline + 2 * GRACE
 
 

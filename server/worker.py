@@ -1,9 +1,9 @@
 """A process that serves: uvicorn, and the signals that it handles.
 
 SIGTERM  drains and ends: /readyz says 503, requests are still answered for a while, then no new
-         connections are accepted, and what is in flight is answered
+         connections are accepted, and requests in flight are finished
 SIGINT   the same without the while
-SIGHUP   reads the file of keys again, and loads the models that have changed
+SIGHUP   reads the key file again, and loads the models that have changed
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from .models import Reload
 from .service import Service
 from .settings import GRACE, Settings
 
-# How long a client may take to send the head of a request, and to begin with the first.
+# How long a client may take to begin its first request, and to send the head of any.
 HEAD_SECONDS = 15.0
-# How long a client may take nothing at all of an answer that waits to be sent.
+# How long a client may read nothing of an answer that waits to be sent.
 STALL_SECONDS = 15.0
 
 
@@ -46,8 +46,8 @@ class Worker(uvicorn.Server):
         settings: its limits and switches.
         patient: whether it accepts no connection until the models are loaded; else it answers 503
             meanwhile.
-        owns_process: whether the process is its own, so that it may handle SIGHUP and settle the
-            garbage collector; it then ends when the process that started it does.
+        owns_process: whether it may handle SIGHUP and configure the garbage collector; it then ends
+            when its parent process does.
 
     Attributes:
         loaded: whether the models are loaded.
@@ -71,7 +71,7 @@ class Worker(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_keep_alive=settings.keep_alive,
-                # The body of a request that has just begun to come may take its time, too.
+                # The body of a request that has just begun to arrive needs time, too.
                 timeout_graceful_shutdown=math.ceil(
                     settings.body_seconds + settings.deadline + GRACE
                 ),
@@ -92,12 +92,12 @@ class Worker(uvicorn.Server):
     def run(self, sockets: list[socket] | None = None) -> None:
         """Serves until a signal or a failure ends it."""
         super().run(sockets)
-        gc.unfreeze()  # else libraries take for lost what the collector does not find at the end
+        gc.unfreeze()  # else libraries report objects that the collector skips as leaked
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Begins to handle SIGHUP, and to serve."""
+        """Starts to handle SIGHUP, and to serve."""
         if self._owns_process:
-            # Before the models are loaded, as one may be replaced while it is read.
+            # Before the models are loaded, since one may be replaced while it is read.
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._start_reload)
         if self._patient:
@@ -110,13 +110,13 @@ class Worker(uvicorn.Server):
 
     async def reload(self) -> list[Reload]:
         """Loads again the models that have changed; see `Service.reload`."""
-        await start_loading(self.app)  # first things first
+        await start_loading(self.app)
         outcomes = await self.service.reload()
         self._settle()
         return outcomes
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether to end now; asked ten times a second."""
+        """Whether to end now; called ten times a second."""
         if counter % 10 == 0:
             self._end_with_supervisor()
         if self._exit_at is not None and time.monotonic() >= self._exit_at:
@@ -140,13 +140,13 @@ class Worker(uvicorn.Server):
             self.should_exit = True
 
     def _settle(self) -> None:
-        """Has the garbage collector pass over what stays: the libraries and the models.
+        """Has the garbage collector ignore what stays: the libraries and the models.
 
-        To walk through all of their objects takes tenths of a second, in which nothing is
-        answered; left alone, it happens every few seconds under load.
+        Scanning all of their objects takes tenths of a second, in which nothing is answered;
+        otherwise, it happens every few seconds under load.
         """
         if self._owns_process:
-            gc.unfreeze()  # what a replaced model has left behind may go
+            gc.unfreeze()  # so that a replaced model can be collected
             gc.collect()
             gc.freeze()
 
@@ -164,7 +164,7 @@ class Worker(uvicorn.Server):
         await self.reload()
 
     def _read_keys(self) -> None:
-        """Lets in the keys that are now in the file of keys, if it is valid."""
+        """Accepts the keys that are now in the key file, if it is valid."""
         ring: KeyRing | None = self.app.state.keys
         path = self.service.settings.keys
         if ring is None or path is None:
@@ -177,11 +177,7 @@ class Worker(uvicorn.Server):
 
 
 def own_process(settings: Settings, *, patient: bool) -> Worker:
-    """A worker for a process that does nothing else.
-
-    Raises:
-        NBDTError: the settings name a file of keys that is not valid.
-    """
+    """A worker for a process that does nothing else."""
     # Warnings of libraries are for programmers; an operator cannot act on them.
     warnings.simplefilter("ignore")
     logs.configure(settings.log_level)
@@ -190,13 +186,12 @@ def own_process(settings: Settings, *, patient: bool) -> Worker:
 
 
 class TimedProtocol(H11Protocol):
-    """HTTP/1.1 by h11, which bounds the length of a head, with a bound on its time as well.
+    """HTTP/1.1 by h11, which limits the length of a request head, with a time limit as well.
 
     Without it, connections that send a byte now and then, or none, would stay forever. Between
-    requests, when nothing of the next one has come, the time is uvicorn's ``timeout_keep_alive``.
+    requests, when nothing of the next one has come, the limit is uvicorn's ``timeout_keep_alive``.
 
-    A connection that is closed stays until the client has taken all of its answers; here, until it
-    has taken nothing for a while.
+    A connection that is closing is also dropped if the client reads nothing for a while.
     """
 
     _head_timer: asyncio.TimerHandle | None = None
@@ -208,7 +203,7 @@ class TimedProtocol(H11Protocol):
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
-        """Takes what has come; while a request is answered, nothing is waited for."""
+        """Handles received data; while a request is answered, no timer runs."""
         super().data_received(data)
         if self.cycle is None or self.cycle.response_complete:
             self._wait_for_head()
@@ -218,14 +213,14 @@ class TimedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Waits for what has begun to come: the next head, or the rest of a body."""
         super().on_response_complete()
-        begins = self.conn.their_state is self.conn.our_state  # else a body is still coming
+        begins = self.conn.their_state is self.conn.our_state  # else a body is still arriving
         idle = begins and not self.conn.trailing_data[0]
         if (self.cycle is None or self.cycle.response_complete) and not idle:
             self._wait_for_head()
         self._watch_sending()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stops to wait."""
+        """Stops the timers."""
         super().connection_lost(exc)
         self._stop_waiting()
         self._stop_watching()
@@ -240,7 +235,7 @@ class TimedProtocol(H11Protocol):
             self._head_timer = None
 
     def _watch_sending(self) -> None:
-        """Looks again later whether the client took any of what waits to be sent now."""
+        """Checks later whether the client has read any of the data waiting to be sent."""
         self._stop_watching()
         if unsent := self.transport.get_write_buffer_size():
             self._stall_timer = self.loop.call_later(STALL_SECONDS, self._check_sending, unsent)

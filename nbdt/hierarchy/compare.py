@@ -38,13 +38,10 @@ class TreeComparison:
         classes: how many classes each has.
         clades: how many clades the first tree has, and the second.
         shared: pairs of inner nodes, one per tree, with the same classes; without the roots.
-        triplet_distance: the share of triples that the trees group differently; 0 below three
-            classes.
-        triples: how many triples were compared.
-        triplet_error: the standard error of `triplet_distance`; 0 if all were compared.
+        triplet_distance: the share of triples grouped differently; 0 if there are none.
+        triples: how many triples were compared, as `pairs` of classes for the correlation.
+        triplet_error: the standard error, like `cophenetic_error`; 0 if all were compared.
         cophenetic_correlation: from −1 to 1; None where a tree joins all pairs at one height.
-        pairs: how many pairs were compared.
-        cophenetic_error: the standard error of the correlation; 0 if all were compared.
     """
 
     classes: int
@@ -231,7 +228,7 @@ def _triplets(
 def _subsets(count: int, size: int, generator: np.random.Generator) -> IntArray:
     """All sets of 2 or 3 classes, or a sample if there are too many; shape (size, sets)."""
     if _choose(count, size) > MOST:
-        # Drawn with replacement, sets with a class twice thrown away: few of so many classes.
+        # Drawn with replacement; the few sets with a class twice are discarded.
         drawn = generator.integers(0, count, (size, MOST + MOST // 8))
         ordered = np.sort(drawn, axis=0)
         distinct = (np.diff(ordered, axis=0) > 0).all(axis=0)

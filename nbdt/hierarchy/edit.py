@@ -93,16 +93,6 @@ def move(tree: Hierarchy, node: Node, parent: Node) -> Hierarchy:
     """Hangs a node, with everything under it, below another inner node.
 
     If the old parent keeps only one child, that child takes its place, even at the root.
-
-    Example:
-        >>> names = ["cat", "car", "dog", "fox", "odd", "wild", "thing"]
-        >>> print(move(Hierarchy([4, 4, 5, 5, 6, 6, -1], names), "cat", "wild"))
-        thing
-        ├─ car
-        └─ wild
-           ├─ cat
-           ├─ dog
-           └─ fox
     """
     moved, target = node_ids(tree, [node, parent])
     if moved == tree.root:
@@ -201,7 +191,7 @@ def restrict(tree: Hierarchy, classes: Sequence[Node]) -> Hierarchy:
     left = before[tree.leaf_start + tree.sizes] - before[tree.leaf_start]
     branches = np.bincount(tree.parents[:-1][left[:-1] > 0], minlength=len(tree))
     inner = np.flatnonzero(branches > 1)
-    # The new root comes last, and it is the highest of those that are kept.
+    # The new root comes last; it is the highest kept node.
     inner = inner[np.argsort(inner == inner[tree.depths[inner].argmin()], kind="stable")]
     changed = {*np.flatnonzero(left < tree.sizes).tolist()}
     old = invalidate(tree, changed, fewer=len(leaves) < tree.num_classes)

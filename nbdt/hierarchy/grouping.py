@@ -31,18 +31,6 @@ def merge(tree: Hierarchy, nodes: Sequence[Node], name: str = "") -> Hierarchy:
 
     A sibling that is a leaf becomes a child itself. The merged nodes lose their names and
     attributes.
-
-    Example:
-        >>> names = ["cat", "dog", "fox", "owl", "car", "pet", "wild", "thing"]
-        >>> tree = Hierarchy([5, 5, 6, 6, 7, 7, 7, -1], names)
-        >>> print(merge(tree, ["pet", "wild"], "animal"))
-        thing
-        ├─ car
-        └─ animal
-           ├─ cat
-           ├─ dog
-           ├─ fox
-           └─ owl
     """
     siblings = _siblings(tree, nodes)
     return _without(_grouped(tree, [siblings], [name]), set(siblings) & set(tree.inner))

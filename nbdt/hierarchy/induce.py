@@ -18,7 +18,7 @@ from nbdt.hierarchy.naming import name_by_leaves
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, class_list, is_integer
 
-# A centroid or median merge can be lower than one that came before it; the others only grow.
+# A centroid or median merge can be lower than an earlier one; the others only grow.
 MONOTONE_LINKAGES = ("ward", "average", "complete", "single", "weighted")
 LINKAGES = (*MONOTONE_LINKAGES, "centroid", "median")
 EUCLIDEAN_LINKAGES = ("ward", "centroid", "median")
@@ -75,7 +75,7 @@ def induce(
     _check_options(linkage, metric, branching)
     array = _checked_rows(rows)
     if len(array) == 1 and metric in ("euclidean", "cosine"):
-        # Logits (0, z) differ by z alone: the two classes stand on either side of the origin.
+        # Logits (0, z) differ by z alone: the two classes lie on either side of the origin.
         array = np.concatenate([-array / 2, array / 2])
     num_classes = len(array)
     if num_classes < 2:

@@ -12,7 +12,7 @@ from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import IntArray
 
 Node = int | str
-"""A node's id or its name, which is looked up as by `Hierarchy.find`."""
+"""A node's id, or its name as `Hierarchy.find` looks it up."""
 
 
 def node_ids(tree: Hierarchy, nodes: Iterable[Node]) -> list[int]:

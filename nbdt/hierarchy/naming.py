@@ -29,12 +29,12 @@ LISTED_IN_FULL = 3
 LISTED = 2
 # In groups of more classes, only this many of each child are compared with the group's mean.
 CANDIDATES = 32
-# A concept that fits a node worse than this (F1) tells its reader less than its classes do.
+# A concept that fits a node worse than this (F1) says less than its classes do.
 WORST_FIT = 0.1
 NAMING_KEYS = ("name_source", "concept", "concept_wnid", "precision", "recall")
 BY_LEAVES: Attributes = MappingProxyType({"name_source": "leaves"})
 BY_HAND: Attributes = MappingProxyType({"name_source": "hand"})
-# Sparse entries at a time, so that memory stays bounded for chains of thousands of nodes.
+# Sparse entries per block, so that memory stays bounded for chains of thousands of nodes.
 BLOCK_ENTRIES = 2_000_000
 
 
@@ -49,11 +49,6 @@ def name_by_leaves(tree: Hierarchy, rows: npt.ArrayLike | None = None) -> Hierar
     central classes are those closest to the mean row of the node's classes (for nodes with more
     than 32 classes, among the 32 most central of each child); without, those with the fewest edges
     down from the node. Ties go to the lower class.
-
-    Example:
-        >>> tree = Hierarchy([5, 5, 4, 4, 5, -1], ["cat", "dog, hound", "car", "bus"])
-        >>> name_by_leaves(tree).names[4:]
-        ('car, bus', 'cat, dog, +2')
     """
     return renamed_by_leaves(tree, tree.inner, rows)
 
@@ -195,7 +190,7 @@ def _central_leaves(tree: Hierarchy, rows: FloatArray | None) -> Iterator[tuple[
             sums[node] = np.sum([sums.pop(child) for child in children], axis=0)
             away = rows[leaves] - sums[node] / tree.sizes[node]
             distances = np.einsum("ij,ij->i", away, away)
-            # Rounded, so that two classes, always as far from their mean, tie on any machine.
+            # Rounded, so that two classes, always equally far from their mean, tie on any machine.
             scale = float(distances.max()) * 1e-6 or 1.0
             order = np.argsort(np.rint(distances / scale), kind="stable")
             kept[node] = [leaves[i] for i in order[:CANDIDATES].tolist()]
@@ -213,7 +208,7 @@ def _best_concepts(tree: Hierarchy, taxonomy: Hierarchy) -> Iterator[tuple[int, 
     concepts = [c for c in taxonomy.inner if taxonomy.names[c]]
     depths = taxonomy.depths[concepts]
     column = {concept: i for i, concept in enumerate(concepts)}
-    # Row i: the concepts over class i, of those of the taxonomy that have a name.
+    # Row i: the named concepts of the taxonomy over class i.
     above = [[column[c] for c in taxonomy.ancestors(leaf) if c in column] for leaf in leaf_of]
     membership = csr_array(
         (
@@ -263,7 +258,7 @@ def _matched_leaves(tree: Hierarchy, taxonomy: Hierarchy) -> list[int]:
 
 
 def _wnids(tree: Hierarchy) -> list[str | None]:
-    # Attributes may be anything that a file says.
+    # Attributes from a file may be anything.
     known = (tree.attributes(leaf).get("wnid") for leaf in range(tree.num_classes))
     return [wnid if isinstance(wnid, str) else None for wnid in known]
 

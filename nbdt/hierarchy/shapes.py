@@ -62,7 +62,7 @@ def random(classes: Sequence[str] | int, branching: int = 2, seed: int = 0) -> H
     count = (len(names) - 2) % (branching - 1) + 2
     while len(pool) > 1:
         for _ in range(count):
-            # The last takes the place of the one taken out: O(1) a node.
+            # The last takes the place of the removed one: O(1) per node.
             chosen = int(generator.integers(len(pool)))
             pool[chosen], pool[-1] = pool[-1], pool[chosen]
             parents[pool.pop()] = len(parents)

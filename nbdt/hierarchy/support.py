@@ -72,19 +72,12 @@ def resampled_trees(
     seed: int = 0,
     **options: Any,
 ) -> Iterator[Hierarchy]:
-    """Trees of the same rows with resampled columns, or with noise, for `with_support`.
+    """Trees of the rows, shape (C, d), with resampled columns or noise, for `with_support`.
 
-    Each tree takes as long as `induce`, which gets the other `options`. The metrics "confusion" and
-    "precomputed" raise an `InputError`: they have no columns to draw.
-
-    Args:
-        rows: one row per class, shape (C, d).
-        classes: the names of the C classes.
-        count: how many trees.
-        noise: the standard deviation of normal noise added to each entry, as a fraction of the
-            entries' own. None draws d columns with replacement instead.
-        seed: seeds the draws.
-        **options: those of `induce`.
+    `noise` is the standard deviation of normal noise added to each entry, as a fraction of the
+    entries' own; None draws d columns with replacement instead. The other options are passed to
+    `induce`; the metrics "confusion" and "precomputed" raise an `InputError`: they have no columns
+    to draw.
     """
     if not is_integer(count) or count < 1:
         raise InputError(f"count must be a whole number of trees, 1 or more; got {count!r:.60}.")
@@ -120,7 +113,7 @@ def _drawn(
         try:
             yield induce(drawn, classes, **options)
         except InputError as error:
-            # The rows themselves are fine, but a resampled one has nothing but zeros.
+            # The rows themselves are fine, but a resampled one has only zeros.
             raise InputError(
                 f"{error} This is resample {number}: the rows are too sparse to draw columns; "
                 "use normalize=False, or noise."

@@ -10,10 +10,10 @@ from itertools import islice
 from nbdt.errors import InputError
 
 JOINERS = frozenset("\u200d\ufe0e\ufe0f")
-"""Characters that are not seen themselves, but make one sign of those around them."""
+"""Invisible characters that join those around them into one sign."""
 
 # Embeddings, overrides and isolates (Unicode Annex 9): they hold until a mark or the line ends
-# them. U+200E, U+200F and U+061C act as one letter would, and names in Hebrew need them.
+# them. U+200E, U+200F and U+061C act like one letter, and names in Hebrew need them.
 _TURNING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 
 

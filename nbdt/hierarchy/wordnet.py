@@ -103,7 +103,7 @@ class WordNet:
         """Every synset, in the order of the file."""
         start = 0
         while start < len(self._data):
-            if self._data[start] != ord(" "):  # the licence's lines begin with blanks
+            if self._data[start] != ord(" "):  # the license's lines begin with blanks
                 yield self._parsed(start)
             start = self._line_end(start) + 1
 

@@ -1,9 +1,8 @@
-"""What is spoken over HTTP: one module per protocol, each with its `Protocol` as ``PROTOCOL``.
+"""HTTP protocols: one module each, with its `Protocol` as ``PROTOCOL``; found automatically.
 
 To add a protocol, add its module: its requests as documents, from them a
 `nbdt.server.parsing.ParsedRequest`, the schemas of its answers, its form of errors, and routes that
-call `nbdt.server.exchange.respond` with what parses the one and writes the other. The application
-mounts whatever it finds here.
+call `nbdt.server.exchange.respond` with functions that parse and write.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from ..errors import ErrorForm
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to ask the service over HTTP.
+    """A way to use the service over HTTP.
 
     Attributes:
         name: what its users call it.
         below: the paths where it answers, for people.
         router: its routes, with their parts of the OpenAPI document.
-        errors: the form of its errors, by how its paths begin; others are RFC 9457's.
-        probes: paths that ask how the service is: open without a key, and not worth a log line.
+        errors: the form of its errors, by path prefix; others are RFC 9457's.
+        probes: health paths: open without a key, and not logged.
     """
 
     name: str

@@ -2,11 +2,11 @@
 
 https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/#inference-server-specification
 
-It names no model, so where several are served the address does: ``/invocations?model=digits``.
-Rows come as MLflow's client sends them: an array or a list as ``inputs``, a data frame with one
-column of images in base64 as ``dataframe_split``; or as ``instances``, as in KServe's v1. In
-``params``, ``rule`` is how decisions become an answer, and with ``explain`` the predictions are
-explanations.
+The protocol has no model names, so where several are served the URL has one:
+``/invocations?model=digits``. Rows come as MLflow's client sends them: an array or a list as
+``inputs``, a data frame with one column of images in base64 as ``dataframe_split``; or as
+``instances``, as in KServe's v1. In ``params``, ``rule`` is how decisions become an answer, and
+``explain`` asks for explanations as predictions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The service's own protocol, ``/api/v1``: all that the others have, and trees, and pictures."""
+"""The service's own protocol, ``/api/v1``: all features of the others, plus trees and pictures."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from . import Protocol
 
 
 async def check_parameters(request: Request) -> None:
-    """Refuses parameters that a route does not know: a misspelled one would have no effect."""
+    """Refuses unknown query parameters: a misspelled one would have no effect."""
     known = [one.alias for one in request.scope["route"].dependant.query_params]
     for name in request.query_params:
         if name not in known:
@@ -333,14 +333,7 @@ def _common(served: ServedModel, asked: ParsedRequest, found: Answer, top: int) 
 def _parser(
     request: Request, rule: RuleName | None, *, explain: str | None = None, saliency: bool = False
 ) -> Callable[[bytes], ParsedRequest]:
-    """Reads the body as its media type says: a form with files, or JSON.
-
-    Args:
-        request: has the media type.
-        rule: the one that is asked for.
-        explain: the form of the explanations; None where none are wanted.
-        saliency: whether it is wanted, too.
-    """
+    """Reads the body by its media type, a form with files or JSON; `explain` is a form, or None."""
     limit = service_of(request).settings.request_rows
     content_type = request.headers.get("content-type", "application/json")
     kind = content_type.partition(";")[0].strip().lower()

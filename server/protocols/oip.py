@@ -2,12 +2,12 @@
 
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 
-A model has two inputs, and a request uses one of them: ``image``, files as BYTES, or ``input``, the
-network's own. Its outputs are ``log_probs``, ``class`` and ``path``; the last, an explanation in
-JSON per row, takes time only where it is asked for.
+A model has two inputs, of which a request uses one: ``image``, files as BYTES, or ``input``, the
+network's own. Its outputs are ``log_probs``, ``class`` and ``path``, an explanation in JSON per
+row, which takes time only when requested.
 
-As bytes, which follow the JSON, numbers are little-endian and row by row; an element of BYTES is
-its length in four bytes, and then itself.
+In the bytes after the JSON, numbers are little-endian and row by row; an element of BYTES is
+its length in four bytes, followed by its content.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 _LENGTH = re.compile(r"[0-9]{1,15}")
 OUTPUTS = {"log_probs": "FP32", "class": "INT64", "path": "BYTES"}
 
-# What a network's input may come as; it is converted to float32.
+# The accepted types of a network's input; it is converted to float32.
 NUMBERS = {
     "FP32": "<f4",
     "FP64": "<f8",
@@ -90,7 +90,7 @@ class InputTensor(RequestDocument):
     parameters: InputParameters | None = None
 
     def images(self, binary: bytes | None) -> list[bytes]:
-        """The elements of a BYTES tensor with one dimension; in JSON they are base64."""
+        """The elements of a one-dimensional BYTES tensor; in JSON they are base64."""
         count = self.shape[0]
         if self.shape[1:] not in ([], [1]):
             raise InputError(f"images have the shape [rows], got {self.shape}.")
@@ -167,7 +167,7 @@ class InferenceRequest(RequestDocument):
         return outputs
 
     def wanted(self) -> dict[str, bool]:
-        """The outputs that are wanted, in order, and whether as bytes."""
+        """The requested outputs, in order, and whether each is binary."""
         as_bytes = (self.parameters or RequestParameters()).binary_data_output
         if not self.outputs:
             return dict.fromkeys(OUTPUTS, as_bytes)
@@ -179,14 +179,14 @@ class InferenceRequest(RequestDocument):
 
 @dataclass(frozen=True)
 class InferenceParsed(ParsedRequest):
-    """What a request of this protocol asks, with its id and the wanted outputs."""
+    """A parsed request of this protocol, with its id and the requested outputs."""
 
     identity: str | None = None
     outputs: tuple[tuple[str, bool], ...] = ()
 
 
 def _parsed(data: bytes, length: str | None, limit: int) -> InferenceParsed:
-    """Reads JSON and what follows it, by length and not by media type: clients send none."""
+    """Parses JSON and the bytes after it, split by length, since clients send no media type."""
     binary = b""
     if length is not None:
         if not (_LENGTH.fullmatch(length) and int(length) <= len(data)):
@@ -225,7 +225,7 @@ def _own_bytes(tensor: InputTensor, binary: bytes) -> bytes | None:
 
 
 def _split(data: bytes, count: int) -> list[bytes]:
-    """The elements of a BYTES tensor with so many, each after its length."""
+    """The `count` elements of a BYTES tensor, each preceded by its length."""
     elements: list[bytes] = []
     start = 0
     while start < len(data) and len(elements) < count:
@@ -312,15 +312,9 @@ class InferenceAnswer(Schema):
 def written(
     name: str, values: Sequence[bytes] | np.ndarray[Any, Any], *, binary: bool
 ) -> tuple[dict[str, Any], bytes]:
-    r"""One entry of ``outputs``, and the bytes that follow the JSON for it.
+    """One entry of ``outputs``, and the bytes that follow the JSON for it.
 
-    JSON has no −∞, the log-probability of a masked class, so there it is float32's lowest number.
-
-    Example:
-        >>> written("class", np.array([3]), binary=False)
-        ({'name': 'class', 'datatype': 'INT64', 'shape': [1], 'data': [3]}, b'')
-        >>> written("path", [b"{}"], binary=True)[1]
-        b'\x02\x00\x00\x00{}'
+    JSON has no −∞, the log-probability of a masked class, so it is sent as float32's lowest number.
     """
     datatype = OUTPUTS[name]
     is_text = not isinstance(values, np.ndarray)

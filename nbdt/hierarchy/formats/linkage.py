@@ -19,13 +19,6 @@ def to_linkage(tree: Hierarchy) -> FloatArray:
     """The tree as a linkage matrix of `scipy.cluster.hierarchy`; shape (C-1, 4).
 
     Row i holds the two children of node C+i, its merge height, and the number of classes under it.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["a", "b", "c"], merge_heights=[0, 0, 0, 1, 2.5])
-        >>> to_linkage(tree)
-        array([[0. , 1. , 1. , 2. ],
-               [2. , 3. , 2.5, 3. ]])
     """
     children = _merges(tree)
     if tree.merge_heights is None:

@@ -22,7 +22,7 @@ from nbdt.hierarchy.formats.unordered_tree import UnorderedTree
 from nbdt.hierarchy.tree import Hierarchy
 
 MAX_COMMAS = 500_000
-"""How many commas a text may hold; a tree of 100,000 classes has one a class."""
+"""How many commas a text may hold; a tree of 100,000 classes has one per class."""
 
 _NOTE = "&&NHX:"
 _PLAIN_NAME = re.compile(r"[^\s()\[\]{}':;,_]+")
@@ -86,12 +86,7 @@ def from_newick(text: str, classes: Sequence[str] | None = None) -> Hierarchy:
 
     Merge heights are the noted ones, else each node's distance to the leaves under it, if the
     branch lengths put all leaves equally far from the root (to 1e-6); else there are none.
-    As the format defines, an underscore outside quotes is a space.
-
-    Raises:
-        FormatError: this is not one Newick tree; the message names the character.
-        HierarchyError: it is not a tree of classes: a leaf has no name, an inner node one child.
-        InputError: `classes` are not the names of the leaves.
+    As the format defines, an underscore outside quotes is a space. A `FormatError` gives the place.
     """
     if not isinstance(text, str):
         raise InputError(f"a Newick tree is a text, got {described(text)}.")
