@@ -206,13 +206,10 @@ class NBDT(nn.Module, Displayed):
     def predict(
         self, x: Tensor | Mapping[str, Any], rule: RuleName | None = None
     ) -> Int[Tensor, " batch"]:
-        """The index of each sample's predicted class.
+        """The index of each sample's predicted class; an InputError for NaN, +inf or all −inf.
 
         Under "soft" it is the class with the largest probability, under "hard" the one reached by
         taking the likeliest child at every node.
-
-        Raises:
-            InputError: the logits of a sample hold NaN or +inf, or are all −inf.
         """
         rule = self.rule if rule is None else get_rule(rule).name
         with eval_mode(self):
@@ -304,14 +301,13 @@ class NBDT(nn.Module, Displayed):
         """Loads a model that `save_pretrained` wrote, in eval mode.
 
         Nothing is unpickled, downloaded, or imported because the folder names it. `network`, needed
-        if the folder does not say how to build it, has the saved architecture; its weights and
-        dtypes are replaced.
+        if the folder does not say how to build it (else an InputError), has the saved architecture;
+        its weights and dtypes are replaced.
 
         Raises:
             NotFoundError: there is no such folder, or it contains no model.
             FormatError: a file is missing, changed or invalid, or the weights do not fit the
                 network.
-            InputError: the folder does not say how to build the network, and none was given.
         """
         saved = read_model(folder)
         config = saved.config

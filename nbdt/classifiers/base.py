@@ -30,12 +30,7 @@ _NAME = re.compile(r"([A-Za-z0-9_]{1,100}):([A-Za-z0-9_.-]{1,100})")
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """What a publisher states about trained weights.
-
-    Attributes:
-        preprocessing: how an image becomes the network's input.
-        classes: the class names in the network's order; None if unknown.
-    """
+    """What a publisher states about trained weights; `classes` is None if unknown."""
 
     preprocessing: Preprocessing
     classes: tuple[str, ...] | None
@@ -138,13 +133,7 @@ def builders() -> dict[str, Library]:
 
 
 def split_name(name: object) -> tuple[Library, str]:
-    """The library and the network in a name such as "timm:resnet50".
-
-    Example:
-        >>> library, network = split_name("nbdt:lenet")
-        >>> library.name, network
-        ('nbdt', 'lenet')
-    """
+    """The library and the network in a name such as "timm:resnet50"."""
     match = _NAME.fullmatch(name) if isinstance(name, str) else None
     known = builders()
     if not match or match[1] not in known:
@@ -158,15 +147,8 @@ def split_name(name: object) -> tuple[Library, str]:
 def list_networks(library: str) -> list[str]:
     """The names of a library's classifiers, sorted; timm's with and without weights' tags.
 
-    The library is "torchvision", "timm", "nbdt", or one that another distribution registered.
-
-    Raises:
-        NotFoundError: there is no such library.
-        MissingDependencyError: it is not installed.
-
-    Example:
-        >>> list_networks("nbdt")
-        ['cifar-resnet20', 'digits-cnn', 'lenet', 'small-cnn']
+    The library is "torchvision", "timm", "nbdt", or one that another distribution registered. A
+    MissingDependencyError if it is not installed.
     """
     known = builders()
     if library not in known:

@@ -27,13 +27,9 @@ class Head:
         module: the layer; a forward hook on it sees the features as its input. For a scikit-learn
             classifier a `torch.nn.Linear` with the same weights, in float64.
         classes: the classifier's own class names, or None.
-        altered: whether the network may return something other than the layer's output: scaled by a
-            temperature, clipped by a relu, added to another's. Also if its forward pass cannot be
-            traced and no library guarantees what it does.
-
-    Example:
-        >>> Head("fc", nn.Linear(64, 10)).num_classes, Head("fc", nn.Linear(64, 1)).num_classes
-        (10, 2)
+        altered: whether the network may return something other than the layer's output (scaled by a
+            temperature, clipped by a relu, added to another's), or is not known to return just
+            that.
     """
 
     path: str

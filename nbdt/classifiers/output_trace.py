@@ -49,8 +49,8 @@ class OutputTrace:
     """How a module's forward ends.
 
     Attributes:
-        maker: the path of the submodule whose output, after neutral steps, is returned; None if it
-            is something else: the input itself, a sum, a product of tensors, ….
+        maker: the submodule whose output, after neutral steps, is returned; None if it is something
+            else: the input itself, a sum, a product of tensors, ….
         otherwise: what is returned instead, in words.
         squashing: ``"softmax"`` or ``"sigmoid"`` if one comes last, or None.
         altered: whether a relu or a scale, such as a temperature, is in between.
@@ -63,12 +63,7 @@ class OutputTrace:
 
 
 def trace_output(module: nn.Module) -> OutputTrace | None:
-    """How the module's forward ends; None if that depends on the values of an input.
-
-    Example:
-        >>> trace_output(nn.Sequential(nn.Linear(4, 3), nn.Dropout(), nn.Softmax(dim=1)))
-        OutputTrace(maker='0', otherwise='', squashing='softmax', altered=False)
-    """
+    """How the module's forward ends; None if that depends on the values of an input."""
     tracer = _Tracer(fx.Graph())
     try:
         output = _run(module, tracer)

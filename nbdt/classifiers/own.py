@@ -174,11 +174,8 @@ def own_network(source: str, **arguments: Any) -> nn.Module:
     """The network that a function in a Python file returns, given these arguments.
 
     The source is "FILE.py:FUNCTION". The file can import its neighbors at the top level; modules
-    imported when the network is called must be installed.
-
-    Raises:
-        NotFoundError: there is no such file, or no such function in it.
-        InputError: the source is malformed, the code failed, or it returns no network.
+    imported when the network is called must be installed. An InputError if the code fails or
+    returns no network.
     """
     place, _, function = source.rpartition(":")
     path = Path(place)

@@ -70,13 +70,6 @@ def preprocessing_of(config: Mapping[str, Any]) -> Preprocessing:
     """The evaluation transform from ``timm.data.resolve_model_data_config(network)``.
 
     An InputError if the config is incomplete, or pads the image, which is not supported.
-
-    Example:
-        >>> config = {"input_size": (3, 224, 224), "interpolation": "bicubic",
-        ...           "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5),
-        ...           "crop_pct": 0.9, "crop_mode": "center"}
-        >>> preprocessing_of(config).resize
-        248
     """
     try:
         channels, *size = config["input_size"]

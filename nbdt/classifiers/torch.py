@@ -26,22 +26,17 @@ from nbdt.errors import HeadError, InputError
 
 
 def find_head(network: Any, path: str | None = None, *, num_classes: int | None = None) -> Head:
-    """Finds the last linear layer of a classifier.
+    """Finds the last linear layer of a classifier; `Head.module` is the layer itself, not a copy.
 
-    In this order: the layer that `path` names; the layer that the network's own library names
-    (timm's ``get_classifier``, transformers' ``classifier`` or ``score``, torchvision's ``fc``,
-    ``classifier``, ``head`` or ``heads``); the layer whose output the network's ``forward``
-    returns, if that can be traced without an input; the only linear layer or 1×1 convolution whose
-    outputs can be the classes. DataParallel, DDP and `torch.compile` wrappers are unwrapped.
+    In this order: the layer that `path` names, such as ``"encoder.fc"``; the layer that the
+    network's own library names (timm's ``get_classifier``, transformers' ``classifier`` or
+    ``score``, torchvision's ``fc``, ``classifier``, ``head`` or ``heads``); the layer whose output
+    the network's ``forward`` returns, if that can be traced without an input; the only linear layer
+    or 1×1 convolution whose outputs can be the classes (`num_classes` chooses between several).
+    DataParallel, DDP and `torch.compile` wrappers are unwrapped.
 
-    Args:
-        network: a classifier, on any device (the meta device included), or a fitted linear
-            classifier or MLPClassifier of scikit-learn, or a pipeline that ends in one.
-        path: the name of the layer in the network, such as ``"encoder.fc"``.
-        num_classes: used only to choose between layers when several could be the head.
-
-    Returns:
-        The head. Its `module` is the layer itself, not a copy.
+    The network may be on any device (the meta device included), or be a fitted linear classifier or
+    MLPClassifier of scikit-learn, or a pipeline that ends in one.
 
     Raises:
         HeadError: there is no such layer, or several qualify (the error lists them), or
@@ -82,8 +77,6 @@ def check_classifier(model: Any) -> nn.Module:
     network about which nothing is known passes.
 
     Example:
-        >>> check_classifier(nn.Linear(8, 3))
-        Linear(in_features=8, out_features=3, bias=True)
         >>> check_classifier(nn.Sequential(nn.Linear(8, 3), nn.Softmax(dim=1)))
         Traceback (most recent call last):
         nbdt.errors.HeadError: the Sequential ends in a softmax, so it gives probabilities, ...

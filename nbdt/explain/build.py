@@ -32,7 +32,7 @@ def explain_logits(
     """The prediction of each row of logits, shape (batch, C), and the decisions that led to it.
 
     Args:
-        logits: −inf masks a class out.
+        logits: −inf masks a class out; NaN, +inf and rows of all −inf are refused.
         layout: the tree, compiled for the rules.
         score: ``"mean"`` or ``"logsumexp"``.
         rule: ``"soft"`` reports the path to the likeliest class, ``"hard"`` the path that takes the
@@ -40,23 +40,6 @@ def explain_logits(
         geometry: as for `explain_predictions`.
         temperature: divides the logits, or the scores at single nodes. Margins are differences of
             the divided scores; feature distances and the network's own prediction don't change.
-
-    Raises:
-        InputError: an argument doesn't fit the tree, or some rows of the logits hold NaN or +inf or
-            mask every class.
-
-    Example:
-        >>> from nbdt.hierarchy import Hierarchy
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> logits = torch.tensor([[3.0, 2.0, 0.0], [0.0, 1.0, 5.0]])
-        >>> first, second = explain_logits(logits, TreeLayout(tree))
-        >>> print(first)
-        Predicted cat (71 %); the network agrees.
-        Path: thing → animal (96 %) → cat (73 %).
-        Closest decision: cat (73 %) over dog (27 %) at animal.
-        Runner-up: dog (26 %); the paths diverge at animal.
-        >>> second.prediction_name, second.runner_up_name, second.diverges_at_name
-        ('car', 'dog', 'thing')
     """
     predictions = Predictions(logits, layout, score=score, rule=rule, temperature=temperature)
     return explain_predictions(predictions, geometry)

@@ -44,11 +44,6 @@ class Decision:
         feature_distance: how far the features would have to move to flip the decision, in their own
             units; negative if `margin` is. None if undefined: the score is not ``mean``, the head
             is not linear, or no movement can flip the decision.
-
-    Example:
-        >>> decision = Decision(3, "animal", 0, (0, 1), ("cat", "dog"), (0.75, 0.25), 1.1, 0.81)
-        >>> decision.probability, decision.child_name, decision.contrary
-        (0.75, 'cat', False)
     """
 
     node: int

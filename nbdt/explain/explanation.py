@@ -50,20 +50,6 @@ class Explanation(Displayed):
             None if the answer is the predicted class. `path` still leads to the class.
         guarantee: the smallest share of answers, on average, that contain the true class, if the
             tree was calibrated to stop when unsure; else None.
-
-    Example:
-        >>> root = Decision(4, "thing", 3, (2, 3), ("car", "animal"), (0.02, 0.98), 3.9, 0.14)
-        >>> animal = Decision(3, "animal", 0, (0, 1), ("cat", "dog"), (0.75, 0.25), 1.1, 0.81)
-        >>> explanation = Explanation((root, animal), 0, "cat", 1, "dog", 0.245, 3, "mean", "soft")
-        >>> explanation
-        Explanation('cat', probability 0.7350, 2 decisions, network 'cat')
-        >>> print(explanation)
-        Predicted cat (74 %); the network agrees.
-        Path: thing → animal (98 %) → cat (75 %).
-        Closest decision: cat (75 %) over dog (25 %) at animal.
-        Runner-up: dog (25 %); the paths diverge at animal.
-        >>> Explanation.from_dict(explanation.to_dict()) == explanation
-        True
     """
 
     path: tuple[Decision, ...]
@@ -139,12 +125,7 @@ class Explanation(Displayed):
 
     @classmethod
     def from_dict(cls, document: object) -> Explanation:
-        """The explanation that `to_dict` wrote.
-
-        Raises:
-            FormatError: the document is not of schema ``nbdt.explanation/1`` or contradicts itself;
-                the message says where, for example ``path[2].margin``.
-        """
+        """The explanation that `to_dict` wrote; a FormatError names what is invalid."""
         read = ExplanationDocument.from_dict(document)
         path = tuple(Decision.of(step, f"path[{index}]") for index, step in enumerate(read.path))
         for index, (above, below) in enumerate(pairwise(path), start=1):

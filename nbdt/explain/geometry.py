@@ -20,18 +20,9 @@ from nbdt.hierarchy.validation import FloatArray, IntArray
 class FeatureGeometry:
     """The mean head row of every node, and the distances between siblings.
 
-    Computed once for a head and a tree: it does not follow further training.
-
-    Args:
-        hierarchy: the tree.
-        rows: the weight of the linear head, shape (C, features), finite. A head with one output z,
-            which means the logits (0, z), has a row of zeros before its own.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> geometry = FeatureGeometry(tree, [[0.0, 2.0], [0.0, -2.0], [5.0, 0.0]])
-        >>> geometry.sibling_distances(np.array([3, 0]))  # animal: car, animal; cat: cat, dog
-        array([5., 0., 0., 4.])
+    `rows` is the weight of the linear head, shape (C, features), finite; a head with one output z,
+    which means the logits (0, z), has a row of zeros before its own. Computed once: it does not
+    follow further training.
     """
 
     def __init__(self, hierarchy: Hierarchy, rows: npt.ArrayLike | torch.Tensor) -> None:

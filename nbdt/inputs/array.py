@@ -17,11 +17,7 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class ArrayInput(Input):
-    """Arrays as they are, in float32.
-
-    Args:
-        row: the shape of a sample, with None for any length; None if it is not known.
-    """
+    """Arrays as they are, in float32; `row` is a sample's shape, with None for any length."""
 
     kind: ClassVar[str] = "array"
 
@@ -50,13 +46,7 @@ class ArrayInput(Input):
 
 
 def as_array(value: Any, name: str = "the array") -> FloatArray:
-    """Finite numbers in nested lists or an array, as float32; errors call it `name`.
-
-    Example:
-        >>> as_array([[1, 2], [3]], "instance 0")
-        Traceback (most recent call last):
-        nbdt.errors.InputError: instance 0: expected an array of numbers; its lists need ...
-    """
+    """Finite numbers in nested lists or an array, as float32; errors call it `name`."""
     try:
         array = np.asarray(value if isinstance(value, np.ndarray) else _numbers(value))
     except ValueError:

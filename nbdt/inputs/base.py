@@ -22,11 +22,7 @@ _DEFAULT = "image"  # folders omit this kind
 
 
 class Input(CompleteDocument):
-    """How samples of one kind become a classifier's input: a record stored in a model folder.
-
-    Attributes:
-        kind: the name of the kind, such as "image".
-    """
+    """How samples of one kind become a classifier's input: a record stored in a model folder."""
 
     kind: ClassVar[str]
 

@@ -73,11 +73,9 @@ class Preprocessing(Input):
         hflip: whether to swap left and right, after the rotation.
 
     Example:
-        >>> grey = Preprocessing(mode="L", resize=8, crop=8, mean=0.5, std=0.5)
-        >>> grey(Image.new("RGB", (20, 10), "white")).shape
+        >>> gray = Preprocessing(mode="L", resize=8, crop=8, mean=0.5, std=0.5)
+        >>> gray(Image.new("RGB", (20, 10), "white")).shape
         torch.Size([1, 8, 8])
-        >>> Preprocessing.from_dict(grey.to_dict()) == grey
-        True
     """
 
     model_config = ConfigDict(validate_default=True)  # one number becomes one per channel
@@ -164,11 +162,7 @@ class Preprocessing(Input):
         return (turned.flip(2) if self.hflip else turned).contiguous()
 
     def batch(self, images: Iterable[Image.Image]) -> Float[Tensor, "batch channels height width"]:
-        """The network's input for several images, stacked.
-
-        An InputError if there is no image, or if the results differ in size (set `crop`, or both
-        sides of `resize`).
-        """
+        """The network's input for several images; set `crop`, or both sides of `resize`."""
         tensors = [self(image) for image in images]
         sizes = sorted({tuple(tensor.shape[1:]) for tensor in tensors})
         if len(sizes) != 1:
@@ -203,12 +197,8 @@ def open_image(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
 
     The rotation in the EXIF data is applied; the first frame or page of several is read; `to_mode`
     converts colors. JPEG, PNG, WebP, BMP, GIF, TIFF, PPM and (if Pillow supports it) AVIF are
-    recognized by content, not by name.
-
-    Raises:
-        NotFoundError: there is no such file.
-        InputError: the file is not an image, is truncated, or is larger than 100 MB or 80
-            megapixels. The message is one sentence that names the file.
+    recognized by content, not by name. A file that is truncated, or larger than 100 MB or 80
+    megapixels, is an InputError.
     """
     file = Path(path)
     try:
@@ -227,13 +217,7 @@ def open_image(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
 
 
 def decode_image(data: bytes, mode: str = "RGB", *, name: str = "the image") -> Image.Image:
-    """Reads an image from the bytes of a file, like `open_image`; errors call it `name`.
-
-    Example:
-        >>> decode_image(b"GIF89a", name="upload 1")
-        Traceback (most recent call last):
-        nbdt.errors.InputError: upload 1: this is not an image that can be read (JPEG, PNG, ...
-    """
+    """Reads an image from the bytes of a file, like `open_image`; errors call it `name`."""
     if not data:
         raise InputError(f"{name}: the file is empty.")
     _check_length(name, len(data))
@@ -269,10 +253,6 @@ def to_mode(image: Image.Image, mode: str) -> Image.Image:
     Transparent areas become white; palettes, CMYK and other color spaces are converted; 16-bit gray
     keeps its upper 8 bits. Gray is ITU-R 601 luma, as everywhere in Pillow. Pixels that are floats
     or integers beyond 16 bits, whose range is unknown, are an InputError.
-
-    Example:
-        >>> to_mode(Image.new("RGBA", (1, 1), (0, 0, 0, 0)), "RGB").getpixel((0, 0))
-        (255, 255, 255)
     """
     if image.mode == mode and not image.has_transparency_data:
         return image

@@ -30,10 +30,8 @@ Compat = Literal["2020"]
 class LossLayout(nn.Module):
     """The index tensors of a tree that its losses need, as buffers; none is in a state dict.
 
-    Attributes:
-        rules: the layout for the rules.
-        paths: the table of single paths, or None if the tree has none; see `nbdt.losses.paths`.
-        depths: how many decisions lead to each class; shape (C,).
+    `paths` is None if the tree has no such table; `depths`, of shape (C,), counts the decisions
+    that lead to each class.
     """
 
     depths: Tensor
@@ -123,8 +121,8 @@ def sample_losses(
     if averages:
         depths = layout.depths.index_select(0, target)
         factor = tree_weight / _decisions(layout, depths, logits.dtype, compat)
-    if averages or not compat:  # that one is not a sum over a path
-        # In a flat tree each node is worth its own logit, so the decision is the network's.
+    if averages or not compat:  # the 2020 soft loss is not a sum over a path
+        # In a flat tree each node's score is its own logit, so the decision is the network's.
         if scored.keeps_softmax or layout.num_inner == 1:
             return F.cross_entropy(logits, target, reduction="none") * (factor + network_weight)
         if scored.is_linear and layout.paths is not None and _may_walk(logits):
@@ -135,13 +133,7 @@ def sample_losses(
 
 
 def check_kind(rule: RuleName, score: ScoreName, compat: Compat | None) -> None:
-    """Refuses a rule, score or compat that doesn't exist.
-
-    Example:
-        >>> check_kind("sotf", "mean", None)
-        Traceback (most recent call last):
-        nbdt.errors.InputError: rule must be 'soft' or 'hard', got 'sotf'.
-    """
+    """Refuses a rule, score or compat that doesn't exist."""
     get_rule(rule)
     get_score(score)
     if compat not in (None, *get_args(Compat)):

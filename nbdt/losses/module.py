@@ -1,4 +1,4 @@
-"""`TreeSupervisionLoss`: cross-entropy of the network plus that of its tree's decisions."""
+"""`TreeSupervisionLoss`: the network's cross-entropy plus that of its tree's decisions."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class TreeSupervisionLoss(nn.Module):
     (``rule="soft"``), or their mean (``rule="hard"``). Wan et al. (ICLR 2021), section 3.4. Losses
     are in nats, computed in at least float32, also under autocast.
 
-    With soft targets q, such as mixup's, ℓ(q) = Σ_y q_y · ℓ(y); label smoothing ε means q = (1 − ε)
-    · onehot + ε / C. Class weights, ignored targets and the mean's divisor are torch's, so with
-    ``tree_weight=0`` this *is* `torch.nn.functional.cross_entropy`.
+    With soft targets q, such as mixup's, ℓ(q) = Σ_y q_y · ℓ(y); label smoothing ε uses the targets
+    (1 − ε) · onehot + ε / C. Class weights, ignored targets and the mean's divisor are torch's, so
+    with ``tree_weight=0`` this *is* `torch.nn.functional.cross_entropy`.
 
     Under ``score="logsumexp"``, ℓ is the network's own cross-entropy (soft), or that divided by the
     class's depth (hard), and teaches the tree nothing new: a `UserWarning` says so. Adding the soft
@@ -54,10 +54,9 @@ class TreeSupervisionLoss(nn.Module):
         label_smoothing: ε in [0, 1].
         ignore_index: a target that doesn't count in the loss.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
-        compat: ``"2020"`` for the losses of the 2020 release, for comparison only. Its soft loss
-            applied cross-entropy to probabilities, which leaves log(1 + (C − 1)/e) at perfect
-            logits; its hard loss was the sum over the path divided by half the number of inner
-            nodes, and multiplied twice by the tree's weight, once at its initial value.
+        compat: ``"2020"`` for the losses of the 2020 release, for comparison only; see
+            `class_losses`. Its soft loss leaves log(1 + (C − 1)/e) at perfect logits; its hard loss
+            is multiplied twice by the tree's weight, once at its initial value.
 
     Shape:
         logits (batch, C) or (C,), or (batch, C, …) as in segmentation, or (…, C). Targets are class
@@ -66,16 +65,10 @@ class TreeSupervisionLoss(nn.Module):
         result is a scalar; with ``reduction="none"`` it has the shape of class indices.
 
     Example:
+        >>> from nbdt.losses import Ramp
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
         >>> logits, target = torch.tensor([[4.0, 1.0, 0.0], [0.0, 0.0, 3.0]]), torch.tensor([0, 2])
-        >>> loss = TreeSupervisionLoss(tree, tree_weight=0.5)
-        >>> loss(logits, target)
-        tensor(0.1244)
-
-        A tree that comes in slowly:
-
-        >>> from nbdt.losses import Ramp
-        >>> loss = TreeSupervisionLoss(tree, tree_weight=Ramp(0, 0.5))
+        >>> loss = TreeSupervisionLoss(tree, tree_weight=Ramp(0, 0.5))  # introduced slowly
         >>> loss(logits, target, progress=1.0)
         tensor(0.1244)
     """

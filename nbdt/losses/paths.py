@@ -41,21 +41,9 @@ LANES, MANY_LANES = 8, 64
 class Groups(nn.Module):
     """Sums of logits over each path's own groups of classes, and the transpose.
 
-    The groups of a path contain each class once. A class's group is stored for all pairs of
+    The groups of a path contain each class once: the classes under the nodes in a row of `groups`,
+    shape (C, groups), where -1 is an empty group. A class's group is stored for all pairs of
     classes, or, for many classes, computed from where groups begin in the leaf order.
-
-    Args:
-        hierarchy: the tree.
-        groups: the nodes above the groups, a row per path; shape (C, groups). -1 is an empty group.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
-        >>> groups = Groups(tree, np.array([[0, 1, 2], [1, 0, 2], [2, 3, -1]]))
-        >>> index = groups.index(torch.tensor([2]))
-        >>> groups.sums(torch.tensor([[1.0, 2.0, 4.0]]), index)
-        tensor([[4., 3., 0.]], dtype=torch.float64)
-        >>> groups.spread(torch.tensor([[7.0, 8.0, 9.0]]), index, torch.float32)
-        tensor([[8., 8., 7.]])
     """
 
     lanes: Tensor

@@ -11,13 +11,10 @@ from nbdt.errors import InputError
 
 
 class Samples(NamedTuple):
-    """Logits and targets with the classes in dimension 1 (0 for a single sample).
+    """Logits (float32 or float64) and targets with the classes in dimension 1 (0 for one sample).
 
-    Attributes:
-        logits: in float32 or float64.
-        target: class indices in int64, or probabilities in the logits' type.
-        shape: the samples' original shape.
-        some_ignored: whether class indices may be `ignore_index`.
+    Targets are int64 class indices, or probabilities in the logits' type. `shape` is the samples'
+    original shape; `some_ignored` says whether class indices may be `ignore_index`.
     """
 
     logits: Tensor
@@ -32,12 +29,6 @@ def as_torch_has_them(
     """Checked logits and targets, with the classes where torch's cross_entropy wants them.
 
     Dimension 1 (0 for a single sample) holds the classes if sizes allow it, else the last does.
-
-    Example:
-        >>> logits, target = torch.zeros(2, 7, 3), torch.zeros(2, 7, dtype=torch.int64)
-        >>> samples = as_torch_has_them(logits, target, num_classes=3, ignore_index=-100)
-        >>> samples.logits.shape, samples.target.shape, samples.shape
-        (torch.Size([14, 3]), torch.Size([14]), (2, 7))
     """
     for name, value in (("logits", logits), ("targets", target)):
         if not isinstance(value, Tensor):

@@ -38,14 +38,10 @@ def _read_by(kind: Any, read: Callable[[Any], Any]) -> PlainValidator:
 class ModelConfig(CompleteDocument):
     """The config.json of a saved model.
 
-    Args:
+    Attributes:
         builder: how the network is built; None if the caller provides it on loading.
-        preprocessing: how samples become the network's input, if known.
         classes: the class names, in the network's order; the same as the tree's.
-        score: "mean" or "logsumexp".
-        rule: "soft" or "hard".
         head: the path of the last linear layer, if it was given and not found.
-        temperature: divides the logits, or the scores at single nodes.
         versions: the versions of nbdt and torch that wrote the folder.
         files: the size and hash of the other files.
         provenance: free JSON values: data, accuracy, date.

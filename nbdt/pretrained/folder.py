@@ -33,23 +33,14 @@ _SCHEMA_NAME = SCHEMA.partition("/")[0]
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What `read_model` found: a config and a tree that agree, and intact weights.
-
-    Attributes:
-        config: the content of config.json.
-        hierarchy: the tree, with the config's classes.
-        weights: the path of the safetensors file, whose hash was checked.
-    """
+    """A config and a tree that agree, and the path of the weights, whose hash was checked."""
 
     config: ModelConfig
     hierarchy: Hierarchy
     weights: Path
 
     def built_network(self) -> nn.Module:
-        """A new network of this architecture, with random weights.
-
-        An InputError if the config does not say how to build it.
-        """
+        """A new network, with random weights; an InputError if the config has no builder."""
         if self.config.builder is None:
             raise InputError(
                 f"{self.weights.parent} does not say how its network is built; build it yourself "
@@ -65,8 +56,8 @@ def write_model(
 ) -> None:
     """Writes a model folder; an existing one is replaced only once the new one is complete.
 
-    A folder that contains something else is left alone. Other files in a model folder (a README, a
-    model card) are kept. `files` and `versions` of the config are filled in.
+    Other files in a model folder (a README, a model card) are kept. `files` and `versions` of the
+    config are filled in.
 
     Raises:
         InputError: the folder contains something other than a model or cannot be written, the
@@ -90,15 +81,12 @@ def write_model(
 
 
 def read_model(folder: str | os.PathLike[str]) -> SavedModel:
-    """Reads a model folder and checks that it is complete and unchanged.
-
-    The weights are hashed, not loaded.
+    """Reads a model folder and checks that it is complete and unchanged; weights are only hashed.
 
     Raises:
         NotFoundError: there is no such folder, or it contains no model.
         FormatError: a file is missing, changed or invalid; the message names it.
         HierarchyError: hierarchy.json does not hold a tree of classes.
-        InputError: a file cannot be read.
     """
     top = Path(folder)
     if not top.is_dir():
@@ -123,16 +111,6 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
 
     The network is not built, so this works for any model. The tree has the same number of classes
     in the same order; the model takes over its names for them.
-
-    Example:
-        >>> import tempfile
-        >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
-        >>> config = ModelConfig(classes=tree.classes, score="mean", rule="soft")
-        >>> folder = tempfile.mkdtemp()
-        >>> write_model(folder, config, tree, nn.Linear(4, 2))
-        >>> replace_hierarchy(folder, Hierarchy([2, 2, -1], ["cat", "dog", "pet"]))
-        >>> read_model(folder).hierarchy.names
-        ('cat', 'dog', 'pet')
     """
     saved = read_model(folder)
     if hierarchy.num_classes != saved.hierarchy.num_classes:

@@ -27,11 +27,7 @@ _PICKLES = (b"PK\x03\x04", b"\x80")
 
 
 def save_tensors(network: nn.Module, path: Path) -> None:
-    """Writes the network's state dict; tensors with several names (tied weights) once.
-
-    An InputError if the state dict contains anything but ordinary tensors with values, or the file
-    cannot be written.
-    """
+    """Writes the network's state dict; tensors with several names (tied weights) once."""
     state = network.state_dict()
     tensors: dict[str, Tensor] = {}
     for name, tensor in state.items():
@@ -65,25 +61,9 @@ def save_tensors(network: nn.Module, path: Path) -> None:
 def load_tensors(network: nn.Module, path: Path, *, as_stored: bool = True) -> None:
     """Fills the network with the tensors of a safetensors file, all of them or none.
 
-    Args:
-        network: has the architecture that the file was written from.
-        path: the file.
-        as_stored: whether the network takes over the file's floating-point types; otherwise the
-            values are converted to the network's.
-
-    Raises:
-        FormatError: it is not a safetensors file, or its tensors don't match the network's; the
-            message lists the first that are missing, unknown or of another shape. Counters of batch
-            norm (``num_batches_tracked``) may be missing, as in torch.
-
-    Example:
-        >>> import tempfile
-        >>> file = Path(tempfile.mkdtemp()) / "weights.safetensors"
-        >>> save_tensors(nn.Linear(2, 3), file)
-        >>> load_tensors(nn.Linear(2, 4), file)
-        Traceback (most recent call last):
-        nbdt.errors.FormatError: weights.safetensors does not fit the network: 2 of another shape
-        (weight is (3, 2), expected (4, 2); bias is (3,), expected (4,)).
+    With `as_stored` the network takes over the file's floating-point types; otherwise the values
+    are converted to its own. A FormatError lists the first tensors that are missing, unknown or of
+    another shape. Counters of batch norm (``num_batches_tracked``) may be missing, as in torch.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -112,27 +92,12 @@ def load_checkpoint(network: nn.Module, path: Path, *, trust_pickle: bool = Fals
     that holds one as ``net``, ``state_dict`` or ``model``, or the network itself. The prefix
     ``module.`` common to all names is removed. Values are converted to the network's types.
 
-    Args:
-        network: has the architecture of the weights.
-        path: the file.
-        trust_pickle: whether to read a ``torch.save`` file. It is a pickle, which **can run any
-            code**: torch's restricted reader is tried first, and if it refuses, the file is
-            unpickled as it is.
+    A ``torch.save`` file is a pickle, which **can run any code**, so it is read only with
+    `trust_pickle`: by torch's restricted reader first, and if that refuses, unpickled as it is.
 
     Raises:
-        NotFoundError: there is no such file.
         InputError: the file is a pickle and not trusted.
         FormatError: it contains no weights, or another network's; the message says which.
-
-    Example:
-        >>> import tempfile
-        >>> file = Path(tempfile.mkdtemp(), "epoch-9.pth")
-        >>> state = {f"module.{name}": t for name, t in nn.Linear(2, 3).state_dict().items()}
-        >>> torch.save({"net": state, "epoch": 9}, file)
-        >>> load_checkpoint(nn.Linear(2, 3), file, trust_pickle=True)
-        >>> load_checkpoint(nn.Linear(2, 3), file)
-        Traceback (most recent call last):
-        nbdt.errors.InputError: epoch-9.pth is a pickle, which can run any code when it is read; ...
     """
     try:
         with path.open("rb") as file:

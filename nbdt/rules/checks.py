@@ -74,11 +74,6 @@ def checked_ids(
     """Class or node ids as int64, on their own device: `count` integers from 0 to limit − 1.
 
     Errors call one of them `one` and all of them `of`.
-
-    Example:
-        >>> checked_ids(torch.tensor([2, 3]), 2, 3)
-        Traceback (most recent call last):
-        nbdt.errors.InputError: a label is 3; with 3 classes labels go from 0 to 2.
     """
     whole = isinstance(ids, Tensor) and not (ids.is_floating_point() or ids.is_complex())
     if not whole or ids.dtype == torch.bool or ids.shape != (count,):

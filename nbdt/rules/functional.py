@@ -29,13 +29,7 @@ from nbdt.rules.scores import Score, ScoreName, get_score
 def node_scores(
     logits: Float[Tensor, "*batch classes"], layout: TreeLayout, score: ScoreName = "logsumexp"
 ) -> Float[Tensor, "*batch nodes"]:
-    """The score of every node, by node id.
-
-    Example:
-        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> node_scores(torch.tensor([2.0, 4.0, 0.0]), layout, "mean")
-        tensor([2., 4., 0., 3., 2.])
-    """
+    """The score of every node, by node id."""
     logits, kind = _checked(logits, layout, score)
     if logits.requires_grad or not _suits_bags(logits, layout, kind):
         return kind.of_nodes(scan.widened(logits), layout).to(logits.dtype)
@@ -53,7 +47,7 @@ def decision_log_probs(
 ) -> Float[Tensor, "*batch nodes"]:
     """The log-probability of every node given its parent, by node id; 0 at the root.
 
-    The decision at a node is the softmax over its children of their scores.
+    The decision at a node is the softmax of its children's scores.
 
     Example:
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
@@ -96,13 +90,7 @@ def soft_log_probs(
 def hard_predict(
     logits: Float[Tensor, "*batch classes"], layout: TreeLayout, score: ScoreName = "logsumexp"
 ) -> Int[Tensor, "*batch"]:
-    """The class reached by taking the likeliest child at each node; ties go to the lower id.
-
-    Example:
-        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> hard_predict(torch.tensor([[2.0, 4.0, 3.5]]), layout, "mean")
-        tensor([2])
-    """
+    """The class reached by taking the likeliest child at each node; ties go to the lower id."""
     logits, kind = _checked(logits, layout, score)
     logits = logits.detach()
     if not _suits_bags(logits, layout, kind):
@@ -129,8 +117,7 @@ def _suits_bags(logits: Tensor, layout: TreeLayout, score: Score) -> bool:
 def values_are_known(logits: Tensor) -> bool:
     """Whether a branch may depend on the values of the logits.
 
-    It may not while torch compiles, exports or transforms a function (`torch.func`), on the meta
-    device, or when there are no logits.
+    It may not while torch compiles, exports or transforms a function, or on the meta device.
     """
     if torch.compiler.is_compiling() or logits.is_meta or not logits.numel():
         return False

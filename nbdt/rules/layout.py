@@ -46,12 +46,10 @@ class Families(NamedTuple):
 class TreeLayout(nn.Module):
     """The index tensors of a tree, as buffers that move with the module that holds them.
 
-    All are integers, so ``.half()`` doesn't change them, and none is in a state dict.
-
-    Attributes:
-        siblings: the blocks of rows, one for each number of children that occurs.
-        has_paths: whether every leaf's path is listed (`row_leaves`, `path_rows`); near-chains,
-            whose lists would grow with C², have no list.
+    All are integers, so ``.half()`` doesn't change them, and none is in a state dict. `siblings`
+    are the blocks of rows, one for each number of children that occurs. `has_paths` says whether
+    every leaf's path is listed (`row_leaves`, `path_rows`); near-chains, whose lists would grow
+    with C², have no list.
 
     Example:
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))

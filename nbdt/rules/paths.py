@@ -41,13 +41,9 @@ def climb(tree: Hierarchy, targets: IntArray) -> Iterator[tuple[IntArray, IntArr
 class PathDecisions:
     """The decisions on the path from the root to one node, the target, of each sample.
 
-    Arrays have one entry per decision; `values` and `children` have a run of entries per decision.
-    The order is `climb`'s; see `root_first`.
-
-    Args:
-        decisions: log p(node | its parent), by node id; shape (batch, nodes).
-        targets: one node per sample; shape (batch,). The root's path has no decisions.
-        layout: the tree.
+    `decisions` are log p(node | its parent), shape (batch, nodes); `targets` is one node per
+    sample. Arrays have one entry per decision; `values` and `children` have a run of entries per
+    decision. The order is `climb`'s; see `root_first`.
 
     Attributes:
         samples: the row of the sample.
@@ -161,11 +157,6 @@ def divergence(layout: TreeLayout, a: IntArray, b: IntArray) -> tuple[IntArray, 
     """Where the paths to two leaves diverge: the node, the child towards a, the child towards b.
 
     `a` and `b` have shape (pairs,); no leaf is paired with itself.
-
-    Example:
-        >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
-        >>> divergence(layout, np.array([0]), np.array([2]))
-        (array([4]), array([3]), array([2]))
     """
     table = layout.lca_table
     towards_a, towards_b = table.towards(a, b), table.towards(b, a)

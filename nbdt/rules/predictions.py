@@ -35,17 +35,13 @@ class Predictions:
     Everything is computed once, when first needed, and without gradients.
 
     Args:
-        logits: the classifier's logits; shape (batch, C). −inf masks a class out.
+        logits: shape (batch, C), without NaN or +inf. −inf masks a class out, but not all.
         layout: the tree; the results are on the device of the logits.
         score: how a node is scored.
         rule: how decisions become an answer.
         temperature: divides the logits, or the scores at single nodes.
         labels: the true classes, if known; shape (batch,).
         indices: the samples' ids in examples; by default 0, 1, 2, ….
-
-    Raises:
-        InputError: an argument is invalid, or a row of the logits holds NaN or +inf or masks every
-            class.
 
     Example:
         >>> layout = TreeLayout(Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"]))
@@ -196,10 +192,8 @@ class Predictions:
 class Rule(ABC):
     """How decisions become an answer.
 
-    Attributes:
-        name: what users call it.
-        ranks_classes: whether the answer is the likeliest class, so all classes are ranked.
-        averages_decisions: whether its loss is the mean, not the sum, of the decisions on a path.
+    If it `ranks_classes`, the answer is the likeliest class. `averages_decisions` says whether its
+    loss is the mean, not the sum, of the decisions on a path.
     """
 
     name: ClassVar[RuleName]

@@ -31,12 +31,9 @@ T = TypeVar("T")
 class Score(ABC):
     """How a node is scored, given the logits of its leaves.
 
-    Attributes:
-        name: what users call it.
-        is_linear: whether s(v) is the mean of the logits under v. With a linear last layer, every
-            decision is then a hyperplane in feature space.
-        keeps_softmax: whether the product of the decisions on a path is the softmax of the logits,
-            whatever the tree.
+    If `is_linear`, s(v) is the mean of the logits under v; with a linear last layer, every decision
+    is then a hyperplane in feature space. If `keeps_softmax`, the product of the decisions on a
+    path is the softmax of the logits, whatever the tree.
     """
 
     name: ClassVar[ScoreName]

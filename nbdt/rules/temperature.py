@@ -89,12 +89,7 @@ class Temperature:
         return cls(float(value))
 
     def of(self, node: int) -> float:
-        """The total divisor of the scores at a node.
-
-        Example:
-            >>> Temperature(2.0, {12: 1.5}).of(12), Temperature(2.0).of(12)
-            (3.0, 2.0)
-        """
+        """The total divisor of the scores at a node."""
         return self.value * self.nodes.get(node, 1.0)
 
     def check_nodes(self, tree: Hierarchy) -> None:
