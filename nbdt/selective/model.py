@@ -197,7 +197,7 @@ class SelectiveNBDT:
             "had no part in training."
         ]
         if self._temperature != Temperature():
-            lines.append(f"Probabilities are those at {self._temperature}.")
+            lines.append(f"Probabilities are at {self._temperature}.")
         for node, t in self.thresholds.items():
             under = f" under {self._name(node)}" if self.per_superclass else ""
             lines.append(f"Answers{under} are {_in_words(t)}.")

@@ -378,5 +378,5 @@ def test_samples_that_the_temperature_was_fitted_to_are_refused():
 def test_a_temperature_is_told_where_there_is_one():
     assert "temperature" not in str(SelectiveNBDT(on_logits()).calibrate(HELD_OUT))
     warm = SelectiveNBDT(on_logits(temperature=Temperature(1.5))).calibrate(HELD_OUT)
-    assert str(warm).splitlines()[1] == "Probabilities are those at temperature 1.5."
+    assert str(warm).splitlines()[1] == "Probabilities are at temperature 1.5."
     assert warm.thresholds != SelectiveNBDT(on_logits()).calibrate(HELD_OUT).thresholds
