@@ -19,8 +19,8 @@ from nbdt.attribution import strip
 from nbdt.hierarchy.formats import to_dict
 from nbdt.view import to_graphviz, to_html, to_svg
 from nbdt.view.html import content_security_policy, script, style
-from nbdt.view.html.data import IMAGE_SIZE
-from nbdt.view.svg.headline import SAMPLE
+from nbdt.view.html.page import IMAGE_SIZE
+from nbdt.view.svg.frame import SAMPLE
 
 from .inference import Answer
 from .models import ServedModel

@@ -25,8 +25,8 @@ import nbdt
 from nbdt.classifiers import build
 from nbdt.data import load_dataset, open_image
 from nbdt.inputs.image import Preprocessing
-from nbdt.view.comparison import compare
 from nbdt.view.html import to_html
+from nbdt.view.notebook import compare
 
 HERE = Path(__file__).parent
 CAT, CAR, FROG = 3021, 1004, 6007  # test images of CIFAR-10

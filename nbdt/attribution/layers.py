@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -27,16 +26,9 @@ def feature_layer(
 
     One pass of `x` is watched: of the layers that give a (batch, channels, height, width) tensor
     of more than one pixel, the one from whose output the logits come without passing another
-    such. Where parts of the network end in several maps, where tokens are read last, or where
-    there is no map, it raises an error that lists the candidates instead of guessing. A layer
-    named by the caller is checked only.
-
-    Example:
-        >>> from nbdt.classifiers import build
-        >>> from nbdt.hierarchy.shapes import balanced
-        >>> model = NBDT(build("torchvision:resnet18", num_classes=4), balanced(4)).eval()
-        >>> feature_layer(model, torch.zeros(1, 3, 64, 64))
-        'layer4'
+    such; ``'layer4'`` of a ResNet. Where parts of the network end in several maps, where tokens
+    are read last, or where there is no map, it raises an error that lists the candidates instead
+    of guessing. A layer named by the caller is checked only.
     """
     network = model.network
     layers = {path: layer for path, layer in network.named_modules() if path}
@@ -51,7 +43,7 @@ def feature_layer(
         return name
 
     ends = _last_outputs(logits, seen)
-    tokens = [names[0] for names in ends if len(seen[names[0]].shape) == 3]
+    tokens = [path for path in ends if len(seen[path].shape) == 3]
     if tokens:
         raise InputError(
             f"the logits of this {type(network).__name__} come from tokens (layer {tokens[0]!r}, "
@@ -60,18 +52,16 @@ def feature_layer(
             f"gives a map with layer=…: {_maps(seen, x)}."
         )
     if len(ends) != 1:
-        found = ", ".join(repr(names[0]) for names in ends) or "none"
+        found = ", ".join(map(repr, ends)) or "none"
         raise InputError(
             f"the last map of features before the logits is not clear ({found}); name its layer "
             f"with layer=…. Layers that give a map: {_maps(seen, x)}."
         )
-    (names,) = ends
-    _check_map(names[0], seen[names[0]], x)
-    return names[0]
+    _check_map(ends[0], seen[ends[0]], x)
+    return ends[0]
 
 
-@dataclass(frozen=True, eq=False)
-class _Output:
+class _Output(NamedTuple):
     """What a layer gave when it was last called: its shape, and its node in autograd's graph."""
 
     shape: tuple[int, ...]
@@ -93,16 +83,16 @@ def _watched(layers: dict[str, nn.Module]) -> Iterator[dict[str, _Output]]:
         yield seen
 
 
-def _last_outputs(logits: Tensor, seen: dict[str, _Output]) -> list[list[str]]:
-    """Maps and tokens from which the logits come without passing others.
+def _last_outputs(logits: Tensor, seen: dict[str, _Output]) -> list[str]:
+    """The layers that give maps and tokens from which the logits come without passing others.
 
-    Each is a list of the layers that give it, since the last layer of a block gives what the
-    block gives; the outermost first.
+    The last layer of a block gives what the block gives: it is then called by the outermost name.
     """
-    makers: dict[Any, list[str]] = {}
-    for path, output in seen.items():
+    makers: dict[Any, str] = {}
+    for path in sorted(seen, key=lambda path: path.count(".")):
+        output = seen[path]
         if output.made_by is not None and (_is_map(output.shape) or _is_tokens(output.shape)):
-            makers.setdefault(output.made_by, []).append(path)
+            makers.setdefault(output.made_by, path)
     ends, passed, pending = [], set(), [logits.grad_fn]
     while pending:
         step = pending.pop()
@@ -110,7 +100,7 @@ def _last_outputs(logits: Tensor, seen: dict[str, _Output]) -> list[list[str]]:
             continue
         passed.add(step)
         if step in makers:
-            ends.append(sorted(makers[step], key=lambda path: path.count(".")))
+            ends.append(makers[step])
         else:
             pending += [before for before, _ in step.next_functions]
     return ends

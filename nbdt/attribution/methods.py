@@ -85,13 +85,9 @@ def attributor(
 ) -> Attributor:
     """The method, by its name or made by the caller's function, with all of its arguments.
 
-    Args:
-        method: a name, or a function that makes one of Captum's attributions.
-        explained: a module from an input to a column of numbers a decision.
-        x: the input.
-        baseline: the input without information; None for Captum's, 0.
-        layer: the layer for "grad_cam".
-        arguments: what else is passed on to Captum's ``attribute``.
+    `explained` gives a column of numbers a decision for an input such as `x`; `baseline` is the
+    input without information (None for Captum's, 0), `layer` that of "grad_cam"; the `arguments`
+    are passed on to Captum's ``attribute``.
     """
     captum = _import_captum()
     known: dict[str, Any] = {}

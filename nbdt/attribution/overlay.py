@@ -61,13 +61,6 @@ def overlay(
     The picture is gray, and paler where the network did not see it. The deeper the color, the
     more a pixel contributed, compared with the others of the same map. The map is smoothed by 1 %
     of its side, since single pixels mean little. The arguments are those of `on_picture`.
-
-    Example:
-        >>> map_ = torch.tensor([[1.0, 0.0, 0.0, -1.0]])
-        >>> saliency = Saliency(map_, 4, "thing", 0, "cat", 1, "car", 0.9, 2.0, "occlusion")
-        >>> picture = overlay(saliency, Image.new("L", (4, 1), "white"))
-        >>> picture.getpixel((1, 0)), picture.getpixel((3, 0))
-        ((255, 255, 255), (222, 131, 86))
     """
     smooth = replace(saliency, attribution=_smoothed(saliency.attribution))
     placed = on_picture(smooth, image, height=height, seen_only=seen_only)
@@ -117,14 +110,13 @@ def on_picture(
     none, the network is taken to have seen the whole picture, upright. Between pixels the map is
     interpolated, unless they come out as squares of four pixels or more.
 
+    The result has a number a pixel; NaN where the network saw nothing of the picture.
+
     Args:
         saliency: the map.
         image: the picture from which the input was made.
         height: of the result in pixels, its width being in proportion; by default the picture's.
         seen_only: whether to leave out what the network did not see.
-
-    Returns:
-        A number a pixel; NaN where the network saw nothing of the picture.
 
     Example:
         >>> turned = Preprocessing(resize=4, crop=2, rotate=180)
@@ -180,7 +172,8 @@ def _seen(saliency: Saliency, image: Image.Image) -> View:
     if how is None:
         return View(0, 0, image.width, image.height)
     resized = _resized(how.resize, image.height, image.width)
-    pieces = resized if how.crop is None else _both(how.crop)
+    crop = (how.crop, how.crop) if isinstance(how.crop, int) else how.crop
+    pieces = crop or resized
     upright = tuple(_turned_back(saliency.attribution, how).shape)
     if pieces != upright:
         raise InputError(
@@ -198,10 +191,6 @@ def _turned_back(map_: Tensor, how: Preprocessing | None) -> Tensor:
     if how is None:
         return map_
     return torch.rot90(map_.flip(1) if how.hflip else map_, -how.rotate // 90)
-
-
-def _both(side: int | tuple[int, int]) -> tuple[int, int]:
-    return (side, side) if isinstance(side, int) else side
 
 
 def _resized(resize: int | tuple[int, int] | None, height: int, width: int) -> tuple[int, int]:

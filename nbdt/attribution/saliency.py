@@ -30,16 +30,12 @@ class Saliency:
             the input does: turned, if the preprocessing turns images. In float32, on the CPU;
             shape (H, W).
         node: the node that decided.
-        node_name: its name.
         child: the child taken.
-        child_name: its name.
         rival: the nearest sibling of the child: the most likely of those not taken.
-        rival_name: its name.
         probability: of the child among all children of the node, in [0, 1].
         difference: what is explained: the score of the child minus the score of its rival, at the
             model's temperature.
-        method: "integrated_gradients", "grad_cam", "occlusion", or the name of another class of
-            Captum.
+        method: by name, or the name of the class of Captum.
         layer: the layer that GradCAM looked at; None for other methods.
         baseline_difference: the same difference at the baseline input; None where the method does
             not share out the rise from there.
@@ -116,11 +112,9 @@ def decision_saliency(
     so other threads should not use the same network at that time.
 
     Args:
-        model: the model.
         x: one input, as the network takes it; shape (1, C, H, W).
         decision: one of ``model.explain(x)[0].path``; or a node, by id or name, whose most likely
             child is then explained.
-        method: how contributions are computed.
         baseline: the input without information: a number, or a tensor that broadcasts to `x`, in
             the units of `x`. By default 0: mean gray for most networks.
         layer: the name of the layer for "grad_cam"; by default the last one that gives a feature
@@ -162,16 +156,6 @@ def path_saliency(
     The other arguments are those of `decision_saliency`, but `method` is the fast "grad_cam" by
     default: Integrated Gradients take their time for every decision. Occlusion computes all
     decisions at once.
-
-    Example:
-        >>> from nbdt.classifiers import build
-        >>> from nbdt.hierarchy.shapes import balanced
-        >>> model = NBDT(build("nbdt:digits-cnn"), balanced(10)).eval()
-        >>> x = torch.rand(1, 1, 8, 8)
-        >>> explanation = model.explain(x)[0]
-        >>> maps = path_saliency(model, x, explanation)
-        >>> [one.node for one in maps] == [decision.node for decision in explanation.path]
-        True
     """
     if not isinstance(model, NBDT):
         raise InputError(f"model must be an NBDT, got {type(model).__name__}.")
@@ -216,13 +200,10 @@ def path_saliency(
     return [
         Saliency(
             attribution=map_.clone(),
-            node=choice.node,
+            **choice._asdict(),
             node_name=tree.name(choice.node),
-            child=choice.child,
             child_name=tree.name(choice.child),
-            rival=choice.rival,
             rival_name=tree.name(choice.rival),
-            probability=choice.probability,
             difference=here[place],
             method=attribute.name,
             layer=layer,

@@ -55,13 +55,6 @@ def strip(
         columns: how many stand in a row.
         height: of each map in pixels, at most; one that would be more than twice as wide is made
             smaller.
-
-    Example:
-        >>> import torch
-        >>> map_ = torch.tensor([[1.0, -1.0], [0.0, 0.0]])
-        >>> saliency = Saliency(map_, 4, "thing", 0, "cat", 1, "car", 0.9, 2.0, "occlusion")
-        >>> strip([saliency], Image.new("RGB", (8, 8))).size
-        (356, 244)
     """
     if not saliencies:
         raise InputError("no map to draw; pass the result of path_saliency.")
@@ -129,8 +122,7 @@ def _write(
 
 def _note(names: Sequence[str], room: int) -> list[str]:
     """What is to be said of the codes in names, in lines; nothing where there are none."""
-    for name in names:
-        text, font = _line(name), _lettering(name)[1]
+    for text, font in ((_line(name), _lettering(name)[1]) for name in names):
         if code := next((_code(char) for char in text if not _has(font, char)), ""):
             said = f"Codes such as {code} stand for characters that no font here has."
             return wrap(said, room, _fonts()[0].getlength)
@@ -162,8 +154,9 @@ def _fonts() -> tuple[FreeTypeFont, ...]:
     fonts = [own]
     for name in SYSTEM_FONTS:
         with suppress(OSError):
-            fonts.append(ImageFont.truetype(name, _FONT_SIZE))
-    return tuple(font for font in fonts if font is own or _has(font, "\\"))
+            font = ImageFont.truetype(name, _FONT_SIZE)
+            fonts += [font] if _has(font, "\\") else []
+    return tuple(fonts)
 
 
 @lru_cache(maxsize=1 << 14)

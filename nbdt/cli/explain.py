@@ -34,7 +34,7 @@ from nbdt.run import answers
 from nbdt.selective import SelectiveNBDT, read_calibration
 from nbdt.selective.conformal import checked_guarantee
 from nbdt.view import to_html, to_rich, to_text
-from nbdt.view.html.data import IMAGE_SIZE
+from nbdt.view.html.page import IMAGE_SIZE
 from nbdt.view.svg import data_uri
 
 STANDARD_INPUT = "-"

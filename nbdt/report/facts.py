@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
@@ -89,10 +89,6 @@ def accuracy(evaluation: Evaluation) -> dict[str, Any]:
     calibration = evaluation.calibration
     errors = {node: one.error for node, one in calibration.nodes.items()}
     often = [node for node, one in calibration.nodes.items() if int(one.samples.sum()) >= ENOUGH]
-    value: dict[str, Callable[[NodeAccuracy], float | None]] = {
-        "node_error": lambda share: errors.get(share.node),
-        "precision": lambda share: share.precision,
-    }
     return {
         "own": evaluation.accuracy.row(evaluation.rule, evaluation.score),
         "network": evaluation.accuracy.network,
@@ -102,7 +98,8 @@ def accuracy(evaluation: Evaluation) -> dict[str, Any]:
         "weakest_nodes": Ranking.of(evaluation.nodes),
         "weakest_classes": Ranking.of(evaluation.classes),
         "miscalibrated": sorted(often, key=lambda node: (-errors[node], node))[:_DIAGRAMS],
-        **value,
+        "node_error": lambda share: errors.get(share.node),
+        "precision": lambda share: share.precision,
     }
 
 
@@ -114,7 +111,7 @@ class Ranking:
         rows: the weakest, the least accurate first, at most `MOST`.
         wrong: how many are ever wrong.
         axis: of the bars of their intervals; None where there are no rows.
-        unranked: which are not ranked, in words; empty where all are.
+        unranked: which are not ranked, in words.
     """
 
     rows: Sequence[NodeAccuracy]
@@ -128,21 +125,19 @@ class Ranking:
         found = ranked(shares)
         rows = found[:MOST]
         axis = Axis.around([one.interval for one in rows if one.interval]) if rows else None
-        counts = {
-            ("is", "are", "always right"): sum(
-                one.samples >= FEW and one.correct == one.samples for one in shares
-            ),
-            ("has", "have", f"fewer than {FEW} samples"): sum(
-                0 < one.samples < FEW for one in shares
-            ),
-            ("has", "have", "no sample"): sum(one.samples == 0 for one in shares),
-        }
-        unranked = [
+        right = sum(one.samples >= FEW and one.correct == one.samples for one in shares)
+        few = sum(0 < one.samples < FEW for one in shares)
+        none = sum(one.samples == 0 for one in shares)
+        unranked = ", ".join(
             f"{count:,} {one if count == 1 else several} {what}"
-            for (one, several, what), count in counts.items()
+            for count, one, several, what in (
+                (right, "is", "are", "always right"),
+                (few, "has", "have", f"fewer than {FEW} samples"),
+                (none, "has", "have", "no sample"),
+            )
             if count
-        ]
-        told = f"of all {len(shares):,}, {', '.join(unranked)}" if unranked else ""
+        )
+        told = f"of all {len(shares):,}, {unranked}" if unranked else ""
         return cls(rows, len(found), axis, told)
 
 
@@ -154,8 +149,7 @@ class Caveats:
         trained_on: what the model says of its data; None where it says nothing.
         unseen: how many classes have no sample.
         few: how many have some, but fewer than `FEW`.
-        fewest: the smallest number of samples of a class that has any.
-        most: the largest.
+        fewest: the smallest number of samples of a class that has any; `most` the largest.
         fitted: whether the temperature was fitted to these "samples", or to data of this "name".
         calibrated_here: whether the guarantee was calibrated with these samples.
     """
@@ -174,12 +168,10 @@ class Caveats:
         counts = [share.samples for share in found.evaluation.classes]
         seen = [count for count in counts if count]
         noted, fitted = found.model.provenance.get("data"), fitted_to(found.model)
-        how: Literal["samples", "name"] | None = None
+        how: Literal["samples", "name"] | None = "name" if fitted.get("data") == data else None
         if fitted.get("fingerprint") == found.fingerprint:
             how = "samples"
-        elif fitted.get("data") == data:
-            how = "name"
-        calibration = found.stopping.calibration if found.stopping else None
+        calibrated_on = found.stopping.calibration.fingerprint if found.stopping else None
         return cls(
             trained_on=noted if isinstance(noted, str) else None,
             unseen=len(counts) - len(seen),
@@ -187,6 +179,5 @@ class Caveats:
             fewest=min(seen),
             most=max(seen),
             fitted=how,
-            calibrated_here=calibration is not None
-            and calibration.fingerprint == found.fingerprint,
+            calibrated_here=calibrated_on == found.fingerprint,
         )

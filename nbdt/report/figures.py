@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from nbdt.evaluation import Reliability, wilson_interval
 from nbdt.evaluation.tables import percent, percent_range
-from nbdt.view.svg.shapes import Box, Rect, Shape, Stroke, Text
+from nbdt.view.svg.shapes import Box, Rect, Shape, Text, dot, line
 
 _BAR_WIDTH, _BAR_HEIGHT = 150, 16
 _SIDE, _COUNTS = 340, 64  # the square of a reliability diagram, and the counts below it
@@ -21,12 +21,7 @@ _LEFT, _TOP = 40, 10
 
 @dataclass(frozen=True)
 class Axis:
-    """The part of 0 … 1 that a column of interval bars shows.
-
-    Example:
-        >>> Axis.around([(0.62, 0.7), (0.811, 0.84)])
-        Axis(low=0.6, high=0.85)
-    """
+    """The part of 0 … 1 that a column of interval bars shows."""
 
     low: float
     high: float
@@ -54,9 +49,9 @@ class Axis:
         return _drawing(
             "interval",
             (
-                _line("rail", 6, middle, _BAR_WIDTH - 6, middle),
-                _line("span", low, middle, high, middle),
-                _dot(self.place(share), middle, 4),
+                line((6, middle), (_BAR_WIDTH - 6, middle), css="rail"),
+                line((low, middle), (high, middle), css="span"),
+                dot(self.place(share), middle, 4, "dot"),
             ),
             (_BAR_WIDTH, _BAR_HEIGHT),
             f"{percent(share)}, 95 % interval {percent_range(interval)}",
@@ -81,7 +76,7 @@ def reliability_diagram(found: Reliability, title: str) -> Markup:
         "reliability",
         (
             Rect(Box(_LEFT, _TOP, _SIDE, _SIDE), "frame"),
-            _line("ideal", _LEFT, bottom, _LEFT + _SIDE, _TOP),
+            line((_LEFT, bottom), (_LEFT + _SIDE, _TOP), css="ideal"),
             *_axes(bottom),
             *_points(found, bottom),
             *_counts(found, bottom + 46 + _COUNTS),
@@ -112,8 +107,8 @@ def _bins(found: Reliability) -> Iterator[tuple[int, int, float, float, tuple[fl
 def _points(found: Reliability, bottom: float) -> Iterator[Shape]:
     for _, _, confidence, share, (low, high) in _bins(found):
         x = _LEFT + _SIDE * confidence
-        yield _line("span", x, bottom - _SIDE * low, x, bottom - _SIDE * high)
-        yield _dot(x, bottom - _SIDE * share, 4.5)
+        yield line((x, bottom - _SIDE * low), (x, bottom - _SIDE * high), css="span")
+        yield dot(x, bottom - _SIDE * share, 4.5, "dot")
 
 
 def _axes(bottom: float) -> Iterator[Shape]:
@@ -128,7 +123,7 @@ def _axes(bottom: float) -> Iterator[Shape]:
 def _counts(found: Reliability, base: float) -> Iterator[Shape]:
     """How many samples each bin holds, as bars with their numbers."""
     most, width = int(found.samples.max()), _SIDE / len(found.samples)
-    yield _line("rail", _LEFT, base, _LEFT + _SIDE, base)
+    yield line((_LEFT, base), (_LEFT + _SIDE, base), css="rail")
     for place, samples, *_ in _bins(found):
         height = max(1.0, (_COUNTS - 16) * samples / most)
         x = _LEFT + width * place
@@ -142,14 +137,6 @@ def _compact(number: int) -> str:
     if number < 10_000:
         return str(number)
     return f"{number // 1000}k" if number < 1_000_000 else f"{number // 1_000_000}M"
-
-
-def _line(css: str, x: float, y: float, to_x: float, to_y: float) -> Stroke:
-    return Stroke((("M", (x, y)), ("L", (to_x, to_y))), css)
-
-
-def _dot(x: float, y: float, radius: float) -> Rect:
-    return Rect(Box(x - radius, y - radius, 2 * radius, 2 * radius), "dot", radius)
 
 
 def _drawing(css: str, shapes: Iterable[Shape], size: tuple[float, float], label: str) -> Markup:

@@ -5,16 +5,91 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import torch
+
 from nbdt.data import LabelledImages
 from nbdt.errors import InputError
-from nbdt.evaluation import Evaluation, evaluate
+from nbdt.evaluation import Evaluation, Measure, Predictions, evaluate, wilson_interval
 from nbdt.model import NBDT
-from nbdt.report.stopping import Stopping, StoppingCounter
 from nbdt.rules import RuleName, get_rule
-from nbdt.selective import Calibration
+from nbdt.selective import (
+    Calibration,
+    above_rounding,
+    information_kept,
+    is_valid,
+    stop,
+    threshold,
+)
 
 FEW = 30
 """Of fewer samples than these a share says little: its 95 % interval is up to 34 points wide."""
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """How answers did that may stop at an inner node.
+
+    Attributes:
+        guarantee: the share of answers that are to hold the true class.
+        threshold: the probability that an answer has to exceed; −∞ where any will do.
+        valid: how many answers hold the true class.
+        classes: how many answers are a class.
+        information: the mean information kept, 1 for a class and 0 for the root.
+    """
+
+    calibration: Calibration
+    guarantee: float
+    threshold: float
+    samples: int
+    valid: int
+    classes: int
+    information: float
+
+    @property
+    def validity(self) -> float:
+        """The share of answers that hold the true class."""
+        return self.valid / self.samples
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the validity, by `wilson_interval`."""
+        return wilson_interval(self.valid, self.samples)
+
+
+class StoppingCounter(Measure[Stopping]):
+    """Lets a model's answers stop when unsure, batch by batch, by the calibration's threshold."""
+
+    def __init__(self, model: NBDT, calibration: Calibration, guarantee: float) -> None:
+        calibration.check_model(model)
+        self.calibration, self.guarantee = calibration, guarantee
+        self.threshold = above_rounding(threshold(calibration.scores, guarantee))
+        super().__init__(model.hierarchy)
+
+    def start(self) -> None:
+        """Sets all counts to zero."""
+        self._totals = np.zeros(4)
+
+    def update(self, batch: Predictions) -> None:
+        """Counts a batch of the model's predictions."""
+        layout = batch.layout
+        answers = stop(batch.log_probs, layout, self.threshold)
+        valid = is_valid(answers, torch.from_numpy(batch.labels).to(answers.device), layout)
+        kept = information_kept(answers, layout)
+        are_classes = answers < layout.num_classes
+        self._totals += [len(batch), *(float(one.sum()) for one in (valid, are_classes, kept))]
+
+    def merge(self, other: StoppingCounter) -> None:
+        """Adds the counts of another one."""
+        self._totals += other._totals
+
+    def compute(self) -> Stopping:
+        """What was counted so far; at least one sample is needed."""
+        samples, valid, classes = map(int, self._totals[:3])
+        kept = float(self._totals[3]) / samples
+        return Stopping(
+            self.calibration, self.guarantee, self.threshold, samples, valid, classes, kept
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,16 +100,6 @@ class Measurement:
         data: the images, with the model's preprocessing.
         evaluation: all measures, and the images that could not be read or answered.
         stopping: how answers did that may stop when unsure; None where that was not measured.
-
-    Example:
-        >>> import torch
-        >>> from nbdt.data import load_dataset
-        >>> from nbdt.hierarchy import load_hierarchy
-        >>> digits = load_dataset("digits").select(range(20))
-        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
-        >>> found = measure(NBDT(network, load_hierarchy("digits/shape")), digits)
-        >>> found.evaluation.samples, found.left_out
-        (20, {})
     """
 
     model: NBDT
@@ -65,16 +130,8 @@ def measure(
 ) -> Measurement:
     """Measures a model on labelled images, in one pass and bounded memory.
 
-    Images that cannot be read, or that the network cannot take, are left out.
-
-    Args:
-        model: where it has a preprocessing, the images are prepared by it.
-        data: images of the model's classes.
-        rule: which answers are judged; by default the model's.
-        calibration: the model's calibration, if it has one; used by the soft rule only.
-        guarantee: the share of answers that are then to hold the true class.
-        batch_size: how many images share a batch.
-        progress: called with the number of images of each batch when it is done.
+    Images that cannot be read, or that the network cannot take, are left out. The arguments are
+    those of `nbdt.report.report`.
     """
     if not isinstance(data, LabelledImages):
         raise InputError(
@@ -85,9 +142,9 @@ def measure(
     if model.preprocessing is not None:
         data = data.with_preprocessing(model.preprocessing)
     rule = model.rule if rule is None else rule
-    stopping = None
+    extra = []
     if calibration is not None and get_rule(rule).ranks_classes:
-        stopping = StoppingCounter(model, calibration, guarantee)
+        extra = [StoppingCounter(model, calibration, guarantee)]
     evaluation = evaluate(
         model,
         data,
@@ -96,6 +153,6 @@ def measure(
         on_failure="keep",
         fingerprint=True,
         progress=progress,
-        extra=[stopping] if stopping else [],
+        extra=extra,
     )
-    return Measurement(model, data, evaluation, stopping.compute() if stopping else None)
+    return Measurement(model, data, evaluation, extra[0].compute() if extra else None)

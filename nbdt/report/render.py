@@ -36,8 +36,7 @@ class Origin:
     """What a report says of a model and its data that neither of them knows by itself.
 
     Attributes:
-        model: what the model is called.
-        data: what the data are called.
+        model: what the model is called; `data` likewise.
         files: the SHA-256 of each file of the model, by its name.
         versions: the versions of the packages that wrote them.
         command: the command that makes the same report again.
@@ -70,10 +69,8 @@ def report(
     rules. The file needs nothing else and loads nothing, so it can be mailed. The same arguments
     give the same bytes; there is no date in it unless `origin` notes one.
 
-    The data are read once, then the images shown are read again.
-
     Args:
-        model: the model; where it has a preprocessing, the images are prepared by it.
+        model: where it has a preprocessing, the images are prepared by it.
         data: the images, with the classes of the model.
         origin: the names of model and data, and further notes.
         rule: which answers are judged, "soft" or "hard"; by default the model's.
@@ -81,16 +78,6 @@ def report(
         guarantee: the share of answers that should then contain the true class.
         pictures: how many pictures there are at most, each of about 3 kB.
         progress: called with the number of images of each batch when it is done.
-
-    Example:
-        >>> from nbdt.data import load_dataset
-        >>> from nbdt.hierarchy import load_hierarchy
-        >>> digits = load_dataset("digits").select(range(50))
-        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
-        >>> model = NBDT(network, load_hierarchy("digits/shape"))
-        >>> page = report(model, digits, origin=Origin(model="untrained", data="50 digits"))
-        >>> page.startswith("<!DOCTYPE html>"), "untrained" in page
-        (True, True)
     """
     found = measure(
         model, data, rule=rule, calibration=calibration, guarantee=guarantee, progress=progress

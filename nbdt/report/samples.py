@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from nbdt.errors import InputError
 from nbdt.evaluation import Evaluation, NodeAccuracy
 from nbdt.evaluation.prototypes import KINDS, Kind
 from nbdt.evaluation.tables import percent, percent_range
-from nbdt.explain import Explanation, explain_logits
+from nbdt.explain import Explanation, explain_predictions
 from nbdt.hierarchy.text import one_line
 from nbdt.report.measure import FEW, Measurement
 from nbdt.run import answers
@@ -35,17 +35,7 @@ _WEAKEST = 10  # how many of the weakest decisions get pictures first
 class Album:
     """Gives pictures of samples until there are as many as the report may hold.
 
-    Attributes:
-        data: the samples.
-        most: how many pictures there may be.
-        used: how many were given.
-        characters: how long they are, all together.
-
-    Example:
-        >>> from nbdt.data import load_dataset
-        >>> album = Album(load_dataset("digits"), most=1)
-        >>> album.address(7)[:21], album.address(8), album.used
-        ('data:image/png;base64', None, 1)
+    `used` is how many were given, `characters` how long they are, all together.
     """
 
     def __init__(self, data: LabelledImages, most: int) -> None:
@@ -158,20 +148,15 @@ def explained(found: Measurement, group: Group, album: Album) -> Group:
     explanations = [
         explanation
         for block in run
-        for explanation in explain_logits(
-            block.logits,
-            model.layout,
-            score=model.score,
-            rule=found.evaluation.rule,
-            geometry=model.geometry(),
-            temperature=model.temperature,
+        for explanation in explain_predictions(
+            model.predictions(block.logits, found.evaluation.rule), model.geometry()
         )
     ]
     if run.failures:
         raise InputError("; ".join(run.failures.values()))
     pictures = map(album.address, group.indices)
     triples = tuple(zip(group.indices, pictures, explanations, strict=True))
-    return Group(group.title, group.rule, group.indices, triples)
+    return replace(group, explained=triples)
 
 
 def node_details(evaluation: Evaluation, album: Album) -> dict[int, NodeDetails]:

@@ -90,6 +90,13 @@ class Calibration(Document):
         """The calibration score of every sample, in no order that matters; in float64."""
         return torch.cat([part.scores for part in self.superclasses])
 
+    def check_model(self, model: NBDT) -> None:
+        """Raises InputError for a model with another tree or score."""
+        tree = model.hierarchy
+        nodes = tuple(part.node for part in self.superclasses)
+        if nodes != tree.children(tree.root) or self.score != model.score:
+            raise InputError("the calibration belongs to a model with another tree or score.")
+
     @classmethod
     def of(
         cls,

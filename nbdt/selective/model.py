@@ -209,10 +209,8 @@ class SelectiveNBDT:
 
     def _use(self, calibration: Calibration) -> None:
         """Takes a calibration, if it belongs to this model and is enough for the guarantee."""
+        calibration.check_model(self.model)
         tree = self.model.hierarchy
-        nodes = tuple(part.node for part in calibration.superclasses)
-        if nodes != tree.children(tree.root) or calibration.score != self.model.score:
-            raise InputError("the calibration belongs to a model with another tree or score.")
         scores = {tree.root: calibration.scores}
         if self.per_superclass:
             scores = {part.node: part.scores for part in calibration.superclasses}

@@ -5,11 +5,12 @@ its path with the siblings; a page takes a `Hierarchy` and any number of explana
 functions are pure: they return texts or objects and write no files.
 """
 
-from nbdt.view.comparison import Comparison, compare, compare_svg
+from nbdt.view.comparison import compare_svg
 from nbdt.view.dot import render, to_graphviz
 from nbdt.view.folding import Folding, Item, fold
 from nbdt.view.html import NodeDetails, Prototype, to_html
 from nbdt.view.layout import Layout, layout
+from nbdt.view.notebook import Comparison, compare
 from nbdt.view.svg import to_svg
 from nbdt.view.svg.tanglegram import tanglegram_svg
 from nbdt.view.text import to_rich, to_text

@@ -54,18 +54,13 @@ def _drawing_rules(tokens: dict[str, str], only: dict[str, str] | None = None) -
 
 @cache
 def templates(package: str = "nbdt.view.html", folder: str = "templates") -> Environment:
-    """The templates of a package, which may extend those of `nbdt.view.html`.
+    """The templates in a folder of a package, which may extend those of `nbdt.view.html`.
 
     Names come out of files and may be anything. They enter a page as text or as attributes, always
     escaped, and what commands a terminal or turns a line around is written out.
-
-    Args:
-        package: the package that holds the templates.
-        folder: where in the package they are.
     """
-    loaders = [PackageLoader(package, folder), PackageLoader("nbdt.view.html")]
     environment = Environment(
-        loader=ChoiceLoader(loaders),
+        loader=ChoiceLoader([PackageLoader(package, folder), PackageLoader("nbdt.view.html")]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_readable,
@@ -85,10 +80,5 @@ def _readable(value: Any) -> Any:
 
 
 def counted(number: int, noun: str, several: str | None = None) -> str:
-    """How many there are of something.
-
-    Example:
-        >>> counted(1, "class", "classes"), counted(1200, "sample")
-        ('1 class', '1,200 samples')
-    """
+    """How many there are of something."""
     return f"{number:,} {noun if number == 1 else several or noun + 's'}"

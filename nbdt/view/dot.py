@@ -11,45 +11,30 @@ from nbdt.explain import Explanation, percent
 from nbdt.hierarchy import Hierarchy
 from nbdt.view.assets import LIGHT
 from nbdt.view.folding import Folded, Item, fold
+from nbdt.view.marks import Role
 
 Format = Literal["svg", "png", "pdf"]
 
-_BOX = {
-    "shape": "box",
-    "style": "rounded,filled",
-    "color": LIGHT["tint"],
-    "fillcolor": LIGHT["tint"],
-}
-_ON_PATH = {"color": LIGHT["path"], "fillcolor": LIGHT["path-tint"], "fontcolor": LIGHT["path"]}
-_RIVAL = {
-    "style": "rounded,filled,dashed",
-    "color": LIGHT["rival"],
-    "fillcolor": LIGHT["rival-tint"],
-    "fontcolor": LIGHT["rival"],
-}
-_NODE_LOOKS = {
-    "path": _ON_PATH,
-    "answer": {"color": LIGHT["path"], "fillcolor": LIGHT["path"], "fontcolor": LIGHT["on-path"]},
-    "beyond": {"style": "rounded,dashed", "color": LIGHT["path"], "fontcolor": LIGHT["muted"]},
-    "rival": _RIVAL,
-    "runner_up": _RIVAL,
-    "other": {},
-}
-_EDGE_LOOKS = {
-    "path": {"color": LIGHT["path"]},
-    "answer": {"color": LIGHT["path"]},
-    "beyond": {"color": LIGHT["path"], "style": "dotted"},
-    "rival": {"color": LIGHT["rival"], "style": "dashed"},
-    "runner_up": {"color": LIGHT["rival"], "style": "dashed"},
-    "other": {},
-}
-_SIGNS = {
-    "path": "▶ ",
-    "answer": "✓ ",
-    "beyond": "· ",
-    "rival": "▷ ",
-    "runner_up": "▷ ",
-    "other": "",
+_BOX = {"shape": "box", "style": "rounded,filled", "color": LIGHT["tint"]}
+_BOX["fillcolor"] = _BOX["color"]
+
+
+def _colors(name: str) -> dict[str, str]:
+    return {"color": LIGHT[name], "fillcolor": LIGHT[f"{name}-tint"], "fontcolor": LIGHT[name]}
+
+
+_PATH, _RIVAL = {"color": LIGHT["path"]}, {"color": LIGHT["rival"], "style": "dashed"}
+_ANSWER = {**_PATH, "fillcolor": LIGHT["path"], "fontcolor": LIGHT["on-path"]}
+_BEYOND = {**_PATH, "style": "rounded,dashed", "fontcolor": LIGHT["muted"]}
+_RIVAL_BOX = {**_colors("rival"), "style": "rounded,filled,dashed"}
+# The sign of each role, the looks of its nodes and those of the branches to them.
+_LOOKS: dict[Role, tuple[str, dict[str, str], dict[str, str]]] = {
+    "path": ("▶ ", _colors("path"), _PATH),
+    "answer": ("✓ ", _ANSWER, _PATH),
+    "beyond": ("· ", _BEYOND, {**_PATH, "style": "dotted"}),
+    "rival": ("▷ ", _RIVAL_BOX, _RIVAL),
+    "runner_up": ("▷ ", _RIVAL_BOX, _RIVAL),
+    "other": ("", {}, {}),
 }
 
 
@@ -68,15 +53,8 @@ def to_graphviz(
 
     Args:
         subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
-        explanation: an explanation made with this tree.
         folded: the inner nodes that are drawn closed; see `nbdt.view.fold`.
         orientation: whether the tree grows down or to the right.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> graph = to_graphviz(tree)
-        >>> graph.body[1], graph.body[2]
-        ('\tn2 [label=car]\n', '\tn4 -> n2\n')
     """
     if orientation not in ("horizontal", "vertical"):
         raise InputError(f"orientation must be horizontal or vertical; got {orientation!r:.60}.")
@@ -98,10 +76,11 @@ def to_graphviz(
     items = fold(subject, explanation, folded=folded).items
     for item in items:
         boxed = item.kind in ("open", "folded") or item.role != "other"
-        looks = {**(_BOX if boxed else {}), **_NODE_LOOKS[item.role]}
-        graph.node(_name(item, items), _label(item), **looks)
+        sign, node_looks, edge_looks = _LOOKS[item.role]
+        looks = {**(_BOX if boxed else {}), **node_looks}
+        graph.node(_name(item, items), _label(item, sign), **looks)
         if item.parent >= 0:
-            edge = dict(_EDGE_LOOKS[item.role])
+            edge = dict(edge_looks)
             if item.probability is not None:
                 edge["penwidth"] = f"{1 + 5 * item.probability:.2f}"
             graph.edge(_name(items[item.parent], items), _name(item, items), **edge)
@@ -113,7 +92,7 @@ def render(graph: graphviz.Digraph, format: Format = "svg") -> bytes:  # noqa: A
     if format not in get_args(Format):
         raise InputError(f"format must be svg, png or pdf; got {format!r:.60}.")
     try:
-        drawn: bytes = graph.pipe(format=format)
+        return bytes(graph.pipe(format=format))
     except graphviz.ExecutableNotFound:
         raise MissingDependencyError(
             "the program dot, which draws this picture, is not installed: install Graphviz "
@@ -122,16 +101,15 @@ def render(graph: graphviz.Digraph, format: Format = "svg") -> bytes:  # noqa: A
     except graphviz.CalledProcessError as error:
         message = (error.stderr or b"").decode(errors="replace").strip()
         raise InputError(f"Graphviz could not draw the graph: {message[:300]}") from None
-    return drawn
 
 
 def _name(item: Item, items: tuple[Item, ...]) -> str:
     return f"rest{items[item.parent].node}" if item.kind == "rest" else f"n{item.node}"
 
 
-def _label(item: Item) -> str:
+def _label(item: Item, sign: str) -> str:
     """The label: graphviz reads backslashes and <…> as commands unless they are escaped."""
-    said = _SIGNS[item.role] + item.name
+    said = sign + item.name
     if item.kind == "folded":
         said = f"▸ {said} ({item.classes:,} classes)"
     if item.kind == "rest":
@@ -140,5 +118,4 @@ def _label(item: Item) -> str:
         said += f"  {percent(item.probability)}"
     if item.support:
         said += f"  {item.support}"
-    escaped: str = graphviz.escape(said)
-    return escaped
+    return str(graphviz.escape(said))

@@ -23,7 +23,7 @@ from nbdt.hierarchy.text import join_names
 from nbdt.hierarchy.validation import IntArray
 from nbdt.view.assets import counted
 from nbdt.view.labels import clean
-from nbdt.view.marks import NO_MARKS, Marks, Role, in_names_of, marks_of
+from nbdt.view.marks import Marks, Role, in_names_of, marks_of
 
 Kind = Literal["class", "open", "folded", "rest"]
 Folded = Literal["auto"] | Collection[Node] | None
@@ -41,11 +41,10 @@ class Item:
     Attributes:
         node: the node's id; of a rest, the id of its first node.
         parent: the place of the item above among the items; −1 at the root.
-        name: the node's name, fit to be drawn.
         kind: "class" for a leaf; "open" or "folded" for an inner node; "rest". A node of which
             an explanation without its tree knows only the name counts as a class.
         contents: what a folded node or a rest holds, as ``"218 classes: cat, dog, …"``.
-        classes: how many classes the item stands for; None where there is no tree to tell.
+        classes: how many the item stands for; None where there is no tree to tell.
         role: "path" on the way to the answer, "answer" (the class or the node answered),
             "beyond" where the path goes on below an answer that is not a class, "rival" on the way
             to the runner-up, "runner_up", or "other".
@@ -73,11 +72,6 @@ class Folding:
     """The items that a view draws in preorder, and the tree and explanation they were made of.
 
     The tree is None where an explanation is drawn alone, the explanation where a tree is.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> [(item.name, item.kind) for item in fold(tree, folded={3}).items]
-        [('thing', 'open'), ('car', 'class'), ('animal', 'folded')]
     """
 
     items: tuple[Item, ...]
@@ -112,7 +106,6 @@ def fold(
 
     Args:
         subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
-        explanation: an explanation made with this tree.
         folded: the inner nodes that are drawn closed, by id or name; None for none. "auto" draws
             trees of up to 60 nodes whole. In larger ones it opens the paths to the prediction
             and to the runner-up, with the most likely siblings; without an explanation, it opens
@@ -129,43 +122,36 @@ def fold(
         if explanation is not None:
             raise InputError("got two explanations; pass the tree first, or only one explanation.")
         marks = marks_of(subject, None)
-        source = _Alone(subject)
         if folded is not None and not _is_auto(folded):
             raise InputError(
                 "an explanation alone knows only the nodes of its path; pass its tree first, or "
                 f'folded="auto" or None; got folded={folded!r:.60}.'
             )
-        steps = {
+        steps: Shown = {
             d.node: d.children if folded is None else _likeliest(d.children, marks)
             for d in subject.path
         }
-        return Folding(tuple(_items(source, steps, marks)), None, subject)
+        return Folding(tuple(_items(_Alone(subject), steps, marks)), None, subject)
     if not isinstance(subject, Hierarchy):
         raise InputError(
             f"a view draws a Hierarchy or an Explanation, got {type(subject).__name__}"
             f"{_hint(subject)}."
         )
-    marks = NO_MARKS
+    marks = Marks()
     if explanation is not None:
         explanation = in_names_of(subject, explanation)
         marks = marks_of(explanation, subject)
-    shown: Shown
-    if _is_auto(folded):
-        shown = _chosen(subject, marks)
-    else:
-        closed = _checked_closed(subject, folded)
-        shown = {v: subject.children(v) for v in subject.inner if v not in closed}
-    items = tuple(_items(subject, shown, marks))
+    items = _items(subject, _shown(subject, folded, marks), marks)
     if explanation is None:
         # Beside the decisions of an explanation, another percentage would mislead.
         known = support_of(subject)
-        items = tuple(
+        items = (
             replace(item, support=percent(known[item.node]))
             if item.kind in ("open", "folded") and item.node in known
             else item
             for item in items
         )
-    return Folding(items, subject, explanation)
+    return Folding(tuple(items), subject, explanation)
 
 
 def _hint(subject: object) -> str:
@@ -183,33 +169,25 @@ def _is_auto(folded: Folded) -> bool:
     return isinstance(folded, str) and folded == "auto"
 
 
-def _checked_closed(tree: Hierarchy, folded: Folded) -> frozenset[int]:
-    if folded is None:
-        return frozenset()
-    if isinstance(folded, str) or not isinstance(folded, Collection):
-        raise InputError(f'folded is "auto", None or the inner nodes to close; got {folded!r:.60}.')
-    closed = node_ids(tree, folded)
-    for node in closed:
-        if tree.is_leaf(node):
-            raise InputError(f"{described(tree, node)} is a class and cannot be folded.")
-    return frozenset(closed)
-
-
 Shown = Mapping[int, Sequence[int]]
 """The children that are drawn of each node that is open; what is missing becomes the rest."""
 
 
-def _chosen(tree: Hierarchy, marks: Marks) -> Shown:
-    """What "auto" opens."""
-    if len(tree) <= MOST_ITEMS:
-        return {node: tree.children(node) for node in tree.inner}
-    if not marks.roles:
-        return _from_the_top(tree)
-    return {
-        node: _likeliest(tree.children(node), marks)
-        for node in marks.roles
-        if not tree.is_leaf(node)
-    }
+def _shown(tree: Hierarchy, folded: Folded, marks: Marks) -> Shown:
+    closed: Collection[int] = ()
+    if _is_auto(folded):
+        if len(tree) > MOST_ITEMS:
+            opened = (node for node in marks.roles if not tree.is_leaf(node))
+            on_path = {node: _likeliest(tree.children(node), marks) for node in opened}
+            return on_path or _from_the_top(tree)
+    elif isinstance(folded, str) or not isinstance(folded, Collection | None):
+        raise InputError(f'folded is "auto", None or the inner nodes to close; got {folded!r:.60}.')
+    else:
+        closed = frozenset(node_ids(tree, folded or ()))
+        for node in closed:
+            if tree.is_leaf(node):
+                raise InputError(f"{described(tree, node)} is a class and cannot be folded.")
+    return {node: tree.children(node) for node in tree.inner if node not in closed}
 
 
 def _from_the_top(tree: Hierarchy) -> Shown:
@@ -272,8 +250,8 @@ def _items(source: Hierarchy | _Alone, shown: Shown, marks: Marks) -> Iterator[I
         if node in shown:
             drawn = set(shown[node])
             hidden = tuple(child for child in source.children(node) if child not in drawn)
-            below: list[int | tuple[int, ...]] = [*shown[node], *([hidden] if hidden else [])]
-            stack.extend((child, place) for child in reversed(below))
+            stack += [(hidden, place)] if hidden else []
+            stack += [(child, place) for child in reversed(shown[node])]
 
 
 def _item(source: Hierarchy | _Alone, node: int, parent: int, opened: bool, marks: Marks) -> Item:
@@ -283,34 +261,20 @@ def _item(source: Hierarchy | _Alone, node: int, parent: int, opened: bool, mark
         start, size = int(source.leaf_start[node]), int(source.sizes[node])
         if size > 1 and not opened:
             kind = "folded"
-            some = (
-                clean(source.names[leaf])
-                for leaf in source.leaf_order[start : start + min(size, 3)]
-            )
-            contents = f"{size:,} classes: {join_names(some, size)}"
-    return Item(
-        node,
-        parent,
-        clean(source.name(node)),
-        kind,
-        contents,
-        size,
-        marks.roles.get(node, "other"),
-        marks.probabilities.get(node),
-    )
+            first = source.leaf_order[start : start + min(size, 3)]
+            some = join_names((clean(source.names[leaf]) for leaf in first), size)
+            contents = f"{size:,} classes: {some}"
+    role, probability = marks.roles.get(node, "other"), marks.probabilities.get(node)
+    return Item(node, parent, clean(source.name(node)), kind, contents, size, role, probability)
 
 
 def _rest(source: Hierarchy | _Alone, nodes: Sequence[int], parent: int, marks: Marks) -> Item:
     known = [marks.probabilities[node] for node in nodes if node in marks.probabilities]
-    return Item(
-        nodes[0],
-        parent,
-        f"{len(nodes):,} more",
-        "rest",
-        join_names((clean(source.name(node)) for node in nodes), len(nodes)),
-        int(source.sizes[list(nodes)].sum()) if isinstance(source, Hierarchy) else None,
-        probability=sum(known) if known else None,
-    )
+    size = int(source.sizes[list(nodes)].sum()) if isinstance(source, Hierarchy) else None
+    names = join_names((clean(source.name(node)) for node in nodes), len(nodes))
+    share = sum(known) if known else None
+    more = f"{len(nodes):,} more"
+    return Item(nodes[0], parent, more, "rest", names, size, probability=share)
 
 
 def support_legend(folding: Folding) -> str:

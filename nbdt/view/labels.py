@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
-from nbdt.hierarchy.text import JOINERS, one_line
+from nbdt.hierarchy.text import JOINERS, one_line, shorten
 
 # Widths in hundredths of the font size, the larger of DejaVu Sans and Arial, rounded up.
 _WIDTHS = {
@@ -39,12 +39,7 @@ _BOLD = 1.18
 
 @lru_cache(maxsize=1 << 16)
 def clean(name: str) -> str:
-    r"""The name on one line, its words one space apart, without anything that XML forbids.
-
-    Example:
-        >>> print(clean("two\nlines \x00"))
-        two lines \x00
-    """
+    r"""The name on one line, its words one space apart, without anything that XML forbids."""
     text = one_line(" ".join(name.split()))
     if text.isascii():
         return text
@@ -56,16 +51,14 @@ def clean(name: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def text_width(text: str, size: float = 13, bold: bool = False) -> float:
-    """How wide a browser draws one line of text at most, in pixels; `size` is the font's.
-
-    Example:
-        >>> text_width("cat", size=10)
-        16.0
-        >>> text_width("猫", size=10)
-        11.0
-    """
+    """How wide a browser draws one line of text at most, in pixels; `size` is the font's."""
     total = sum(_WIDTHS.get(char) or _other_width(char) for char in text)
     return round(total * size * (_BOLD if bold else 1), 2)
+
+
+def fitted(text: str, room: float, size: float = 13, bold: bool = False) -> str:
+    """The text, shortened in the middle where it is wider than the room."""
+    return shorten(text, room, lambda part: text_width(part, size, bold))
 
 
 def _other_width(char: str) -> float:

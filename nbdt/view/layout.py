@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.view.folding import Folding
-from nbdt.view.tidy import tidy_breadth
 
 LayoutKind = Literal["tidy", "dendrogram", "indented"]
 LAYOUT_KINDS: tuple[LayoutKind, ...] = get_args(LayoutKind)
@@ -28,10 +26,8 @@ LAYOUT_KINDS: tuple[LayoutKind, ...] = get_args(LayoutKind)
 class Layout:
     """Where each node stands; all arrays have the shape (nodes,).
 
-    Attributes:
-        breadth: the middle of each node across the direction of growth. The first edge is at 0.
-        depth: how far each node is from the root along it, 0 at the root.
-        sizes: how much room each node takes across.
+    `breadth` is the middle of each node across the direction of growth, the first edge being at 0;
+    `depth` how far it is from the root along it, 0 at the root; `sizes` the room it takes across.
     """
 
     breadth: FloatArray
@@ -65,8 +61,7 @@ def layout(
         heights: for a dendrogram, how high each node stands above the leaves, as
             `Hierarchy.merge_heights`; by default its height in edges.
 
-    Returns:
-        The places, by node id for a `Hierarchy` and by item for a `Folding`.
+    The places are by node id for a `Hierarchy`, by item for a `Folding`.
 
     Example:
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -84,12 +79,12 @@ def layout(
     walk = _Walk(tree.parents)
     depth = np.array(walk.depths, dtype=np.float64)
     if kind == "tidy":
-        breadth = np.array(tidy_breadth(walk.children, walk.preorder, room.tolist()))
+        breadth = np.array(_tidy_breadth(walk.children, walk.preorder, room.tolist()))
     elif kind == "dendrogram":
         breadth = walk.dendrogram_breadth(room)
         above = walk.heights() if heights is None else _checked("heights", heights, len(tree))
         depth = above.max() - above
-        room = np.where(walk.is_leaf, room, 0)
+        room = np.where([not below for below in walk.children], room, 0)
     else:
         breadth = np.empty(len(tree))
         in_order = room[walk.preorder]
@@ -118,16 +113,11 @@ class _Walk:
                 self.depths[child] = self.depths[node] + 1
             stack.extend(reversed(self.children[node]))
 
-    @property
-    def is_leaf(self) -> npt.NDArray[np.bool_]:
-        return np.array([not below for below in self.children])
-
     def heights(self) -> FloatArray:
         """The number of edges from each node down to its deepest leaf."""
         heights = np.zeros(len(self.children))
         for node in reversed(self.preorder):
-            if self.children[node]:
-                heights[node] = 1 + max(heights[child] for child in self.children[node])
+            heights[node] = max((1 + heights[child] for child in self.children[node]), default=0)
         return heights
 
     def dendrogram_breadth(self, room: FloatArray) -> FloatArray:
@@ -136,9 +126,8 @@ class _Walk:
         leaves = [node for node in self.preorder if not self.children[node]]
         breadth[leaves] = np.cumsum(room[leaves]) - room[leaves] / 2
         for node in reversed(self.preorder):
-            if self.children[node]:
-                first, *_, last = self.children[node]
-                breadth[node] = (breadth[first] + breadth[last]) / 2
+            if below := self.children[node]:
+                breadth[node] = (breadth[below[0]] + breadth[below[-1]]) / 2
         return breadth
 
 
@@ -153,3 +142,134 @@ def _checked(what: str, values: Sequence[float] | FloatArray, count: int) -> Flo
             f"of shape {array.shape}."
         )
     return array
+
+
+def _tidy_breadth(
+    children: Sequence[Sequence[int]], preorder: Sequence[int], sizes: Sequence[float]
+) -> list[float]:
+    """Where the middle of each node stands: Buchheim, Jünger & Leipert, without recursion.
+
+    Subtrees are placed left to right, each as close to the ones before it as their outlines allow;
+    where a big subtree is pushed away from a far one, those in between are spread evenly. Names of
+    methods follow the paper.
+
+    A parent is at the mean of its first and last child; neighbors on one level touch at the
+    closest. `children` are in the order of drawing; `sizes` is how much room each node takes.
+    """
+    walk = _Tidy(children, sizes)
+    # Each node is placed after all that is left of it and below it: a preorder of last children
+    # first, read backwards, is the postorder.
+    order, stack = [], [preorder[0]]
+    while stack:
+        order.append(stack.pop())
+        stack.extend(children[order[-1]])
+    for node in reversed(order):
+        walk.place(node)
+    moved = [0.0] * len(children)
+    for node in preorder:
+        for child in children[node]:
+            moved[child] = moved[node] + walk.mod[node]
+    return [walk.prelim[node] + moved[node] for node in range(len(children))]
+
+
+class _Tidy:
+    """The first walk of the algorithm: preliminary places, and how far subtrees were moved."""
+
+    def __init__(self, children: Sequence[Sequence[int]], sizes: Sequence[float]) -> None:
+        n = len(children)
+        self.children = children
+        self.sizes = sizes
+        self.prelim = [0.0] * n  # the place among its siblings
+        self.mod = [0.0] * n  # how far all below the node has to be moved
+        self.shift = [0.0] * n
+        self.change = [0.0] * n
+        self.thread = [-1] * n  # the next node on the outline, where it is no child
+        self.ancestor = list(range(n))
+        self.number = [0] * n  # the place in the family, from 0
+        self.parent = [-1] * n
+        for node, family in enumerate(children):
+            for number, child in enumerate(family):
+                self.number[child] = number
+                self.parent[child] = node
+        # Of each node, the child whose outline is lowest so far, to which threads lead.
+        self.default_ancestor = [family[0] if family else -1 for family in children]
+
+    def place(self, node: int) -> None:
+        """Places a node whose children, and whose siblings on the left, are placed."""
+        family = self.children[node]
+        if family:
+            self._execute_shifts(family)
+        middle = (self.prelim[family[0]] + self.prelim[family[-1]]) / 2 if family else 0.0
+        if not self.number[node]:
+            self.prelim[node] = middle
+            return
+        before = self.children[self.parent[node]][self.number[node] - 1]
+        self.prelim[node] = self.prelim[before] + self._distance(before, node)
+        if family:
+            self.mod[node] = self.prelim[node] - middle
+        self._apportion(node, before)
+
+    def _distance(self, left: int, right: int) -> float:
+        return (self.sizes[left] + self.sizes[right]) / 2
+
+    def _next_left(self, node: int) -> int:
+        return self.children[node][0] if self.children[node] else self.thread[node]
+
+    def _next_right(self, node: int) -> int:
+        return self.children[node][-1] if self.children[node] else self.thread[node]
+
+    def _apportion(self, node: int, before: int) -> None:
+        """Moves the subtree of `node` to the right until it overlaps nothing on its left."""
+        prelim, mod = self.prelim, self.mod
+        parent = self.parent[node]
+        # The four outlines followed: outer and inner, of this subtree and of all on its left.
+        inner_right, outer_right = node, node
+        inner_left, outer_left = before, self.children[parent][0]
+        sum_ir, sum_or = mod[inner_right], mod[outer_right]
+        sum_il, sum_ol = mod[inner_left], mod[outer_left]
+        left, right = self._next_right(inner_left), self._next_left(inner_right)
+        while left >= 0 and right >= 0:
+            inner_left, inner_right = left, right
+            outer_left = self._next_left(outer_left)
+            outer_right = self._next_right(outer_right)
+            self.ancestor[outer_right] = node
+            overlap = prelim[inner_left] + sum_il - prelim[inner_right] - sum_ir
+            overlap += self._distance(inner_left, inner_right)
+            if overlap > 0:
+                self._move_subtree(self._greatest_uncommon(inner_left, parent), node, overlap)
+                sum_ir += overlap
+                sum_or += overlap
+            sum_il += mod[inner_left]
+            sum_ir += mod[inner_right]
+            sum_ol += mod[outer_left]
+            sum_or += mod[outer_right]
+            left, right = self._next_right(inner_left), self._next_left(inner_right)
+        if left >= 0 and self._next_right(outer_right) < 0:
+            self.thread[outer_right] = left
+            mod[outer_right] += sum_il - sum_or
+        if right >= 0 and self._next_left(outer_left) < 0:
+            self.thread[outer_left] = right
+            mod[outer_left] += sum_ir - sum_ol
+            self.default_ancestor[parent] = node
+
+    def _greatest_uncommon(self, inner_left: int, parent: int) -> int:
+        """The child of `parent` that the node on the left outline belongs to."""
+        ancestor = self.ancestor[inner_left]
+        return ancestor if self.parent[ancestor] == parent else self.default_ancestor[parent]
+
+    def _move_subtree(self, left: int, right: int, distance: float) -> None:
+        each = distance / (self.number[right] - self.number[left])
+        self.change[right] -= each
+        self.shift[right] += distance
+        self.change[left] += each
+        self.prelim[right] += distance
+        self.mod[right] += distance
+
+    def _execute_shifts(self, family: Sequence[int]) -> None:
+        """Spreads the subtrees between two that were pushed apart."""
+        shift = change = 0.0
+        for node in reversed(family):
+            self.prelim[node] += shift
+            self.mod[node] += shift
+            change += self.change[node]
+            shift += self.shift[node] + change

@@ -25,9 +25,6 @@ class Marks:
     probabilities: Mapping[int, float] = field(default_factory=dict)
 
 
-NO_MARKS = Marks()
-
-
 def marks_of(explanation: Explanation, tree: Hierarchy | None) -> Marks:
     """The roles and probabilities of the nodes; without a tree, of those it knows itself."""
     roles: dict[int, Role] = {}
@@ -41,14 +38,10 @@ def marks_of(explanation: Explanation, tree: Hierarchy | None) -> Marks:
     roles.update((node, "path") for node in path[:answered])
     roles.update((node, "beyond") for node in path[answered:])
     roles[explanation.answer] = "answer"
-    return Marks(
-        roles,
-        {
-            child: probability
-            for decision in explanation.path
-            for child, probability in zip(decision.children, decision.probabilities, strict=True)
-        },
-    )
+    probabilities: dict[int, float] = {}
+    for decision in explanation.path:
+        probabilities.update(zip(decision.children, decision.probabilities, strict=True))
+    return Marks(roles, probabilities)
 
 
 def in_names_of(tree: Hierarchy, explanation: Explanation) -> Explanation:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -53,7 +54,6 @@ def to_text(
 
     Args:
         subject: the tree; or an explanation, which alone is drawn as its path with the siblings.
-        explanation: an explanation made with this tree.
         width: the columns of the terminal, at least 32; None for as many as needed. Long names are
             shortened in the middle, and deep trees are indented less.
         folded: the inner nodes that are drawn closed; see `nbdt.view.fold`.
@@ -70,8 +70,10 @@ def to_text(
          73 %     ├▶ cat ✓
          27 %     └▷ dog (runner-up)
     """
+    if width is not None and (not isinstance(width, int) or width < NARROWEST):
+        raise InputError(f"width must be at least {NARROWEST} columns, or None; got {width!r:.60}.")
     folding = fold(subject, explanation, folded=folded)
-    return "\n".join(line.plain for line in _lines(folding, _checked(width)))
+    return "\n".join("".join(line[:-1]) for line in _lines(folding, width))
 
 
 def to_rich(
@@ -80,17 +82,7 @@ def to_rich(
     *,
     folded: Folded = "auto",
 ) -> RenderableType:
-    """Like `to_text`, for rich: with colors, and as wide as the console.
-
-    Example:
-        >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
-        >>> Console(width=20).print(to_rich(tree))
-        thing
-        ├─ car
-        └─ animal
-           ├─ cat
-           └─ dog
-    """
+    """Like `to_text`, for rich: with colors, and as wide as the console."""
     return _Drawing(fold(subject, explanation, folded=folded))
 
 
@@ -100,17 +92,17 @@ class _Drawing:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         for line in _lines(self.folding, max(options.max_width, NARROWEST)):
+            style, other = _STYLES[line.role], line.role == "other"
             text = Text(no_wrap=True, overflow="ellipsis", end="\n")
-            text.append(line.number, "dim" if line.role == "other" else "")
+            text.append(line.number, "dim" if other else "")
             text.append(line.branch, "dim")
-            text.append(line.sign, _STYLES[line.role])
-            text.append(line.name, _STYLES[line.role])
-            text.append(line.note, "dim" if line.role == "other" else _STYLES[line.role])
+            text.append(line.sign, style)
+            text.append(line.name, style)
+            text.append(line.note, "dim" if other else style)
             yield text
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """One line, in parts that can have colors of their own."""
 
     number: str
@@ -119,16 +111,6 @@ class _Line:
     name: str
     note: str
     role: Role
-
-    @property
-    def plain(self) -> str:
-        return self.number + self.branch + self.sign + self.name + self.note
-
-
-def _checked(width: int | None) -> int | None:
-    if width is not None and (not isinstance(width, int) or width < NARROWEST):
-        raise InputError(f"width must be at least {NARROWEST} columns, or None; got {width!r:.60}.")
-    return width
 
 
 def _lines(folding: Folding, width: int | None) -> Iterator[_Line]:

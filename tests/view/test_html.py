@@ -28,7 +28,7 @@ from nbdt.view.html import (
     style,
     to_html,
 )
-from nbdt.view.html.data import as_json
+from nbdt.view.html.page import as_json
 from tests.strategies import hierarchies, random_hierarchy
 
 TREE = nbdt.Hierarchy(

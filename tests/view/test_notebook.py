@@ -10,8 +10,7 @@ import torch
 import nbdt
 from nbdt.errors import InputError
 from nbdt.explain import Explanations
-from nbdt.view.comparison import Comparison, compare
-from nbdt.view.notebook import MOST_DRAWN
+from nbdt.view.notebook import MOST_DRAWN, Comparison, compare
 
 TREE = nbdt.Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
 OTHER = nbdt.Hierarchy([3, 4, 3, 4, -1], ["cat", "dog", "car", "pair", "thing"])

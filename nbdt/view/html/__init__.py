@@ -7,8 +7,16 @@ them into a template that extends base.html. ``nbdt.mount(element, data)`` in th
 that was fetched later.
 """
 
-from nbdt.view.html.data import NodeDetails, Prototype, page_data
-from nbdt.view.html.page import content_security_policy, render_page, script, style, to_html
+from nbdt.view.html.page import (
+    NodeDetails,
+    Prototype,
+    content_security_policy,
+    page_data,
+    render_page,
+    script,
+    style,
+    to_html,
+)
 
 __all__ = [
     "NodeDetails",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nbdt.explain import percent
-from nbdt.hierarchy.text import shorten
 from nbdt.view.folding import Item
-from nbdt.view.labels import text_width
-from nbdt.view.svg.shapes import Box, Group, Picture, Rect, Shape, Stroke, Text
+from nbdt.view.labels import fitted, text_width
+from nbdt.view.svg.shapes import Box, Group, Picture, Rect, Shape, Steps, Stroke, Text
 
 HEIGHT = 22.0
 THUMBNAIL = 36.0
@@ -20,7 +19,7 @@ _LEAST = 40.0  # the room that a name needs
 _BOLD = {"path", "answer", "runner_up"}
 
 _TRIANGLE = (("M", (2.0, 1.0)), ("L", (9.0, 5.0)), ("L", (2.0, 9.0)), ("Z", ()))
-_ICONS: dict[str, tuple[tuple[str, tuple[float, ...]], ...]] = {
+_ICONS: dict[str, Steps] = {
     "path": _TRIANGLE,
     "rival": _TRIANGLE,
     "runner_up": _TRIANGLE,
@@ -37,13 +36,8 @@ _ICONS: dict[str, tuple[tuple[str, tuple[float, ...]], ...]] = {
 class Badge:
     """What an item looks like, wherever it is put.
 
-    Attributes:
-        item: the item.
-        name: its name, shortened where needed.
-        note: the small text behind it: a count, a probability or the support, in percent.
-        width: in pixels.
-        height: in pixels.
-        uri: its thumbnail, or "" where there is no room for it.
+    `name` is shortened and `uri` left out where there is no room; `note` is the small text behind
+    the name: a count, a probability or the support, in percent.
     """
 
     item: Item
@@ -64,8 +58,7 @@ class Badge:
         if item.support:
             notes.append(item.support)
         note = " · ".join(notes)
-        signs = (_ICON + _GAP) * (bool(_sign(item)) + item.differs)
-        fixed = 2 * _PADDING + signs
+        fixed = 2 * _PADDING + (_ICON + _GAP) * (bool(_sign(item)) + item.differs)
         noted = _GAP + text_width(note, SMALL) if note else 0.0
         uri, pictured = item.uri, THUMBNAIL + _GAP if item.uri else 0.0
         # Where the name would have no room, the note goes first, then the thumbnail.
@@ -75,7 +68,7 @@ class Badge:
             uri, pictured = "", 0.0
         around = fixed + pictured + noted
         bold = item.role in _BOLD
-        name = shorten(item.name, max(widest - around, 0), lambda text: text_width(text, 13, bold))
+        name = fitted(item.name, max(widest - around, 0), bold=bold)
         width = around + text_width(name, 13, bold)
         return cls(item, name, note, width, THUMBNAIL + 4 if uri else HEIGHT, uri)
 

@@ -58,12 +58,9 @@ def data_uri(image: Picturable, size: int) -> str:
     image = image.convert("RGBA") if clear else to_mode(image, "RGB")
     tiny = max(image.size) <= size
     image = image.resize(target, Image.Resampling.NEAREST if tiny else Image.Resampling.LANCZOS)
-    written = io.BytesIO()
-    if tiny or clear:
-        image.save(written, "PNG", optimize=True)
-    else:
-        image.save(written, "JPEG", quality=85)
     kind = "png" if tiny or clear else "jpeg"
+    written = io.BytesIO()
+    image.save(written, kind, optimize=kind == "png", quality=85)
     return f"data:image/{kind};base64,{base64.b64encode(written.getvalue()).decode()}"
 
 
@@ -79,9 +76,7 @@ def pictured(folding: Folding, images: ClassPictures | None) -> Folding:
             "images must be a dictionary from classes to their pictures, got "
             f"{type(images).__name__}."
         )
-    small: dict[Node, str] = {
-        node: data_uri(image, int(THUMBNAIL)) for node, image in images.items()
-    }
+    small: dict[Node, str] = {key: data_uri(one, int(THUMBNAIL)) for key, one in images.items()}
     tree = folding.tree
     if tree is None:
         by_name = {clean(node): uri for node, uri in small.items() if isinstance(node, str)}

@@ -16,6 +16,9 @@ from nbdt.view.labels import text_width
 # Of a line of text, over the font size: how far its letters rise and fall at most.
 ASCENT, DESCENT = 0.95, 0.27
 
+Steps = tuple[tuple[str, tuple[float, ...]], ...]
+"""What SVG calls path data: letters with the coordinates they take, x and y in turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -35,6 +38,11 @@ class Box:
     def bottom(self) -> float:
         """The y of its lower edge."""
         return self.y + self.height
+
+    @property
+    def center(self) -> float:
+        """The x of its middle."""
+        return self.x + self.width / 2
 
     @property
     def middle(self) -> float:
@@ -92,49 +100,49 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Rect:
+class _Boxed:
+    box: Box
+
+    def moved(self, dx: float, dy: float) -> Self:
+        """The shape elsewhere."""
+        return replace(self, box=self.box.moved(dx, dy))
+
+    def _place(self) -> str:
+        box = self.box
+        x, y, width, height = map(number, (box.x, box.y, box.width, box.height))
+        return f'x="{x}" y="{y}" width="{width}" height="{height}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Rect(_Boxed):
     """A rectangle with rounded corners."""
 
-    box: Box
     css: str
     radius: float = 0
-
-    def moved(self, dx: float, dy: float) -> Rect:
-        """The rectangle elsewhere."""
-        return replace(self, box=self.box.moved(dx, dy))
 
     def svg(self) -> str:
         """The rectangle as an SVG element."""
         radius = f' rx="{number(self.radius)}"' if self.radius else ""
-        return f"<rect{_class(self.css)} {_place(self.box)}{radius}/>"
+        return f"<rect{_class(self.css)} {self._place()}{radius}/>"
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(_Boxed):
     """An image, fitted into a box; `uri` is a ``data:`` one, so that nothing is fetched."""
 
-    box: Box
     uri: str
-
-    def moved(self, dx: float, dy: float) -> Picture:
-        """The image elsewhere."""
-        return replace(self, box=self.box.moved(dx, dy))
 
     def svg(self) -> str:
         """The image as an SVG element."""
-        return f'<image {_place(self.box)} href="{html.escape(self.uri)}"/>'
+        return f'<image {self._place()} href="{html.escape(self.uri)}"/>'
 
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """A line through points.
+    """A line through points. Without a `width`, the style sheet says how thick it is."""
 
-    `steps` is what SVG calls path data: a letter with the coordinates it takes, x and y in turn.
-    Without a `width`, the style sheet says how thick it is.
-    """
-
-    steps: tuple[tuple[str, tuple[float, ...]], ...]
-    css: str
+    steps: Steps
+    css: str = ""
     width: float | None = None
 
     def moved(self, dx: float, dy: float) -> Stroke:
@@ -171,6 +179,16 @@ class Group:
         return f"<g{_class(self.css)}>{title}{''.join(s.svg() for s in self.shapes)}</g>"
 
 
+def line(*points: tuple[float, float], css: str = "", width: float | None = None) -> Stroke:
+    """A stroke that runs straight from each point to the next."""
+    return Stroke(tuple(("L" if i else "M", point) for i, point in enumerate(points)), css, width)
+
+
+def dot(x: float, y: float, radius: float = 3.0, css: str = "nb-dot") -> Rect:
+    """A filled circle around a point."""
+    return Rect(Box(x - radius, y - radius, 2 * radius, 2 * radius), css, radius)
+
+
 def texts(shapes: Iterable[Shape]) -> Iterator[Text]:
     """All texts among the shapes, in the order of drawing."""
     for shape in shapes:
@@ -181,20 +199,10 @@ def texts(shapes: Iterable[Shape]) -> Iterator[Text]:
 
 
 def number(value: float) -> str:
-    """The number with one digit after the point, where it has one.
-
-    Example:
-        >>> number(12.04), number(0.25), number(-0.01)
-        ('12', '0.2', '0')
-    """
+    """The number with one digit after the point, where it has one."""
     text = f"{value:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text
 
 
 def _class(css: str) -> str:
     return f' class="{css}"' if css else ""
-
-
-def _place(box: Box) -> str:
-    x, y, width, height = map(number, (box.x, box.y, box.width, box.height))
-    return f'x="{x}" y="{y}" width="{width}" height="{height}"'

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.compare import shared_clades
-from nbdt.hierarchy.text import shorten
 from nbdt.hierarchy.validation import FloatArray, IntArray
-from nbdt.view.labels import clean, text_width
+from nbdt.view.labels import clean, fitted, text_width
 from nbdt.view.layout import layout
 from nbdt.view.svg.badge import SMALL
-from nbdt.view.svg.frame import Panel, written
-from nbdt.view.svg.shapes import Box, Group, Rect, Shape, Stroke, Text
+from nbdt.view.svg.frame import Panel, check_width, written
+from nbdt.view.svg.shapes import Group, Shape, Stroke, Text, dot, line
 
 _MARGIN = 16.0
 _NARROWEST = 480
@@ -52,42 +49,33 @@ def tanglegram_svg(
         b: the tree on the right, over the same classes in any order.
         titles: a line above each.
         width: in pixels, at least 480; the drawing gets wider where the names need it.
-
-    Example:
-        >>> a = Hierarchy([4, 4, 5, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
-        >>> b = Hierarchy([5, 4, 4, 6, 5, 6, -1], ["cat", "dog", "cow", "car"])
-        >>> drawing = tanglegram_svg(a, b, titles=("one", "other"))
-        >>> "1 of 2 groups on the left and 1 of 2 on the right" in drawing
-        True
     """
-    if not isinstance(width, int | float) or not _NARROWEST <= width < math.inf:
-        raise InputError(f"width must be at least {_NARROWEST} pixels, got {width!r:.60}.")
-    pairs = shared_clades(a, b)
+    check_width(width, _NARROWEST)
     rows = _untangled(a, b)
     small = a.num_classes > _MANY
     font, height = (SMALL, 15.0) if small else (13.0, 18.0)
-    names = [shorten(clean(name), width * 0.18, lambda text: text_width(text, font))
-             for name in a.classes]  # fmt: skip
+    names = [fitted(clean(name), width * 0.18, font) for name in a.classes]
     column = max(text_width(name, font) for name in names)
     room = (width - 2 * _MARGIN - _LINKS - 2 * column - 4 * _GAP) / 2
     length = max(room, _SHORTEST_TREE)
     inside = 2 * (length + column + 2 * _GAP) + _LINKS
 
-    # From top to bottom by the order in which the pairs are met on the left.
-    numbers = _numbered(a, pairs, rows[0])
+    # Shared groups are numbered from 1, in the order in which they are met on the left, downwards.
+    middles = _middles(a, rows[0])
+    pairs = sorted(shared_clades(a, b), key=lambda pair: (middles[pair[0]], -a.sizes[pair[0]]))
+    turned = [(theirs, mine) for mine, theirs in pairs]
     sides = (
-        _Side(a, rows[0], numbers[0], _titles(a, b, pairs), length, height, inside, mirrored=False),
-        _Side(b, rows[1], numbers[1], _titles(b, a, [(y, x) for x, y in pairs]), length, height,
-              inside, mirrored=True),
-    )  # fmt: skip
+        _Side(a, b, pairs, rows[0], length, height, inside, mirrored=False),
+        _Side(b, a, turned, rows[1], length, height, inside, mirrored=True),
+    )
     css = "nb-name nb-small" if small else "nb-name"
     shapes: list[Shape] = []
     y = _MARGIN
     if any(titles):
         y += 15
         for side, title in zip(sides, titles, strict=True):
-            said = shorten(clean(title), inside / 2 - _GAP, _bold_width)
-            x = inside - _bold_width(said) if side.mirrored else 0.0
+            said = fitted(clean(title), inside / 2 - _GAP, bold=True)
+            x = inside - text_width(said, bold=True) if side.mirrored else 0.0
             shapes.append(Text(_MARGIN + x, y, said, "nb-bold", bold=True))
         y += 12
     leaf_of = {name: leaf for leaf, name in enumerate(b.classes)}
@@ -129,9 +117,9 @@ class _Side:
     """One of the two trees, from (0, 0), the middle of the first row, to the right and down."""
 
     tree: Hierarchy
+    other: Hierarchy
+    pairs: Sequence[tuple[int, int]]
     rows: FloatArray
-    numbers: Mapping[int, int]
-    titles: Mapping[int, str]
     length: float
     row_height: float
     inside: float
@@ -144,73 +132,49 @@ class _Side:
         xs = depth / depth.max() * self.length
         xs = self.inside - xs if self.mirrored else xs
         ys = _middles(tree, self.rows) * self.row_height
-        order = sorted(range(tree.root), key=lambda node: (node in self.numbers, node))
-        for node in order:
+        numbers = {mine: number for number, (mine, _) in enumerate(self.pairs, 1)}
+        for node in sorted(range(tree.root), key=lambda node: (node in numbers, node)):
             above = tree.parent(node)
-            corner = (("M", (xs[above], ys[above])), ("L", (xs[above], ys[node])),
-                      ("L", (xs[node], ys[node])))  # fmt: skip
+            css, width = "nb-edge nb-e-rival", 1.8
             if tree.is_leaf(node):
-                yield Stroke(corner, "nb-edge", 1.4)
-            elif node in self.numbers:
-                yield Stroke(corner, "nb-edge nb-e-path", 2.4)
-            else:
-                yield Stroke(corner, "nb-edge nb-e-rival", 1.8)
+                css, width = "nb-edge", 1.4
+            elif node in numbers:
+                css, width = "nb-edge nb-e-path", 2.4
+            corner = (xs[above], ys[above]), (xs[above], ys[node]), (xs[node], ys[node])
+            yield line(*corner, css=css, width=width)
         for node in tree.inner:
-            yield self._mark(node, float(xs[node]), float(ys[node]))
+            yield self._mark(node, numbers.get(node), float(xs[node]), float(ys[node]))
 
-    def _mark(self, node: int, x: float, y: float) -> Shape:
-        dot = Rect(Box(x - _DOT, y - _DOT, 2 * _DOT, 2 * _DOT), "nb-dot", _DOT)
+    def _mark(self, node: int, number: int | None, x: float, y: float) -> Shape:
+        """A dot with its number or a cross, titled with the node's name, partner and classes."""
+        name = clean(self.tree.name(node))
+        classes = f"{int(self.tree.sizes[node]):,} classes"
+        if number is None and node != self.tree.root:
+            cross = Stroke(_CROSS, "nb-icon").moved(x, y)
+            return Group((cross,), "nb-rival", f"{name}, in this tree only\n{classes}")
+        if number is not None:
+            name += f" = {clean(self.other.name(self.pairs[number - 1][1]))}"
+        title = f"{name}\n{classes}"
         if node == self.tree.root:
-            return Group((dot,), "", self.titles[node])
-        if node not in self.numbers:
-            return Group((Stroke(_CROSS, "nb-icon").moved(x, y),), "nb-rival", self.titles[node])
-        said = str(self.numbers[node])
+            return Group((dot(x, y, _DOT),), "", title)
+        said = str(number)
         beside = x + _DOT + 2 if self.mirrored else x - _DOT - 2 - text_width(said, SMALL)
-        number = Text(beside, y - 4, said, "nb-name nb-small", SMALL)
-        return Group((dot, number), "nb-path", self.titles[node])
+        text = Text(beside, y - 4, said, "nb-name nb-small", SMALL)
+        return Group((dot(x, y, _DOT), text), "nb-path", title)
 
 
 def _legend(summary: str) -> Iterator[Shape]:
     """What the signs mean, in two lines."""
     yield Text(0, 14, summary, "nb-small nb-muted", SMALL)
     x = 0.0
-    dot, cross = Rect(Box(14, 25, 6, 6), "nb-dot", _DOT), Stroke(_CROSS, "nb-icon").moved(17, 28)
-    for css, line, width, mark, said in (
-        ("nb-path", "nb-e-path", 2.4, dot, "in both trees; the same number is the same group"),
-        ("nb-rival", "nb-e-rival", 1.8, cross, "in this tree only"),
+    for role, width, mark, said in (
+        ("path", 2.4, dot(17, 28, _DOT), "in both trees; the same number is the same group"),
+        ("rival", 1.8, Stroke(_CROSS, "nb-icon").moved(17, 28), "in this tree only"),
     ):
-        branch = Stroke((("M", (0.0, 28.0)), ("L", (12.0, 28.0))), f"nb-edge {line}", width)
-        text = Text(26, 32, said, "nb-small nb-muted", SMALL)
-        yield branch.moved(x, 0)
-        yield Group((mark,), css).moved(x, 0)
-        yield text.moved(x, 0)
+        yield line((x, 28), (x + 12, 28), css=f"nb-edge nb-e-{role}", width=width)
+        yield Group((mark,), f"nb-{role}").moved(x, 0)
+        yield Text(x + 26, 32, said, "nb-small nb-muted", SMALL)
         x += 26 + text_width(said, SMALL) + 20
-
-
-def _titles(tree: Hierarchy, other: Hierarchy, pairs: Sequence[tuple[int, int]]) -> dict[int, str]:
-    """Of each inner node its name, the name of its partner, and its classes."""
-    partner = dict(pairs)
-    titles = {}
-    for node in tree.inner:
-        name = clean(tree.name(node))
-        if node in partner:
-            name += f" = {clean(other.name(partner[node]))}"
-        elif node != tree.root:
-            name += ", in this tree only"
-        titles[node] = f"{name}\n{int(tree.sizes[node]):,} classes"
-    return titles
-
-
-def _numbered(
-    a: Hierarchy, pairs: Sequence[tuple[int, int]], rows: FloatArray
-) -> tuple[dict[int, int], dict[int, int]]:
-    """The numbers of the shared groups, for the nodes of each tree: from 1, top to bottom."""
-    middles = _middles(a, rows)
-    ordered = sorted(pairs, key=lambda pair: (middles[pair[0]], -a.sizes[pair[0]]))
-    return (
-        {mine: number for number, (mine, _) in enumerate(ordered, 1)},
-        {theirs: number for number, (_, theirs) in enumerate(ordered, 1)},
-    )
 
 
 def _middles(tree: Hierarchy, rows: FloatArray) -> FloatArray:
@@ -228,25 +192,19 @@ def _untangled(a: Hierarchy, b: Hierarchy) -> tuple[FloatArray, FloatArray]:
     """The row of each class in both trees, by turns ordered after the other."""
     leaf_of = {name: leaf for leaf, name in enumerate(b.classes)}
     to_b = np.array([leaf_of[name] for name in a.classes])
+    to_a = np.argsort(to_b)
     rows_a = _ordered(a, np.arange(a.num_classes))
-    rows_b = _ordered(b, _carried(rows_a, to_b))
+    rows_b = _ordered(b, rows_a[to_a])
     best = rows_a, rows_b
     fewest = _crossings(rows_a, rows_b[to_b])
     for _ in range(_SWEEPS):
         rows_a = _ordered(a, rows_b[to_b])
-        rows_b = _ordered(b, _carried(rows_a, to_b))
+        rows_b = _ordered(b, rows_a[to_a])
         crossings = _crossings(rows_a, rows_b[to_b])
         if crossings >= fewest:
             break
         best, fewest = (rows_a, rows_b), crossings
     return best
-
-
-def _carried(rows: FloatArray, to: IntArray) -> FloatArray:
-    """Values of the classes of one tree, by the classes of the other."""
-    carried = np.empty(len(rows))
-    carried[to] = rows
-    return carried
 
 
 def _ordered(tree: Hierarchy, wanted: FloatArray | IntArray) -> FloatArray:
@@ -276,7 +234,3 @@ def _crossings(a: FloatArray, b: FloatArray) -> int:
         crossings += len(passed) - bisect_left(passed, row)
         insort(passed, row)
     return crossings
-
-
-def _bold_width(text: str) -> float:
-    return text_width(text, bold=True)

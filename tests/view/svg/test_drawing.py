@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from nbdt.hierarchy import Hierarchy, load_hierarchy
 from nbdt.hierarchy.support import with_support
 from nbdt.view.folding import fold
-from nbdt.view.svg.dendrogram import _round_step, draw_dendrogram
+from nbdt.view.svg.drawing import _round_step, draw_dendrogram
 from nbdt.view.svg.frame import to_svg
 from nbdt.view.svg.pictures import pictured
 from nbdt.view.svg.shapes import Group, Picture, Rect, Stroke, texts
