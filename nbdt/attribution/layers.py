@@ -91,7 +91,8 @@ def _last_outputs(logits: Tensor, seen: dict[str, _Output]) -> list[str]:
     makers: dict[Any, str] = {}
     for path in sorted(seen, key=lambda path: path.count(".")):
         output = seen[path]
-        if output.made_by is not None and (_is_map(output.shape) or _is_tokens(output.shape)):
+        are_tokens = len(output.shape) == 3 and output.shape[1] > 1
+        if output.made_by is not None and (_is_map(output.shape) or are_tokens):
             makers.setdefault(output.made_by, path)
     ends, passed, pending = [], set(), [logits.grad_fn]
     while pending:
@@ -108,10 +109,6 @@ def _last_outputs(logits: Tensor, seen: dict[str, _Output]) -> list[str]:
 
 def _is_map(shape: tuple[int, ...]) -> bool:
     return len(shape) == 4 and shape[2] * shape[3] > 1
-
-
-def _is_tokens(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 3 and shape[1] > 1
 
 
 def _check_map(name: str, output: _Output | None, x: Tensor) -> None:

@@ -113,7 +113,6 @@ def on_picture(
     The result has a number a pixel; NaN where the network saw nothing of the picture.
 
     Args:
-        saliency: the map.
         image: the picture from which the input was made.
         height: of the result in pixels, its width being in proportion; by default the picture's.
         seen_only: whether to leave out what the network did not see.

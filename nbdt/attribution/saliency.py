@@ -27,14 +27,12 @@ class Saliency:
     Attributes:
         attribution: one number a pixel of the network's input, summed over its channels, in the
             units of the scores; positive speaks for the child, negative for its rival. It lies as
-            the input does: turned, if the preprocessing turns images. In float32, on the CPU;
-            shape (H, W).
+            the input does: turned, if the preprocessing turns images. In float32, on the CPU.
         node: the node that decided.
         child: the child taken.
         rival: the nearest sibling of the child: the most likely of those not taken.
-        probability: of the child among all children of the node, in [0, 1].
-        difference: what is explained: the score of the child minus the score of its rival, at the
-            model's temperature.
+        probability: of the child among all children of the node.
+        difference: the score of the child minus that of its rival, at the model's temperature.
         method: by name, or the name of the class of Captum.
         layer: the layer that GradCAM looked at; None for other methods.
         baseline_difference: the same difference at the baseline input; None where the method does
@@ -112,7 +110,7 @@ def decision_saliency(
     so other threads should not use the same network at that time.
 
     Args:
-        x: one input, as the network takes it; shape (1, C, H, W).
+        x: one input, as the network takes it.
         decision: one of ``model.explain(x)[0].path``; or a node, by id or name, whose most likely
             child is then explained.
         baseline: the input without information: a number, or a tensor that broadcasts to `x`, in
@@ -228,14 +226,13 @@ class _Differences(nn.Module):
 
     def __init__(self, model: NBDT, choices: list[_Choice]) -> None:
         super().__init__()
-        self.model = model
-        self._children = [choice.child for choice in choices]
-        self._rivals = [choice.rival for choice in choices]
+        self.model, self._choices = model, choices
 
     def forward(self, x: Tensor) -> Float[Tensor, "batch decisions"]:
         # Siblings' scores differ as their log-probabilities do.
         log_probs = _log_probs(self.model, x)
-        return log_probs[:, self._children] - log_probs[:, self._rivals]
+        rivals = log_probs[:, [choice.rival for choice in self._choices]]
+        return log_probs[:, [choice.child for choice in self._choices]] - rivals
 
 
 def _log_probs(model: NBDT, x: Tensor) -> Float[Tensor, "batch nodes"]:

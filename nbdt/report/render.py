@@ -71,7 +71,7 @@ def report(
 
     Args:
         model: where it has a preprocessing, the images are prepared by it.
-        data: the images, with the classes of the model.
+        data: images of the model's classes.
         origin: the names of model and data, and further notes.
         rule: which answers are judged, "soft" or "hard"; by default the model's.
         calibration: the model's calibration, if it has one; used by the soft rule only.
@@ -136,10 +136,8 @@ def own_style() -> str:
 def _templates() -> Environment:
     environment = templates("nbdt.report")
     environment.filters |= {
-        "percent": percent,
-        "percent_range": percent_range,
+        **{"percent": percent, "percent_range": percent_range, "lead": _lead},
         "share": lambda share: whole_percent(share).replace(" ", "\N{NO-BREAK SPACE}"),
-        "lead": _lead,
     }
     environment.globals |= {
         "axis_around": lambda rows: Axis.around([row.interval for row in rows]),

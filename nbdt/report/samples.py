@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -89,35 +89,27 @@ class Group:
     explained: tuple[tuple[int, str | None, Explanation], ...] = ()
 
 
+# The kinds of samples that follow those drawn at random, and whether the likeliest come first.
+_GROUPS: tuple[tuple[str, str, Kind, bool], ...] = (
+    ("Most confident, correct", "correct answer whose closest decision had the largest margin",
+     _CONFIDENT, True),
+    ("Borderline, correct", "correct answer whose closest decision had the smallest margin",
+     _BORDERLINE, False),
+    ("Most confident errors", "wrong answer furthest from the true path", _MISROUTED, True),
+)  # fmt: skip
+
+
 def choose(found: Measurement) -> list[Group]:
     """Samples drawn at random, and the most and least confident answers; no sample twice."""
     shown: set[int] = set()
     groups = []
-    for title, rule, candidates in (
-        (
-            "Drawn at random",
-            "The first of the samples as shuffled with the seed 0, whatever was measured.",
-            _at_random(found),
-        ),
-        (
-            "Most confident, correct",
-            "Of each class the correct answer whose closest decision had the largest margin; of "
-            "these, those with the highest probability.",
-            _of_classes(found, _CONFIDENT, highest=True),
-        ),
-        (
-            "Borderline, correct",
-            "Of each class the correct answer whose closest decision had the smallest margin; of "
-            "these, those with the lowest probability.",
-            _of_classes(found, _BORDERLINE, highest=False),
-        ),
-        (
-            "Most confident errors",
-            "Of each class the wrong answer furthest from the true path; of these, those with the "
-            "highest probability.",
-            _of_classes(found, _MISROUTED, highest=True),
-        ),
-    ):
+    rule = "The first of the samples as shuffled with the seed 0, whatever was measured."
+    choices = [("Drawn at random", rule, _at_random(found))]
+    for title, which, kind, highest in _GROUPS:
+        probability = "highest" if highest else "lowest"
+        rule = f"Of each class the {which}; of these, those with the {probability} probability."
+        choices.append((title, rule, _of_classes(found, kind, highest=highest)))
+    for title, rule, candidates in choices:
         indices = tuple(islice((one for one in candidates if one not in shown), EACH))
         shown.update(indices)
         if indices:
@@ -166,19 +158,16 @@ def node_details(evaluation: Evaluation, album: Album) -> dict[int, NodeDetails]
     them a picture of each kind before any gets a second one.
     """
     pictures: dict[int, dict[tuple[int, int], Prototype]] = {}
-    for rank in range(_MOST_OF_A_KIND):
-        for node in _by_importance(evaluation):
-            for place, kind in enumerate(KINDS):
-                for one in evaluation.prototypes.of(node, kind)[rank : rank + 1]:
-                    address = album.address(one.index)
-                    if address is None:
-                        break
-                    is_own = kind != _MISROUTED and node < evaluation.hierarchy.num_classes
-                    to = "" if is_own else f" → {evaluation.hierarchy.name(one.child)}"
-                    caption = f"{_WORDS[kind]}: {album.class_name(one.index)}{to}"
-                    pictures.setdefault(node, {})[place, rank] = Prototype(
-                        address, f"{caption}, {percent(one.probability)}"
-                    )
+    order = _by_importance(evaluation)
+    for rank, node, kind in product(range(_MOST_OF_A_KIND), order, KINDS):
+        for one in evaluation.prototypes.of(node, kind)[rank : rank + 1]:
+            if (address := album.address(one.index)) is None:
+                break
+            is_own = kind != _MISROUTED and node < evaluation.hierarchy.num_classes
+            to = "" if is_own else f" → {evaluation.hierarchy.name(one.child)}"
+            caption = f"{_WORDS[kind]}: {album.class_name(one.index)}{to}"
+            shown = Prototype(address, f"{caption}, {percent(one.probability)}")
+            pictures.setdefault(node, {})[KINDS.index(kind), rank] = shown
     return {
         share.node: _details(evaluation, share, pictures.get(share.node, {}))
         for share in (*evaluation.classes, *evaluation.nodes)

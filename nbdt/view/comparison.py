@@ -34,9 +34,7 @@ def compare_svg(
         subjects: the explanations; ``(tree, explanation)`` draws one in its tree.
         images: the sample of each.
         same_sample: whether all explain one sample, under other rules, trees or networks. Then
-            ≠ marks each node that one path passes and another does not. In two trees, nodes are
-            the same if they hold the same classes; where explanations come without a tree, if
-            they have the same name.
+            ≠ marks each node that one path passes and another does not; see `compare`.
         width: how wide the whole may be, in pixels. Panels that do not fit side by side stand
             one below the other.
     """

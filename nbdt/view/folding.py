@@ -222,11 +222,12 @@ class _Alone:
     """What an explanation knows of its tree: the path and the siblings on it."""
 
     def __init__(self, explanation: Explanation) -> None:
-        self.root = explanation.path[0].node
-        self._children = {d.node: d.children for d in explanation.path}
-        self._names = {self.root: explanation.path[0].node_name}
-        for decision in explanation.path:
-            self._names.update(zip(decision.children, decision.children_names, strict=True))
+        path = explanation.path
+        self.root = path[0].node
+        self._children = {d.node: d.children for d in path}
+        self._names = {self.root: path[0].node_name}
+        for d in path:
+            self._names.update(zip(d.children, d.children_names, strict=True))
 
     def children(self, node: int) -> tuple[int, ...]:
         return self._children.get(node, ())

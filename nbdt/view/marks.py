@@ -71,18 +71,16 @@ def check_belongs(explanation: Explanation, tree: Hierarchy) -> None:
         raise InputError(
             f"explanation must be an Explanation, got {type(explanation).__name__}{hint}."
         )
-    if not _fits(explanation, tree):
+    differs = "" if _fits(explanation, tree) else f" ({tree!r})"
+    for node, name in () if differs else _classes(explanation, tree.num_classes):
+        if name != (own := tree.names[node]):
+            differs = f": it calls class {node} {name!r:.60}, and this tree {own!r:.60}"
+            break
+    if differs:
         raise InputError(
             f"the explanation of {explanation.prediction_name!r:.60} was made with another tree "
-            f"than this one ({tree!r}); pass the tree it was made with."
+            f"than this one{differs}; pass the tree it was made with."
         )
-    for node, name in _classes(explanation, tree.num_classes):
-        if name != tree.names[node]:
-            raise InputError(
-                f"the explanation of {explanation.prediction_name!r:.60} was made with another "
-                f"tree than this one: it calls class {node} {name!r:.60}, and this tree "
-                f"{tree.names[node]!r:.60}; pass the tree it was made with."
-            )
 
 
 def _fits(explanation: Explanation, tree: Hierarchy) -> bool:

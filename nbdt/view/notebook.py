@@ -36,7 +36,7 @@ class Comparison(Displayed):
 
     def to_svg(self, width: int = 960) -> str:
         """The drawing as an SVG text; see `nbdt.view.compare_svg`."""
-        images = None if self.image is None else [self.image] * len(self.subjects)
+        images = [self.image] * len(self.subjects)
         return compare_svg(
             self.subjects, titles=self.titles, images=images, same_sample=True, width=width
         )

@@ -24,22 +24,14 @@ from nbdt.view.marks import Role
 
 NARROWEST = 32
 _NUMBER = 7  # how many columns a probability and the gap behind it take
-_SIGNS: dict[Role, str] = {
-    "path": "▶",
-    "answer": "▶",
-    "beyond": "·",
-    "rival": "▷",
-    "runner_up": "▷",
-    "other": "─",
-}
-_NOTES: dict[Role, str] = {"answer": " ✓", "runner_up": " (runner-up)"}
-_STYLES: dict[Role, str] = {
-    "path": "bold blue",
-    "answer": "bold reverse blue",
-    "beyond": "blue",
-    "rival": "yellow",
-    "runner_up": "bold yellow",
-    "other": "",
+# The sign of each role, what follows the name, and the style.
+_LOOKS: dict[Role, tuple[str, str, str]] = {
+    "path": ("▶ ", "", "bold blue"),
+    "answer": ("▶ ", " ✓", "bold reverse blue"),
+    "beyond": ("· ", "", "blue"),
+    "rival": ("▷ ", "", "yellow"),
+    "runner_up": ("▷ ", " (runner-up)", "bold yellow"),
+    "other": ("─ ", "", ""),
 }
 
 
@@ -92,7 +84,7 @@ class _Drawing:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         for line in _lines(self.folding, max(options.max_width, NARROWEST)):
-            style, other = _STYLES[line.role], line.role == "other"
+            style, other = _LOOKS[line.role][2], line.role == "other"
             text = Text(no_wrap=True, overflow="ellipsis", end="\n")
             text.append(line.number, "dim" if other else "")
             text.append(line.branch, "dim")
@@ -124,7 +116,7 @@ def _lines(folding: Folding, width: int | None) -> Iterator[_Line]:
     rails = [""] * len(items)  # what stands in front of the lines below each item
     for place, item in enumerate(items):
         number = "" if item.probability is None else f"{percent(item.probability):>5}"
-        sign, branch = _SIGNS[item.role] + " ", ""
+        sign, branch = _LOOKS[item.role][0], ""
         if item.parent >= 0:
             last = last_below[item.parent] == place
             branch = rails[item.parent] + ("└" if last else "├")
@@ -141,7 +133,7 @@ def _lines(folding: Folding, width: int | None) -> Iterator[_Line]:
 
 def _fitted(item: Item, room: float) -> tuple[str, str]:
     """The name and what stands behind it, cut where both take more than `room` columns."""
-    mark = _NOTES.get(item.role, "")
+    mark = _LOOKS[item.role][1]
     room -= cell_len(mark)
     name = f"… {item.name}" if item.kind == "rest" else item.name
     count = f" ({item.classes:,} classes)" if item.kind == "folded" else ""

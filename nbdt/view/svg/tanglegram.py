@@ -51,6 +51,7 @@ def tanglegram_svg(
         width: in pixels, at least 480; the drawing gets wider where the names need it.
     """
     check_width(width, _NARROWEST)
+    shared = shared_clades(a, b)
     rows = _untangled(a, b)
     small = a.num_classes > _MANY
     font, height = (SMALL, 15.0) if small else (13.0, 18.0)
@@ -62,7 +63,7 @@ def tanglegram_svg(
 
     # Shared groups are numbered from 1, in the order in which they are met on the left, downwards.
     middles = _middles(a, rows[0])
-    pairs = sorted(shared_clades(a, b), key=lambda pair: (middles[pair[0]], -a.sizes[pair[0]]))
+    pairs = sorted(shared, key=lambda pair: (middles[pair[0]], -a.sizes[pair[0]]))
     turned = [(theirs, mine) for mine, theirs in pairs]
     sides = (
         _Side(a, b, pairs, rows[0], length, height, inside, mirrored=False),
