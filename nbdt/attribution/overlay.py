@@ -116,16 +116,6 @@ def on_picture(
         image: the picture from which the input was made.
         height: of the result in pixels, its width being in proportion; by default the picture's.
         seen_only: whether to leave out what the network did not see.
-
-    Example:
-        >>> turned = Preprocessing(resize=4, crop=2, rotate=180)
-        >>> map_ = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-        >>> saliency = Saliency(map_, 4, "", 0, "", 1, "", 1, 1, "", preprocessing=turned)
-        >>> on_picture(saliency, Image.new("RGB", (4, 4)))
-        tensor([[nan, nan, nan, nan],
-                [nan, 4., 3., nan],
-                [nan, 2., 1., nan],
-                [nan, nan, nan, nan]])
     """
     if height is not None:
         check_height(height)

@@ -68,8 +68,6 @@ def layout(
         >>> placed = layout(tree)
         >>> placed.breadth.tolist(), placed.depth.tolist()
         ([1.0, 2.0, 0.5, 1.5, 1.0], [2.0, 2.0, 1.0, 1.0, 0.0])
-        >>> layout(tree, kind="dendrogram").depth.tolist()
-        [2.0, 2.0, 2.0, 1.0, 0.0]
     """
     if kind not in LAYOUT_KINDS:
         raise InputError(f"kind must be one of {', '.join(LAYOUT_KINDS)}; got {kind!r:.60}.")
