@@ -118,4 +118,6 @@ def _label(item: Item, sign: str) -> str:
         said += f"  {percent(item.probability)}"
     if item.support:
         said += f"  {item.support}"
-    return str(graphviz.escape(said))
+    # Not a plain str: graphviz marks it as no HTML.
+    escaped: str = graphviz.escape(said)
+    return escaped

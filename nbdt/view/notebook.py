@@ -68,7 +68,7 @@ def compare(
 
     Example:
         >>> import torch
-        >>> from nbdt import NBDT
+        >>> from nbdt import NBDT, Hierarchy
         >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
         >>> model = NBDT(torch.nn.Identity(), tree)
         >>> logits = torch.tensor([[2.0, 2.0, 2.2]])
