@@ -24,7 +24,7 @@ EXTRAS = {
         "prometheus-client>=0.21",
         "pydantic-settings>=2.7",
         "python-multipart>=0.0.20",
-        "uvicorn>=0.34",
+        "uvicorn>=0.54",  # its supervisor is extended
     ],
     "client": ["httpx>=0.28"],
     # Others' clients and training loops, with which the tests prove that nbdt gets along.
