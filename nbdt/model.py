@@ -305,7 +305,7 @@ class NBDT(nn.Module, Displayed):
         its weights and dtypes are replaced.
 
         Raises:
-            NotFoundError: there is no such folder, or it contains no model.
+            NotFoundError: no such folder, or it contains no model.
             FormatError: a file is missing, changed or invalid, or the weights do not fit the
                 network.
         """

@@ -39,7 +39,7 @@ def find_head(network: Any, path: str | None = None, *, num_classes: int | None 
     MLPClassifier of scikit-learn, or a pipeline that ends in one.
 
     Raises:
-        HeadError: there is no such layer, or several qualify (the error lists them), or
+        HeadError: no such layer, or several qualify (the error lists them), or
             `check_classifier` refuses the network and no `path` is given.
 
     Example:

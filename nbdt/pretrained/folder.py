@@ -84,7 +84,7 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
     """Reads a model folder and checks that it is complete and unchanged; weights are only hashed.
 
     Raises:
-        NotFoundError: there is no such folder, or it contains no model.
+        NotFoundError: no such folder, or it contains no model.
         FormatError: a file is missing, changed or invalid; the message names it.
         HierarchyError: hierarchy.json does not hold a tree of classes.
     """

@@ -110,7 +110,7 @@ class PathDecisions:
 
     @cached_property
     def rivals(self) -> IntArray:
-        """The likeliest sibling of the child towards the target; ties go to the lowest id."""
+        """The likeliest sibling of the child toward the target; ties go to the lowest id."""
         others = np.where(self.children == self.spread(self.towards), -np.inf, self.values)
         likeliest = others == self.spread(self.reduced(np.maximum, others))
         likeliest &= self.children != self.spread(self.towards)
@@ -154,7 +154,7 @@ class PathDecisions:
 
 
 def divergence(layout: TreeLayout, a: IntArray, b: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Where the paths to two leaves diverge: the node, the child towards a, the child towards b.
+    """Where the paths to two leaves diverge: the node, the child toward a, the child toward b.
 
     `a` and `b` have shape (pairs,); no leaf is paired with itself.
     """
