@@ -261,6 +261,4 @@ def test_unseen_classes_may_be_folders_called_by_wnid_or_without_a_slash(
 def test_what_is_of_no_use_is_refused_at_once(options, said, run, eight, monkeypatch):
     monkeypatch.setattr(NBDT, "logits", None)  # nothing is answered before
     refused(run("evaluate", eight, "data", *options), said)
-    refused(
-        run("evaluate", eight, "gone"), "nbdt: gone: no folder has that name of that name, and no"
-    )
+    refused(run("evaluate", eight, "gone"), "nbdt: gone: no folder has that name, and no")
