@@ -178,5 +178,5 @@ def test_a_score_has_to_be_named_where_there_is_no_model() -> None:
 
 def test_data_of_other_classes_are_refused() -> None:
     model = NBDT(torch.nn.Identity(), shapes.flat(["cat", "dog"]))
-    with pytest.raises(InputError, match="classes of the data set are not those"):
+    with pytest.raises(InputError, match="classes of the data set differ from"):
         fit_temperature(model, load_dataset("digits"))
