@@ -473,7 +473,7 @@ X, Y = points().tensors
 @pytest.mark.parametrize(("data", "said"), [
     (Stream(), r"train must be a data set with a length of at least 1"),
     (Empty(), "length of at least 1"),
-    (Reordered(), "another order than those of the model: class 0 is 'dog' in the data set"),
+    (Reordered(), "another order than the classes of the model: class 0 is 'dog' in the data set"),
     (Triples(), r"data must give pairs \(inputs, labels\); got list of 3"),
     (Dicts(), r"data must give pairs \(inputs, labels\); got dict"),
     (TensorDataset(X, Y + 1), r"epoch 1, step \d: a label is 4; with 4 classes .* from 0 to 3"),
