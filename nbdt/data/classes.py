@@ -50,7 +50,7 @@ def check_classes(
         >>> tree = Hierarchy([2, 2, -1], ["cat", "dog"])
         >>> check_classes(tree, ["dog", "cat"])
         Traceback (most recent call last):
-        nbdt.errors.InputError: the classes of the data set stand in another order than those of
+        nbdt.errors.InputError: the classes of the data set are in another order than the classes of
         the model: class 0 is 'cat' in the data set and 'dog' in the model. ...
     """
     mine, theirs = tuple(dataset.classes), tuple(classes)

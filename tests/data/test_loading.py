@@ -13,7 +13,9 @@ from threading import Thread
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchvision import datasets
+from torchvision.transforms.functional import pil_to_tensor
 
 from nbdt.data import (
     Augmentation,
@@ -296,24 +298,25 @@ def test_root_and_download_are_for_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "augmentation", "microseconds"),
-    [((32, 32, 3), Augmentation(shift=4, flip=True), 300), ((28, 28), Augmentation(shift=2), 133)],
+    ("shape", "augmentation"),
+    [((32, 32, 3), Augmentation(shift=4, flip=True)), ((28, 28), Augmentation(shift=2))],
 )
 def test_an_epoch_of_training_images_is_quick(
-    shape: tuple[int, ...], augmentation: Augmentation, microseconds: int
+    shape: tuple[int, ...], augmentation: Augmentation
 ) -> None:
-    # 15 s for 50,000 colour images, 8 s for 60,000 grey ones, of one core.
     samples = 1000
+    pixels = np.zeros((samples, *shape), np.uint8)
     mode = "RGB" if len(shape) == 3 else "L"
     images = LabelledImages(
-        PixelArray(np.zeros((samples, *shape), np.uint8)),
-        [0] * samples,
-        ["all"],
-        Preprocessing(mode=mode, mean=0.5, std=0.5),
+        PixelArray(pixels), [0] * samples, ["all"], Preprocessing(mode=mode, mean=0.5, std=0.5)
     ).with_augmentation(augmentation)
 
+    def plain(index: int) -> torch.Tensor:
+        return (pil_to_tensor(Image.fromarray(pixels[index])) / 255 - 0.5) / 0.5
+
     taken = cpu_seconds(lambda: [images[index] for index in range(samples)])
-    assert taken / samples * 1e6 < microseconds
+    least = cpu_seconds(lambda: [plain(index) for index in range(samples)])
+    assert taken < 4 * least  # with random changes, checks, and a pair for each sample
 
 
 def test_the_real_data_sets_are_found(nbdt_data: Path) -> None:
