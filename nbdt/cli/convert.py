@@ -21,10 +21,10 @@ from nbdt.cli.options import (
     ClassesOption,
     JsonOption,
     LinkageOption,
+    MetricOption,
     NoNormalizeOption,
     argument,
     given,
-    metric_option,
     option,
     rule_option,
 )
@@ -79,9 +79,7 @@ def convert(
         ),
     ] = None,
     linkage: LinkageOption = None,
-    metric: Annotated[
-        str | None, metric_option("How far classes are apart: euclidean or cosine.")
-    ] = None,
+    metric: MetricOption = None,
     branching: BranchingOption = None,
     no_normalize: NoNormalizeOption = False,
     name_by: Annotated[

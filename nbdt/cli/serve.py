@@ -19,7 +19,7 @@ def serve(
     models: Annotated[
         list[str] | None,
         argument(
-            "MODEL…",
+            "MODEL",
             "Folders of models, as nbdt convert makes them, or folders of such folders.",
             shown="NBDT_MODELS",
         ),

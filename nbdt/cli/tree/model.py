@@ -17,10 +17,10 @@ from nbdt.cli.options import (
     JsonOption,
     LinkageOption,
     MaxLinesOption,
+    MetricOption,
     NoNormalizeOption,
     argument,
     given,
-    metric_option,
     option,
 )
 from nbdt.cli.output import note, progress, say, say_json, working
@@ -68,9 +68,7 @@ def support(
         int | None, option("--seed N", "The seed of the resampling.", min=0, shown="0")
     ] = None,
     linkage: LinkageOption = None,
-    metric: Annotated[
-        str | None, metric_option("How far classes are apart: euclidean or cosine.")
-    ] = None,
+    metric: MetricOption = None,
     branching: BranchingOption = None,
     no_normalize: NoNormalizeOption = False,
     max_lines: MaxLinesOption = 60,
