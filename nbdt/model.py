@@ -14,21 +14,32 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from nbdt.classifiers import (
+    Adapter,
     Builder,
     Head,
+    OutputKind,
+    as_input,
     builder_of,
     check_classifier,
+    check_outputs,
     eval_mode,
     find_head,
+    input_of,
+    moved,
     network_logits,
+    open_classifier,
+    search_builder,
     unwrap,
+    weights_device,
 )
 from nbdt.display import Displayed
 from nbdt.errors import HeadError, InputError
 from nbdt.explain import Explanations, FeatureGeometry, explain_predictions
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs import Input
-from nbdt.pretrained import ModelConfig, load_tensors, read_model, write_model
+from nbdt.inputs.array import as_array
+from nbdt.inputs.base import kind_of
+from nbdt.pretrained import ModelConfig, read_model, write_model
 from nbdt.rules import (
     Predictions,
     RuleName,
@@ -48,20 +59,26 @@ class NBDT(nn.Module, Displayed):
     wherever logits are expected.
 
     All methods except `forward` and `logits` compute no gradients and work in eval mode; each
-    submodule's mode is restored afterward. They take a batch `x` as the network takes it; a mapping
-    is passed as keyword arguments. `rule` defaults to the module's.
+    submodule's mode is restored afterward. They take one sample or several, in any form that the
+    model's input reads (paths, pictures, texts, tables, arrays); or a batch as the network takes
+    it, where a mapping is passed as keyword arguments, as are further arguments. `rule` defaults to
+    the module's.
 
     Args:
-        network: a classifier that gives logits (batch, C), or an object or mapping that holds them
-            as ``logits``. One output z means the logits (0, z). With `torch.nn.Identity()` the
+        network: a classifier of any kind: a torch network, a fitted estimator, a file such as
+            "model.onnx", a function. It gives logits (batch, C), or an object or mapping that holds
+            them as ``logits``. One output z means the logits (0, z). With `torch.nn.Identity()` the
             input is the logits.
         hierarchy: the tree; leaf i is the network's output i.
         score: "logsumexp", for a network as it comes, or "mean", for one tuned to its tree.
         rule: how decisions become an answer: "soft" or "hard".
-        preprocessing: how an image becomes the network's input; stored for callers.
+        preprocessing: how a sample becomes the network's input: an `Input`, or a library's own,
+            such as ``weights.transforms()`` or a tokenizer. By default what the network's library
+            knows.
         builder: how the network is built, for `save_pretrained`: a `Builder` or its name; by
             default the one that `nbdt.classifiers.build` noted on the network.
         head: the path of the last linear layer, if it cannot be found.
+        outputs: what the network returns: "logits", "log_probs" or "probabilities".
         temperature: divides the logits in every answer (not in `logits`): a number, by default 1,
             or a `Temperature`, which may also divide the scores at single nodes.
 
@@ -86,29 +103,29 @@ class NBDT(nn.Module, Displayed):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Any,
         hierarchy: Hierarchy,
         score: ScoreName = "logsumexp",
         rule: RuleName = "soft",
         *,
-        preprocessing: Input | None = None,
+        preprocessing: Any = None,
         builder: Builder | str | None = None,
         head: str | None = None,
+        outputs: OutputKind = "logits",
         temperature: Temperature | float | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(preprocessing, Input | None):
-            raise InputError(
-                f"preprocessing must be a Preprocessing or another Input; got "
-                f"{preprocessing!r:.80}."
-            )
         if not isinstance(builder, Builder | str | None):
             raise InputError(f"builder must be a Builder or its name, got {builder!r:.80}.")
-        network = check_classifier(network)
+        self.outputs = check_outputs(outputs)
+        if isinstance(network, str | os.PathLike):
+            network = open_classifier(network)
+        self.preprocessing: Input | None = (
+            input_of(network) if preprocessing is None else as_input(preprocessing)
+        )
+        network = check_classifier(network, self.outputs)
         self.score = score
         self.rule = rule
-        # An Input or None; most readers support images only.
-        self.preprocessing: Any = preprocessing
         self.builder = Builder(name=builder) if isinstance(builder, str) else builder
         if builder is None:
             self.builder = builder_of(unwrap(network)[0])
@@ -130,6 +147,8 @@ class NBDT(nn.Module, Displayed):
     def found_head(self) -> Head | None:
         """The network's last linear layer as it is now; a HeadError if it was removed."""
         head = self._head
+        if isinstance(self.network, Adapter):
+            return head
         if head is not None and _part(self.network, head.path) is not head.module:
             self._head = replace(find_head(self.network, head.path), altered=head.altered)
         return self._head
@@ -189,22 +208,45 @@ class NBDT(nn.Module, Displayed):
         """The names of the classes, in the network's order."""
         return self.hierarchy.classes
 
-    def logits(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
+    def prepared(self, x: Any = None, **encoding: Any) -> Any:
+        """The network's batch for whatever the model's methods take.
+
+        An InputError if the model's input does not read it.
+        """
+        if encoding:
+            if x is not None:
+                raise InputError(
+                    f"give samples or an encoding ({', '.join(encoding)}) as keyword arguments, "
+                    "not both."
+                )
+            return encoding
+        if x is None:
+            raise InputError("no sample was given.")
+        if self.preprocessing is not None:
+            batch = self.preprocessing.prepared(x)
+        elif isinstance(self.network, Adapter) or isinstance(x, Tensor | Mapping):
+            return x
+        else:
+            batch = _as_tensor(x)
+        return batch if batch is x else moved(batch, weights_device(self.network))
+
+    def logits(self, x: Any = None, **encoding: Any) -> Float[Tensor, "batch classes"]:
         """The network's own logits, in the module's current mode and with gradients."""
-        logits = network_logits(self.network, x, self.hierarchy.num_classes)
+        batch = self.prepared(x, **encoding)
+        logits = network_logits(self.network, batch, self.hierarchy.num_classes, self.outputs)
         if self.layout.leaf_order.device != logits.device and not logits.is_meta:
             self.layout.to(logits.device)  # the network was moved without this module
         return logits
 
-    def forward(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
+    def forward(self, x: Any = None, **encoding: Any) -> Float[Tensor, "batch classes"]:
         """The soft log-probability of every class, whatever the `rule`.
 
         In nats, in float32 (or float64); exp of a row sums to 1.
         """
-        return self.temperature.log_probs(self.logits(x), self.layout, self.score)
+        return self.temperature.log_probs(self.logits(x, **encoding), self.layout, self.score)
 
     def predict(
-        self, x: Tensor | Mapping[str, Any], rule: RuleName | None = None
+        self, x: Any = None, rule: RuleName | None = None, **encoding: Any
     ) -> Int[Tensor, " batch"]:
         """The index of each sample's predicted class; an InputError for NaN, +inf or all −inf.
 
@@ -213,23 +255,23 @@ class NBDT(nn.Module, Displayed):
         """
         rule = self.rule if rule is None else get_rule(rule).name
         with eval_mode(self):
-            return self.predictions(self.logits(x), rule).answer_classes
+            return self.predictions(self.logits(x, **encoding), rule).answer_classes
 
-    def predict_proba(self, x: Tensor | Mapping[str, Any]) -> Float[Tensor, "batch classes"]:
+    def predict_proba(self, x: Any = None, **encoding: Any) -> Float[Tensor, "batch classes"]:
         """The soft probability of every class, whatever the `rule`; a row sums to 1."""
         with eval_mode(self):
-            log_probs: Tensor = self(x)
+            log_probs: Tensor = self(x, **encoding)
             return log_probs.exp()
 
     def decision_path(
-        self, x: Tensor | Mapping[str, Any], rule: RuleName | None = None
+        self, x: Any = None, rule: RuleName | None = None, **encoding: Any
     ) -> csr_matrix:
         """Which nodes each sample passes, as in scikit-learn's ``decision_path``.
 
         An indicator matrix of shape (n_samples, n_nodes): 1 where the sample's path, from the root
         to the predicted class, contains the node.
         """
-        leaves = self.predict(x, rule).tolist()
+        leaves = self.predict(x, rule, **encoding).tolist()
         paths = {leaf: sorted(self.hierarchy.path(leaf)) for leaf in set(leaves)}
         indices = [node for leaf in leaves for node in paths[leaf]]
         starts = np.cumsum([0, *(len(paths[leaf]) for leaf in leaves)])
@@ -237,7 +279,7 @@ class NBDT(nn.Module, Displayed):
         shape = (len(leaves), len(self.hierarchy))
         return csr_matrix((ones, np.array(indices, dtype=np.int64), starts), shape=shape)
 
-    def explain(self, x: Tensor | Mapping[str, Any], rule: RuleName | None = None) -> Explanations:
+    def explain(self, x: Any = None, rule: RuleName | None = None, **encoding: Any) -> Explanations:
         """Each sample's prediction, with the decisions that led to it.
 
         Example:
@@ -250,7 +292,7 @@ class NBDT(nn.Module, Displayed):
         """
         rule = self.rule if rule is None else get_rule(rule).name
         with eval_mode(self):
-            logits = self.logits(x)
+            logits = self.logits(x, **encoding)
         return explain_predictions(self.predictions(logits, rule), self.geometry())
 
     def predictions(
@@ -286,8 +328,9 @@ class NBDT(nn.Module, Displayed):
             classes=self.classes,
             score=self.score,
             rule=self.rule,
-            builder=self.builder,
+            builder=self.builder or search_builder(network),
             preprocessing=self.preprocessing,
+            outputs=self.outputs,
             head=self._head_given and self._head_given.removeprefix(f"{prefix}."),
             temperature=self.temperature,
             provenance=self.provenance,
@@ -295,14 +338,12 @@ class NBDT(nn.Module, Displayed):
         write_model(folder, config, self.hierarchy, network)
 
     @classmethod
-    def from_pretrained(
-        cls, folder: str | os.PathLike[str], network: nn.Module | None = None
-    ) -> NBDT:
+    def from_pretrained(cls, folder: str | os.PathLike[str], network: Any = None) -> NBDT:
         """Loads a model that `save_pretrained` wrote, in eval mode.
 
         Nothing is unpickled, downloaded, or imported because the folder names it. `network`, needed
         if the folder does not say how to build it (else an InputError), has the saved architecture;
-        its weights and dtypes are replaced.
+        its weights and dtypes are replaced. A model of a function needs the function.
 
         Raises:
             NotFoundError: no such folder, or it contains no model.
@@ -312,16 +353,17 @@ class NBDT(nn.Module, Displayed):
         saved = read_model(folder)
         config = saved.config
         model = cls(
-            saved.built_network() if network is None else network,
+            saved.network(network),
             saved.hierarchy,
             get_score(config.score).name,
             get_rule(config.rule).name,
-            preprocessing=config.preprocessing,
+            preprocessing=saved.input(),
             builder=config.builder,
             head=config.head,
+            outputs=config.outputs,
             temperature=config.temperature,
         )
-        load_tensors(unwrap(model.network)[0], saved.weights)
+        saved.fill(model.network)
         model.provenance = dict(config.provenance)
         return model.eval()
 
@@ -333,7 +375,9 @@ class NBDT(nn.Module, Displayed):
     def _find_head(self) -> Head | None:
         num_classes = self.hierarchy.num_classes
         try:
-            head = find_head(self.network, self._head_given, num_classes=num_classes)
+            head = find_head(
+                self.network, self._head_given, num_classes=num_classes, outputs=self.outputs
+            )
         except HeadError:
             if self._head_given is not None:
                 raise
@@ -347,7 +391,8 @@ class NBDT(nn.Module, Displayed):
 
     def _move_layout(self) -> None:
         """Moves the layout to the logits' device, if that is known before a call."""
-        parameters = list(self.network.get_submodule(self.head or "").parameters())
+        source = self.network if self._head is None else self._head.module
+        parameters = list(source.parameters())
         if parameters and not parameters[-1].is_meta:
             self.layout.to(parameters[-1].device)
 
@@ -370,6 +415,21 @@ class NBDT(nn.Module, Displayed):
         geometry = FeatureGeometry(self.hierarchy, whole)
         self._geometry = rows.clone(), geometry
         return geometry
+
+
+def _as_tensor(x: Any) -> Any:
+    """Arrays and rows of numbers as the tensor that a network takes; other lists as they are."""
+    if isinstance(x, np.ndarray) and x.dtype.kind in "fiub":
+        tensor = torch.from_numpy(np.ascontiguousarray(x))
+        return tensor.to(torch.get_default_dtype()) if x.dtype.kind == "f" else tensor
+    if isinstance(x, list | tuple) and x and isinstance(x[0], list | tuple | int | float):
+        return torch.from_numpy(as_array(list(x), "the rows"))
+    if isinstance(x, str | bytes | os.PathLike) or type(x).__module__.startswith("PIL"):
+        raise InputError(
+            f"this model does not say how {kind_of(x)} becomes its input; give it a "
+            "preprocessing, or give a tensor."
+        )
+    return x
 
 
 def _equal(old: Tensor, new: Tensor) -> bool:

@@ -67,6 +67,7 @@ CORE = {
 MAX_LINES = 400
 LONG = {
     "nbdt.hierarchy.tree": "one class: all that one asks of a tree, each with its docstring",
+    "nbdt.model": "one class: all that one asks of a model, each method with its docstring",
     "nbdt.server.protocols.oip": "one protocol in one file, with its tensors as JSON and as bytes",
 }
 

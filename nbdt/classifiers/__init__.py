@@ -10,29 +10,68 @@ A network's name is ``library:network``, such as ``torchvision:resnet18``, ``tim
 library is in one module here; see `nbdt.classifiers.base.Library`.
 """
 
-from nbdt.classifiers.base import Library, WeightsInfo, list_networks
-from nbdt.classifiers.builder import Builder, build, builder_of, difference, weights_info
+from nbdt.classifiers.base import (
+    Adapter,
+    Library,
+    WeightsInfo,
+    as_input,
+    input_of,
+    libraries_of,
+    library_named,
+    list_networks,
+    open_classifier,
+)
+from nbdt.classifiers.builder import (
+    Builder,
+    build,
+    builder_of,
+    difference,
+    search_builder,
+    weights_info,
+)
 from nbdt.classifiers.head import Head
+from nbdt.classifiers.outputs import OUTPUTS, OutputKind, as_logits, check_outputs
 from nbdt.classifiers.own import is_own, own_network
 from nbdt.classifiers.source import induce
-from nbdt.classifiers.torch import check_classifier, eval_mode, find_head, network_logits, unwrap
+from nbdt.classifiers.torch import (
+    check_classifier,
+    eval_mode,
+    find_head,
+    moved,
+    network_logits,
+    unwrap,
+    weights_device,
+)
 
 __all__ = [
+    "OUTPUTS",
+    "Adapter",
     "Builder",
     "Head",
     "Library",
+    "OutputKind",
     "WeightsInfo",
+    "as_input",
+    "as_logits",
     "build",
     "builder_of",
     "check_classifier",
+    "check_outputs",
     "difference",
     "eval_mode",
     "find_head",
     "induce",
+    "input_of",
     "is_own",
+    "libraries_of",
+    "library_named",
     "list_networks",
+    "moved",
     "network_logits",
+    "open_classifier",
     "own_network",
+    "search_builder",
     "unwrap",
+    "weights_device",
     "weights_info",
 ]

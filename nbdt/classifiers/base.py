@@ -7,16 +7,19 @@ distributions add theirs with entry points of the group ``nbdt.classifiers``.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from nbdt.classifiers.head import Head
 from nbdt.errors import HeadError, InputError, NotFoundError
+from nbdt.inputs.base import Input
 from nbdt.inputs.image import Preprocessing
 from nbdt.registry import registered_classes
 
@@ -36,11 +39,36 @@ class WeightsInfo:
     classes: tuple[str, ...] | None
 
 
+class Adapter(nn.Module):
+    """A classifier that is not a torch module as one: `forward` gives its outputs as a tensor.
+
+    A subclass's `forward` takes the batch that its `Input` makes, whatever that is.
+
+    Args:
+        model: the classifier.
+
+    Attributes:
+        library: the name of its `Library`.
+        reason: why it cannot be trained, exported or differentiated: one sentence.
+    """
+
+    library: ClassVar[str]
+    reason: ClassVar[str]
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Any) -> Tensor:
+        """The classifier's outputs; shape (batch, classes)."""
+        raise NotImplementedError
+
+
 class Library:
     """The interface to a library; a subclass overrides what its library supports.
 
     Attributes:
-        name: the prefix of its networks' names, as in "timm:resnet50".
+        name: the prefix of its networks' names, as in "timm:resnet50"; folders name it too.
         arguments: the arguments that its networks accept, and their limits, which keep a file from
             requesting a network of terabytes. Empty if it builds none by name.
         channels_argument: which argument is an image's number of channels, if any.
@@ -67,6 +95,38 @@ class Library:
         """The head of a model that is not a torch module; a HeadError if it has none."""
         raise HeadError(f"{type(model).__name__} has no linear layer with a row per class.")
 
+    def input(self, model: Any) -> Input | None:
+        """What a model reads, if the library knows."""
+        return None
+
+    def as_input(self, value: Any) -> Input | None:
+        """A preprocessing object of the library as an `Input`; None if it is not one."""
+        return None
+
+    # ── models in files ───────────────────────────────────────────────────────────────────────
+
+    def open(self, source: str) -> Any:
+        """The model that a file's name or "LIBRARY:FOLDER" stands for; None if it is not such.
+
+        Only Python and the command line call it, never what reads a folder or a request.
+        """
+        return None
+
+    def saves(self, module: nn.Module) -> bool:
+        """Whether `save` writes this network, rather than its state dict and its `Builder`."""
+        return False
+
+    def save(self, module: nn.Module, folder: Path) -> dict[str, Any]:
+        """Writes safe files into a folder; gives JSON options for `load`."""
+        raise NotImplementedError
+
+    def load(self, options: Mapping[str, Any], folder: Path) -> nn.Module:
+        """The network that `save` wrote: nothing is unpickled, downloaded or imported by name.
+
+        A FormatError if the options or files, which strangers may have written, are invalid.
+        """
+        raise NotImplementedError
+
     def check(self, module: nn.Module) -> None:
         """Refuses a network for another task, with a `HeadError`."""
 
@@ -79,6 +139,10 @@ class Library:
 
     def classes(self, module: nn.Module, num_classes: int) -> tuple[str, ...] | None:
         """The class names that the network itself has."""
+        return None
+
+    def rebuilds(self, module: nn.Module) -> tuple[str, dict[str, Any]] | None:
+        """The name and the arguments by which `construct` builds a user's network again."""
         return None
 
     # ── networks by name ──────────────────────────────────────────────────────────────────────
@@ -123,8 +187,56 @@ def libraries() -> tuple[Library, ...]:
 
 
 def libraries_of(model: object) -> list[Library]:
-    """The libraries that recognize a model."""
+    """The libraries that recognize a model, or the one that made an adapter."""
+    if isinstance(model, Adapter):
+        return [library_named(model.library)]
     return [library for library in libraries() if library.recognizes(model)]
+
+
+def library_named(name: str) -> Library:
+    """The library of that name; a NotFoundError lists the others."""
+    for library in libraries():
+        if library.name == name:
+            return library
+    known = ", ".join(library.name for library in libraries())
+    raise NotFoundError(f"there is no library {name!r:.80}; the libraries are {known}.")
+
+
+def open_classifier(source: str | os.PathLike[str]) -> Any:
+    """The classifier that a file's name or "LIBRARY:FOLDER" stands for.
+
+    Example:
+        >>> open_classifier("model.xyz")
+        Traceback (most recent call last):
+        nbdt.errors.NotFoundError: model.xyz: no library reads this as a classifier; ...
+    """
+    text = os.fspath(source)
+    for library in libraries():
+        if (model := library.open(text)) is not None:
+            return model
+    raise NotFoundError(
+        f"{text}: no library reads this as a classifier; give a fitted classifier or a network, "
+        "or the name of one, such as model.onnx, model.skops or transformers:FOLDER."
+    )
+
+
+def input_of(model: Any) -> Input | None:
+    """What a model reads, if one of its libraries knows."""
+    found = (library.input(model) for library in libraries_of(model))
+    return next((one for one in found if one is not None), None)
+
+
+def as_input(value: Any) -> Input:
+    """An `Input`, or any library's own preprocessing as one; an InputError if none knows it."""
+    if isinstance(value, Input):
+        return value
+    for library in libraries():
+        if (found := library.as_input(value)) is not None:
+            return found
+    raise InputError(
+        f"preprocessing must be a Preprocessing or another Input, or a library's own, such as "
+        f"weights.transforms(); got {value!r:.80}."
+    )
 
 
 def builders() -> dict[str, Library]:

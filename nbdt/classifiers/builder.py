@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 
-from nbdt.classifiers.base import Limits, WeightsInfo, split_name
+from nbdt.classifiers.base import Limits, WeightsInfo, libraries_of, split_name
 from nbdt.documents import Document
 from nbdt.errors import InputError, NotFoundError
 
@@ -80,6 +80,16 @@ def builder_of(network: nn.Module) -> Builder | None:
     """The `Builder` that `build` noted on the network, or None."""
     found = getattr(network, "nbdt_builder", None)
     return found if isinstance(found, Builder) else None
+
+
+def search_builder(network: nn.Module) -> Builder | None:
+    """A `Builder` that builds a user's own network again, if its library can tell."""
+    if builder_of(network) is not None:
+        return None  # not the user's own
+    for library in libraries_of(network):
+        if (known := library.rebuilds(network)) is not None:
+            return Builder(name=f"{library.name}:{known[0]}", arguments=known[1])
+    return None
 
 
 def build(name: str, *, weights: str | None = None, **arguments: Any) -> nn.Module:

@@ -77,7 +77,7 @@ def _tensor(values: Any) -> Tensor:
     if not isinstance(found, Tensor):
         try:
             array = np.asarray(found)
-        except (TypeError, ValueError):  # ragged lists
+        except (TypeError, ValueError, RuntimeError):  # ragged lists, tensors with gradients
             array = np.asarray(None)
         if array.dtype.kind not in "iuf":
             raise InputError(

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nbdt.classifiers.base import libraries_of
+from nbdt.classifiers.base import Adapter, libraries_of
 from nbdt.classifiers.head import (
     Head,
     checked_layer,
@@ -22,10 +22,17 @@ from nbdt.classifiers.head import (
     num_outputs,
 )
 from nbdt.classifiers.output_trace import SIGMOID, SOFTMAX, trace_output
+from nbdt.classifiers.outputs import OutputKind, as_logits
 from nbdt.errors import HeadError, InputError
 
 
-def find_head(network: Any, path: str | None = None, *, num_classes: int | None = None) -> Head:
+def find_head(
+    network: Any,
+    path: str | None = None,
+    *,
+    num_classes: int | None = None,
+    outputs: OutputKind = "logits",
+) -> Head:
     """Finds the last linear layer of a classifier; `Head.module` is the layer itself, not a copy.
 
     In this order: the layer that `path` names, such as ``"encoder.fc"``; the layer that the
@@ -36,7 +43,8 @@ def find_head(network: Any, path: str | None = None, *, num_classes: int | None 
     DataParallel, DDP and `torch.compile` wrappers are unwrapped.
 
     The network may be on any device (the meta device included), or be a fitted linear classifier or
-    MLPClassifier of scikit-learn, or a pipeline that ends in one.
+    MLPClassifier of scikit-learn, or a pipeline that ends in one. A network that ends in a softmax
+    is refused unless `outputs` says so.
 
     Raises:
         HeadError: no such layer, or several qualify (the error lists them), or
@@ -48,33 +56,34 @@ def find_head(network: Any, path: str | None = None, *, num_classes: int | None 
         >>> head.path, tuple(head.rows.shape), head.num_classes
         ('2', (3, 16), 3)
     """
-    if not isinstance(network, nn.Module):
+    if not isinstance(network, nn.Module) or isinstance(network, Adapter):
+        model = network.model if isinstance(network, Adapter) else network
         for library in libraries_of(network):
             if path is not None:
                 raise HeadError(
-                    f"path={path!r} names a layer of a torch network, but {type(network).__name__} "
+                    f"path={path!r} names a layer of a torch network, but {type(model).__name__} "
                     "is not one; leave it out."
                 )
-            return library.head(network)
+            return library.head(model)
         raise HeadError(_not_a_classifier(network))
     if path is None:
-        found = _search(network, num_classes)
+        found = _search(network, num_classes, outputs)
         if found.path is None:
             raise HeadError(_not_found(network, found))
         path, altered = found.path, found.altered
     else:
         path = _named(network, path)
-        altered = _may_alter(network, path, num_classes)
+        altered = _may_alter(network, path, num_classes, outputs)
     layer = checked_layer(network.get_submodule(path), path)
     return Head(path, layer, _class_names(network, path, max(2, num_outputs(layer))), altered)
 
 
-def check_classifier(model: Any) -> nn.Module:
+def check_classifier(model: Any, outputs: OutputKind = "logits") -> nn.Module:
     """The model as a network; refused if it is known not to choose one class among many.
 
     Refuses multi-label and regression networks of transformers, detection and segmentation models,
-    and networks that end in a sigmoid or softmax; the HeadError suggests a fix if there is one. A
-    network about which nothing is known passes.
+    and networks that end in a sigmoid or softmax, unless `outputs` says so; the HeadError suggests
+    a fix if there is one. A network about which nothing is known passes.
 
     Example:
         >>> check_classifier(nn.Sequential(nn.Linear(8, 3), nn.Softmax(dim=1)))
@@ -85,7 +94,8 @@ def check_classifier(model: Any) -> nn.Module:
         for library in libraries_of(model):
             return library.module(model)
         raise HeadError(_not_a_classifier(model))
-    _search(model, None)
+    if not isinstance(model, Adapter):
+        _search(model, None, outputs)
     return model
 
 
@@ -123,25 +133,16 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
                 part.training = flag
 
 
-def network_logits(network: nn.Module, x: Any, num_classes: int) -> Float[Tensor, "batch classes"]:
-    """The network's output for a batch, as logits; one output z becomes the logits (0, z).
+def network_logits(
+    network: nn.Module, x: Any, num_classes: int, outputs: OutputKind = "logits"
+) -> Float[Tensor, "batch classes"]:
+    """The network's output for a batch, as logits; see `as_logits`.
 
-    The network returns logits, or an object or mapping that holds them as ``logits``; an `x` that
-    is a mapping is passed as keyword arguments. An InputError if the output has another form.
+    An `x` that is a mapping is passed as keyword arguments. An InputError if the output has another
+    form.
     """
-    output = _called(network, x)
-    if isinstance(output, Mapping):
-        logits = output.get("logits")
-    else:
-        logits = getattr(output, "logits", output)
-    if not isinstance(logits, Tensor):
-        raise InputError(
-            f"the network returned {type(output).__name__}; expected a tensor of logits, or an "
-            "object that holds one as .logits."
-        )
-    if num_classes == 2 and logits.ndim == 2 and logits.shape[1] == 1:
-        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-    if logits.ndim != 2 or logits.shape[1] != num_classes:
+    logits: Tensor = as_logits(_called(network, x), outputs, num_classes)
+    if logits.ndim != 2:
         raise InputError(
             f"the tree has {num_classes} classes, so the network must return logits of shape "
             f"(batch, {num_classes}); got {tuple(logits.shape)}."
@@ -149,7 +150,30 @@ def network_logits(network: nn.Module, x: Any, num_classes: int) -> Float[Tensor
     return logits
 
 
+def moved(inputs: Any, device: torch.device | None, *, channels_last: bool = False) -> Any:
+    """A batch on a device: a tensor, or a mapping whose tensors are moved; anything else stays.
+
+    `channels_last` stores images, of shape (batch, channels, height, width), pixel by pixel.
+    """
+    if isinstance(inputs, Mapping):
+        return {
+            key: moved(value, device, channels_last=channels_last) for key, value in inputs.items()
+        }
+    if not isinstance(inputs, Tensor) or device is None:
+        return inputs
+    layout = torch.channels_last if channels_last and inputs.ndim == 4 else torch.preserve_format
+    # Towards the CPU, values could be read before they have arrived.
+    return inputs.to(device, non_blocking=device.type != "cpu", memory_format=layout)
+
+
+def weights_device(network: nn.Module) -> torch.device | None:
+    """Where a network's weights are; None for one without weights, which is anywhere."""
+    return next((parameter.device for parameter in network.parameters()), None)
+
+
 def _called(network: nn.Module, x: Any) -> Any:
+    if isinstance(network, Adapter):
+        return network(x)
     try:
         return network(**x) if isinstance(x, Mapping) else network(x)
     except (TypeError, AttributeError, RuntimeError) as error:
@@ -182,11 +206,11 @@ class _Found:
         return replace(self, candidates=candidates)
 
 
-def _search(module: nn.Module, num_classes: int | None) -> _Found:
+def _search(module: nn.Module, num_classes: int | None, outputs: OutputKind = "logits") -> _Found:
     """Finds the layer that makes a module's output; raises if it is not a classifier's."""
     inner, wrapped_at = unwrap(module)
     if wrapped_at:
-        return _search(inner, num_classes).under(wrapped_at)
+        return _search(inner, num_classes, outputs).under(wrapped_at)
     known = libraries_of(module)
     for library in known:
         library.check(module)
@@ -198,7 +222,7 @@ def _search(module: nn.Module, num_classes: int | None) -> _Found:
         return _Found(None, f"it ends in a layer of type {type(module).__name__}")
     parts = next(filter(None, (library.head_paths(module) for library in known)), None)
     if parts is not None:
-        found = [_search(module.get_submodule(p), num_classes).under(p) for p in parts]
+        found = [_search(module.get_submodule(p), num_classes, outputs).under(p) for p in parts]
         paths = tuple(one.path for one in found if one.path is not None)
         if len(parts) == 1 or len(paths) == 1:
             return next((one for one in found if one.path is not None), found[0])
@@ -207,13 +231,13 @@ def _search(module: nn.Module, num_classes: int | None) -> _Found:
     if end is None:
         children = dict(module.named_children())
         if list(children) == ["module"]:  # a wrapper like DataParallel
-            return _search(children["module"], num_classes).under("module")
+            return _search(children["module"], num_classes, outputs).under("module")
         return _only_layer(module, num_classes)
     if end.maker is None:
         one = _Found(None, f"it returns {end.otherwise}", tuple(linear_layers(module)))
     else:
-        one = _search(module.get_submodule(end.maker), num_classes).under(end.maker)
-    if end.squashing is not None:
+        one = _search(module.get_submodule(end.maker), num_classes, outputs).under(end.maker)
+    if end.squashing is not None and not _is_expected(module, end.squashing, one, outputs):
         raise HeadError(_squashed(module, end.squashing, one))
     return replace(one, altered=one.altered or end.altered)
 
@@ -237,10 +261,10 @@ def _only_layer(module: nn.Module, num_classes: int | None) -> _Found:
     return _Found(None, problem, tuple(fitting or layers))
 
 
-def _may_alter(network: nn.Module, path: str, num_classes: int | None) -> bool:
+def _may_alter(network: nn.Module, path: str, num_classes: int | None, outputs: OutputKind) -> bool:
     """Whether the network may return something other than this layer's output."""
     try:
-        found = _search(network, num_classes)
+        found = _search(network, num_classes, outputs)
     except HeadError:
         return True
     return found.path != path or found.altered
@@ -286,20 +310,29 @@ def _choice(network: nn.Module, names: Sequence[str] = ()) -> str:
     )
 
 
+def _is_expected(module: nn.Module, squashing: str, found: _Found, outputs: OutputKind) -> bool:
+    """Whether a network that ends so gives the probabilities of one class among many."""
+    if outputs != "probabilities" or squashing == SOFTMAX:
+        return outputs == "probabilities"
+    layer = module.get_submodule(found.path) if found.path is not None else None
+    return is_linear(layer) and num_outputs(layer) == 1
+
+
 def _squashed(module: nn.Module, squashing: str, found: _Found) -> str:
     kind = f"the {type(module).__name__} ends in a {squashing}"
     if squashing == SOFTMAX:
         return (
-            f"{kind}, so it gives probabilities, while nbdt reads logits. Leave the softmax out "
-            "(log_softmax may stay)."
+            f"{kind}, so it gives probabilities, while nbdt reads logits. Say "
+            "outputs='probabilities', or leave the softmax out (log_softmax may stay)."
         )
     assert squashing == SIGMOID
     layer = module.get_submodule(found.path) if found.path is not None else None
     outputs = num_outputs(layer) if is_linear(layer) else None
     if outputs == 1:
         return (
-            f"{kind} over one output, so it gives a probability, while nbdt reads logits. Leave "
-            "the sigmoid out: one output z is then read as the logits (0, z) of two classes."
+            f"{kind} over one output, so it gives a probability, while nbdt reads logits. Say "
+            "outputs='probabilities', or leave the sigmoid out: one output z is then read as the "
+            "logits (0, z) of two classes."
         )
     over = "" if outputs is None else f" over {outputs} outputs"
     return (

@@ -15,14 +15,8 @@ from PIL import Image
 from nbdt.data.labelled import LabelledImages
 from nbdt.errors import InputError, NotFoundError
 from nbdt.hierarchy.text import join_names
-from nbdt.inputs.image import Preprocessing, open_image
+from nbdt.inputs.image import SUFFIXES, Preprocessing, open_image
 
-# fmt: off
-SUFFIXES = (
-    ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
-    ".ppm", ".tif", ".tiff", ".webp",
-)
-# fmt: on
 _WNID = re.compile(r"n\d{8}")
 _NAMES_SHOWN = 6
 

@@ -1,7 +1,15 @@
 """What a sample is, and how samples become a classifier's input: one module per kind."""
 
 from nbdt.inputs.array import ArrayInput
-from nbdt.inputs.base import Input
+from nbdt.inputs.base import Input, Source
 from nbdt.inputs.image import Preprocessing, decode_image, open_image, to_mode
 
-__all__ = ["ArrayInput", "Input", "Preprocessing", "decode_image", "open_image", "to_mode"]
+__all__ = [
+    "ArrayInput",
+    "Input",
+    "Preprocessing",
+    "Source",
+    "decode_image",
+    "open_image",
+    "to_mode",
+]

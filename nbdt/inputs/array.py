@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nbdt.errors import InputError
-from nbdt.inputs.base import Input
+from nbdt.errors import InputError, NotFoundError
+from nbdt.inputs.base import Input, numbered
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -20,6 +21,8 @@ class ArrayInput(Input):
     """Arrays as they are, in float32; `row` is a sample's shape, with None for any length."""
 
     kind: ClassVar[str] = "array"
+    reads: ClassVar[str] = "an array of numbers"
+    suffixes: ClassVar[tuple[str, ...]] = (".npy",)
 
     row: tuple[int | None, ...] | None = None
 
@@ -27,6 +30,19 @@ class ArrayInput(Input):
     def shape(self) -> tuple[int | None, ...] | None:
         """`row`."""
         return self.row
+
+    def open(self, path: str | os.PathLike[str]) -> FloatArray:
+        """The array in a .npy file."""
+        try:
+            return self.read(np.load(path, allow_pickle=False))
+        except FileNotFoundError:
+            raise NotFoundError(f"{os.fspath(path)}: no such file.") from None
+        except InputError as error:
+            raise InputError(f"{os.fspath(path)}: {error}") from None
+        except (OSError, ValueError, EOFError):
+            raise InputError(
+                f"{os.fspath(path)}: not an array of numbers in numpy's .npy format."
+            ) from None
 
     def read(self, value: Any) -> FloatArray:
         """Numbers in nested lists, or an array of another type, as float32.
@@ -37,7 +53,18 @@ class ArrayInput(Input):
         check_shape(array.shape, self.row)
         return array
 
-    def batch(self, samples: Iterable[Any]) -> Tensor:
+    def samples(self, value: Any) -> Sequence[FloatArray]:
+        """The rows of an array or of nested lists; one sample if it has a sample's shape."""
+        if isinstance(value, str | os.PathLike):
+            return [self.open(value)]
+        if isinstance(value, list | tuple) and any(isinstance(v, str | os.PathLike) for v in value):
+            return numbered(self.sample, value)
+        array = as_array(value)
+        if array.ndim == (1 if self.row is None else len(self.row)):
+            return [self.read(array)]
+        return numbered(self.read, array)
+
+    def batch(self, samples: Sequence[Any]) -> Tensor:
         """The samples, stacked."""
         arrays = [self.read(sample) for sample in samples]
         if len({array.shape for array in arrays}) != 1:
@@ -48,6 +75,8 @@ class ArrayInput(Input):
 def as_array(value: Any, name: str = "the array") -> FloatArray:
     """Finite numbers in nested lists or an array, as float32; errors call it `name`."""
     try:
+        if isinstance(value, Tensor):
+            value = value.detach().cpu().numpy()
         array = np.asarray(value if isinstance(value, np.ndarray) else _numbers(value))
     except ValueError:
         array = np.asarray("ragged")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,7 +18,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
 from nbdt.errors import InputError, NotFoundError
-from nbdt.inputs.base import Input
+from nbdt.inputs.array import as_array, check_shape
+from nbdt.inputs.base import Input, numbered
 
 CHANNELS = {"L": 1, "RGB": 3}
 # Only these exist for tensors; Pillow has all modes but always antialiases.
@@ -30,6 +31,12 @@ _TINY, _HUGE = 1e-12, 1e12
 _ALPHA_BACKGROUND = (255, 255, 255, 255)
 
 # Formats whose decoders accept untrusted files; EPS, for example, would run a program.
+# fmt: off
+SUFFIXES = (
+    ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
+    ".ppm", ".tif", ".tiff", ".webp",
+)
+# fmt: on
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 80_000_000
@@ -81,6 +88,8 @@ class Preprocessing(Input):
     model_config = ConfigDict(validate_default=True)  # one number becomes one per channel
 
     kind: ClassVar[str] = "image"
+    reads: ClassVar[str] = "an image"
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
 
     mode: Literal["RGB", "L"] = "RGB"
     resize: Size = None
@@ -145,9 +154,35 @@ class Preprocessing(Input):
         """The image in a file; see `open_image`."""
         return open_image(path, self.mode)
 
-    def read(self, value: bytes | Image.Image) -> Image.Image:
-        """The image in the bytes of a file, or a Pillow image as it is."""
-        return decode_image(value, self.mode) if isinstance(value, bytes) else value
+    def read(self, value: Any) -> Image.Image | Tensor:
+        """The image in the bytes of a file, in a Pillow image, or in an array of 8-bit pixels.
+
+        An array of pixels has the shape (height, width) or (height, width, 1, 3 or 4). Other arrays
+        and tensors are the network's own input, of shape (channels, height, width).
+        """
+        if isinstance(value, bytes | bytearray):
+            return decode_image(bytes(value), self.mode)
+        if isinstance(value, Image.Image):
+            return value
+        if isinstance(value, np.ndarray) and value.dtype == np.uint8:
+            pixels = value[..., 0] if value.ndim == 3 and value.shape[2] == 1 else value
+            if pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] not in (3, 4)):
+                raise InputError(
+                    "an array of pixels has the shape (height, width) or (height, width, 3), got "
+                    f"{value.shape}."
+                )
+            return Image.fromarray(pixels)
+        if not isinstance(value, Tensor | np.ndarray | list):
+            self.refuse(value)
+        array = as_array(value)
+        check_shape(array.shape, self.shape)
+        return torch.from_numpy(array)
+
+    def prepared(self, value: Any) -> Any:
+        """As `Input.prepared`; an array of pixels with four axes holds several images."""
+        if isinstance(value, np.ndarray):
+            return self.batch(numbered(self.read, value if value.ndim == 4 else [value]))
+        return super().prepared(value)
 
     def __call__(self, image: Image.Image) -> Float[Tensor, "channels height width"]:
         """The network's input for one Pillow image with an 8-bit form, in float32."""
@@ -161,9 +196,11 @@ class Preprocessing(Input):
         turned = torch.rot90((pixels - mean) / std, self.rotate // 90, (1, 2))
         return (turned.flip(2) if self.hflip else turned).contiguous()
 
-    def batch(self, images: Iterable[Image.Image]) -> Float[Tensor, "batch channels height width"]:
+    def batch(
+        self, samples: Sequence[Image.Image | Tensor]
+    ) -> Float[Tensor, "batch channels height width"]:
         """The network's input for several images; set `crop`, or both sides of `resize`."""
-        tensors = [self(image) for image in images]
+        tensors = [one if isinstance(one, Tensor) else self(one) for one in samples]
         sizes = sorted({tuple(tensor.shape[1:]) for tensor in tensors})
         if len(sizes) != 1:
             found = ", ".join(f"{h}×{w}" for h, w in sizes[:3]) or "no image at all"

@@ -3,10 +3,13 @@
 =====================  =============================================================================
 ``config.json``        schema ``nbdt.model/1``: how the network is built and fed, the class names,
                        score and rule, where the numbers come from, and the size and SHA-256 of the
-                       two other files
+                       other files
 ``hierarchy.json``     the tree, schema ``nbdt.hierarchy/1``
-``model.safetensors``  the network's own state dict
+``model.safetensors``  the network's own state dict; or, in its place, what the network's library
+                       writes, such as ``model.onnx``
 =====================  =============================================================================
+
+The input may have files too, such as a tokenizer's.
 
 Reading it never unpickles anything or imports code that a file names.
 """

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainSerializer, PlainValidator, field_validator
 
-from nbdt.classifiers import Builder
+from nbdt.classifiers import Builder, OutputKind
 from nbdt.documents import CompleteDocument, Document, described, json_value
 from nbdt.errors import FormatError
 from nbdt.inputs import Input
@@ -35,11 +35,20 @@ def _read_by(kind: Any, read: Callable[[Any], Any]) -> PlainValidator:
     return PlainValidator(validate)
 
 
+class LibraryRecord(Document):
+    """What a `Library` needs to load a network from the files that it wrote itself."""
+
+    name: str = Field(max_length=100)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 class ModelConfig(CompleteDocument):
     """The config.json of a saved model.
 
     Attributes:
         builder: how the network is built; None if the caller provides it on loading.
+        library: what loads the network, if its own library saved it.
+        outputs: what the network returns; see `nbdt.classifiers.as_logits`.
         classes: the class names, in the network's order; the same as the tree's.
         head: the path of the last linear layer, if it was given and not found.
         versions: the versions of nbdt and torch that wrote the folder.
@@ -47,9 +56,11 @@ class ModelConfig(CompleteDocument):
         provenance: free JSON values: data, accuracy, date.
     """
 
-    optional: ClassVar[frozenset[str]] = frozenset({"temperature"})
+    optional: ClassVar[frozenset[str]] = frozenset({"temperature", "library", "outputs"})
 
     builder: Builder | None = None
+    library: LibraryRecord | None = None
+    outputs: OutputKind = "logits"
     preprocessing: Annotated[
         Input | None,
         _read_by(Input | None, Input.from_config),
@@ -68,7 +79,7 @@ class ModelConfig(CompleteDocument):
         PlainSerializer(lambda value: None if value == Temperature() else value.to_dict()),
     ] = Temperature()
     versions: dict[str, str] = Field(default_factory=dict)
-    files: dict[str, FileRecord] = Field(default_factory=dict)
+    files: dict[str, FileRecord] = Field(default_factory=dict, max_length=200)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("score", "rule", mode="before")

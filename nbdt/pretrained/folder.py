@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,39 +12,80 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from nbdt.classifiers import difference
+from nbdt.classifiers import difference, libraries_of, library_named, unwrap
 from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
 from nbdt.files import error_context, file_sha256, read_json, write_json
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
-from nbdt.pretrained.config import SCHEMA, FileRecord, ModelConfig
-from nbdt.pretrained.weights import save_tensors
+from nbdt.inputs import Input
+from nbdt.pretrained.config import SCHEMA, FileRecord, LibraryRecord, ModelConfig
+from nbdt.pretrained.weights import load_tensors, save_tensors
 
 CONFIG, HIERARCHY, WEIGHTS = "config.json", "hierarchy.json", "model.safetensors"
 
 # The temporary name of a folder that is being replaced.
 _OLD = ".old"
 
+# In the folder or in a folder of it: no "..", no hidden files, nothing absolute.
+_FILE_NAME = re.compile("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,2}")
+
 _SCHEMA_NAME = SCHEMA.partition("/")[0]
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A config and a tree that agree, and the path of the weights, whose hash was checked."""
+    """A config and a tree that agree, and the folder, whose other files' hashes were checked."""
 
     config: ModelConfig
     hierarchy: Hierarchy
-    weights: Path
+    folder: Path
 
-    def built_network(self) -> nn.Module:
+    @property
+    def weights(self) -> Path:
+        """The file with the network's state dict; there is none if its library saved it."""
+        return self.folder / WEIGHTS
+
+    def network(self, given: Any = None) -> Any:
+        """The network, which `fill` gives its weights; or the one that a caller gave instead."""
+        record = self.config.library
+        if record is not None and given is not None:
+            raise InputError(
+                f"{self.folder} holds its network, saved by {record.name}; leave out the one given."
+            )
+        if record is not None:
+            return self._loaded(record)
+        return self._built() if given is None else given
+
+    def fill(self, network: nn.Module) -> None:
+        """Loads the weights into a network, unless its library has done so."""
+        if self.config.library is None:
+            load_tensors(unwrap(network)[0], self.weights)
+
+    def input(self) -> Input | None:
+        """How samples become the network's input, with the files that belong to it."""
+        found = self.config.preprocessing
+        with error_context(self.folder):
+            return None if found is None else found.load(self.folder)
+
+    def _loaded(self, record: LibraryRecord) -> nn.Module:
+        with error_context(self.folder / CONFIG):
+            try:
+                library = library_named(record.name)
+            except NotFoundError as error:
+                raise FormatError(str(error)) from None
+        with error_context(self.folder):
+            return library.load(record.options, self.folder)
+
+    def _built(self) -> nn.Module:
         """A new network, with random weights; an InputError if the config has no builder."""
         if self.config.builder is None:
             raise InputError(
-                f"{self.weights.parent} does not say how its network is built; build it yourself "
+                f"{self.folder} does not say how its network is built; build it yourself "
                 "and pass it, by network=… or, to a command, --network FILE.py:FUNCTION."
             )
         # Random weights, soon replaced, must not advance the caller's random state.
@@ -56,15 +98,16 @@ def write_model(
 ) -> None:
     """Writes a model folder; an existing one is replaced only once the new one is complete.
 
-    Other files in a model folder (a README, a model card) are kept. `files` and `versions` of the
-    config are filled in.
+    Other files in a model folder (a README, a model card) are kept. `library`, `files` and
+    `versions` of the config are filled in.
 
     Raises:
         InputError: the folder contains something other than a model or cannot be written, the
-            network's tensors cannot be stored, or the config's builder does not build it.
+            network cannot be stored, or the config's builder does not build it.
         FormatError: the provenance or an attribute of the tree is not JSON.
     """
-    if config.builder is not None:
+    library = next((one for one in libraries_of(network) if one.saves(network)), None)
+    if library is None and config.builder is not None:
         different = difference(network, config.builder.blueprint())
         if different:
             raise InputError(
@@ -72,16 +115,23 @@ def write_model(
                 "model's builder, or set it to None: from_pretrained then asks for the network."
             )
     versions = {"nbdt": _version(), "torch": str(torch.__version__)}
-    write_folder(
-        Path(folder),
-        config.replace(versions=versions),
-        hierarchy,
-        lambda path: save_tensors(network, path),
-    )
+
+    def write(new: Path) -> ModelConfig:
+        record = None
+        if library is None:
+            save_tensors(network, new / WEIGHTS)
+        else:
+            record = LibraryRecord(name=library.name, options=library.save(network, new))
+        if config.preprocessing is not None:
+            config.preprocessing.save(new)
+        builder = config.builder if library is None else None
+        return config.replace(versions=versions, library=record, builder=builder)
+
+    write_folder(Path(folder), hierarchy, write)
 
 
 def read_model(folder: str | os.PathLike[str]) -> SavedModel:
-    """Reads a model folder and checks that it is complete and unchanged; weights are only hashed.
+    """Reads a model folder and checks that it is complete and unchanged; other files are hashed.
 
     Raises:
         NotFoundError: no such folder, or it contains no model.
@@ -96,14 +146,19 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
     document = read_json(top / CONFIG)
     with error_context(top / CONFIG):
         config = ModelConfig.from_dict(document)
-    if set(config.files) != {HIERARCHY, WEIGHTS}:
-        raise FormatError(f"{top / CONFIG}: files must list {HIERARCHY} and {WEIGHTS}, only.")
+    needed = {HIERARCHY} if config.library is not None else {HIERARCHY, WEIGHTS}
+    names = config.files.keys()
+    if not needed <= names or CONFIG in names or not all(map(_FILE_NAME.fullmatch, names)):
+        raise FormatError(
+            f"{top / CONFIG}: files must list {' and '.join(sorted(needed))}, and else only files "
+            "that a library wrote into this folder."
+        )
     for name, record in config.files.items():
         _check_file(top / name, record)
     hierarchy = load_hierarchy(top / HIERARCHY)
     if hierarchy.classes != config.classes:
         raise FormatError(f"{top / CONFIG}: its class names differ from those in {HIERARCHY}.")
-    return SavedModel(config, hierarchy, top / WEIGHTS)
+    return SavedModel(config, hierarchy, top)
 
 
 def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> None:
@@ -125,12 +180,14 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
             "the model has temperatures for single nodes of its tree, which mean nothing in "
             "another tree; set them to none, and fit them again."
         )
-    write_folder(
-        Path(folder),
-        saved.config.replace(classes=hierarchy.classes),
-        hierarchy,
-        lambda path: shutil.copyfile(saved.weights, path),
-    )
+
+    def write(new: Path) -> ModelConfig:
+        for name in saved.config.files:
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(saved.folder / name, new / name)
+        return saved.config.replace(classes=hierarchy.classes)
+
+    write_folder(Path(folder), hierarchy, write)
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────
@@ -154,17 +211,16 @@ def _record(path: Path) -> FileRecord:
 # ── writing ───────────────────────────────────────────────────────────────────────────────────
 
 
-def write_folder(
-    folder: Path, config: ModelConfig, hierarchy: Hierarchy, write_weights: Callable[[Path], object]
-) -> None:
-    """Writes the three files; a function of their path writes the weights."""
+def write_folder(folder: Path, hierarchy: Hierarchy, write: Callable[[Path], ModelConfig]) -> None:
+    """Writes a folder: a function writes all files but the tree and the config, and gives this."""
     target = folder.resolve()
     try:
         _check_replaceable(target)
         with _replacing(target) as new:
-            write_weights(new / WEIGHTS)
+            config = write(new)
             save_hierarchy(hierarchy, new / HIERARCHY)
-            files = {name: _record(new / name) for name in (HIERARCHY, WEIGHTS)}
+            paths = sorted(path for path in new.rglob("*") if path.is_file())
+            files = {path.relative_to(new).as_posix(): _record(path) for path in paths}
             write_json(new / CONFIG, config.replace(files=files).to_dict())
     except OSError as error:
         raise InputError(f"{target}: the model cannot be saved: {error.strerror}.") from error
@@ -209,8 +265,9 @@ def _replacing(target: Path) -> Iterator[Path]:
     new.mkdir()
     try:
         yield new
-        for path in new.iterdir():
-            _flush(path)
+        for path in new.rglob("*"):
+            if path.is_file():
+                _flush(path)
         if target.exists():
             target.rename(old)
         new.rename(target)
@@ -228,10 +285,21 @@ def _settle(target: Path) -> None:
         if not target.exists():
             old.rename(target)
             continue
+        own = _own_files(old)
         for path in old.iterdir():
-            if path.name not in (CONFIG, HIERARCHY, WEIGHTS):
+            if path.name not in own and not (target / path.name).exists():
                 path.rename(target / path.name)
         shutil.rmtree(old)
+
+
+def _own_files(folder: Path) -> set[str]:
+    """The files and folders at the top of a model folder that belong to the model."""
+    own = {CONFIG, HIERARCHY, WEIGHTS}
+    try:
+        files = read_json(folder / CONFIG)["files"]
+        return own | {str(name).partition("/")[0] for name in files}
+    except (NBDTError, KeyError, TypeError):
+        return own
 
 
 def _flush(path: Path) -> None:

@@ -3,16 +3,7 @@
 An engine decides where batches are worked on; `local` does it here, one after the other.
 """
 
-from nbdt.run.batch import (
-    Forward,
-    Part,
-    Work,
-    forward,
-    forward_with_inputs_of,
-    local,
-    moved,
-    weights_device,
-)
+from nbdt.run.batch import Forward, Part, Work, forward, forward_with_inputs_of, local
 from nbdt.run.loop import BLOCK, Block, Engine, Run, answers
 
 __all__ = [
@@ -27,6 +18,4 @@ __all__ = [
     "forward",
     "forward_with_inputs_of",
     "local",
-    "moved",
-    "weights_device",
 ]

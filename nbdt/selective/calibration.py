@@ -24,7 +24,7 @@ from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.evaluation.fitting import fitted_to
 from nbdt.files import error_context, is_file, read_json, sha256, write_json
 from nbdt.model import NBDT
-from nbdt.pretrained import WEIGHTS, SavedModel, read_model
+from nbdt.pretrained import HIERARCHY, SavedModel, read_model
 from nbdt.rules import SCORES
 from nbdt.selective.conformal import calibration_scores, superclass
 
@@ -205,7 +205,9 @@ def _made_of(saved: SavedModel) -> dict[str, Any]:
     config = saved.config
     return {
         "tree": sha256(saved.hierarchy.parents.astype("<i8").tobytes()),
-        "weights": config.files[WEIGHTS].sha256,
+        "weights": {
+            name: record.sha256 for name, record in config.files.items() if name != HIERARCHY
+        },
         "classes": list(config.classes),
         "score": config.score,
         "temperature": config.temperature.to_dict(),

@@ -10,11 +10,11 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
+from nbdt.classifiers import weights_device
 from nbdt.data.classes import check_own_classes
 from nbdt.errors import InputError
 from nbdt.files import error_context
 from nbdt.model import NBDT
-from nbdt.run import weights_device
 from nbdt.training.checkpoint import data_identity
 from nbdt.training.config import TrainingConfig
 from nbdt.training.features import cached_features, head_of, unaugmented

@@ -14,13 +14,12 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from nbdt.classifiers import induce
+from nbdt.classifiers import induce, moved
 from nbdt.errors import FormatError, InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.compare import shared_clades
 from nbdt.losses import TreeSupervisionLoss
 from nbdt.model import NBDT
-from nbdt.run import moved
 from nbdt.training.checkpoint import load_optimizer, optimizer_tensors
 from nbdt.training.config import TrainingConfig
 from nbdt.training.features import head_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nbdt.errors import FormatError, InputError
+from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.inputs import ArrayInput, Input, Preprocessing
 from nbdt.inputs.array import as_array
 
@@ -41,8 +41,13 @@ def test_a_batch_is_of_one_shape():
             ArrayInput().batch(samples)
 
 
-def test_arrays_are_not_files():
-    with pytest.raises(InputError, match=r"cat\.npy: samples of the kind array are not files"):
+def test_arrays_in_files(tmp_path):
+    np.save(tmp_path / "row.npy", [1.0, 2.0])
+    assert ArrayInput(row=(2,)).prepared(str(tmp_path / "row.npy")).tolist() == [[1.0, 2.0]]
+    (tmp_path / "text.npy").write_text("1, 2")
+    with pytest.raises(InputError, match=r"text\.npy: not an array of numbers in numpy's"):
+        ArrayInput().open(tmp_path / "text.npy")
+    with pytest.raises(NotFoundError, match=r"cat\.npy: no such file"):
         ArrayInput().open("cat.npy")
 
 

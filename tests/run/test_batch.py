@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nbdt.classifiers import moved, weights_device
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.model import NBDT
-from nbdt.run import Run, answers, forward, forward_with_inputs_of, moved, weights_device
+from nbdt.run import Run, answers, forward, forward_with_inputs_of
 
 TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car"])
 
