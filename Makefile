@@ -35,7 +35,7 @@ lint: .venv/dev
 	touch $@
 
 .venv/dev: .venv/bin/python setup.py
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[attribution,client,conformance,dev,logs,onnx,serve,transformers]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[all,conformance,dev]'
 	touch $@ .venv/core
 
 schemas: .venv/core

@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 VERSION = "0.1.0"
 
 EXTRAS = {
+    "sklearn": ["skops>=0.13"],
     "timm": ["timm>=1.0"],
     "transformers": ["transformers>=4.50"],
     "onnx": ["onnx>=1.18", "onnxscript>=0.5", "onnxruntime>=1.22"],
@@ -55,8 +56,22 @@ EXTRAS = {
         "ruff>=0.12",
         "setuptools>=77",
         "types-networkx>=3.4",
+        # Classifiers and tables of others, which nbdt takes as they are.
+        "catboost>=1.2",
+        "lightgbm>=4.5",
+        "magika>=1.0",
+        "pandas>=2.2",
+        "peft>=0.15",
+        "polars>=1.20",
+        "py3langid>=0.3",
+        "pyarrow>=18",
+        "skorch>=1.1",
+        "torchao>=0.9",
+        "xgboost>=2.1",
     ],
 }
+_OURS = {"conformance", "dev"}
+EXTRAS["all"] = sorted({one for extra in EXTRAS.keys() - _OURS for one in EXTRAS[extra]})
 
 # server/ and its folders, as nbdt.server
 SERVER = ["nbdt.server", "nbdt.server.protocols"]

@@ -4,6 +4,7 @@ Source is read, not run, so an import under `if TYPE_CHECKING:` or inside a func
 """
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ SERVER_EXTRA = {
 OPTIONAL = SERVER_EXTRA | {
     *("timm", "transformers", "onnx", "onnxscript", "onnxruntime", "captum", "fastcluster"),
     *("httpx", "opentelemetry", "torch.utils.tensorboard"),
+    *("skops", "skorch", "lightgbm", "xgboost", "catboost", "peft", "torchao", "tokenizers"),
+    *("pandas", "polars", "pyarrow"),
 }
 # Importing these takes up to a second or, with torch, several: only functions that need them do.
 SLOW = {"sklearn", "networkx", "scipy.cluster.hierarchy", "scipy.sparse", "nbdt.pretrained"}
@@ -359,3 +362,15 @@ def test_a_bad_import_is_named(
     broken = broken_by(GOOD | {name: text}, tmp_path)
     assert set(broken) == rules
     assert any(said in message for messages in broken.values() for message in messages)
+
+
+def test_other_libraries_are_imported_when_they_are_needed() -> None:
+    """With every extra installed, a torch network brings none of the other libraries."""
+    code = f"""
+import sys, torch, nbdt
+tree = nbdt.induce(torch.nn.Linear(2, 3))
+nbdt.NBDT(torch.nn.Linear(2, 3), tree).explain([[0.0, 1.0]])
+print(*{{name for name in {sorted(OPTIONAL)} if name in sys.modules}})
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["pydantic"]
