@@ -38,6 +38,10 @@ class MissingDependencyError(NBDTError, ImportError):
     """An optional package or program is needed; the message says how to install it."""
 
 
+class SampleWarning(UserWarning):
+    """Something that a sample's reader should know, such as that the end of a text was cut off."""
+
+
 def reason_of(error: BaseException) -> str:
     """The first line of what an error says, or its kind where it says nothing.
 

@@ -37,6 +37,7 @@ NOT_OURS = (
     "HF_",
     "TOKENIZERS_",
     "ACCELERATE_",
+    "_RJEM_MALLOC_CONF",  # polars
 )
 
 

@@ -3,12 +3,14 @@
 from nbdt.inputs.array import ArrayInput
 from nbdt.inputs.base import Input, Source
 from nbdt.inputs.image import Preprocessing, decode_image, open_image, to_mode
+from nbdt.inputs.table import TableInput
 
 __all__ = [
     "ArrayInput",
     "Input",
     "Preprocessing",
     "Source",
+    "TableInput",
     "decode_image",
     "open_image",
     "to_mode",
