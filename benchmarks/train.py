@@ -242,8 +242,8 @@ def run(
 
 def answers(model: nbdt.NBDT, data: LabelledImages) -> Iterator[tuple[str, Any]]:
     """For each way to answer, whether each sample's answer is right."""
-    with eval_mode(model):
-        batches = [(model.logits(x), y) for x, y in DataLoader(data, batch_size=500)]
+    with eval_mode(model) as still:
+        batches = [(still.logits(x), y) for x, y in DataLoader(data, batch_size=500)]
     logits, labels = (torch.cat(column) for column in zip(*batches, strict=True))
     yield "network", (logits.argmax(1) == labels).numpy()
     for score in ("mean", "logsumexp"):

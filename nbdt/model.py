@@ -58,11 +58,12 @@ class NBDT(nn.Module, Displayed):
     state dict. Call the module like the network: it gives log-probabilities, which can be used
     wherever logits are expected.
 
-    All methods except `forward` and `logits` compute no gradients and work in eval mode; each
-    submodule's mode is restored afterward. They take one sample or several, in any form that the
-    model's input reads (paths, pictures, texts, tables, arrays); or a batch as the network takes
-    it, where a mapping is passed as keyword arguments, as are further arguments. `rule` defaults to
-    the module's.
+    All methods except `forward` and `logits` compute no gradients and work in eval mode, whatever
+    mode the module is in and without changing it, from any number of threads and while another one
+    trains it; `nbdt.classifiers.eval_mode` names the few exceptions. They take one sample or
+    several, in any form that the model's input reads (paths, pictures, texts, tables, arrays); or a
+    batch as the network takes it, where a mapping is passed as keyword arguments, as are further
+    arguments. `rule` defaults to the module's.
 
     Args:
         network: a classifier of any kind: a torch network, a fitted estimator, a file such as
@@ -254,13 +255,13 @@ class NBDT(nn.Module, Displayed):
         taking the likeliest child at every node.
         """
         rule = self.rule if rule is None else get_rule(rule).name
-        with eval_mode(self):
-            return self.predictions(self.logits(x, **encoding), rule).answer_classes
+        with eval_mode(self) as still:
+            return self.predictions(still.logits(x, **encoding), rule).answer_classes
 
     def predict_proba(self, x: Any = None, **encoding: Any) -> Float[Tensor, "batch classes"]:
         """The soft probability of every class, whatever the `rule`; a row sums to 1."""
-        with eval_mode(self):
-            log_probs: Tensor = self(x, **encoding)
+        with eval_mode(self) as still:
+            log_probs: Tensor = still(x, **encoding)
             return log_probs.exp()
 
     def decision_path(
@@ -291,8 +292,8 @@ class NBDT(nn.Module, Displayed):
             Runner-up: dog (26 %); the paths diverge at animal.
         """
         rule = self.rule if rule is None else get_rule(rule).name
-        with eval_mode(self):
-            logits = self.logits(x, **encoding)
+        with eval_mode(self) as still:
+            logits = still.logits(x, **encoding)
         return explain_predictions(self.predictions(logits, rule), self.geometry())
 
     def predictions(

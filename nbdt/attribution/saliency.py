@@ -164,7 +164,7 @@ def path_saliency(
     if baseline is not None:
         baseline = _checked_baseline(baseline, x)
     # A caller's inference mode would leave no gradients to compute.
-    with torch.inference_mode(False), eval_mode(model), torch.enable_grad():
+    with torch.inference_mode(False), eval_mode(model) as model, torch.enable_grad():
         x = x.detach().clone()
         with torch.no_grad():
             log_probs = _log_probs(model, x)[0]

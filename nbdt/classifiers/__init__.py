@@ -29,13 +29,13 @@ from nbdt.classifiers.builder import (
     search_builder,
     weights_info,
 )
+from nbdt.classifiers.eval_mode import eval_mode
 from nbdt.classifiers.head import Head
 from nbdt.classifiers.outputs import OUTPUTS, OutputKind, as_logits, check_outputs
 from nbdt.classifiers.own import is_own, own_network
 from nbdt.classifiers.source import induce
 from nbdt.classifiers.torch import (
     check_classifier,
-    eval_mode,
     find_head,
     moved,
     network_logits,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -109,28 +108,6 @@ def unwrap(network: nn.Module) -> tuple[nn.Module, str]:
             return network, ".".join(path)
         path.extend(children)
         (network,) = children.values()
-
-
-@contextmanager
-def eval_mode(module: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients inside; every submodule's mode is restored afterward.
-
-    A module in eval mode is not modified, so threads can share it.
-    """
-    training = [part for part in module.modules() if part.training]
-    with torch.no_grad():
-        if not training:
-            yield
-            return
-        own, kept = module.training, {part: part.training for part in module.modules()}
-        module.eval()
-        try:
-            yield
-        finally:
-            # `train` first: some modules do more in it than set the flag.
-            module.train(own)
-            for part, flag in kept.items():
-                part.training = flag
 
 
 def network_logits(

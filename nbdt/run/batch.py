@@ -158,8 +158,8 @@ def _sliced(inputs: Any, rows: Any) -> Any:
 
 def forward(model: NBDT, inputs: Any) -> Tensor:
     """The network's logits for one batch, whatever mode the model is in."""
-    with eval_mode(model):
-        return model.logits(moved(inputs, weights_device(model)))
+    with eval_mode(model) as still:
+        return still.logits(moved(inputs, weights_device(model)))
 
 
 def forward_with_inputs_of(

@@ -273,8 +273,8 @@ class Run:
         counted = AccuracyByRule(self.trained.hierarchy)
         size = max(1, self.config.batch_size // self.config.accumulate)
         loader = DataLoader(own, size, num_workers=self.sources.workers)
-        with eval_mode(self.trained), autocast(self.learner.dtype, self.device):
-            for block in answers(self.trained, loader, rows=1, forward=_in_float32):
+        with eval_mode(self.trained) as still, autocast(self.learner.dtype, self.device):
+            for block in answers(still, loader, rows=1, forward=_in_float32):
                 counted.update(self.trained.predictions(block.logits, labels=block.labels))
         rows = counted.compute().rows if len(own) else ()
         right = [row.correct for row in rows] or [0] * len(RULE_SCORES)
