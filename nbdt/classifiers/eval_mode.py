@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import MethodType
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ import torch
 from torch import nn
 
 M = TypeVar("M", bound=nn.Module)
+
+_METHOD = nn.Module().forward
 
 
 @contextmanager
@@ -36,8 +39,8 @@ def eval_mode(module: M) -> Iterator[M]:
     with torch.no_grad():
         if not _switched.count and not any(part.training for part in module.modules()):
             yield module
-        elif all(map(_has_view, module.modules())):
-            yield _view(module, {})
+        elif (view := _view(module, {})) is not None:
+            yield view
         else:
             _switched.enter(module)
             try:
@@ -46,32 +49,40 @@ def eval_mode(module: M) -> Iterator[M]:
                 _switched.leave()
 
 
-def _has_view(part: nn.Module) -> bool:
-    kind = type(part)
-    return (
-        not isinstance(part, torch.jit.ScriptModule)
-        and kind.train is nn.Module.train
-        and kind.eval is nn.Module.eval
-        and isinstance(vars(part).get("forward", part.__call__), MethodType)
-        and not kind.__name__.startswith(("FSDP", "FullySharded", "Optimized"))
-    )
-
-
-def _view(module: M, known: dict[int, nn.Module]) -> M:
-    """A module of other objects and the same tensors, in eval mode."""
+def _view(module: M, known: dict[int, nn.Module]) -> M | None:
+    """A module of other objects and the same tensors, in eval mode; None if there cannot be one."""
     if (found := known.get(id(module))) is not None:
         return found  # type: ignore[return-value]
-    view = known[id(module)] = module.__new__(type(module))
+    kind, own = type(module), vars(module)
+    if not _can_be_viewed(kind) or not isinstance(own.get("forward", _METHOD), MethodType):
+        return None
+    view = known[id(module)] = kind.__new__(kind)
     values = vars(view)
-    values.update(vars(module), training=False)
+    values.update(own)
+    values["training"] = False
+    if not own["_modules"] and kind.__module__.startswith("torch.nn.modules."):
+        return view  # type: ignore[return-value]
     # Children first: what else the module holds may refer to them.
-    values["_modules"] = {
-        name: None if part is None else _view(part, known) for name, part in module._modules.items()
+    parts = {
+        name: None if part is None else _view(part, known) for name, part in own["_modules"].items()
     }
-    for name, value in vars(module).items():
+    if any(parts[name] is None and part is not None for name, part in own["_modules"].items()):
+        return None
+    values["_modules"] = parts
+    for name, value in own.items():
         if name[0] != "_" and isinstance(value, nn.Module | list | tuple | dict | MethodType):
             values[name] = _translated(value, known)
     return view  # type: ignore[return-value]
+
+
+@cache
+def _can_be_viewed(kind: type[nn.Module]) -> bool:
+    return (
+        not issubclass(kind, torch.jit.ScriptModule)
+        and kind.train is nn.Module.train
+        and kind.eval is nn.Module.eval
+        and not kind.__name__.startswith(("FSDP", "FullySharded", "Optimized"))
+    )
 
 
 def _translated(value: Any, known: dict[int, nn.Module]) -> Any:
