@@ -3,8 +3,8 @@
 All derive from `NBDTError`, so one `except` catches them, and each also inherits the builtin
 that fits (`ValueError`, `LookupError`, …), so code that knows nothing of nbdt handles them too.
 A message says what was given, what was expected and what to do, in one or two sentences.
-`reason_of` shortens what another library says, and `missing` tells how to install an optional
-package.
+`reason_of` shortens what another library says, `missing` tells how to install an optional package,
+and `Note` is the category of warnings that commands print.
 """
 
 _LONGEST_REASON = 200
@@ -38,7 +38,11 @@ class MissingDependencyError(NBDTError, ImportError):
     """An optional package or program is needed; the message says how to install it."""
 
 
-class SampleWarning(UserWarning):
+class Note(UserWarning):
+    """Something that a user should know, although nothing failed; commands print it."""
+
+
+class SampleWarning(Note):
     """Something that a sample's reader should know, such as that the end of a text was cut off."""
 
 

@@ -5,6 +5,7 @@ Every error is one sentence that begins with the name of the file.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
@@ -12,14 +13,14 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from nbdt.documents import MAX_BYTES, decoded, parsed_json
 from nbdt.errors import InputError, NBDTError, NotFoundError
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a file in UTF-8, of at most 64 MB."""
+def read_text(path: str | os.PathLike[str], *, bom: bool = False) -> str:
+    """The text of a file in UTF-8, of at most 64 MB; `bom` allows a byte order mark before it."""
     # A pipe or a device would be read for ever, so only ordinary files are opened.
     if not is_file(path):
         if os.path.lexists(path):
@@ -31,7 +32,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     except OSError as error:
         raise InputError(f"{_called(path)}: cannot be read: {error.strerror}.") from error
     with error_context(path):
-        return decoded(data)
+        return decoded(data.removeprefix(codecs.BOM_UTF8) if bom else data)
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
@@ -84,6 +85,28 @@ def replacing_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             aside.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{_called(path)}: cannot be written: {error.strerror}.") from error
+
+
+def list_subfolders(folder: str | os.PathLike[str]) -> list[str]:
+    """The names of the folders in a folder, sorted; hidden ones are left out."""
+    top = checked_folder(folder)
+    _, subfolders, _ = next(os.walk(top, onerror=raise_unreadable))
+    return sorted(name for name in subfolders if not name.startswith("."))
+
+
+def checked_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder as a path; a NotFoundError or an InputError if it is none."""
+    top = Path(folder)
+    if not top.exists():
+        raise NotFoundError(f"{top}: no such folder.")
+    if not top.is_dir():
+        raise InputError(f"{top}: this is a file, expected a folder.")
+    return top
+
+
+def raise_unreadable(error: OSError) -> NoReturn:
+    """What `os.walk` calls on an error, which it would ignore."""
+    raise InputError(f"{error.filename}: the folder cannot be read: {error.strerror}.") from None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from nbdt.hierarchy.classes import canonical
 from nbdt.hierarchy.tree import Hierarchy
 
 ODD_NAMES = [
@@ -170,11 +171,11 @@ def _parents(groups: list[list[int]], num_classes: int, new_id: list[int]) -> li
 @st.composite
 def _all_names(draw: st.DrawFn, num_classes: int, n: int) -> list[str]:
     """Names of all nodes, mostly plain ones: drawing dozens of texts a tree would be slow."""
-    odd = draw(st.lists(names(), unique=True, max_size=min(4, num_classes)))
+    odd = draw(st.lists(names(), unique_by=canonical, max_size=min(4, num_classes)))
     plain = [f"class {i}" for i in range(num_classes)]
     leaves = [*odd, *plain[len(odd) :]]
     inner = draw(st.lists(st.sampled_from(["", "group", "animal", *odd]), max_size=5)) or [""]
     return [
-        *(leaves if len(set(leaves)) == num_classes else plain),
+        *(leaves if len(set(map(canonical, leaves))) == num_classes else plain),
         *itertools.islice(itertools.cycle(inner), n - num_classes),
     ]

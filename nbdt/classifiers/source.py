@@ -15,7 +15,7 @@ from nbdt.classifiers.torch import find_head
 from nbdt.errors import InputError
 from nbdt.hierarchy.induce import induce as induce_from_rows
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.hierarchy.validation import FloatArray, class_list
+from nbdt.hierarchy.validation import FloatArray, class_names
 
 MATRIX_METRICS = ("confusion", "precomputed")
 
@@ -67,7 +67,7 @@ def induce(
            ├─ cat
            └─ dog
     """
-    names = None if classes is None else class_list(classes)
+    names = None if classes is None else class_names(classes)
     if isinstance(source, nn.Module) or libraries_of(source):
         if metric in MATRIX_METRICS:
             raise InputError(

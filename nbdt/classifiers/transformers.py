@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import nn
 
 from nbdt.classifiers.base import Library
 from nbdt.errors import HeadError
+from nbdt.hierarchy.classes import distinct_names
 
 _MODULE = "transformers."
 _HEADS = ("classifier", "score", "classification_head", "logits_proj", "fc")
@@ -58,12 +58,10 @@ class Transformers(Library):
         return present[:1] or None  # a `classifier` may follow an `fc`, never the reverse
 
     def classes(self, module: nn.Module, num_classes: int) -> tuple[str, ...] | None:
-        # Repeated names, such as ImageNet's two cranes, get their index.
         labels = getattr(getattr(module, "config", None), "id2label", None)
         if not isinstance(labels, Mapping) or set(labels) != set(range(num_classes)):
             return None
         names = [str(labels[i]) for i in range(num_classes)]
         if names == [f"LABEL_{i}" for i in range(num_classes)]:
             return None
-        counts = Counter(names)
-        return tuple(f"{name} ({i})" if counts[name] > 1 else name for i, name in enumerate(names))
+        return tuple(distinct_names(names))

@@ -29,7 +29,10 @@ def argument(name: str, help_text: str, *, shown: str | bool = True) -> Any:
     return typer.Argument(metavar=name, help=help_text, show_default=shown)
 
 
-LIST_OF_CLASSES = "a file with one name per line, a bundled data set, or a number"
+LIST_OF_CLASSES = (
+    "a file (a name per line, CSV or JSON), a folder of class folders, names with commas between, "
+    "a bundled data set, or a number"
+)
 
 JsonOption = Annotated[bool, option("--json", "Print JSON, for programs.")]
 MaxLinesOption = Annotated[

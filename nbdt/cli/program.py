@@ -6,15 +6,16 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Annotated, Any, ClassVar
 
 import typer
 
 from nbdt.cli.groups import LazyGroup, show_help
-from nbdt.cli.output import complain, say
-from nbdt.errors import NBDTError
+from nbdt.cli.output import complain, note, say
+from nbdt.errors import NBDTError, Note
 
 PROGRAM = "nbdt"
 DEBUG = "--debug"
@@ -72,7 +73,8 @@ class Application(LazyGroup):
         """
         given = sys.argv[1:] if args is None else list(args)
         try:
-            outcome = super().main(args, prog_name=PROGRAM, standalone_mode=False)
+            with _notes_printed():
+                outcome = super().main(args, prog_name=PROGRAM, standalone_mode=False)
             sys.stdout.flush()
         except Exception as error:
             if given[:1] == [DEBUG]:
@@ -98,6 +100,24 @@ def main() -> None:
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     app()
+
+
+@contextmanager
+def _notes_printed() -> Iterator[None]:
+    """Prints every `Note` once, as one line, rather than as a warning of Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Note)
+        show, seen = warnings.showwarning, set[str]()
+
+        def printed(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, Note):
+                show(message, category, *place, **more)
+            elif str(message) not in seen:
+                seen.add(str(message))
+                note(str(message))
+
+        warnings.showwarning = printed
+        yield
 
 
 def _show_version(asked: bool) -> None:

@@ -21,6 +21,7 @@ import PIL
 
 from nbdt.errors import FormatError, InputError
 from nbdt.files import error_context, file_sha256, replacing, sha256
+from nbdt.hierarchy.classes import canonical
 from nbdt.hierarchy.text import one_line
 from nbdt.inputs.image import decode_image
 
@@ -81,19 +82,19 @@ def _kept(path: Path, side: int, num_classes: int) -> tuple[Pixels, Targets] | N
 def _decoded(
     archive: Path, split: str, classes: Sequence[str], side: int
 ) -> tuple[Pixels, Targets]:
-    label_of = {name: label for label, name in enumerate(classes)}
+    label_of = {canonical(name): label for label, name in enumerate(classes)}
     found: dict[tuple[int, str], Pixels] = {}
     try:
         with tarfile.open(archive) as tar:
             for name, data in _members(tar):
                 match PurePosixPath(name).parts:
-                    case (top, folder, file) if top == split and folder in label_of:
+                    case (top, folder, file) if top == split and canonical(folder) in label_of:
                         image = decode_image(data, name=one_line(name))
                     case _:
                         raise FormatError(f"{name!r:.80} is not {split}/(class)/(name).")
                 if image.size != (side, side):
                     raise FormatError(f"{one_line(name)}: has {image.width}×{image.height} pixels.")
-                found[label_of[folder], file] = np.asarray(image)
+                found[label_of[canonical(folder)], file] = np.asarray(image)
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         raise FormatError(f"cannot be read as a tar archive: {error}.") from None
     if not found:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nbdt.errors import InputError, NotFoundError
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.classes import ambiguity, canonical
 from nbdt.hierarchy.library import list_datasets, load_classes
 from nbdt.hierarchy.lookup import Node, described, distinct_ids
 from nbdt.hierarchy.text import join_names
@@ -53,7 +54,7 @@ def check_classes(
         nbdt.errors.InputError: the classes of the data set are in another order than the classes of
         the model: class 0 is 'cat' in the data set and 'dog' in the model. ...
     """
-    mine, theirs = tuple(dataset.classes), tuple(classes)
+    mine, theirs = (tuple(map(canonical, names)) for names in (dataset.classes, classes))
     if mine == theirs:
         return
     if sorted(mine) == sorted(theirs):
@@ -136,10 +137,13 @@ def _found(classes: Sequence[str], wnids: Sequence[str], names: Iterable[str]) -
     if isinstance(names, str) or not isinstance(names, Iterable):
         raise InputError(f"a list of classes is needed, got {names!r:.80}.")
     place = {wnid: index for index, wnid in enumerate(wnids) if wnid}
-    place |= {name: index for index, name in enumerate(classes)}
+    place |= {canonical(name): index for index, name in enumerate(classes)}
     found = set()
-    for name in names:
+    for given in names:
+        name = canonical(given) if isinstance(given, str) else given
         if name not in place:
+            if several := ambiguity(str(name), classes):
+                raise NotFoundError(f"{several}.")
             close = " or ".join(map(repr, difflib.get_close_matches(str(name)[:100], classes)))
             known = f"it has {join_names(classes, len(classes), most=_SHOWN)}."
             hint = f"did you mean {close}?" if close else known

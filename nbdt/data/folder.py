@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from nbdt.data.labelled import LabelledImages
-from nbdt.errors import InputError, NotFoundError
+from nbdt.errors import InputError, Note
+from nbdt.files import checked_folder, list_subfolders, raise_unreadable
+from nbdt.hierarchy.classes import WNID, ambiguity, canonical, checked_distinct
 from nbdt.hierarchy.text import join_names
 from nbdt.inputs.image import SUFFIXES, Preprocessing, open_image
 
-_WNID = re.compile(r"n\d{8}")
+# Usual beside images, and never taken for one.
+_TEXTS = (".csv", ".html", ".json", ".log", ".md", ".tsv", ".txt", ".xml", ".yaml", ".yml")
 _NAMES_SHOWN = 6
 
 
@@ -80,17 +82,23 @@ class ImageFolder(LabelledImages):
         folders = list_subfolders(top)
         if not folders:
             raise InputError(f"{top}: expected one subfolder for every class, found none.")
-        names = tuple(folders if classes is None else classes)
+        names = tuple(folders if classes is None else checked_distinct(classes, wnids))
         if not wnids:
-            wnids = [name if _WNID.fullmatch(name) else "" for name in names]
+            wnids = [name if WNID.fullmatch(name) else "" for name in names]
         label_of = {wnid: label for label, wnid in enumerate(wnids) if wnid}
-        label_of |= {name.replace("/", "_"): label for label, name in enumerate(names)}
-        _check_same(top, {name: label_of.get(name) for name in folders}, names, partial)
-        paths, targets = [], []
+        label_of |= {canonical(n).replace("/", "_"): label for label, n in enumerate(names)}
+        label_of = {folder: label_of.get(canonical(folder)) for folder in folders}
+        _check_same(top, label_of, names, partial)
+        paths, targets, left_out = [], [], []
+        for path in sorted(top.iterdir()):
+            if path.name not in label_of and path.suffix.lower() in SUFFIXES:
+                left_out.append(path)
         for name in folders:
-            found = list_images(top / name)
+            found, others = _found_images(top / name)
             paths += found
+            left_out += others
             targets += [label_of[name]] * len(found)
+        _tell_of(top, left_out)
         super().__init__(ImageFiles(paths), targets, names, preprocessing, wnids=wnids)
 
     @property
@@ -103,33 +111,72 @@ class ImageFolder(LabelledImages):
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     """The image files in a folder and the folders in it, sorted by path; at least one.
 
-    Files are recognized by their suffix; hidden files and folders are left out, and links to
-    folders are not followed.
+    Files are recognized by their suffix. Hidden files and folders are left out, and links to
+    folders are not followed. A `Note` counts and names what is left out, apart from text files.
     """
-    top = _checked_folder(folder)
-    found = []
-    for place, subfolders, names in os.walk(top, onerror=_raise_unreadable):
+    top = checked_folder(folder)
+    images, left_out = _found_images(top)
+    _tell_of(top, left_out)
+    return images
+
+
+def _found_images(top: Path) -> tuple[list[Path], list[Path]]:
+    """The images under a folder, and what may be images but is not read."""
+    images, left_out = [], []
+    for place, subfolders, names in os.walk(top, onerror=raise_unreadable):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [Path(place, name) for name in names if not name.startswith(".")]
-    found = [path for path in found if path.suffix.lower() in SUFFIXES]
-    if not found:
-        raise InputError(f"{top}: no image is in this folder (looked for {', '.join(SUFFIXES)}).")
-    return sorted(found, key=lambda path: path.relative_to(top).parts)
+        left_out += [Path(place, name) for name in subfolders if Path(place, name).is_symlink()]
+        for path in (Path(place, name) for name in names):
+            suffix, is_hidden = path.suffix.lower(), path.name.startswith(".")
+            if suffix in SUFFIXES and not is_hidden:
+                images.append(path)
+            elif suffix in SUFFIXES or not (is_hidden or suffix in _TEXTS):
+                left_out.append(path)
+    if not images:
+        why = f"it has {_kinds(top, left_out)}" if left_out else "it has none"
+        raise InputError(
+            f"{top}: no image is in this folder (looked for {', '.join(SUFFIXES)}; {why})."
+        )
+    return sorted(images, key=lambda path: path.relative_to(top).parts), left_out
 
 
-def list_subfolders(folder: str | os.PathLike[str]) -> list[str]:
-    """The names of the folders in a folder, sorted; hidden ones are left out."""
-    top = _checked_folder(folder)
-    _, subfolders, _ = next(os.walk(top, onerror=_raise_unreadable))
-    return sorted(name for name in subfolders if not name.startswith("."))
+def _tell_of(top: Path, left_out: Sequence[Path]) -> None:
+    if left_out:
+        warnings.warn(
+            f"{top}: {len(left_out)} file{'s are' if len(left_out) > 1 else ' is'} left out: "
+            f"{_kinds(top, left_out)}; save images as JPEG or PNG, one folder per class.",
+            Note,
+            stacklevel=3,
+        )
+
+
+def _kinds(top: Path, paths: Sequence[Path]) -> str:
+    """Paths by what keeps them from being read: ``2 with .heic (a.heic, b.HEIC)``."""
+    kinds: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        suffix = path.suffix.lower()
+        if path.is_symlink() and path.is_dir():
+            kind = "linked from elsewhere"
+        elif path.name.startswith("."):
+            kind = "hidden"
+        elif suffix in SUFFIXES:
+            kind = "outside of the class folders"
+        else:
+            kind = f"with {suffix}" if suffix else "without a suffix"
+        kinds.setdefault(kind, []).append(str(path.relative_to(top)))
+    return ", ".join(
+        f"{len(names)} {kind} ({join_names(names, len(names), width=60)})"
+        for kind, names in kinds.items()
+    )
 
 
 def _check_same(
     top: Path, labels: Mapping[str, int | None], classes: Sequence[str], partial: bool
 ) -> None:
-    if len(set(classes)) < len(classes):
-        raise InputError("the class names of the model are not unique.")
     unknown = [folder for folder, label in labels.items() if label is None]
+    for folder in unknown:
+        if several := ambiguity(folder, classes):
+            raise InputError(f"{top}: the subfolder {several}.")
     found = set(labels.values())
     missing = [] if partial else [name for i, name in enumerate(classes) if i not in found]
     if unknown or missing:
@@ -142,16 +189,3 @@ def _check_same(
 
 def _some(names: Sequence[str]) -> str:
     return join_names(names, len(names), most=_NAMES_SHOWN)
-
-
-def _checked_folder(folder: str | os.PathLike[str]) -> Path:
-    top = Path(folder)
-    if not top.exists():
-        raise NotFoundError(f"{top}: no such folder.")
-    if not top.is_dir():
-        raise InputError(f"{top}: this is a file, expected a folder.")
-    return top
-
-
-def _raise_unreadable(error: OSError) -> NoReturn:
-    raise InputError(f"{error.filename}: the folder cannot be read: {error.strerror}.") from None

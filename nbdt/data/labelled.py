@@ -21,8 +21,10 @@ from nbdt.data.stratify import stratified_draw, stratified_parts, stratified_spl
 from nbdt.documents import Document
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.classes import checked_distinct
 from nbdt.hierarchy.lookup import Node
 from nbdt.hierarchy.text import join_names
+from nbdt.hierarchy.validation import class_list
 from nbdt.inputs.image import Preprocessing, to_mode
 
 IntArray = npt.NDArray[np.int64]
@@ -238,13 +240,10 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
 def _checked_names(
     classes: Sequence[str], wnids: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    names, ids = tuple(classes), tuple(wnids) or ("",) * len(classes)
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"the class names are not unique: {twice!r:.80} stands for several.")
+    names, ids = class_list(classes), tuple(wnids) or ("",) * len(classes)
     if len(ids) != len(names):
         raise InputError(f"expected a wnid or '' for each of {len(names)} classes, got {len(ids)}.")
-    return names, ids
+    return tuple(checked_distinct(names, ids)), ids
 
 
 def _checked_targets(targets: Any, samples: int, num_classes: int) -> IntArray:

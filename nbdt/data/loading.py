@@ -9,11 +9,12 @@ from pathlib import Path
 
 from nbdt.data.catalogue import DataSet, cache_folder, data_sets
 from nbdt.data.classes import bundled_wnids, check_classes
-from nbdt.data.folder import ImageFolder, list_subfolders
+from nbdt.data.folder import ImageFolder
 from nbdt.data.labelled import LabelledImages
 from nbdt.data.published import IMAGENET, IMAGENET_AUGMENTATION
 from nbdt.documents import shortened
 from nbdt.errors import InputError, NotFoundError
+from nbdt.files import list_subfolders
 
 VARIABLE = "NBDT_DATA"
 """The environment variable with the folder that data sets are looked for in."""

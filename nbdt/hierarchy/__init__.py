@@ -1,6 +1,7 @@
 """Trees of classes: make, edit, name, compare, convert, read and write them, without torch."""
 
 from nbdt.hierarchy import convert, edit, shapes
+from nbdt.hierarchy.classes import distinct_names
 from nbdt.hierarchy.induce import induce
 from nbdt.hierarchy.library import (
     list_hierarchies,
@@ -17,6 +18,7 @@ __all__ = [
     "Hierarchy",
     "WordNet",
     "convert",
+    "distinct_names",
     "edit",
     "from_parents",
     "from_wordnet",

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from nbdt.errors import InputError
+from nbdt.hierarchy.classes import canonical
 from nbdt.hierarchy.lookup import LcaTable
 from nbdt.hierarchy.text import join_names
 from nbdt.hierarchy.tree import Hierarchy
@@ -147,13 +148,13 @@ def _plus_minus(error: float, digits: int, unit: str) -> str:
 
 
 def _partners(a: Hierarchy, b: Hierarchy) -> IntArray:
-    leaf_of = {name: leaf for leaf, name in enumerate(b.classes)}
-    common = [name for name in a.classes if name in leaf_of]
+    leaf_of = {canonical(name): leaf for leaf, name in enumerate(b.classes)}
+    common = [name for name in map(canonical, a.classes) if name in leaf_of]
     if len(common) == a.num_classes == b.num_classes:
-        return np.array([leaf_of[name] for name in a.classes])
+        return np.array([leaf_of[name] for name in common])
     both, lacking = set(common), []
     for side, tree in (("first", a), ("second", b)):
-        alone = [name for name in tree.classes if name not in both]
+        alone = [name for name in tree.classes if canonical(name) not in both]
         if alone:
             lacking.append(f"only the {side} has {len(alone):,} ({join_names(alone, len(alone))})")
     if len(common) < 2:

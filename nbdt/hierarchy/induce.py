@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nbdt.errors import InputError
 from nbdt.hierarchy.naming import name_by_leaves
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.hierarchy.validation import FloatArray, class_list, is_integer
+from nbdt.hierarchy.validation import FloatArray, class_names, is_integer
 
 # A centroid or median merge can be lower than an earlier one; the others only grow.
 MONOTONE_LINKAGES = ("ward", "average", "complete", "single", "weighted")
@@ -80,7 +80,7 @@ def induce(
     num_classes = len(array)
     if num_classes < 2:
         raise InputError(f"a tree needs at least two classes; got {num_classes} row.")
-    names = [str(i) for i in range(num_classes)] if classes is None else class_list(classes)
+    names = [str(i) for i in range(num_classes)] if classes is None else class_names(classes)
     if len(names) != num_classes:
         raise InputError(f"{num_classes} rows need {num_classes} class names; got {len(names)}.")
 

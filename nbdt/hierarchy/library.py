@@ -6,11 +6,9 @@ A *bundled* tree is called ``data set/name``, as ``"cifar10/wordnet"``; the file
 
 from __future__ import annotations
 
-import csv
 import difflib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import NoReturn
@@ -18,23 +16,12 @@ from typing import NoReturn
 from nbdt.documents import described
 from nbdt.errors import FormatError, NotFoundError
 from nbdt.files import error_context, is_file, read_text, write_text
+from nbdt.hierarchy.classfile import ClassInfo, table_of
 from nbdt.hierarchy.formats.registry import known_suffix, read_tree, suffix_of, written_tree
 from nbdt.hierarchy.tree import Hierarchy
 
 _CLASSES = "classes.csv"
 _COLUMNS = ["index", "name", "wnid"]
-
-
-@dataclass(frozen=True)
-class ClassInfo:
-    """One class of a bundled data set: its place in the output, and its WordNet 3.0 id.
-
-    The ``wnid`` is ``""`` for classes without one.
-    """
-
-    index: int
-    name: str
-    wnid: str
 
 
 def list_hierarchies() -> list[str]:
@@ -98,15 +85,12 @@ def load_classes(dataset: str) -> tuple[ClassInfo, ...]:
     if dataset not in list_datasets():
         _raise_missing(dataset, "data set with bundled classes", list_datasets())
     place = f"{dataset}/{_CLASSES}"
-    rows = list(csv.reader(_bundled_text(place).splitlines(), strict=True))
-    if not rows or rows[0] != _COLUMNS:
-        raise FormatError(f"{place}: the columns must be {','.join(_COLUMNS)}.")
-    classes = []
-    for index, row in enumerate(rows[1:]):
-        if len(row) != len(_COLUMNS) or row[0] != str(index) or not row[1].strip():
-            raise FormatError(f"{place}: line {index + 2} must be {index},name,wnid.")
-        classes.append(ClassInfo(index, row[1], row[2]))
-    return tuple(classes)
+    with error_context(place):
+        rows = [row for _, row in table_of(_bundled_text(place), _COLUMNS)]
+        for index, row in enumerate(rows):
+            if row["index"] != str(index) or not row["name"]:
+                raise FormatError(f"line {index + 2} must be {index},name,wnid.")
+    return tuple(ClassInfo(i, row["name"], row["wnid"]) for i, row in enumerate(rows))
 
 
 def _bundled() -> Traversable:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdt.errors import InputError
+from nbdt.hierarchy.classes import canonical
 from nbdt.hierarchy.lookup import quoted
 from nbdt.hierarchy.rebuild import attributes_by_node, relabelled
 from nbdt.hierarchy.tree import Hierarchy
@@ -245,7 +246,7 @@ def _matched_leaves(tree: Hierarchy, taxonomy: Hierarchy) -> list[int]:
     """For each class of the tree, the leaf of the taxonomy that is the same class."""
     keys = [_wnids(tree), _wnids(taxonomy)]
     if not all(len(set(wnids)) == len(wnids) and None not in wnids for wnids in keys):
-        keys = [list(tree.classes), list(taxonomy.classes)]
+        keys = [list(map(canonical, one.classes)) for one in (tree, taxonomy)]
     leaf_of = {key: leaf for leaf, key in enumerate(keys[1])}
     missing = [name for key, name in zip(keys[0], tree.classes, strict=True) if key not in leaf_of]
     if missing:

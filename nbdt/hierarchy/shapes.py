@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nbdt.errors import InputError
+from nbdt.hierarchy.classes import checked_distinct
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import class_list, is_integer
 
@@ -80,7 +81,7 @@ def flat(classes: Sequence[str] | int) -> Hierarchy:
 
 def _names(classes: Sequence[str] | int) -> list[str]:
     given = map(str, range(classes)) if is_integer(classes) else classes
-    names = class_list(given, "a list of names or their number")
+    names = checked_distinct(class_list(given, "a list of names or their number"))
     if len(names) < 2:
         raise InputError(f"a tree needs at least two classes, got {len(names)}.")
     return names

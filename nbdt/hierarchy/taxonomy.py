@@ -8,15 +8,14 @@ own concept, "dog (all kinds)".
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nbdt.errors import FormatError, InputError, NotFoundError
-from nbdt.files import read_text
+from nbdt.hierarchy.classes import canonical, checked_distinct
+from nbdt.hierarchy.classfile import read_table
 from nbdt.hierarchy.lookup import quoted
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import class_list
@@ -89,6 +88,8 @@ def from_wordnet(
         ]
     elif len(names := class_list(names)) != len(classes):
         raise InputError(f"{len(classes)} classes need {len(classes)} names; got {len(names)}.")
+    else:
+        names = checked_distinct(names, keys)
     parents, concepts = _grown(keys, parent_of)
     return Hierarchy(
         parents,
@@ -133,6 +134,8 @@ def from_parents(
     else:
         classes = class_list(classes)
         _check_texts(classes, "classes")
+        key_of = {canonical(key): key for key in parent_of}
+        classes = [key_of.get(canonical(key), key) for key in classes]
         missing = [key for key in classes if key not in parent_of]
         if missing:
             raise InputError(f"the table of parents lacks the classes {quoted(missing)}.")
@@ -143,28 +146,15 @@ def from_parents(
 
 
 def read_parents(path: str | os.PathLike[str]) -> list[tuple[str, str | None]]:
-    """Reads a table of parents for `from_parents` from a CSV file in UTF-8.
+    """Reads a table of parents for `from_parents` from a file in UTF-8: CSV, or with ``;`` or tabs.
 
     Its header has the columns ``child`` and ``parent``; an empty parent marks a root.
     """
-    text = read_text(path)
-    rows = csv.DictReader(io.StringIO(text), strict=True)
-    try:
-        columns = rows.fieldnames or ()
-        if not {"child", "parent"}.issubset(columns):
-            raise FormatError(
-                f"{path} needs the columns child and parent in its first line; "
-                f"it has {quoted(columns) or 'none'}."
-            )
-        table = []
-        for row in rows:
-            if not row["child"] or row["parent"] is None or None in row:
-                raise FormatError(
-                    f"{path}, line {rows.line_num}: expected {len(columns)} values, with a child."
-                )
-            table.append((row["child"].strip(), row["parent"].strip() or None))
-    except csv.Error as error:
-        raise FormatError(f"{path}: not valid CSV after line {rows.line_num}: {error}.") from None
+    table = []
+    for number, row in read_table(path, ["child", "parent"]):
+        if not row["child"]:
+            raise FormatError(f"{path}: line {number}: expected a child.")
+        table.append((row["child"], row["parent"] or None))
     return table
 
 

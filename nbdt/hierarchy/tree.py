@@ -18,6 +18,7 @@ import numpy as np
 
 from nbdt.display import Displayed
 from nbdt.errors import HierarchyError, InputError, NotFoundError
+from nbdt.hierarchy.classes import ambiguity, canonical
 from nbdt.hierarchy.text import draw, join_names
 from nbdt.hierarchy.validation import (
     Attributes,
@@ -258,8 +259,13 @@ class Hierarchy(Displayed):
             NotFoundError: no such node; the message suggests similar names.
             InputError: several inner nodes have the name, and no class.
         """
-        found = self._by_name().get(name) if isinstance(name, str) else None
+        bearers = self._by_name()
+        found = None
+        if isinstance(name, str):
+            found = bearers.get(name) or bearers.get(canonical(name))
         if found is None:
+            if isinstance(name, str) and (several := ambiguity(name, self.classes)):
+                raise NotFoundError(f"{several}.")
             close = difflib.get_close_matches(str(name), filter(None, self._names), n=3)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
             raise NotFoundError(f"no node is called {name!r}{hint}")
@@ -278,6 +284,8 @@ class Hierarchy(Displayed):
             for node in self.inner:
                 if not self._names[node]:
                     bearers.setdefault(self.name(node), [node])
+            for name in [name for name in bearers if not name.isascii()]:
+                bearers.setdefault(canonical(name), bearers[name])
             object.__setattr__(self, "_bearers", bearers)
             return bearers
         return self._bearers

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdt.errors import HierarchyError, InputError
+from nbdt.hierarchy.classes import canonical, checked_distinct
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -34,6 +35,11 @@ def class_list(classes: object, expected: str = "a list of names") -> list[str]:
         got = f"one text: {classes!r:.80}" if isinstance(classes, str) else f"{classes!r:.80}"
         raise InputError(f"the classes must be {expected}, got {got}.")
     return list(classes)
+
+
+def class_names(classes: object, wnids: Sequence[str] = ()) -> list[str]:
+    """As `class_list`, with equal names made distinct."""
+    return checked_distinct(class_list(classes), wnids)
 
 
 def checked_parents(parents: Sequence[int] | IntArray) -> IntArray:
@@ -139,8 +145,11 @@ def checked_names(names: Sequence[str], num_classes: int, n: int) -> tuple[str, 
             continue
         if not name.strip():
             raise HierarchyError(f"class {node} has no name.")
-        if first_of.setdefault(name, node) != node:
-            raise HierarchyError(f"classes {first_of[name]} and {node} are both called {name!r}.")
+        if first_of.setdefault(canonical(name), node) != node:
+            raise HierarchyError(
+                f"classes {first_of[canonical(name)]} and {node} are both called {name!r}; "
+                "nbdt.hierarchy.distinct_names sets equal names apart."
+            )
     return given + ("",) * (n - len(given))
 
 

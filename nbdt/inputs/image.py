@@ -29,6 +29,8 @@ _MAX_RESIZED = 2**26
 # Far beyond sensible values, well within float32's range.
 _TINY, _HUGE = 1e-12, 1e12
 _ALPHA_BACKGROUND = (255, 255, 255, 255)
+# By Pillow's name for the pixels of a PNG: what it multiplies gray values of 2 and 4 bits by.
+_GRAY_STEPS = {"L;2": 85, "L;4": 17}
 
 # Formats whose decoders accept untrusted files; EPS, for example, would run a program.
 # fmt: off
@@ -272,6 +274,7 @@ def decode_image(data: bytes, mode: str = "RGB", *, name: str = "the image") -> 
         ) from None
     if image.width * image.height > MAX_PIXELS:
         raise InputError(f"{name}: {_TOO_LARGE}")
+    _scale_transparency(image)
     try:
         image.load()
     except Exception as error:
@@ -297,7 +300,9 @@ def to_mode(image: Image.Image, mode: str) -> Image.Image:
         values = np.asarray(image)
         if values.size and (values.min() < 0 or values.max() > 65535):
             raise InputError("an integer image with values outside 0 to 65535 has no stated range.")
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert(mode)
+        # Pillow's own conversion from 16 bits forgets the transparent value.
+        clear = values == image.info.get("transparency", -1)
+        return Image.fromarray(np.where(clear, 255, values >> 8).astype(np.uint8)).convert(mode)
     if image.mode == "F":
         raise InputError(
             "an image of floating-point pixels has no stated range; save it as 8 bits."
@@ -337,6 +342,16 @@ def _check_length(name: str, length: int) -> None:
             f"{name}: {length / 1e6:.0f} MB are too much for an image; the limit is "
             f"{MAX_BYTES / 1e6:.0f} MB."
         )
+
+
+def _scale_transparency(image: Image.Image) -> None:
+    """Makes the transparent value of a PNG one of the 8-bit values that Pillow makes its pixels."""
+    clear = image.info.get("transparency")
+    raw = str(image.tile[0][3]) if image.format == "PNG" and image.tile else ""
+    if raw in _GRAY_STEPS and isinstance(clear, int):
+        image.info["transparency"] = clear * _GRAY_STEPS[raw]
+    elif raw == "RGB;16B" and isinstance(clear, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -9,9 +9,11 @@ from nbdt.cli.inputs import (
     read_options,
     read_rows,
     read_tree,
+    rows_in_order,
 )
-from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
+from nbdt.errors import FormatError, InputError, NBDTError, Note, NotFoundError
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.classfile import ClassInfo
 from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
 from nbdt.pretrained import HIERARCHY
 
@@ -54,7 +56,7 @@ def test_classes_come_from_a_data_set_a_number_or_a_file(here):
     (here / "names.csv").write_text("index,label\n0,cat\n", encoding="utf-8")
     with pytest.raises(FormatError, match="including 'name'"):
         read_classes("names.csv")
-    with pytest.raises(NotFoundError, match="nor a data set with bundled classes; those are cifar"):
+    with pytest.raises(NotFoundError, match="nor a data set with bundled classes; those are"):
         read_classes("cifar")
     with pytest.raises(NotFoundError):
         read_classes("1" * 7)
@@ -72,11 +74,87 @@ def test_rows_come_from_an_array_or_a_table(here):
         np.testing.assert_array_equal(rows, array)
 
 
+def test_classes_come_from_a_list_or_a_folder_of_class_folders(here):
+    for name in ("data/train/n01440764/x", "data/train/lime/x", "data/test/lime/x", ".git/x"):
+        (here / name).mkdir(parents=True)
+    assert read_classes("lemon, lime") == read_classes('"lemon",lime') == ["lemon", "lime"]
+    assert read_classes("data") == read_classes("data/train") == ["lime", "n01440764"]
+    assert [row.wnid for row in read_class_table("data")] == ["", "n01440764"]
+    with pytest.raises(InputError, match="a class without a name"):
+        read_classes("lemon,,lime")
+    with pytest.raises(InputError, match="expected one subfolder for every class"):
+        read_classes("data/test/lime/x")
+    for name in ("lemon", "names,v2.txt"):
+        with pytest.raises(NotFoundError, match="neither a file"):
+            read_classes(name)
+
+
+def test_equal_classes_are_made_distinct(here):
+    (here / "names.txt").write_text("crane\ndog\ncrane\n", encoding="utf-8")
+    (here / "names.csv").write_text("name,wnid\ncrane,n02012849\ncrane,n03126707\n", "utf-8")
+    for source, expected in (
+        ("names.txt", ["crane (0)", "dog", "crane (2)"]),
+        ("crane,dog,crane", ["crane (0)", "dog", "crane (2)"]),
+        ("names.csv", ["crane (n02012849)", "crane (n03126707)"]),
+    ):
+        with pytest.warns(Note, match="several classes are called 'crane'; they are now"):
+            assert read_classes(source) == expected
+
+
+WEIGHTS = np.array([[1, 0.1], [0.9, 0.2], [0.1, 1], [0, 0.9]])
+NAMES, IDS = ["cat", "dog", "car", "bus"], ["3", "0", "2", "1"]
+
+
+@pytest.mark.parametrize(("header", "names"), [
+    ("class,0,1", NAMES), (",0,1", NAMES), ("species,f0,f1", NAMES), ("species,0,1", NAMES),
+    ("f0,f1", None), ("0,1", None), (",0,1", IDS), ("id,a,b", IDS),
+])  # fmt: skip
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.filterwarnings("ignore::nbdt.errors.Note")
+def test_headings_and_ids_are_no_rows(header, names, delimiter, here):
+    rows = [[*([name] if names else []), *map(str, row)]
+            for name, row in zip(names or NAMES, WEIGHTS, strict=True)]  # fmt: skip
+    lines = [header.split(","), *rows]
+    text = "".join(delimiter.join(line) + "\r\n" for line in lines)
+    (here / "rows.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    found, array = read_rows("rows.csv")
+    assert found == names
+    np.testing.assert_array_equal(array, WEIGHTS)
+
+
+@pytest.mark.parametrize("names", [["nan", "cat", "inf", "7"], ["3", "0", "2", "1"]])
+@pytest.mark.filterwarnings("ignore::nbdt.errors.Note")
+def test_names_may_look_like_numbers(names, here):
+    lines = [f"{n},{a},{b}\n" for n, (a, b) in zip(names, WEIGHTS, strict=True)]
+    (here / "rows.csv").write_text("".join(lines), encoding="utf-8")
+    found, array = read_rows("rows.csv")
+    assert found == names
+    np.testing.assert_array_equal(array, WEIGHTS)
+    table = [ClassInfo(i, name, "") for i, name in enumerate(sorted(names))]
+    expected = array[[names.index(row.name) for row in table]]
+    np.testing.assert_array_equal(rows_in_order(array, names, table, "rows.csv"), expected)
+    with pytest.raises(InputError, match="not those of the 4 classes: 'owl'"):
+        rows_in_order(array, [*names[:3], "owl"], table, "rows.csv")
+
+
+def test_whole_numbers_stay_rows(here):
+    (here / "confusion.csv").write_text("5,1,0\n0,7,2\n1,1,9\n", encoding="utf-8")
+    assert read_rows("confusion.csv")[0] is None
+    (here / "confusion.csv").write_text("cat,0,1\ndog,1,0\n", encoding="utf-8")
+    assert read_rows("confusion.csv")[0] == ["cat", "dog"]
+
+
 @pytest.mark.parametrize(("text", "said"), [
-    ("1,2\n3\n", "its lines differ in length"),
+    ("1,2\n3\n", "all of the same length"),
     ("1,x\n3,4\n", "'x' is not a number"),
-    ("1,2\ncat,4\n", "'cat' is not a number"),
-    ("", "its lines differ in length"),
+    ("1.5,2\ncat,4\n", "'cat' is not a number"),
+    ("", "is empty"),
+    ("1.0 0.1\n0.9 0.2\n", "has blanks between its numbers, and commas are expected"),
+    ("cat,1_0,0.1\ndog,0.9,0.2\n", "'1_0' is not a number"),
+    ("cat,٣,1\ndog,1,1\n", "'٣' is not a number"),
+    ("0,5;0,2\n0,1;0,3\n", "is not a number"),
+    ("cat\ndog\n", "no numbers"),
+    ('cat,"1\n', "not valid CSV"),
 ])  # fmt: skip
 def test_a_table_that_holds_no_rows(text, said, here):
     (here / "rows.csv").write_text(text, encoding="utf-8")

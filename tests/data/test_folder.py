@@ -1,5 +1,6 @@
 """Pictures in memory, in files, and in folders of labeled images."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,19 @@ import pytest
 import torch
 from PIL import Image
 
-from nbdt.data import ImageFiles, ImageFolder, LabelledImages, PixelArray, list_images, open_image
+from nbdt.data import (
+    ImageFiles,
+    ImageFolder,
+    LabelledImages,
+    PixelArray,
+    check_classes,
+    list_images,
+    load_dataset,
+    open_image,
+)
 from nbdt.data import folder as module
-from nbdt.data.folder import list_subfolders
-from nbdt.errors import InputError, NotFoundError
+from nbdt.errors import InputError, Note, NotFoundError
+from nbdt.files import list_subfolders
 from nbdt.inputs.image import Preprocessing
 
 PICTURE = Image.fromarray(np.arange(128, dtype=np.uint8).reshape(8, 16))
@@ -74,10 +84,53 @@ def test_partial(tmp_path):
     assert images[0][1] == 1
 
 
-def test_class_names_must_differ(tmp_path):
-    folder_of(tmp_path, cat=1)
-    with pytest.raises(InputError, match="not unique"):
-        ImageFolder(tmp_path, Preprocessing(), classes=["cat", "cat"])
+def test_a_folder_that_several_classes_may_mean_is_refused_with_both(tmp_path):
+    folder_of(tmp_path, crane=1, dog=1)
+    with pytest.raises(InputError, match=r"may mean 'crane \(0\)' or 'crane \(2\)'; use the full"):
+        ImageFolder(tmp_path, Preprocessing(), classes=["crane (0)", "dog", "crane (2)"])
+
+
+@pytest.mark.parametrize("forms", [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_folder_matches_a_class_in_every_unicode_form(tmp_path, forms):
+    folder, name = (unicodedata.normalize(form, "Zürich") for form in forms)
+    folder_of(tmp_path, cat=1, **{folder: 1})
+    images = ImageFolder(tmp_path, Preprocessing(), classes=["cat", name])
+    labels = {path.parent.name: label for path, label in images.samples}
+    assert labels == {"cat": 0, folder: 1}
+    own = ImageFolder(tmp_path, Preprocessing()).filter_classes([name])
+    check_classes(own, [name])
+    assert load_dataset(tmp_path, classes=[name, "cat"]).classes == (name, "cat")
+
+
+def test_what_is_left_out_is_counted_and_named_in_one_note(tmp_path):
+    folder_of(tmp_path, cat=1, dog=1)
+    for name in ("cat/a.HEIC", "cat/b.heic", "dog/c.jp2", "dog/photo", "dog/.d.png", "e.JPG"):
+        (tmp_path / name).touch()
+    for name in ("README.md", "cat/labels.csv", ".DS_Store"):
+        (tmp_path / name).touch()
+    (tmp_path / "cat" / "more").symlink_to(tmp_path / "dog")
+    with pytest.warns(Note) as notes:
+        assert len(ImageFolder(tmp_path, Preprocessing())) == 2
+    (found,) = notes
+    for part in (
+        "7 files are left out: ",
+        "2 with .heic (cat/a.HEIC, cat/b.heic)",
+        "1 with .jp2 (dog/c.jp2)",
+        "1 without a suffix (dog/photo)",
+        "1 hidden (dog/.d.png)",
+        "1 linked from elsewhere (cat/more)",
+        "1 outside of the class folders (e.JPG)",
+    ):
+        assert part in str(found.message)
+
+
+def test_a_class_whose_images_are_all_of_another_kind_says_so(tmp_path):
+    folder_of(tmp_path, cat=0)
+    (tmp_path / "cat" / "a.heic").touch()
+    with pytest.raises(
+        InputError, match=r"no image is in this folder .*it has 1 with \.heic \(a\."
+    ):
+        ImageFolder(tmp_path, Preprocessing())
 
 
 def test_no_subfolders(tmp_path):
@@ -177,13 +230,15 @@ class TestListImages:
         for name in ("notes.txt", ".hidden.png", "._a.png", ".cache/x.png"):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).touch()
-        found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+        with pytest.warns(Note, match=r"2 hidden \(\._a\.png, \.hidden\.png\)"):
+            found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
         assert found == ["a/c/d.gif", "a.webp", "b/10.JPG", "b/2.png", "b.png"]
 
     def test_links_to_folders_are_not_followed(self, tmp_path):
         empty_files(tmp_path, a=1)
         (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
-        assert len(list_images(tmp_path)) == 1
+        with pytest.warns(Note, match="1 linked from elsewhere"):
+            assert len(list_images(tmp_path)) == 1
 
     def test_empty(self, tmp_path):
         with pytest.raises(InputError, match=r"no image is in this folder .*\.jpg"):

@@ -12,7 +12,7 @@ from torchvision import transforms as T
 from torchvision.transforms import functional as F
 
 from nbdt.data import Augmentation, LabelledImages, PixelArray
-from nbdt.errors import InputError, NotFoundError
+from nbdt.errors import InputError, Note, NotFoundError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import restrict
 from nbdt.inputs.image import Preprocessing
@@ -241,8 +241,8 @@ class TestRegroup:
 
     def test_nodes_of_one_name(self, images: LabelledImages) -> None:
         tree = Hierarchy([4, 4, 5, 5, 6, 6, -1], [*CLASSES, "pair", "pair", ""])
-        with pytest.raises(InputError, match="'pair' stands for several"):
-            images.regroup(tree, 1)
+        with pytest.warns(Note, match="several classes are called 'pair'"):
+            assert images.regroup(tree, 1).classes == ("pair (0)", "pair (1)")
 
 
 class TestWrong:
@@ -262,8 +262,14 @@ class TestWrong:
 
     def test_names(self) -> None:
         source = PixelArray(PIXELS)
-        with pytest.raises(InputError, match="the class names are not unique: 'cat' stands for"):
-            LabelledImages(source, TARGETS, ["cat", "dog", "cat", "fox"], PREPROCESSING)
+        names, wnids = ["crane", "dog", "crane", "fox"], ["n02012849", "", "n03126707", ""]
+        with pytest.warns(Note, match="several classes are called 'crane'"):
+            images = LabelledImages(source, TARGETS, names, PREPROCESSING, wnids=wnids)
+        assert images.classes == ("crane (n02012849)", "dog", "crane (n03126707)", "fox")
+        with pytest.raises(
+            NotFoundError, match=r"'crane' may mean 'crane \(n02012849\)' or 'crane"
+        ):
+            images.filter_classes(["crane"])
         with pytest.raises(InputError, match="expected a wnid or '' for each of 4 classes, got 1"):
             LabelledImages(source, TARGETS, CLASSES, PREPROCESSING, wnids=["n02121620"])
 

@@ -127,7 +127,7 @@ def test_classes_come_in_order_with_their_wnids(bundled: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "columns must be index,name,wnid"),
+        ("", "including 'index' and 'name' and 'wnid'"),
         ("index,name\n0,cat\n", "columns"),
         ("index,name,wnid\n1,cat,\n", "line 2 must be 0,name,wnid"),
         ("index,name,wnid\n0,cat,\n0,dog,\n", "line 3 must be 1,name,wnid"),

@@ -293,13 +293,13 @@ class TestReadParents:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("", "needs the columns child and parent in its first line; it has none"),
-            ("kid,parent\na,b\n", "first line; it has 'kid', 'parent'"),
-            ("child;parent\na;b\n", "first line; it has 'child;parent'"),
+            ("", "first line must name the columns, including 'child' and 'parent'"),
+            ("kid,parent\na,b\n", "it has 'kid', 'parent'"),
+            ("child:parent\na:b\n", "it has 'child:parent'"),
             ("child,parent\na\n", "line 2: expected 2 values"),
             ("child,parent\na,b\na,b,c\n", "line 3: expected 2 values"),
-            ("child,parent\n,b\n", "line 2: expected 2 values, with a child"),
-            ('child,parent\n"a,b\n', "not valid CSV after line 1: unexpected end of data"),
+            ("child,parent\n,b\n", "line 2: expected a child"),
+            ('child,parent\n"a,b\n', "not valid CSV at line 2: unexpected end of data"),
             (b"child,parent\n\xe9,b\n", "not UTF-8"),
             ("child,parent\na,b\n".encode("utf-16"), "UTF-16"),
         ],

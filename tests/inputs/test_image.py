@@ -3,6 +3,7 @@ import io
 import json
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -409,3 +410,67 @@ class TestOpenImage:
         monkeypatch.setattr(type(path), "read_bytes", refuse)
         with pytest.raises(InputError, match=r"cat\.png: .*Permission denied"):
             open_image(path)
+
+
+# ── transparency ────────────────────────────────────────────────────────────────────────────────
+
+
+def png(
+    depth: int, kind: int, row: bytes, clear: bytes | None = None, palette: bytes = b""
+) -> bytes:
+    """A PNG of 4 × 4 pixels; `clear` is its tRNS chunk."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", 4, 4, depth, kind, 0, 0, 0)
+    return b"".join([
+        b"\x89PNG\r\n\x1a\n",
+        chunk(b"IHDR", header),
+        chunk(b"PLTE", palette) if palette else b"",
+        b"" if clear is None else chunk(b"tRNS", clear),
+        chunk(b"IDAT", zlib.compress((b"\0" + row) * 4)),
+        chunk(b"IEND", b""),
+    ])  # fmt: skip
+
+
+GRAYS = {1: b"\xf0", 2: b"\x55", 4: b"\x77", 8: b"\x4d" * 4, 16: b"\x80\x01" * 4}
+RGB_16 = struct.pack(">3H", 700, 800, 900)
+VALUES = {1: 1, 2: 1, 4: 7, 8: 0x4D, 16: 0x8001}
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("depth", GRAYS)
+def test_the_transparent_gray_of_any_depth_becomes_white(depth: int, mode: str) -> None:
+    shown = round(VALUES[depth] / (2**depth - 1) * 255) if depth < 16 else VALUES[16] >> 8
+    for clear, expected in ((VALUES[depth], 255), (0, shown), (None, shown)):
+        chunk = None if clear is None else struct.pack(">H", clear)
+        image = decode_image(png(depth, 0, GRAYS[depth], chunk), mode)
+        assert (image.mode, set(np.asarray(image).ravel())) == (mode, {expected})
+
+
+@pytest.mark.parametrize(("data", "expected"), [
+    (png(8, 2, bytes([7, 8, 9] * 4), struct.pack(">3H", 7, 8, 9)), (255, 255, 255)),
+    (png(8, 2, bytes([7, 8, 9] * 4), struct.pack(">3H", 7, 8, 8)), (7, 8, 9)),
+    (png(16, 2, RGB_16 * 4, RGB_16), (255, 255, 255)),
+    (png(16, 2, RGB_16 * 4, struct.pack(">3H", 0, 800, 900)), (2, 3, 3)),
+    (png(16, 4, struct.pack(">2H", 700, 0) * 4), (255, 255, 255)),
+    (png(16, 6, struct.pack(">4H", 700, 700, 700, 0) * 4), (255, 255, 255)),
+    (png(4, 3, b"\x11\x11", b"\xff\x00", bytes([0, 0, 0, 10, 20, 30])), (255, 255, 255)),
+    (png(8, 3, b"\1\1\1\1", b"\x00\xff", bytes([0, 0, 0, 10, 20, 30])), (10, 20, 30)),
+])  # fmt: skip
+def test_transparency_in_other_pngs(data: bytes, expected: tuple[int, ...]) -> None:
+    assert decode_image(data).getpixel((0, 0)) == expected
+
+
+@pytest.mark.parametrize(("mode", "value"), [("1", 0), ("L", 5), ("I", 300), ("I;16", 300),
+    ("I;16B", 300), ("RGB", (1, 2, 3)), ("P", 0), ("LA", None), ("La", None), ("PA", None),
+    ("RGBA", None), ("RGBa", None)])  # fmt: skip
+def test_every_mode_with_transparency_is_laid_over_white(mode: str, value: Any) -> None:
+    image = Image.new(mode, (2, 2), 0 if value is None else value)
+    if value is not None:
+        image.info["transparency"] = value
+    assert to_mode(image, "RGB").getpixel((0, 0)) == (255, 255, 255)
+    assert to_mode(image, "L").getpixel((0, 0)) == 255

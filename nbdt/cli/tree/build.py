@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nbdt.cli.groups import show_help
-from nbdt.cli.inputs import read_class_table, read_classes, read_rows
+from nbdt.cli.inputs import read_class_table, read_classes, read_rows, rows_in_order
 from nbdt.cli.options import (
     LIST_OF_CLASSES,
     BranchingOption,
@@ -96,7 +96,11 @@ def rows(
 ) -> None:
     """Cluster the rows of an array: weights, features, embeddings, a confusion matrix."""
     named, array = read_rows(source)
-    names = named if classes is None else read_classes(classes)
+    names = named
+    if classes is not None:
+        table = read_class_table(classes)
+        names = [row.name for row in table]
+        array = array if named is None else rows_in_order(array, named, table, source)
     options = given(linkage=linkage, metric=metric, branching=branching)
     options["normalize"] = not no_normalize
     tree = induce(array, names, **options)

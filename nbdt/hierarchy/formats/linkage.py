@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdt.errors import HierarchyError, InputError
+from nbdt.hierarchy.classes import checked_distinct
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.hierarchy.validation import FloatArray, IntArray
+from nbdt.hierarchy.validation import FloatArray, IntArray, class_list
 
 
 def to_linkage(tree: Hierarchy) -> FloatArray:
@@ -115,9 +116,14 @@ def _from_merges(
             parents[int(child)] = made
     return Hierarchy(
         parents,
-        [str(i) for i in range(num_classes)] if names is None else names,
+        [str(i) for i in range(num_classes)] if names is None else _distinct(names, num_classes),
         merge_heights=None if heights is None else np.append(np.zeros(num_classes), heights),
     )
+
+
+def _distinct(names: Sequence[str], num_classes: int) -> list[str]:
+    given = class_list(names)
+    return checked_distinct(given[:num_classes]) + given[num_classes:]
 
 
 def _numbers(values: npt.ArrayLike, what: str, width: int) -> FloatArray:

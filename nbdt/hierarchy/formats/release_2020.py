@@ -9,12 +9,13 @@ from typing import Any
 
 from nbdt.documents import described, encodable, shortened
 from nbdt.errors import FormatError, HierarchyError, InputError
+from nbdt.hierarchy.classes import distinct_names
 from nbdt.hierarchy.formats.graph import describe_by, is_graph, parsed_graph
 from nbdt.hierarchy.formats.registry import Format
 from nbdt.hierarchy.formats.unordered_tree import linked_parents
 from nbdt.hierarchy.rebuild import collapse_unary
 from nbdt.hierarchy.tree import Hierarchy
-from nbdt.hierarchy.validation import class_list
+from nbdt.hierarchy.validation import class_names
 
 _WNID = re.compile(r"n[0-9]{8}")
 
@@ -67,7 +68,7 @@ def from_2020(
 
 
 def _wnid_list(wnids: str | Sequence[str]) -> list[str]:
-    lines = wnids.splitlines() if isinstance(wnids, str) else list(wnids)
+    lines = wnids.split("\n") if isinstance(wnids, str) else list(wnids)
     for line, wnid in enumerate(lines):
         if not isinstance(wnid, str):
             raise InputError(f"wnid {line} is {described(wnid)}; expected a text.")
@@ -107,15 +108,11 @@ def _class_names(
     order: Sequence[str], labels: Sequence[str], classes: Sequence[str] | None
 ) -> list[str]:
     if classes is not None:
-        names = class_list(classes)
+        names = class_names(classes, order)
         if len(names) != len(order):
             raise InputError(f"{len(order)} wnids need {len(order)} classes, got {len(names)}.")
         return names
-    count = Counter(labels)
-    return [
-        (label if count[label] == 1 else f"{label} ({wnid})") if label.strip() else wnid
-        for wnid, label in zip(order, labels, strict=True)
-    ]
+    return distinct_names(labels, order)
 
 
 FORMAT = Format(

@@ -9,6 +9,7 @@ from typing import Any
 
 from nbdt.documents import described, shortened
 from nbdt.errors import FormatError, HierarchyError, InputError
+from nbdt.hierarchy.classes import ambiguity, canonical
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import class_list
 
@@ -75,13 +76,19 @@ class UnorderedTree:
     def _by_class(self, leaves: Sequence[int], classes: Sequence[str]) -> list[int]:
         leaf_of: dict[str, int] = {}
         for leaf in leaves:
-            if leaf_of.setdefault(self.names[leaf], leaf) != leaf:
-                raise HierarchyError(f"two leaves are called {described(self.names[leaf])}.")
-        classes = class_list(classes)
+            if leaf_of.setdefault(canonical(self.names[leaf]), leaf) != leaf:
+                raise HierarchyError(
+                    f"two leaves are called {described(self.names[leaf])}; give them different "
+                    "names, as nbdt.hierarchy.distinct_names does."
+                )
+        classes = [canonical(name) if isinstance(name, str) else name
+                   for name in class_list(classes)]  # fmt: skip
         if len(set(classes)) < len(classes):
             raise InputError("classes has a name twice; every class needs a name of its own.")
         missing = [name for name in classes if name not in leaf_of]
         if missing:
+            if several := ambiguity(str(missing[0]), leaf_of):
+                raise InputError(f"{several}.")
             close = difflib.get_close_matches(str(missing[0])[:100], list(leaf_of), n=1)
             hint = f"; did you mean {described(close[0])}?" if close else "."
             raise InputError(f"no leaf is called {described(missing[0])}{hint}")

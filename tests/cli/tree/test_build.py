@@ -56,6 +56,8 @@ def test_a_csv_brings_its_names(built, tmp_path):
     rows = [[1, 0], [1, 0.2], [0, 1]]
     assert built("rows", "rows.csv") == induce(rows, ["cat", "dog", "car"])
     assert built("rows", "rows.csv", "--classes", "3").classes == ("0", "1", "2")
+    ordered = built("rows", "rows.csv", "--classes", "car,cat,dog")
+    assert ordered == induce([rows[2], *rows[:2]], ["car", "cat", "dog"])
 
 
 def test_a_tree_of_wordnet(built, tmp_path):
