@@ -87,17 +87,17 @@ class ImageFolder(LabelledImages):
             wnids = [name if WNID.fullmatch(name) else "" for name in names]
         label_of = {wnid: label for label, wnid in enumerate(wnids) if wnid}
         label_of |= {canonical(n).replace("/", "_"): label for label, n in enumerate(names)}
-        label_of = {folder: label_of.get(canonical(folder)) for folder in folders}
-        _check_same(top, label_of, names, partial)
+        key_of = {name: canonical(name) for name in folders}
+        _check_same(top, {name: label_of.get(key_of[name]) for name in folders}, names, partial)
         paths, targets, left_out = [], [], []
         for path in sorted(top.iterdir()):
-            if path.name not in label_of and path.suffix.lower() in SUFFIXES:
+            if path.name not in key_of and path.suffix.lower() in SUFFIXES:
                 left_out.append(path)
         for name in folders:
             found, others = _found_images(top / name)
             paths += found
             left_out += others
-            targets += [label_of[name]] * len(found)
+            targets += [label_of[key_of[name]]] * len(found)
         _tell_of(top, left_out)
         super().__init__(ImageFiles(paths), targets, names, preprocessing, wnids=wnids)
 

@@ -144,7 +144,7 @@ def _is_json(text: str) -> bool:
 def _from_table(text: str) -> list[ClassInfo]:
     rows = table_of(text, ["name"])
     column = next(filter(partial(_is_index, rows), _INDEX), None)
-    indices = range(len(rows))
+    indices = list(range(len(rows)))
     if column is not None:
         what = column or "the first value"
         indices = [number_of(row[column], f"line {line}: {what}") for line, row in rows]

@@ -347,7 +347,8 @@ def _check_length(name: str, length: int) -> None:
 def _scale_transparency(image: Image.Image) -> None:
     """Makes the transparent value of a PNG one of the 8-bit values that Pillow makes its pixels."""
     clear = image.info.get("transparency")
-    raw = str(image.tile[0][3]) if image.format == "PNG" and image.tile else ""
+    tile = getattr(image, "tile", None) if image.format == "PNG" else None
+    raw = str(tile[0][3]) if tile else ""
     if raw in _GRAY_STEPS and isinstance(clear, int):
         image.info["transparency"] = clear * _GRAY_STEPS[raw]
     elif raw == "RGB;16B" and isinstance(clear, tuple):
