@@ -4,6 +4,7 @@ from nbdt.inputs.array import ArrayInput
 from nbdt.inputs.base import Input, Source
 from nbdt.inputs.image import Preprocessing, decode_image, open_image, to_mode
 from nbdt.inputs.table import TableInput
+from nbdt.inputs.text import TextInput
 
 __all__ = [
     "ArrayInput",
@@ -11,6 +12,7 @@ __all__ = [
     "Preprocessing",
     "Source",
     "TableInput",
+    "TextInput",
     "decode_image",
     "open_image",
     "to_mode",
