@@ -56,6 +56,10 @@ class ImageFiles:
     def __getitem__(self, place: int) -> Image.Image:
         return open_image(self.paths[place])
 
+    def name(self, place: int) -> str:
+        """The path of a file."""
+        return str(self.paths[place])
+
 
 class ImageFolder(LabelledImages):
     """Labelled images: a folder with one subfolder per class, named after it.

@@ -1,10 +1,10 @@
-"""`LabelledImages`: what every data set of nbdt is, and the random changes of its images."""
+"""`LabelledSamples`: what every data set of nbdt is; of images, with their random changes."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, Self, SupportsIndex, overload
+from typing import Any, ClassVar, Protocol, Self, SupportsIndex, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -25,17 +25,25 @@ from nbdt.hierarchy.classes import checked_distinct
 from nbdt.hierarchy.lookup import Node
 from nbdt.hierarchy.text import join_names
 from nbdt.hierarchy.validation import class_list
+from nbdt.inputs import Input
 from nbdt.inputs.image import Preprocessing, to_mode
 
 IntArray = npt.NDArray[np.int64]
 _RATIO = [3 / 4, 4 / 3]
 
 
-class ImageSource(Protocol):
-    """Pictures by their place, 0 … len − 1, upright and with 8 bits a channel."""
+class SampleSource(Protocol):
+    """Samples by their place, 0 … len − 1."""
 
     def __len__(self) -> int:
         """How many there are."""
+
+    def __getitem__(self, place: int, /) -> Any:
+        """One sample."""
+
+
+class ImageSource(SampleSource, Protocol):
+    """Pictures, upright and with 8 bits a channel."""
 
     def __getitem__(self, place: int, /) -> Image.Image:
         """One picture."""
@@ -79,71 +87,68 @@ class Augmentation(Document):
         return preprocessing(image)
 
 
-class LabelledImages(Dataset[tuple[Tensor, int]]):
-    """Images with their classes: a `torch.utils.data.Dataset` of (tensor, label).
+class LabelledSamples(Dataset[tuple[Any, int]]):
+    """Samples of any kind with their classes: a `torch.utils.data.Dataset` of (sample, label).
 
-    It never changes; its methods give changed views, which share the pictures.
+    It never changes; its methods give changed views, which share the samples.
 
     Attributes:
-        source: the pictures; a list of Pillow images will do.
+        source: what holds the samples, by their place; a list will do. If it has a method ``name``,
+            that says what the sample at a place is called.
         classes: the names of the classes; a label is an index into them.
         wnids: their WordNet ids, as ``"n02121620"``; ``""`` where there is none.
         targets: the class of each sample; int64, shape (samples,).
         indices: the place of each sample in `source`; int64, shape (samples,).
-        preprocessing: from a picture to a network's input, without any randomness.
-        augmentation: the random changes made to a picture before that; None for none.
+        preprocessing: the input that reads the samples; None if they are read already.
 
     Example:
-        >>> pictures = [Image.new("L", (8, 8), shade) for shade in (0, 255, 51)]
-        >>> shades = LabelledImages(pictures, [0, 1, 0], ["dark", "light"], Preprocessing(mode="L"))
-        >>> tensor, label = shades[2]
-        >>> tensor.shape, round(tensor.mean().item(), 1), shades.classes[label]
-        (torch.Size([1, 8, 8]), 0.2, 'dark')
-        >>> shades.filter_classes(exclude=["dark"])
-        LabelledImages(1 image, 1 class: light)
+        >>> said = LabelledSamples(["so good", "bad", "good"], [0, 1, 0], ["praise", "blame"])
+        >>> said.filter_classes(["praise"])[1]
+        ('good', 0)
     """
+
+    noun: ClassVar[str] = "sample"
 
     def __init__(
         self,
-        source: ImageSource,
+        source: SampleSource,
         targets: Sequence[int] | IntArray,
         classes: Sequence[str],
-        preprocessing: Preprocessing,
+        preprocessing: Input | None = None,
         *,
         wnids: Sequence[str] = (),
     ) -> None:
         self.source = source
         self.classes, self.wnids = _checked_names(classes, wnids)
-        self.targets = _checked_targets(targets, len(source), len(self.classes))
+        self.targets = _checked_targets(targets, len(source), len(self.classes), self.noun)
         self.indices: IntArray = np.arange(len(source), dtype=np.int64)
-        self.preprocessing = _checked_preprocessing(preprocessing)
-        self.augmentation: Augmentation | None = None
+        self.preprocessing: Any = preprocessing
 
     def __len__(self) -> int:
         return len(self.targets)
 
     @overload
-    def __getitem__(self, index: int) -> tuple[Tensor, int]: ...
+    def __getitem__(self, index: int) -> tuple[Any, int]: ...
     @overload
     def __getitem__(self, index: slice) -> Self: ...
-    def __getitem__(self, index: int | slice) -> tuple[Tensor, int] | Self:
+    def __getitem__(self, index: int | slice) -> tuple[Any, int] | Self:
         """One sample, or those of a slice as a view."""
         if isinstance(index, slice):
             return self.select(np.arange(len(self))[index])
-        image = self.image(index)
-        if self.augmentation is None:
-            return self.preprocessing(image), int(self.targets[index])
-        return self.augmentation(image, self.preprocessing), int(self.targets[index])
+        return self._read(self.sample(index)), int(self.targets[index])
 
     def __repr__(self) -> str:
         samples, classes = len(self), len(self.classes)
         return (
-            f"{type(self).__name__}({samples:,} image{'s' * (samples != 1)}, "
+            f"{type(self).__name__}({samples:,} {self.noun}{'s' * (samples != 1)}, "
             f"{classes} class{'es' * (classes != 1)}: {join_names(self.classes, classes, most=5)})"
         )
 
-    def image(self, index: int) -> Image.Image:
-        """The picture itself, upright and with 8 bits a channel, neither changed nor resized."""
+    def _read(self, sample: Any) -> Any:
+        return sample if self.preprocessing is None else self.preprocessing.read(sample)
+
+    def sample(self, index: int) -> Any:
+        """The sample itself, as its source holds it."""
         if not isinstance(index, SupportsIndex) or np.ndim(index):
             raise InputError(
                 f"an index is one whole number or a slice, got {index!r:.80}; select() takes lists "
@@ -153,15 +158,14 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
             raise IndexError(f"there is no sample {index}; samples go from 0 to {len(self) - 1}.")
         return self.source[int(self.indices[index])]
 
-    def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
-        """The same images, prepared for another network: pass the model's own preprocessing."""
-        return self._changed(preprocessing=_checked_preprocessing(preprocessing))
+    def names(self) -> list[str]:
+        """What each sample is called: its file, its row, or "sample 7" of the whole data set."""
+        name = getattr(self.source, "name", "sample {}".format)
+        return [name(place) for place in self.indices.tolist()]
 
-    def with_augmentation(self, augmentation: Augmentation | None) -> Self:
-        """The same images, changed at random each time they are asked for; None for unchanged."""
-        if augmentation is not None and not isinstance(augmentation, Augmentation):
-            raise InputError(f"expected an Augmentation or None, got {augmentation!r:.80}.")
-        return self._changed(augmentation=augmentation)
+    def with_preprocessing(self, preprocessing: Any) -> Self:
+        """The same samples, read for another network: pass the model's own preprocessing."""
+        return self._changed(preprocessing=preprocessing)
 
     def select(self, indices: Iterable[int] | npt.NDArray[Any] | Tensor) -> Self:
         """The samples at these indices, in this order; or those that a boolean mask marks."""
@@ -173,11 +177,11 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
 
         `held_out` is the share of samples held out, between 0 and 1, or their number. A share that
         is too small is exceeded, so that each class has a sample held out; the only sample of a
-        class is for training. The held-out samples are never augmented. A seed, 0 … 2³² − 1, gives
-        the same split on every machine.
+        class is for training. Held-out images are never augmented. A seed, 0 … 2³² − 1, gives the
+        same split on every machine.
         """
         left, drawn = stratified_split(self.targets, held_out, seed=seed)
-        return self.select(left), self.select(drawn).with_augmentation(None)
+        return self.select(left), self.select(drawn)
 
     def subset(self, samples: int | float, *, seed: int = 0) -> Self:
         """Draws samples at random, each class in the same share, at least one of each.
@@ -211,7 +215,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         )
 
     def regroup(self, tree: Hierarchy, at: int | Iterable[Node]) -> Self:
-        """The same images with coarser classes: nodes of a tree of this data set's classes.
+        """The same samples with coarser classes: nodes of a tree of this data set's classes.
 
         `at` lists the nodes, by id or name, in the order of the new classes, one above each class;
         or it is a depth, for the nodes at that depth and the classes above it, sorted by id.
@@ -237,6 +241,67 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         return changed
 
 
+class LabelledImages(LabelledSamples):
+    """Images with their classes: a `torch.utils.data.Dataset` of (tensor, label).
+
+    Attributes:
+        source: the pictures; a list of Pillow images will do.
+        preprocessing: from a picture to a network's input, without any randomness.
+        augmentation: the random changes made to a picture before that; None for none.
+
+    Example:
+        >>> pictures = [Image.new("L", (8, 8), shade) for shade in (0, 255, 51)]
+        >>> shades = LabelledImages(pictures, [0, 1, 0], ["dark", "light"], Preprocessing(mode="L"))
+        >>> tensor, label = shades[2]
+        >>> tensor.shape, round(tensor.mean().item(), 1), shades.classes[label]
+        (torch.Size([1, 8, 8]), 0.2, 'dark')
+        >>> shades.filter_classes(exclude=["dark"])
+        LabelledImages(1 image, 1 class: light)
+    """
+
+    noun: ClassVar[str] = "image"
+    preprocessing: Preprocessing
+
+    def __init__(
+        self,
+        source: ImageSource,
+        targets: Sequence[int] | IntArray,
+        classes: Sequence[str],
+        preprocessing: Preprocessing,
+        *,
+        wnids: Sequence[str] = (),
+    ) -> None:
+        super().__init__(
+            source, targets, classes, _checked_preprocessing(preprocessing), wnids=wnids
+        )
+        self.augmentation: Augmentation | None = None
+
+    def _read(self, image: Image.Image) -> Tensor:
+        if self.augmentation is None:
+            return self.preprocessing(image)
+        return self.augmentation(image, self.preprocessing)
+
+    def image(self, index: int) -> Image.Image:
+        """The picture itself, upright and with 8 bits a channel, neither changed nor resized."""
+        image: Image.Image = self.sample(index)
+        return image
+
+    def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
+        """The same images, prepared for another network: pass the model's own preprocessing."""
+        return super().with_preprocessing(_checked_preprocessing(preprocessing))
+
+    def with_augmentation(self, augmentation: Augmentation | None) -> Self:
+        """The same images, changed at random each time they are asked for; None for unchanged."""
+        if augmentation is not None and not isinstance(augmentation, Augmentation):
+            raise InputError(f"expected an Augmentation or None, got {augmentation!r:.80}.")
+        return self._changed(augmentation=augmentation)
+
+    def split(self, held_out: int | float = 0.25, *, seed: int = 0) -> tuple[Self, Self]:
+        """As `LabelledSamples.split`; the held-out images are never augmented."""
+        left, drawn = super().split(held_out, seed=seed)
+        return left, drawn.with_augmentation(None)
+
+
 def _checked_names(
     classes: Sequence[str], wnids: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -246,11 +311,11 @@ def _checked_names(
     return tuple(checked_distinct(names, ids)), ids
 
 
-def _checked_targets(targets: Any, samples: int, num_classes: int) -> IntArray:
+def _checked_targets(targets: Any, samples: int, num_classes: int, noun: str) -> IntArray:
     array = np.asarray(targets)
     if array.shape != (samples,) or (samples and array.dtype.kind not in "iu"):
         raise InputError(
-            f"targets must be {samples} whole numbers, one per image; got an array of "
+            f"targets must be {samples} whole numbers, one per {noun}; got an array of "
             f"{array.dtype} of shape {array.shape}."
         )
     if samples and not 0 <= array.min() <= array.max() < num_classes:

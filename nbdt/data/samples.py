@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import numbers
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import chain, islice
 from typing import Any, Protocol
@@ -14,8 +16,8 @@ from torch.utils.data import Dataset, IterableDataset, default_collate
 
 from nbdt.errors import InputError, reason_of
 
-Inputs = Tensor | Mapping[str, Any]
-"""What a network takes: a tensor, or a mapping of them by name."""
+Inputs = Tensor | Mapping[str, Any] | list[Any]
+"""What a network takes, a tensor or a mapping of them by name; or a list of raw samples."""
 
 
 class Indexed(Protocol):
@@ -79,14 +81,25 @@ def labelled(batch: Any) -> tuple[Any, Tensor]:
 
 
 def collated(samples: list[Any]) -> Any:
-    """Samples as one batch; they need one shape."""
+    """Samples as one batch: tensors are stacked, and need one shape; other kinds are listed."""
+    is_labelled = all(map(_is_sample, samples))
+    inputs = [sample[0] for sample in samples] if is_labelled else samples
     try:
-        return default_collate(samples)
+        batch = default_collate(inputs) if all(map(_is_tensor, inputs)) else inputs
+        return [batch, default_collate([sample[1] for sample in samples])] if is_labelled else batch
     except (RuntimeError, TypeError) as error:
         raise InputError(
             f"the samples cannot be made a batch: {reason_of(error)} Give them one shape, or set "
             "batch_size=1."
         ) from None
+
+
+def _is_tensor(inputs: Any) -> bool:
+    """Whether this is what networks take, an array or a mapping of them; else a raw sample."""
+    if isinstance(inputs, Mapping | tuple | list):
+        parts = inputs.values() if isinstance(inputs, Mapping) else inputs
+        return bool(inputs) and all(isinstance(part, Tensor) for part in parts)
+    return isinstance(inputs, Tensor | np.ndarray | np.number | numbers.Number)
 
 
 class Fingerprint:
@@ -103,6 +116,9 @@ class Fingerprint:
         """Adds a batch; the tensors of a mapping by sample, in the order of their names."""
         if isinstance(inputs, Tensor):
             self._hash.update(raw_bytes(inputs))
+        elif isinstance(inputs, list):
+            for sample in inputs:
+                self._hash.update(_sample_bytes(sample))
         else:
             columns = [inputs[name] for name in sorted(inputs) if isinstance(inputs[name], Tensor)]
             for tensor in chain.from_iterable(zip(*columns, strict=True)):
@@ -122,6 +138,17 @@ def raw_bytes(tensor: Tensor) -> bytes:
     return flat.view(torch.uint8).numpy().tobytes()
 
 
+def _sample_bytes(sample: Any) -> bytes:
+    """A raw sample as bytes: of an array its numbers, of a text or a row its JSON."""
+    if hasattr(sample, "toarray"):
+        sample = sample.toarray()
+    if hasattr(sample, "__array_interface__"):
+        array = np.ascontiguousarray(sample)
+        return repr((array.dtype.str, array.shape)).encode() + array.tobytes()
+    return json.dumps(sample, default=repr, sort_keys=True).encode() + b"\n"
+
+
 def _is_sample(part: Any) -> bool:
     """Whether this is one labelled sample; a batch has a label for each of its rows."""
-    return isinstance(part, tuple | list) and len(part) == 2 and np.ndim(part[1]) == 0
+    is_pair = isinstance(part, tuple | list) and len(part) == 2
+    return is_pair and np.ndim(part[1]) == 0 and not all(isinstance(one, str) for one in part)

@@ -92,7 +92,9 @@ class Work:
     def _pair(self, batch: Any) -> tuple[Any, Tensor]:
         if self.is_labelled:
             return labelled(batch)
-        inputs = batch[0] if isinstance(batch, tuple | list) else batch
+        # A list may also hold raw samples; tensors would have been stacked.
+        is_pair = isinstance(batch, list) and any(isinstance(one, Tensor) for one in batch)
+        inputs = batch[0] if is_pair or isinstance(batch, tuple) else batch
         return inputs, torch.full((_length(inputs),), -1)
 
     def _answer(self, part: Part, rows: list[int], inputs: Any, labels: Tensor) -> None:

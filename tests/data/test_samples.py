@@ -96,7 +96,7 @@ def test_batches_without_labels_stay_as_they_are():
         ([(torch.zeros(2), "cat")], 2, "labels must be numbers; got .'cat'"),
         ([(torch.zeros(2, 1), ["cat", "dog"])], 2, "labels must be numbers; got .'cat'"),
         ([(torch.zeros(2), 0), (torch.zeros(3), 0)], 2, "be made a batch: .* batch_size=1"),
-        ([(object(), 0)], 2, "cannot be made a batch"),
+        ([(object(), 0)], 2, "the classifier returned list; expected numbers"),
         ([(INPUTS, LABELS)], 0, "batch_size must be a whole number above 0; got 0"),
         ([(INPUTS, LABELS)], True, "batch_size must be a whole number above 0; got True"),
     ],
