@@ -18,6 +18,7 @@ from nbdt.classifiers import (
     Builder,
     Head,
     OutputKind,
+    as_batch,
     as_input,
     builder_of,
     check_classifier,
@@ -37,8 +38,6 @@ from nbdt.errors import HeadError, InputError
 from nbdt.explain import Explanations, FeatureGeometry, explain_predictions
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs import Input
-from nbdt.inputs.array import as_array
-from nbdt.inputs.base import kind_of
 from nbdt.pretrained import ModelConfig, read_model, write_model
 from nbdt.rules import (
     Predictions,
@@ -228,7 +227,7 @@ class NBDT(nn.Module, Displayed):
         elif isinstance(self.network, Adapter) or isinstance(x, Tensor | Mapping):
             return x
         else:
-            batch = _as_tensor(x)
+            batch = as_batch(x)
         return batch if batch is x else moved(batch, weights_device(self.network))
 
     def logits(self, x: Any = None, **encoding: Any) -> Float[Tensor, "batch classes"]:
@@ -416,21 +415,6 @@ class NBDT(nn.Module, Displayed):
         geometry = FeatureGeometry(self.hierarchy, whole)
         self._geometry = rows.clone(), geometry
         return geometry
-
-
-def _as_tensor(x: Any) -> Any:
-    """Arrays and rows of numbers as the tensor that a network takes; other lists as they are."""
-    if isinstance(x, np.ndarray) and x.dtype.kind in "fiub":
-        tensor = torch.from_numpy(np.ascontiguousarray(x))
-        return tensor.to(torch.get_default_dtype()) if x.dtype.kind == "f" else tensor
-    if isinstance(x, list | tuple) and x and isinstance(x[0], list | tuple | int | float):
-        return torch.from_numpy(as_array(list(x), "the rows"))
-    if isinstance(x, str | bytes | os.PathLike) or type(x).__module__.startswith("PIL"):
-        raise InputError(
-            f"this model does not say how {kind_of(x)} becomes its input; give it a "
-            "preprocessing, or give a tensor."
-        )
-    return x
 
 
 def _equal(old: Tensor, new: Tensor) -> bool:

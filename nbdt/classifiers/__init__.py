@@ -35,6 +35,7 @@ from nbdt.classifiers.outputs import OUTPUTS, OutputKind, as_logits, check_outpu
 from nbdt.classifiers.own import is_own, own_network
 from nbdt.classifiers.source import induce
 from nbdt.classifiers.torch import (
+    as_batch,
     check_classifier,
     find_head,
     moved,
@@ -51,6 +52,7 @@ __all__ = [
     "Library",
     "OutputKind",
     "WeightsInfo",
+    "as_batch",
     "as_input",
     "as_logits",
     "build",

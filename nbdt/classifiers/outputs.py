@@ -55,7 +55,7 @@ def as_logits(
                 [0.0000, 1.0000]], dtype=torch.float64)
     """
     check_outputs(outputs)
-    array = _columns(_tensor(values), num_classes, outputs)
+    array = _columns(as_tensor(values), num_classes, outputs)
     if outputs == "logits":
         single = array.shape[1] == 1
         return torch.cat([torch.zeros_like(array), array], dim=1) if single else array
@@ -71,7 +71,8 @@ def as_logits(
     return torch.cat([rest, array], dim=1)
 
 
-def _tensor(values: Any) -> Tensor:
+def as_tensor(values: Any) -> Tensor:
+    """What a classifier returned, as a tensor of floating-point numbers."""
     held = values.get("logits") if isinstance(values, Mapping) else getattr(values, "logits", None)
     found = values if held is None else held
     if not isinstance(found, Tensor):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,6 +25,8 @@ from nbdt.classifiers.head import (
 from nbdt.classifiers.output_trace import SIGMOID, SOFTMAX, trace_output
 from nbdt.classifiers.outputs import OutputKind, as_logits
 from nbdt.errors import HeadError, InputError
+from nbdt.inputs.array import as_array
+from nbdt.inputs.base import kind_of
 
 
 def find_head(
@@ -111,20 +115,35 @@ def unwrap(network: nn.Module) -> tuple[nn.Module, str]:
 
 
 def network_logits(
-    network: nn.Module, x: Any, num_classes: int, outputs: OutputKind = "logits"
+    network: nn.Module, x: Any, num_classes: int | None, outputs: OutputKind = "logits"
 ) -> Float[Tensor, "batch classes"]:
     """The network's output for a batch, as logits; see `as_logits`.
 
-    An `x` that is a mapping is passed as keyword arguments. An InputError if the output has another
-    form.
+    Without `num_classes` there are as many classes as outputs. An `x` that is a mapping is passed
+    as keyword arguments. An InputError if the output has another form.
     """
     logits: Tensor = as_logits(_called(network, x), outputs, num_classes)
     if logits.ndim != 2:
         raise InputError(
-            f"the tree has {num_classes} classes, so the network must return logits of shape "
-            f"(batch, {num_classes}); got {tuple(logits.shape)}."
+            f"the tree has {logits.shape[1]} classes, so the network must return logits of shape "
+            f"(batch, {logits.shape[1]}); got {tuple(logits.shape)}."
         )
     return logits
+
+
+def as_batch(x: Any) -> Any:
+    """Arrays and rows of numbers as the tensor that a network takes; other lists as they are."""
+    if isinstance(x, np.ndarray) and x.dtype.kind in "fiub":
+        tensor = torch.from_numpy(np.ascontiguousarray(x))
+        return tensor.to(torch.get_default_dtype()) if x.dtype.kind == "f" else tensor
+    if isinstance(x, list | tuple) and x and isinstance(x[0], list | tuple | int | float):
+        return torch.from_numpy(as_array(list(x), "the rows"))
+    if isinstance(x, str | bytes | os.PathLike) or type(x).__module__.startswith("PIL"):
+        raise InputError(
+            f"this model does not say how {kind_of(x)} becomes its input; give it a "
+            "preprocessing, or give a tensor."
+        )
+    return x
 
 
 def moved(inputs: Any, device: torch.device | None, *, channels_last: bool = False) -> Any:

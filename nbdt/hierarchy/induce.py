@@ -22,7 +22,13 @@ from nbdt.hierarchy.validation import FloatArray, class_names, is_integer
 MONOTONE_LINKAGES = ("ward", "average", "complete", "single", "weighted")
 LINKAGES = (*MONOTONE_LINKAGES, "centroid", "median")
 EUCLIDEAN_LINKAGES = ("ward", "centroid", "median")
-METRICS = ("euclidean", "cosine", "confusion", "precomputed")
+METRICS = ("euclidean", "cosine", "outputs", "confusion", "precomputed")
+_EUCLIDEAN_METRICS = ("euclidean", "outputs")
+
+# Probabilities below this all mean "no": forests give zeros, and the log of none is finite.
+FLOOR = 1e-3
+# Centered rows shorter than this share of the longest are what rounding left of zero.
+NEGLIGIBLE = 1e-6
 
 # Distances are rounded to this share of the largest, so that the last bits, which differ between
 # BLAS libraries, do not decide between two merges.
@@ -37,7 +43,7 @@ def induce(
     rows: npt.ArrayLike,
     classes: Sequence[str] | None = None,
     *,
-    linkage: str = "ward",
+    linkage: str | None = None,
     metric: str = "euclidean",
     normalize: bool = True,
     branching: int = 2,
@@ -51,12 +57,16 @@ def induce(
     Args:
         rows: one row per class, shape (C, d); or (1, d), the weights of a binary classifier whose
             only output is for the second class. With ``metric="confusion"`` a confusion matrix of
-            counts or rates, one row per true class, shape (C, C); with ``"precomputed"`` distances.
+            counts or rates, one row per true class, shape (C, C); with ``"precomputed"`` distances;
+            with ``"outputs"`` a classifier's probabilities of samples, shape (samples, C).
         classes: the names of the C classes; default ``"0" … "C-1"``.
         linkage: ``"ward"``, ``"average"``, ``"complete"``, ``"single"``, ``"weighted"``,
-            ``"centroid"`` or ``"median"``, as in `scipy.cluster.hierarchy.linkage`.
+            ``"centroid"`` or ``"median"``, as in `scipy.cluster.hierarchy.linkage`; by default
+            Ward's between rows and outputs, else average.
         metric: ``"euclidean"`` or ``"cosine"`` between rows, ``"confusion"`` (one minus the mean
-            of the rates at which two classes are mistaken for each other), or ``"precomputed"``.
+            of the rates at which two classes are mistaken for each other), ``"precomputed"``, or
+            ``"outputs"``: euclidean between the classes' log-probabilities, those below log 1e-3
+            raised to it, centered for every sample and every class.
         normalize: divide each row by its L2 norm first, as the paper does. The 2020 code did not.
         branching: how many children a node may have. Above 2, the inner edge with the smallest
             gap of merge heights is contracted while no node gets more (ties: the lower index).
@@ -72,8 +82,12 @@ def induce(
            ├─ cat
            └─ dog
     """
+    linkage = linkage or ("ward" if metric in _EUCLIDEAN_METRICS else "average")
     _check_options(linkage, metric, branching)
     array = _checked_rows(rows)
+    of_outputs = metric == "outputs"
+    if of_outputs:
+        array, metric = _rows_of_outputs(array), "euclidean"
     if len(array) == 1 and metric in ("euclidean", "cosine"):
         # Logits (0, z) differ by z alone: the two classes lie on either side of the origin.
         array = np.concatenate([-array / 2, array / 2])
@@ -85,7 +99,7 @@ def induce(
         raise InputError(f"{num_classes} rows need {num_classes} class names; got {len(names)}.")
 
     if metric in ("euclidean", "cosine") and (normalize or metric == "cosine"):
-        array = _normalized(array, names)
+        array = _normalized(array, names, zeros=of_outputs)
     # The squares of larger entries, or their sum, would leave float64's range.
     if metric == "euclidean" and np.abs(array).max() > LARGEST:
         raise InputError(
@@ -102,12 +116,33 @@ def induce(
     return name_by_leaves(tree, None if metric in ("confusion", "precomputed") else array)
 
 
+def _rows_of_outputs(probabilities: FloatArray) -> FloatArray:
+    """A row per class: how its log-probability varies over the samples, beside the others'."""
+    totals = probabilities.sum(axis=1)
+    if len(probabilities) < 2 or probabilities.shape[1] < 2:
+        raise InputError(
+            "metric='outputs' needs probabilities of two samples or more for two classes or more; "
+            f"got shape {probabilities.shape}."
+        )
+    if (probabilities < 0).any() or (np.abs(totals - 1) > 0.01).any():
+        raise InputError("metric='outputs' needs probabilities: 0 or more, each row of sum 1.")
+    clipped = np.maximum(probabilities, FLOOR)
+    logs = np.log(clipped / clipped.sum(axis=1, keepdims=True))
+    logs -= logs.mean(axis=1, keepdims=True)
+    rows: FloatArray = (logs - logs.mean(axis=0)).T
+    lengths = np.linalg.norm(rows, axis=1)
+    if lengths.max() <= np.finfo(np.float64).eps * len(probabilities):
+        raise InputError("the classifier gives all samples the same answer; give other samples.")
+    rows[lengths < NEGLIGIBLE * lengths.max()] = 0
+    return rows
+
+
 def _check_options(linkage: str, metric: str, branching: int) -> None:
     if linkage not in LINKAGES:
         raise InputError(f"linkage must be one of {', '.join(LINKAGES)}; got {linkage!r}.")
     if metric not in METRICS:
         raise InputError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}.")
-    if linkage in EUCLIDEAN_LINKAGES and metric != "euclidean":
+    if linkage in EUCLIDEAN_LINKAGES and metric not in _EUCLIDEAN_METRICS:
         raise InputError(
             f"{linkage!r} linkage is defined for euclidean distances only; "
             f"with metric={metric!r} use linkage='average'."
@@ -137,17 +172,21 @@ def _checked_rows(rows: npt.ArrayLike) -> FloatArray:
     return array
 
 
-def _normalized(rows: FloatArray, names: Sequence[str]) -> FloatArray:
+def _normalized(rows: FloatArray, names: Sequence[str], *, zeros: bool) -> FloatArray:
+    """Unit rows; of zeros an error, unless `zeros` lets them stay."""
     # Scaled by the largest entry first: the square of a tiny or huge entry leaves float64's range.
     largest = np.abs(rows).max(axis=1, keepdims=True)
     zero = np.flatnonzero(largest == 0)
-    if len(zero):
+    if zeros:
+        largest[zero] = 1
+    elif len(zero):
         raise InputError(
             f"the row of class {names[zero[0]]!r} is all zeros and has no direction; "
             "use normalize=False with metric='euclidean' to cluster it as it is."
         )
     scaled = rows / largest
-    unit: FloatArray = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
+    unit: FloatArray = scaled / np.where(lengths == 0, 1, lengths)
     return unit
 
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from nbdt.errors import InputError
 from nbdt.hierarchy.compare import shared_clades
-from nbdt.hierarchy.induce import METRICS, induce
+from nbdt.hierarchy.induce import induce
 from nbdt.hierarchy.rebuild import attributes_by_node, relabelled
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import is_integer
@@ -33,7 +33,7 @@ SUPPORT = "support"
 TREES = "support_trees"
 """The attributes of a node: the share of the other trees that have it, and their number."""
 
-_FEATURES = tuple(metric for metric in METRICS if metric not in ("confusion", "precomputed"))
+_FEATURES = ("euclidean", "cosine")
 
 
 def with_support(tree: Hierarchy, others: Iterable[Hierarchy]) -> Hierarchy:
@@ -76,8 +76,8 @@ def resampled_trees(
 
     `noise` is the standard deviation of normal noise added to each entry, as a fraction of the
     entries' own; None draws d columns with replacement instead. The other options are passed to
-    `induce`; the metrics "confusion" and "precomputed" raise an `InputError`: they have no columns
-    to draw.
+    `induce`; the metrics "confusion", "precomputed" and "outputs" raise an `InputError`: they have
+    no columns to draw.
     """
     if not is_integer(count) or count < 1:
         raise InputError(f"count must be a whole number of trees, 1 or more; got {count!r:.60}.")

@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -19,9 +21,11 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
+from sklearn.utils import all_estimators
 
 from nbdt.classifiers import check_classifier, find_head, induce
 from nbdt.errors import HeadError
+from nbdt.model import NBDT
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))
@@ -166,9 +170,7 @@ def test_what_is_not_linear_is_refused():
 def test_a_path_is_for_networks():
     with pytest.raises(HeadError, match="path='coef_' names a layer of a torch network"):
         find_head(LogisticRegression().fit(X, LABELS), "coef_")
-    with pytest.raises(
-        HeadError, match="torch network is needed, got scikit-learn's LogisticRegression"
-    ):
+    with pytest.raises(HeadError, match="LogisticRegression is not fitted yet"):
         check_classifier(LogisticRegression())
 
 
@@ -176,3 +178,78 @@ def test_the_tree_has_the_classifiers_names():
     assert induce(LogisticRegression().fit(X, NAMES[LABELS])).names[:3] == tuple(NAMES)
     binary = induce(LogisticRegression().fit(X, LABELS == 1), ["other", "dog"])
     assert (len(binary), binary.names[:2]) == (3, ("other", "dog"))
+
+
+# ── every classifier of scikit-learn ──────────────────────────────────────────────────────────
+
+COUNTS = RNG.integers(0, 4, size=(90, 5)).astype(np.float64)  # some take counts only
+TRUTHS = np.argmax(COUNTS[:, :3] + RNG.normal(0, 0.5, (90, 3)), axis=1)
+REFUSED = {
+    "ClassifierChain": "is multi-label or has several outputs",
+    "MultiOutputClassifier": "is multi-label or has several outputs",
+    "OutputCodeClassifier": "answers with a class only",
+}
+# Their own `predict` counts votes of pairs, has a threshold of its own, or (NearestCentroid) leaves
+# out the priors that its probabilities have.
+DECIDE_OTHERWISE = {
+    *("SVC", "NuSVC", "OneVsOneClassifier", "TunedThresholdClassifierCV", "NearestCentroid"),
+}
+
+
+def fitted(name, kind):
+    parameters = inspect.signature(kind).parameters
+    options = {}
+    if "estimators" in parameters:
+        options["estimators"] = [("a", LogisticRegression()), ("b", KNeighborsClassifier())]
+    elif "estimator" in parameters and name not in ("AdaBoostClassifier", "BaggingClassifier"):
+        options["estimator"] = LogisticRegression()
+    if "voting" in parameters:
+        options["voting"] = "soft"
+    options |= {key: 4 for key in ("n_estimators", "max_iter") if key in parameters}
+    options |= {"max_iter": 100} if name in ("LabelPropagation", "LogisticRegressionCV") else {}
+    options |= {"random_state": 0} if "random_state" in parameters else {}
+    options |= {"radius": 4.0} if "radius" in parameters else {}
+    options |= {"use_legacy_attributes": False} if "use_legacy_attributes" in parameters else {}
+    labels = TRUTHS if name in REFUSED and name != "OutputCodeClassifier" else NAMES[TRUTHS]
+    if "Threshold" in name:
+        labels = NAMES[np.minimum(TRUTHS, 1)]
+    if name in ("ClassifierChain", "MultiOutputClassifier"):
+        labels = np.eye(3, dtype=int)[TRUTHS]
+    elif name == "SelfTrainingClassifier":
+        labels = np.where(np.arange(90) % 4, labels.astype(object), -1)
+    return kind(**options).fit(COUNTS, labels)
+
+
+@pytest.mark.parametrize(("name", "kind"), all_estimators("classifier"), ids=lambda value: value)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_every_classifier_has_its_tree_and_its_answers(name, kind, tmp_path):
+    pytest.importorskip("skops")
+    estimator = fitted(name, kind)
+    if name in REFUSED:
+        with pytest.raises(HeadError, match=REFUSED[name]):
+            check_classifier(estimator)
+        return
+    # A dummy's outputs do not vary, so its tree is that of its confusion matrix.
+    labels = NAMES[TRUTHS] if name == "DummyClassifier" else None
+    tree = induce(estimator, samples=COUNTS, labels=labels)
+    model = NBDT(estimator, tree)
+    assert tree.classes == tuple(map(str, estimator.classes_))
+    has_proba = hasattr(estimator, "predict_proba")
+    read = estimator.predict_proba(COUNTS) if has_proba else estimator.decision_function(COUNTS)
+    values = read if read.ndim == 2 else np.stack([np.zeros(len(read)), read], axis=1)
+    clear = np.diff(np.sort(values, axis=1)[:, -2:]).squeeze(1) > 1e-9
+    assert clear.mean() > 0.5
+    found = model.predict(COUNTS).numpy()
+    np.testing.assert_array_equal(found[clear], values.argmax(axis=1)[clear])
+    if has_proba:
+        np.testing.assert_allclose(model.predict_proba(COUNTS), read, atol=1e-6)
+    if name not in DECIDE_OTHERWISE:
+        own = np.searchsorted(estimator.classes_, estimator.predict(COUNTS))
+        np.testing.assert_array_equal(found[clear], own[clear])
+
+    model.save_pretrained(tmp_path / "model")
+    loaded = NBDT.from_pretrained(tmp_path / "model")
+    assert loaded.hierarchy == tree
+    torch.testing.assert_close(loaded.predict_proba(COUNTS), model.predict_proba(COUNTS))
+    assert str(loaded.explain(COUNTS[:1])[0]) == str(model.explain(COUNTS[:1])[0])

@@ -164,7 +164,7 @@ BAD = np.eye(4)
         (np.eye(3) * 1e200, {"normalize": False}, "beyond ±1e\\+150"),
         (BAD, {"linkage": "wards"}, "linkage must be one of ward"),
         (BAD, {"metric": "manhattan"}, "metric must be one of euclidean"),
-        (BAD, {"metric": "cosine"}, "use linkage='average'"),
+        (BAD, {"metric": "cosine", "linkage": "ward"}, "use linkage='average'"),
         (BAD, {"branching": 1}, "branching"),
         (BAD, {"branching": 2.5}, "branching"),
         (BAD, {"branching": 3, "linkage": "centroid"}, "merge heights"),
