@@ -4,73 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nbdt.attribution.difference import (
+    Attribution,
+    Choice,
+    check_finite,
+    checked_model,
+    choices_on,
+    decision_log_probs,
+    differences,
+)
 from nbdt.attribution.layers import feature_layer
 from nbdt.attribution.methods import Method, attributor
 from nbdt.classifiers import eval_mode
 from nbdt.errors import InputError
-from nbdt.explain import Decision, Explanation, percent
-from nbdt.hierarchy.lookup import Node, node_ids
+from nbdt.explain import Decision, Explanation
+from nbdt.hierarchy.lookup import Node
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Saliency:
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Saliency(Attribution):
     """What each pixel of one input contributed to preferring one child of a node over another.
 
     Attributes:
         attribution: one number a pixel of the network's input, summed over its channels, in the
             units of the scores; positive speaks for the child, negative for its rival. It lies as
             the input does: turned, if the preprocessing turns images. In float32, on the CPU.
-        node: the node that decided.
-        child: the child taken.
-        rival: the nearest sibling of the child: the most likely of those not taken.
-        probability: of the child among all children of the node.
-        difference: the score of the child minus that of its rival, at the model's temperature.
-        method: by name, or the name of the class of Captum.
         layer: the layer that GradCAM looked at; None for other methods.
-        baseline_difference: the same difference at the baseline input; None where the method does
-            not share out the rise from there.
         preprocessing: how the picture became the input, where the model knows.
     """
 
     attribution: Float[Tensor, "height width"]
-    node: int
-    node_name: str
-    child: int
-    child_name: str
-    rival: int
-    rival_name: str
-    probability: float
-    difference: float
-    method: str
     layer: str | None = None
-    baseline_difference: float | None = None
     preprocessing: Preprocessing | None = None
 
     @property
-    def convergence_delta(self) -> float | None:
-        """By how much the map misses what it shares out, in the units of the scores.
+    def total(self) -> float:
+        """The sum of the map."""
+        return self.attribution.double().sum().item()
 
-        The sum of the map minus the rise of the difference from the baseline to the input: 0 for
-        exact Integrated Gradients (completeness: Sundararajan et al., ICML 2017, proposition 1).
-        None where the method makes no such promise.
-        """
-        if self.baseline_difference is None:
-            return None
-        return self.attribution.double().sum().item() - self.difference + self.baseline_difference
-
-    def __str__(self) -> str:
-        return (
-            f"{self.node_name}: {self.child_name} ({percent(self.probability)}), not "
-            f"{self.rival_name}; the scores differ by {self.difference:.2f}"
-        )
+    def to_dict(self) -> dict[str, Any]:
+        """As `Attribution.to_dict`, with the size of the map in place of the map."""
+        height, width = self.attribution.shape
+        return {**super().to_dict(), "layer": self.layer, "height": height, "width": width}
 
     def __repr__(self) -> str:
         height, width = self.attribution.shape
@@ -155,10 +138,8 @@ def path_saliency(
     default: Integrated Gradients take their time for every decision. Occlusion computes all
     decisions at once.
     """
-    if not isinstance(model, NBDT):
-        raise InputError(f"model must be an NBDT, got {type(model).__name__}.")
+    checked_model(model)
     x = _checked_input(x)
-    decisions = list(path.path if isinstance(path, Explanation) else path)
     if layer is not None and method != "grad_cam":
         raise InputError("layer is only used by method='grad_cam'; leave it out.")
     if baseline is not None:
@@ -167,8 +148,8 @@ def path_saliency(
     with torch.inference_mode(False), eval_mode(model) as model, torch.enable_grad():
         x = x.detach().clone()
         with torch.no_grad():
-            log_probs = _log_probs(model, x)[0]
-        choices = [_choice(model, decision, log_probs) for decision in decisions]
+            log_probs = decision_log_probs(model, model.logits(x))[0]
+        choices = choices_on(model, path, log_probs)
         if not choices:
             return []
         explained = _Differences(model, choices)
@@ -181,7 +162,7 @@ def path_saliency(
         )
         x.requires_grad_()
         differences = explained(x)
-        here = _finite(differences, "the input")
+        here = check_finite(differences, "the input")
         if attribute.needs_gradients and not differences.requires_grad:
             raise InputError(
                 f"the network gives no gradients for its input, which {attribute.name} needs; use "
@@ -191,76 +172,36 @@ def path_saliency(
         if attribute.complete:
             nothing = torch.zeros_like(x) + (0 if baseline is None else baseline)
             with torch.no_grad():
-                there = _finite(explained(nothing), "the baseline")
+                there = check_finite(explained(nothing), "the baseline")
         maps = attribute.maps(x, len(choices))
 
-    tree = model.hierarchy
     return [
         Saliency(
             attribution=map_.clone(),
-            **choice._asdict(),
-            node_name=tree.name(choice.node),
-            child_name=tree.name(choice.child),
-            rival_name=tree.name(choice.rival),
+            **choice.named(model),
             difference=here[place],
             method=attribute.name,
             layer=layer,
             baseline_difference=None if there is None else there[place],
-            preprocessing=model.preprocessing,
+            preprocessing=_preprocessing_of(model),
         )
         for place, (choice, map_) in enumerate(zip(choices, maps, strict=True))
     ]
 
 
-class _Choice(NamedTuple):
-    """A child of a node, its rival, and the child's probability among all children."""
-
-    node: int
-    child: int
-    rival: int
-    probability: float
-
-
 class _Differences(nn.Module):
     """The score of each child minus that of its rival; a column a decision."""
 
-    def __init__(self, model: NBDT, choices: list[_Choice]) -> None:
+    def __init__(self, model: NBDT, choices: list[Choice]) -> None:
         super().__init__()
         self.model, self._choices = model, choices
 
     def forward(self, x: Tensor) -> Float[Tensor, "batch decisions"]:
-        # Siblings' scores differ as their log-probabilities do.
-        log_probs = _log_probs(self.model, x)
-        rivals = log_probs[:, [choice.rival for choice in self._choices]]
-        return log_probs[:, [choice.child for choice in self._choices]] - rivals
+        return differences(decision_log_probs(self.model, self.model.logits(x)), self._choices)
 
 
-def _log_probs(model: NBDT, x: Tensor) -> Float[Tensor, "batch nodes"]:
-    """The log-probability of each node given its parent."""
-    return model.temperature.decisions(model.logits(x), model.layout, model.score)
-
-
-def _choice(model: NBDT, decision: Decision | Node, log_probs: Tensor) -> _Choice:
-    tree = model.hierarchy
-    node = decision.node if isinstance(decision, Decision) else node_ids(tree, [decision])[0]
-    children = tree.children(node)
-    if not children:
-        raise InputError(
-            f"node {node} is the class {tree.name(node)!r}, which decides nothing; give an inner "
-            "node."
-        )
-    probabilities = log_probs[list(children)].exp()
-    if isinstance(decision, Decision):
-        if decision.children != children:
-            raise InputError(
-                f"the decision at node {node} is of another tree: its children are "
-                f"{decision.children}, here they are {children}."
-            )
-        child, rival = decision.child, decision.nearest_sibling
-    else:
-        order = probabilities.argsort(descending=True, stable=True).tolist()
-        child, rival = (children[place] for place in order[:2])
-    return _Choice(node, child, rival, probabilities[children.index(child)].item())
+def _preprocessing_of(model: NBDT) -> Preprocessing | None:
+    return model.preprocessing if isinstance(model.preprocessing, Preprocessing) else None
 
 
 def _checked_input(x: object) -> Tensor:
@@ -287,13 +228,3 @@ def _checked_baseline(baseline: object, x: Tensor) -> float | Tensor:
             f"baseline of shape {tuple(baseline.shape)} does not broadcast to the shape of x, "
             f"{tuple(x.shape)}."
         ) from None
-
-
-def _finite(differences: Tensor, where: str) -> list[float]:
-    values: list[float] = differences[0].tolist()
-    if not differences.isfinite().all():
-        raise InputError(
-            f"the scores at {where} do not differ by a finite number ({values}): it holds NaN, or "
-            "a class is masked out, which leaves nothing to explain."
-        )
-    return values

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from nbdt.errors import InputError, NotFoundError
-from nbdt.inputs.base import Input, numbered
+from nbdt.inputs.base import Input, Parts, Preview, numbered, refuse_division, shown
+
+_MOST_SHOWN = 100
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -70,6 +72,28 @@ class ArrayInput(Input):
         if len({array.shape for array in arrays}) != 1:
             raise InputError("a batch needs one array or more, all of one shape.")
         return torch.from_numpy(np.stack(arrays))
+
+    def preview(self, sample: FloatArray) -> Preview:
+        """The values of a short row, by place."""
+        if sample.ndim != 1 or sample.size > _MOST_SHOWN:
+            return Preview()
+        return Preview(columns=tuple((str(i), shown(v)) for i, v in enumerate(sample.tolist())))
+
+    def parts(self, sample: Any, *, baseline: Any = None, by: str | int | None = None) -> Parts:
+        """The single values; 0 or the baseline, a number or an array, stands in their place."""
+        refuse_division(by, self.reads)
+        row = self.read(sample)
+        other = np.zeros_like(row) if baseline is None else as_array(baseline, "the baseline")
+        if other.shape not in ((), row.shape):
+            raise InputError(f"the baseline has the shape {other.shape}; expected {row.shape}.")
+        places = [", ".join(map(str, place)) for place in np.ndindex(row.shape)]
+        return Parts(
+            "value",
+            tuple(f"value {place}" for place in places),
+            lambda left_out: list(np.where(left_out.reshape(-1, *row.shape), other, row)),
+            "0" if baseline is None else "the baseline",
+            values=tuple(map(shown, row.ravel().tolist())),
+        )
 
 
 def as_array(value: Any, name: str = "the array") -> FloatArray:

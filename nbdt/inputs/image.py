@@ -19,7 +19,7 @@ from torchvision.transforms import functional as F
 
 from nbdt.errors import InputError, NotFoundError
 from nbdt.inputs.array import as_array, check_shape
-from nbdt.inputs.base import Input, numbered
+from nbdt.inputs.base import Input, Preview, numbered
 
 CHANNELS = {"L": 1, "RGB": 3}
 # Only these exist for tensors; Pillow has all modes but always antialiases.
@@ -211,6 +211,10 @@ class Preprocessing(Input):
                 "width)."
             )
         return torch.stack(tensors)
+
+    def preview(self, sample: Any) -> Preview:
+        """The picture; nothing of a tensor."""
+        return Preview(picture=sample if isinstance(sample, Image.Image) else None)
 
     def _pixels(self, image: Image.Image) -> Tensor:
         """The resized and cropped pixels, 0 to 255, as float32; shape (channels, h, w)."""

@@ -1,0 +1,130 @@
+"""`attribute`: one function for every kind of input, by the parts that this kind has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from nbdt.attribution.contributions import PART_METHODS, batch_logits, contributions
+from nbdt.attribution.difference import (
+    Attribution,
+    Attributions,
+    Path,
+    checked_model,
+    choices_on,
+    decision_log_probs,
+)
+from nbdt.attribution.saliency import path_saliency
+from nbdt.classifiers import Adapter
+from nbdt.errors import InputError
+from nbdt.explain import Decision, explain_predictions
+from nbdt.hierarchy.lookup import Node
+from nbdt.inputs import ArrayInput, Input, Preprocessing
+from nbdt.inputs.base import Preview, kind_of
+from nbdt.model import NBDT
+
+_PIXEL_METHODS: list[Any] = ["grad_cam", "integrated_gradients", "occlusion"]
+
+
+def attribute(
+    model: NBDT, sample: Any, decision: Decision | Node, *, method: Any = None, **options: Any
+) -> Attribution:
+    """What each part of a sample contributed to a node's preferring one child to its sibling.
+
+    It explains the score of the child taken minus that of its nearest sibling under the model's own
+    score and temperature: the decision's margin. The options are those of `attribute_path`.
+    """
+    (found,) = attribute_path(model, sample, [decision], method=method, **options)
+    return found
+
+
+def attribute_path(
+    model: NBDT,
+    sample: Any,
+    path: Path | None = None,
+    *,
+    method: Any = None,
+    baseline: Any = None,
+    by: str | int | None = None,
+    **arguments: Any,
+) -> Attributions:
+    """The attribution of each decision on a path: an explanation's, or some of its decisions.
+
+    Of images it is a `Saliency`, by pixels; of texts `Contributions` by words, of rows by columns,
+    of arrays by values.
+
+    Args:
+        sample: one sample, in any form that the model's input reads.
+        path: by default that of the model's explanation of the sample.
+        method: "shapley" or "ablation", which work for every model but not for pixels, or one of
+            `decision_saliency`'s. By default the best that the model allows: of images GradCAM, of
+            texts Integrated Gradients, of others Shapley values, which are exact where a decision
+            is a sum over the parts.
+        baseline: what takes the place of a part that is left out: a row, a number, an array; by
+            default the model's example row, 0, or nothing in place of words.
+        by: of texts: "word", "character", or a number n for the n-grams of characters.
+        arguments: `evaluations`, the most samples to ask the model for, and `seed`, of Shapley
+            values; those of Captum for others.
+    """
+    checked_model(model)
+    reader = model.preprocessing or _reader_of(sample)
+    if isinstance(reader, Preprocessing):
+        if by is not None:
+            raise InputError(f"by={by!r:.80} is for texts; this model reads {reader.reads}.")
+        return _pixels(model, reader, sample, path, method, baseline=baseline, **arguments)
+    one = _only(reader, sample)
+    logits = batch_logits(model, reader, [one])
+    if path is None:
+        path = explain_predictions(model.predictions(logits))[0]
+    choices = choices_on(model, path, decision_log_probs(model, logits)[0])
+    parts = reader.parts(one, baseline=baseline, by=by)
+    if method is not None and method not in PART_METHODS:
+        raise InputError(
+            f"method must be one of {', '.join(PART_METHODS)} for a model that reads "
+            f"{reader.reads}; got {method!r:.80}."
+        )
+    return Attributions(
+        contributions(
+            model, reader, parts, choices, method=method, preview=reader.preview(one), **arguments
+        )
+    )
+
+
+def _pixels(
+    model: NBDT, reader: Preprocessing, sample: Any, path: Path | None, method: Any, **options: Any
+) -> Attributions:
+    x = model.prepared(sample)
+    preview = Preview() if isinstance(sample, Tensor) else reader.preview(_only(reader, sample))
+    if path is None:
+        path = model.explain(x)[0]
+    methods: list[Any] = [method] if method is not None else _PIXEL_METHODS
+    if method is None and isinstance(model.network, Adapter):
+        methods = _PIXEL_METHODS[-1:]
+    for place, one in enumerate(methods, 1):
+        try:
+            found = path_saliency(model, x, path, method=one, **options)
+        except InputError:
+            if place == len(methods):
+                raise
+            continue
+        break
+    return Attributions(replace(saliency, preview=preview) for saliency in found)
+
+
+def _reader_of(sample: Any) -> Input:
+    """The input for samples of a model that does not say what it reads."""
+    if isinstance(sample, Tensor | np.ndarray):
+        return Preprocessing() if sample.ndim == 4 else ArrayInput()
+    raise InputError(
+        f"this model does not say how {kind_of(sample)} becomes its input; give it a preprocessing."
+    )
+
+
+def _only(reader: Input, sample: Any) -> Any:
+    samples = reader.samples(sample)
+    if len(samples) != 1:
+        raise InputError(f"attribution explains one sample; got {len(samples)}.")
+    return samples[0]

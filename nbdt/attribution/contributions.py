@@ -1,0 +1,316 @@
+"""Contributions of words, columns or values: what leaving some of them out does to a decision.
+
+A model is asked once for many samples that lack some parts; that answers for every decision of a
+path, and needs no gradients.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nbdt.attribution.difference import (
+    Attribution,
+    Choice,
+    check_finite,
+    decision_log_probs,
+    differences,
+)
+from nbdt.classifiers import eval_mode, moved, network_logits, weights_device
+from nbdt.errors import InputError, NBDTError, reason_of
+from nbdt.hierarchy.validation import FloatArray
+from nbdt.inputs.base import Input, PartKind, Parts, Span
+from nbdt.model import NBDT
+
+PartMethod = Literal["shapley", "ablation"]
+PART_METHODS: tuple[PartMethod, ...] = get_args(PartMethod)
+BoolArray = npt.NDArray[np.bool_]
+
+EVALUATIONS = 2048
+"""How many samples with parts left out a model is asked for, at most, unless a caller says so."""
+
+_ROWS = 512  # of a batch
+_MOST_ENUMERATED = 10  # parts; all their 1,024 subsets are then tried
+_MOST_SAMPLED = 64  # parts; of more, too few orders can be tried
+_TRIED = 16  # random subsets that show whether contributions add up
+_TOLERANCE = 1e-5
+# A class that a forest gives the probability 0 has no finite score.
+_LEAST = 1e-3
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Contributions(Attribution):
+    """What each word, column or value contributed to preferring one child of a node over another.
+
+    Attributes:
+        kind: what a part is.
+        parts: the names of the parts.
+        contributions: one number a part, in the units of the scores; positive speaks for the child,
+            negative for its rival.
+        in_place: what stood in place of a part that was left out.
+        is_exact: whether they are the exact Shapley values, up to rounding.
+        errors: the standard error of each contribution, if they were sampled.
+        values: of columns, as a reader sees them.
+        spans: of words, where they stand in the texts of the `preview`.
+        floor: the probability that stood in place of smaller ones, if the classifier gave some
+            class the probability 0.
+    """
+
+    kind: PartKind
+    parts: tuple[str, ...]
+    contributions: tuple[float, ...]
+    in_place: str
+    is_exact: bool = False
+    errors: tuple[float, ...] = ()
+    values: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    floor: float | None = None
+
+    @property
+    def total(self) -> float:
+        """The sum of the contributions."""
+        return math.fsum(self.contributions)
+
+    @property
+    def order(self) -> list[int]:
+        """The places of the parts, the largest contribution of either sign first."""
+        return sorted(range(len(self.parts)), key=lambda place: -abs(self.contributions[place]))
+
+    def label(self, place: int) -> str:
+        """A part as a sentence names it: "age = 52", "“good”"."""
+        return (
+            f"{self.parts[place]} = {self.values[place]}"
+            if self.values
+            else f"“{self.parts[place]}”"
+        )
+
+    def sentence(self, place: int) -> str:
+        """What one part did: "age = 52 spoke for >50K by 0.80"."""
+        value = self.contributions[place]
+        name = self.child_name if value >= 0 else self.rival_name
+        return f"{self.label(place)} spoke for {name} by {abs(value):.2f}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `Attribution.to_dict`, with ``parts``: a name, a contribution, and what is known."""
+        parts = []
+        for place, (name, value) in enumerate(zip(self.parts, self.contributions, strict=True)):
+            part: dict[str, Any] = {"name": name, "contribution": value}
+            if self.values:
+                part["value"] = self.values[place]
+            if self.spans:
+                part |= dict(zip(("text", "start", "end"), self.spans[place], strict=True))
+            if self.errors:
+                part["error"] = self.errors[place]
+            parts.append(part)
+        return {
+            **super().to_dict(),
+            "kind": self.kind,
+            "in_place": self.in_place,
+            "exact": self.is_exact,
+            "floor": self.floor,
+            "parts": parts,
+        }
+
+    def __str__(self) -> str:
+        most = [self.sentence(place) for place in self.order[:3] if self.contributions[place]]
+        return "\n".join([super().__str__(), *(f"  {line}" for line in most)])
+
+    def __repr__(self) -> str:
+        return (
+            f"Contributions({self.node_name!r}: {self.child_name!r} over {self.rival_name!r}, "
+            f"{len(self.parts)} {self.kind}s, {self.method})"
+        )
+
+
+class Game:
+    """The differences of a sample's decisions when only some of its parts are there.
+
+    A *mask* of shape (rows, parts) is True for the parts that are there.
+    """
+
+    def __init__(self, model: NBDT, reader: Input, parts: Parts, choices: list[Choice]) -> None:
+        self.model, self.reader, self.parts, self.choices = model, reader, parts, choices
+        self.floor: float | None = None
+
+    def __call__(self, masks: BoolArray) -> FloatArray:
+        """The differences, in float64; shape (rows, decisions)."""
+        found = self._values(masks)
+        if not np.isfinite(found).all() and self.floor is None:
+            self.floor = _LEAST
+            found = self._values(masks)
+        check_finite(torch.from_numpy(found), "the sample without some of its parts")
+        return found
+
+    def _values(self, masks: BoolArray) -> FloatArray:
+        found = []
+        for start in range(0, len(masks), _ROWS):
+            logits = self._logits(self.parts.without(~masks[start : start + _ROWS]))
+            if self.floor is not None:
+                least = logits.logsumexp(-1, keepdim=True) + math.log(self.floor)
+                logits = torch.maximum(logits, least)
+            log_probs = decision_log_probs(self.model, logits)
+            found.append(differences(log_probs, self.choices).cpu().double().numpy())
+        return np.concatenate(found)
+
+    def _logits(self, samples: Any) -> Tensor:
+        try:
+            return batch_logits(self.model, self.reader, samples)
+        except Exception as error:
+            reason = str(error) if isinstance(error, NBDTError) else reason_of(error)
+            raise InputError(
+                "attribution needs the model's answer to the sample without some of its parts, "
+                f"but: {reason}"
+            ) from error
+
+
+def batch_logits(model: NBDT, reader: Input, samples: Any) -> Tensor:
+    """The logits of samples that need not be such as a caller may give: a text without words."""
+    with eval_mode(model), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is too long, as of the whole sample
+        batch = moved(reader.batch(samples), weights_device(model.network))
+        return network_logits(model.network, batch, model.hierarchy.num_classes, model.outputs)
+
+
+class Shares(NamedTuple):
+    """Contributions of shape (parts, decisions), and what is known of them."""
+
+    values: FloatArray
+    method: str
+    full: FloatArray
+    empty: FloatArray | None
+    is_exact: bool
+    errors: FloatArray | None = None
+
+
+def ablation(game: Callable[[BoolArray], FloatArray], parts: int) -> Shares:
+    """How far each difference falls when one part is left out."""
+    found = game(np.concatenate([np.ones((1, parts), bool), ~np.eye(parts, dtype=bool)]))
+    return Shares(found[0] - found[1:], "ablation", found[0], None, False)
+
+
+def shapley(
+    game: Callable[[BoolArray], FloatArray], parts: int, *, evaluations: int, seed: int
+) -> Shares:
+    """Shapley values: the mean effect of adding a part to a random set of the others.
+
+    Exact if every part contributes the same to whatever others (which a few subsets show), or if
+    there are few parts; else sampled (Castro et al., Computers & Operations Research 36, 2009), in
+    pairs of an order and its reverse.
+    """
+    shares = _added(game, parts, seed)
+    if shares is None and parts <= _MOST_ENUMERATED and 2**parts <= max(evaluations, 2):
+        shares = _enumerated(game, parts)
+    return _sampled(game, parts, evaluations, seed) if shares is None else shares
+
+
+def _added(game: Callable[[BoolArray], FloatArray], parts: int, seed: int) -> Shares | None:
+    """The contributions where they just add up; None where they do not."""
+    alone = np.eye(parts, dtype=bool)
+    some = np.random.RandomState(seed).rand(_TRIED, parts) < 0.5
+    found = game(
+        np.concatenate([np.ones((1, parts), bool), ~np.ones((1, parts), bool), ~alone, alone, some])
+    )
+    full, empty = found[:2]
+    last, first, sums = np.split(found[2:], [parts, 2 * parts])
+    values = full - last
+    tolerance = _TOLERANCE * max(1.0, float(np.abs(found).max()))
+    off = [first - empty - values, sums - empty - some @ values, full - empty - values.sum(0)]
+    if any(np.abs(one).max(initial=0) > tolerance for one in off):
+        return None
+    return Shares(values, "shapley", full, empty, True)
+
+
+def _enumerated(game: Callable[[BoolArray], FloatArray], parts: int) -> Shares:
+    """The weighted mean over all subsets."""
+    subsets = np.arange(2**parts)
+    masks = (subsets[:, None] >> np.arange(parts) & 1).astype(bool)
+    found, sizes = game(masks), masks.sum(1)
+    weights = np.array([1 / (parts * math.comb(parts - 1, size)) for size in range(parts)])
+    values = []
+    for part in range(parts):
+        lacking = subsets[~masks[:, part]]
+        rises = found[lacking | 1 << part] - found[lacking]
+        values.append(weights[sizes[lacking]] @ rises)
+    return Shares(np.array(values), "shapley", found[-1], found[0], True)
+
+
+def _sampled(
+    game: Callable[[BoolArray], FloatArray], parts: int, evaluations: int, seed: int
+) -> Shares:
+    """The mean over random orders in which the parts are added."""
+    pairs = max(2, evaluations // (2 * parts))
+    random = np.random.RandomState(seed)
+    orders = np.array([random.permutation(parts) for _ in range(pairs)])
+    orders = np.concatenate([orders, orders[:, ::-1]])
+    # The rank of each part in each order; after n steps those of rank < n are there.
+    ranks = orders.argsort(1)
+    masks = ranks[:, None, :] < np.arange(1, parts)[:, None]
+    ends = np.array([[True] * parts, [False] * parts])
+    found = game(np.concatenate([ends, masks.reshape(-1, parts)]))
+    full, empty = found[:2]
+    steps = found[2:].reshape(len(orders), parts - 1, -1)
+    around = [np.broadcast_to(end, (len(orders), 1, len(end))) for end in (empty, full)]
+    rises = np.diff(np.concatenate([around[0], steps, around[1]], axis=1), axis=1)
+    each = np.take_along_axis(rises, ranks[:, :, None], axis=1)
+    paired = (each[:pairs] + each[pairs:]) / 2
+    errors = paired.std(0, ddof=1) / math.sqrt(pairs)
+    return Shares(paired.mean(0), "shapley", full, empty, False, errors)
+
+
+def contributions(
+    model: NBDT,
+    reader: Input,
+    parts: Parts,
+    choices: list[Choice],
+    *,
+    method: PartMethod | None = None,
+    evaluations: int | None = None,
+    seed: int = 0,
+    **fields: Any,
+) -> list[Contributions]:
+    """The contributions of the parts to each decision; `fields` are those of `Attribution`."""
+    game, number = Game(model, reader, parts, choices), len(parts)
+    if not number:
+        raise InputError("the sample has no part that could be left out.")
+    most = EVALUATIONS if evaluations is None else evaluations
+    if type(most) is not int or most < 1:
+        raise InputError(f"evaluations must be a positive whole number, got {evaluations!r:.80}.")
+    if method == "ablation":
+        shares = ablation(game, number)
+    elif method == "shapley" or number <= _MOST_SAMPLED:
+        shares = shapley(game, number, evaluations=most, seed=seed)
+    else:
+        shares = _added(game, number, seed) or ablation(game, number)
+    return described(model, parts, choices, shares, floor=game.floor, **fields)
+
+
+def described(
+    model: NBDT, parts: Parts, choices: list[Choice], shares: Shares, **fields: Any
+) -> list[Contributions]:
+    """The contributions to each decision, with its names."""
+    return [
+        Contributions(
+            **choice.named(model),
+            difference=float(shares.full[place]),
+            method=shares.method,
+            baseline_difference=None if shares.empty is None else float(shares.empty[place]),
+            kind=parts.kind,
+            parts=parts.names,
+            contributions=tuple(shares.values[:, place].tolist()),
+            in_place=parts.in_place,
+            is_exact=shares.is_exact,
+            errors=() if shares.errors is None else tuple(shares.errors[:, place].tolist()),
+            values=parts.values,
+            spans=parts.spans,
+            **fields,
+        )
+        for place, choice in enumerate(choices)
+    ]
