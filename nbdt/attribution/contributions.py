@@ -173,10 +173,10 @@ class Game:
 
 def batch_logits(model: NBDT, reader: Input, samples: Any) -> Tensor:
     """The logits of samples that need not be such as a caller may give: a text without words."""
-    with eval_mode(model), warnings.catch_warnings():
+    with eval_mode(model.network) as network, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is too long, as of the whole sample
-        batch = moved(reader.batch(samples), weights_device(model.network))
-        return network_logits(model.network, batch, model.hierarchy.num_classes, model.outputs)
+        batch = moved(reader.batch(samples), weights_device(network))
+        return network_logits(network, batch, model.hierarchy.num_classes, model.outputs)
 
 
 class Shares(NamedTuple):

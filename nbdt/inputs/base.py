@@ -215,7 +215,7 @@ def numbered(read: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
 
 def shown(value: Any) -> str:
     """A value of a column as a reader sees it: "52", "0.3333", "Private"."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value).strip()
 
 
 def refuse_division(by: str | int | None, reads: str) -> None:

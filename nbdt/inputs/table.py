@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, overload
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from nbdt.documents import described
 from nbdt.errors import FormatError, InputError
 from nbdt.files import error_context
-from nbdt.inputs.base import Input, Source
+from nbdt.inputs.base import Input, Parts, Preview, Source, refuse_division, shown
 from nbdt.inputs.column import (
     Cell,
     Column,
@@ -233,6 +234,50 @@ class TableInput(Input):
             for i in range(len(rows))
         ]
 
+    # ── what people see of a row ──────────────────────────────────────────────────────────────
+
+    def preview(self, sample: Any) -> Preview:
+        """The columns with their values; of a sparse row, those that are not 0."""
+        return Preview(columns=tuple((name, shown(v)) for name, v in self._cells(sample).items()))
+
+    def parts(self, sample: Any, *, baseline: Any = None, by: str | int | None = None) -> Parts:
+        """The columns; the baseline, by default the example row, stands in their place.
+
+        Without an example it is 0, which only columns of numbers can be.
+        """
+        refuse_division(by, self.reads)
+        cells = self._cells(sample)
+        given = self.example_row if baseline is None else self._cells(self.read(baseline))
+        other = {name: given.get(name, 0) if given or _is_sparse(sample) else _nothing(name, value)
+                 for name, value in cells.items()}  # fmt: skip
+
+        def without(left_out: npt.NDArray[np.bool_]) -> Sequence[Any]:
+            columns = {
+                name: [other[name] if out else value for out in is_out]
+                for (name, value), is_out in zip(cells.items(), left_out.T.tolist(), strict=True)
+            }
+            if not _is_sparse(sample):
+                return Rows(self, columns)
+            rows = sample[[0] * len(left_out)].toarray()
+            places = [self.names.index(name) for name in cells]
+            rows[:, places] = np.array(list(columns.values())).T
+            return self.samples(type(sample)(rows))
+
+        default = "the example row" if given else "0"
+        return Parts(
+            "column",
+            tuple(cells),
+            without,
+            default if baseline is None else "the row given",
+            values=tuple(map(shown, cells.values())),
+        )
+
+    def _cells(self, sample: Any) -> Row:
+        if not _is_sparse(sample):
+            return dict(self.read(sample))
+        row = sample.tocsr()
+        return {self.names[i]: row[0, i].item() for i in sorted(row.indices.tolist())}
+
     def _rows(self, value: Any) -> Rows:
         if isinstance(value, Rows):
             return value
@@ -347,6 +392,18 @@ class Rows(Sequence[Row]):
             column.values(cells, self._is_text, numbered=len(self) > 1)
             for column, cells in zip(self.reader.columns, self._cells, strict=True)
         ]
+
+
+def _nothing(name: str, value: Any) -> Cell:
+    """What stands in place of a value if no row to compare with is known."""
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int | float):
+        return 0
+    raise InputError(
+        f"nothing is known that could stand in place of {described(value)} in the column "
+        f"{described(name)}; give a typical row to compare with, as baseline=…."
+    )
 
 
 def _series(pandas: Any, column: Column, values: Any) -> Any:

@@ -23,7 +23,8 @@ from torch import Tensor
 from nbdt.documents import described, shortened
 from nbdt.errors import FormatError, InputError, NotFoundError, SampleWarning, missing, reason_of
 from nbdt.files import error_context, is_file, read_text, write_text
-from nbdt.inputs.base import Input, Source, numbered
+from nbdt.inputs.base import Input, Parts, Preview, Source, Span, numbered
+from nbdt.inputs.words import text_parts
 
 Text = str | tuple[str, str]
 """One sample: a text, or the two that a classifier of pairs compares."""
@@ -235,7 +236,7 @@ class TextInput(Input):
         """How many of a text's tokens `batch` cuts off."""
         if self.tokenizer is None or self.max_length is None:
             return 0
-        parts = (sample,) if isinstance(sample, str) else sample
+        parts = _texts(sample)
         if self.tokenizer == "transformers":
             return max(0, len(self._tokenizer(*parts, verbose=False).input_ids) - self.max_length)
         if self._whole is None:
@@ -272,12 +273,38 @@ class TextInput(Input):
             "return_token_type_ids": "token_type_ids" in names,
             "verbose": False,
         }
-        pairs = ((one,) if isinstance(one, str) else one for one in samples)
+        pairs = map(_texts, samples)
         rows = [self._tokenizer(*pair, **options) for pair in pairs]
         if self._tokenizer.pad_token is None:
             return {name: [row[name] for row in rows] for name in names}
         padded: Mapping[str, list[list[int]]] = self._tokenizer.pad(rows, verbose=False)
         return padded
+
+    # ── what people see of a text ─────────────────────────────────────────────────────────────
+
+    def preview(self, sample: Text) -> Preview:
+        """The text, or the two of a pair."""
+        return Preview(texts=_texts(sample))
+
+    def parts(self, sample: Text, *, baseline: Any = None, by: str | int | None = None) -> Parts:
+        """The words of a text or pair, its characters or, by a number, its n-grams."""
+        if baseline is not None:
+            raise InputError(
+                "words are left out of a text, nothing takes their place; give no baseline."
+            )
+        return text_parts(
+            _texts(sample), lambda texts: texts[0] if len(texts) == 1 else tuple(texts), by
+        )
+
+    def token_spans(self, sample: Text) -> list[Span | None] | None:
+        """Where each token of `batch` stands, None for special ones; None if it is not known."""
+        if self.tokenizer != "tokenizers":
+            return None
+        found = self._tokenizer.encode(*_texts(sample))
+        triples = zip(found.sequence_ids, found.offsets, found.special_tokens_mask, strict=True)
+        return [
+            None if place is None or special else (place, *span) for place, span, special in triples
+        ]
 
     # ── stored in a model folder ──────────────────────────────────────────────────────────────
 
@@ -299,6 +326,10 @@ class TextInput(Input):
         read = _read if self.tokenizer == "tokenizers" else _read_in_python
         with error_context(folder / FOLDER):
             return self.replace()._with(read(folder / FOLDER))
+
+
+def _texts(sample: Text) -> tuple[str, ...]:
+    return (sample,) if isinstance(sample, str) else sample
 
 
 def _copied(tokenizer: Any) -> Any:
