@@ -34,7 +34,7 @@ PartMethod = Literal["shapley", "ablation"]
 PART_METHODS: tuple[PartMethod, ...] = get_args(PartMethod)
 BoolArray = npt.NDArray[np.bool_]
 
-EVALUATIONS = 2048
+EVALUATIONS = 1024
 """How many samples with parts left out a model is asked for, at most, unless a caller says so."""
 
 _ROWS = 512  # of a batch
