@@ -1,4 +1,4 @@
-"""Pictures in memory, in files, and in folders with one subfolder per class."""
+"""Samples in memory, in files, and in folders with one subfolder per class."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nbdt.data.labelled import LabelledImages
+from nbdt.data.labelled import LabelledImages, LabelledSamples
 from nbdt.errors import InputError, Note
 from nbdt.files import checked_folder, list_subfolders, raise_unreadable
 from nbdt.hierarchy.classes import WNID, ambiguity, canonical, checked_distinct
 from nbdt.hierarchy.text import join_names
+from nbdt.inputs import Input
 from nbdt.inputs.image import SUFFIXES, Preprocessing, open_image
 
 # Usual beside images, and never taken for one.
@@ -61,6 +63,48 @@ class ImageFiles:
         return str(self.paths[place])
 
 
+class SampleFiles:
+    """Samples in files, each opened by an input when it is asked for."""
+
+    def __init__(self, paths: Iterable[str | Path], reader: Input) -> None:
+        self.paths, self.reader = tuple(map(Path, paths)), reader
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: int) -> Any:
+        return self.reader.open(self.paths[place])
+
+    def name(self, place: int) -> str:
+        """The path of a file."""
+        return str(self.paths[place])
+
+    def read_by(self, reader: Input) -> SampleFiles:
+        """The same files, opened by another input."""
+        return SampleFiles(self.paths, reader)
+
+
+def sample_folder(
+    folder: str | os.PathLike[str],
+    reader: Input,
+    *,
+    classes: Sequence[str] | None = None,
+    partial: bool = False,
+) -> LabelledSamples:
+    """Labeled samples of any kind: a folder with one subfolder of files per class.
+
+    As `ImageFolder`, for the files that an input opens, such as texts.
+    """
+    if not reader.suffixes:
+        raise InputError(
+            f"{folder}: this model reads {reader.reads}, which is not read from files."
+        )
+    paths, targets, names, wnids = _labelled_files(
+        Path(folder), reader.suffixes, classes, (), partial
+    )
+    return LabelledSamples(SampleFiles(paths, reader), targets, names, reader, wnids=wnids)
+
+
 class ImageFolder(LabelledImages):
     """Labelled images: a folder with one subfolder per class, named after it.
 
@@ -82,27 +126,9 @@ class ImageFolder(LabelledImages):
         wnids: Sequence[str] = (),
         partial: bool = False,
     ) -> None:
-        top = Path(folder)
-        folders = list_subfolders(top)
-        if not folders:
-            raise InputError(f"{top}: expected one subfolder for every class, found none.")
-        names = tuple(folders if classes is None else checked_distinct(classes, wnids))
-        if not wnids:
-            wnids = [name if WNID.fullmatch(name) else "" for name in names]
-        label_of = {wnid: label for label, wnid in enumerate(wnids) if wnid}
-        label_of |= {canonical(n).replace("/", "_"): label for label, n in enumerate(names)}
-        key_of = {name: canonical(name) for name in folders}
-        _check_same(top, {name: label_of.get(key_of[name]) for name in folders}, names, partial)
-        paths, targets, left_out = [], [], []
-        for path in sorted(top.iterdir()):
-            if path.name not in key_of and path.suffix.lower() in SUFFIXES:
-                left_out.append(path)
-        for name in folders:
-            found, others = _found_images(top / name)
-            paths += found
-            left_out += others
-            targets += [label_of[key_of[name]]] * len(found)
-        _tell_of(top, left_out)
+        paths, targets, names, wnids = _labelled_files(
+            Path(folder), SUFFIXES, classes, wnids, partial
+        )
         super().__init__(ImageFiles(paths), targets, names, preprocessing, wnids=wnids)
 
     @property
@@ -112,6 +138,37 @@ class ImageFolder(LabelledImages):
         return tuple(zip(paths, self.targets.tolist(), strict=True))
 
 
+def _labelled_files(
+    top: Path,
+    suffixes: Sequence[str],
+    classes: Sequence[str] | None,
+    wnids: Sequence[str],
+    partial: bool,
+) -> tuple[list[Path], list[int], tuple[str, ...], Sequence[str]]:
+    """The files in class folders, the class of each, and the names and wnids of the classes."""
+    folders = list_subfolders(top)
+    if not folders:
+        raise InputError(f"{top}: expected one subfolder for every class, found none.")
+    names = tuple(folders if classes is None else checked_distinct(classes, wnids))
+    if not wnids:
+        wnids = [name if WNID.fullmatch(name) else "" for name in names]
+    label_of = {wnid: label for label, wnid in enumerate(wnids) if wnid}
+    label_of |= {canonical(n).replace("/", "_"): label for label, n in enumerate(names)}
+    key_of = {name: canonical(name) for name in folders}
+    _check_same(top, {name: label_of.get(key_of[name]) for name in folders}, names, partial)
+    paths, targets, left_out = [], [], []
+    for path in sorted(top.iterdir()):
+        if path.name not in key_of and path.suffix.lower() in suffixes:
+            left_out.append(path)
+    for name in folders:
+        found, others = _found_files(top / name, suffixes)
+        paths += found
+        left_out += others
+        targets += [label_of[key_of[name]]] * len(found)
+    _tell_of(top, left_out, suffixes)
+    return paths, targets, names, wnids
+
+
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     """The image files in a folder and the folders in it, sorted by path; at least one.
 
@@ -119,42 +176,44 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     folders are not followed. A `Note` counts and names what is left out, apart from text files.
     """
     top = checked_folder(folder)
-    images, left_out = _found_images(top)
-    _tell_of(top, left_out)
+    images, left_out = _found_files(top, SUFFIXES)
+    _tell_of(top, left_out, SUFFIXES)
     return images
 
 
-def _found_images(top: Path) -> tuple[list[Path], list[Path]]:
-    """The images under a folder, and what may be images but is not read."""
-    images, left_out = [], []
+def _found_files(top: Path, suffixes: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """The files with these suffixes under a folder, and what may be samples but is not read."""
+    found, left_out = [], []
     for place, subfolders, names in os.walk(top, onerror=raise_unreadable):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         left_out += [Path(place, name) for name in subfolders if Path(place, name).is_symlink()]
         for path in (Path(place, name) for name in names):
             suffix, is_hidden = path.suffix.lower(), path.name.startswith(".")
-            if suffix in SUFFIXES and not is_hidden:
-                images.append(path)
-            elif suffix in SUFFIXES or not (is_hidden or suffix in _TEXTS):
+            if suffix in suffixes and not is_hidden:
+                found.append(path)
+            elif suffix in suffixes or not (is_hidden or suffix in _TEXTS):
                 left_out.append(path)
-    if not images:
-        why = f"it has {_kinds(top, left_out)}" if left_out else "it has none"
+    if not found:
+        what = "image" if suffixes is SUFFIXES else "sample"
+        why = f"it has {_kinds(top, left_out, suffixes)}" if left_out else "it has none"
         raise InputError(
-            f"{top}: no image is in this folder (looked for {', '.join(SUFFIXES)}; {why})."
+            f"{top}: no {what} is in this folder (looked for {', '.join(suffixes)}; {why})."
         )
-    return sorted(images, key=lambda path: path.relative_to(top).parts), left_out
+    return sorted(found, key=lambda path: path.relative_to(top).parts), left_out
 
 
-def _tell_of(top: Path, left_out: Sequence[Path]) -> None:
+def _tell_of(top: Path, left_out: Sequence[Path], suffixes: Sequence[str]) -> None:
     if left_out:
+        advice = "images as JPEG or PNG" if suffixes is SUFFIXES else f"them as {suffixes[0]}"
         warnings.warn(
             f"{top}: {len(left_out)} file{'s are' if len(left_out) > 1 else ' is'} left out: "
-            f"{_kinds(top, left_out)}; save images as JPEG or PNG, one folder per class.",
+            f"{_kinds(top, left_out, suffixes)}; save {advice}, one folder per class.",
             Note,
             stacklevel=3,
         )
 
 
-def _kinds(top: Path, paths: Sequence[Path]) -> str:
+def _kinds(top: Path, paths: Sequence[Path], suffixes: Sequence[str]) -> str:
     """Paths by what keeps them from being read: ``2 with .heic (a.heic, b.HEIC)``."""
     kinds: dict[str, list[str]] = {}
     for path in sorted(paths):
@@ -163,7 +222,7 @@ def _kinds(top: Path, paths: Sequence[Path]) -> str:
             kind = "linked from elsewhere"
         elif path.name.startswith("."):
             kind = "hidden"
-        elif suffix in SUFFIXES:
+        elif suffix in suffixes:
             kind = "outside of the class folders"
         else:
             kind = f"with {suffix}" if suffix else "without a suffix"

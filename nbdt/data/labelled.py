@@ -93,13 +93,14 @@ class LabelledSamples(Dataset[tuple[Any, int]]):
     It never changes; its methods give changed views, which share the samples.
 
     Attributes:
-        source: what holds the samples, by their place; a list will do. If it has a method ``name``,
-            that says what the sample at a place is called.
+        source: what holds the samples, by their place; a list will do. If it has the methods
+            ``name`` and ``read_by``, the first says what the sample at a place is called, and the
+            second gives the same source as another input reads it.
         classes: the names of the classes; a label is an index into them.
         wnids: their WordNet ids, as ``"n02121620"``; ``""`` where there is none.
         targets: the class of each sample; int64, shape (samples,).
         indices: the place of each sample in `source`; int64, shape (samples,).
-        preprocessing: the input that reads the samples; None if they are read already.
+        preprocessing: the input that reads the samples; None if they are read as they are.
 
     Example:
         >>> said = LabelledSamples(["so good", "bad", "good"], [0, 1, 0], ["praise", "blame"])
@@ -145,7 +146,7 @@ class LabelledSamples(Dataset[tuple[Any, int]]):
         )
 
     def _read(self, sample: Any) -> Any:
-        return sample if self.preprocessing is None else self.preprocessing.read(sample)
+        return sample
 
     def sample(self, index: int) -> Any:
         """The sample itself, as its source holds it."""
@@ -165,7 +166,9 @@ class LabelledSamples(Dataset[tuple[Any, int]]):
 
     def with_preprocessing(self, preprocessing: Any) -> Self:
         """The same samples, read for another network: pass the model's own preprocessing."""
-        return self._changed(preprocessing=preprocessing)
+        read_by = getattr(self.source, "read_by", None)
+        source = self.source if read_by is None else read_by(preprocessing)
+        return self._changed(preprocessing=preprocessing, source=source)
 
     def select(self, indices: Iterable[int] | npt.NDArray[Any] | Tensor) -> Self:
         """The samples at these indices, in this order; or those that a boolean mask marks."""
@@ -286,7 +289,7 @@ class LabelledImages(LabelledSamples):
         image: Image.Image = self.sample(index)
         return image
 
-    def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
+    def with_preprocessing(self, preprocessing: Any) -> Self:
         """The same images, prepared for another network: pass the model's own preprocessing."""
         return super().with_preprocessing(_checked_preprocessing(preprocessing))
 
@@ -343,7 +346,7 @@ def _checked_indices(indices: Any, samples: int) -> npt.NDArray[Any]:
     return array.astype(np.int64)
 
 
-def _checked_preprocessing(preprocessing: Preprocessing) -> Preprocessing:
+def _checked_preprocessing(preprocessing: Any) -> Preprocessing:
     if not isinstance(preprocessing, Preprocessing):
         raise InputError(
             f"expected a Preprocessing, got {preprocessing!r:.80}; nbdt.inputs.image describes it."

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, overload
 
 from nbdt.data.catalogue import DataSet, cache_folder, data_sets
 from nbdt.data.classes import bundled_wnids, check_classes
-from nbdt.data.folder import ImageFolder
-from nbdt.data.labelled import LabelledImages
+from nbdt.data.folder import ImageFolder, sample_folder
+from nbdt.data.labelled import LabelledImages, LabelledSamples
 from nbdt.data.published import IMAGENET, IMAGENET_AUGMENTATION
+from nbdt.data.rows import is_rows, labelled_rows
 from nbdt.documents import shortened
 from nbdt.errors import InputError, NotFoundError
-from nbdt.files import list_subfolders
+from nbdt.files import is_file, list_subfolders
+from nbdt.inputs.image import Preprocessing
 
 VARIABLE = "NBDT_DATA"
 """The environment variable with the folder that data sets are looked for in."""
 
 
+@overload
 def load_dataset(
     name: str | os.PathLike[str],
     split: str = "test",
@@ -28,23 +32,59 @@ def load_dataset(
     augment: bool = False,
     download: bool = False,
     classes: Sequence[str] | None = None,
-) -> LabelledImages:
-    """A data set by its name, or a folder of images.
+) -> LabelledImages: ...
+@overload
+def load_dataset(
+    name: str | os.PathLike[str],
+    split: str = "test",
+    *,
+    root: str | os.PathLike[str] | None = None,
+    augment: bool = False,
+    download: bool = False,
+    classes: Sequence[str] | None = None,
+    label: str | None = None,
+    column: str | None = None,
+    ignore: Iterable[str] = (),
+    preprocessing: Any = None,
+    partial: bool = False,
+) -> LabelledSamples: ...
+def load_dataset(
+    name: str | os.PathLike[str],
+    split: str = "test",
+    *,
+    root: str | os.PathLike[str] | None = None,
+    augment: bool = False,
+    download: bool = False,
+    classes: Sequence[str] | None = None,
+    label: str | None = None,
+    column: str | None = None,
+    ignore: Iterable[str] = (),
+    preprocessing: Any = None,
+    partial: bool = False,
+) -> LabelledSamples:
+    """A data set by its name, a folder with a subfolder per class, or a file of labeled rows.
 
     Args:
-        name: one of `describe_datasets`, or the path of a folder with a subfolder of images per
-            class. A text that is such a name is never taken for a path.
+        name: one of `describe_datasets`; the path of a folder with a subfolder of images (or of
+            other files that `preprocessing` opens) per class; or of a table (CSV, TSV, Parquet,
+            JSON lines) or an archive of arrays (.npz). A text that is such a name is never taken
+            for a path.
         split: "train" or "test". In a folder it is the subfolder of that name, if that holds a
-            subfolder of images per class ("val" is possible too, and replaces a missing "test");
-            a folder that holds the classes itself is "test" as a whole.
+            subfolder per class ("val" is possible too, and replaces a missing "test"); a folder
+            that holds the classes itself is "test" as a whole, and so is a file.
         root: where a named data set lies, in a folder of its name or directly; by default
             the folder that the environment variable NBDT_DATA names, then the one of downloads.
         augment: whether images are changed at random each time, as is usual for the data set in
             training; see `LabelledImages.augmentation`.
         download: whether a missing data set may be downloaded: into `root`, or into the folder
             ``nbdt`` beside torch's own downloads.
-        classes: a model's classes, in its order. The classes of a folder are put in this order;
-            those of a named data set have to be these.
+        classes: a model's classes, in its order. The classes of a folder or file are put in this
+            order; those of a named data set have to be these.
+        label: the column of a table that has the classes, or the array of an archive.
+        column: the column with the samples, where a sample is a single value, such as a text.
+        ignore: columns of a table to leave out.
+        preprocessing: the input that reads the samples, as a model has it.
+        partial: whether classes may lack a subfolder.
 
     A NotFoundError says how to get a data set that is missing.
 
@@ -55,28 +95,56 @@ def load_dataset(
         (1347, torch.Size([1, 8, 8]), 'zero')
     """
     known = data_sets().get(name) if isinstance(name, str) else None
+    reads_images = preprocessing is None or isinstance(preprocessing, Preprocessing)
     if known is not None:
+        if not reads_images:
+            raise InputError(f"{name} has images; the model reads {preprocessing.reads}.")
         dataset = _named(known, split, root, download)
         if classes is not None:
             check_classes(dataset, classes)
-        return dataset.with_augmentation(known.augmentation if augment else None)
+        if partial:
+            raise InputError(f"{name} has all its classes; partial goes with a folder.")
+        dataset = dataset.with_augmentation(known.augmentation if augment else None)
+        return dataset if preprocessing is None else dataset.with_preprocessing(preprocessing)
     if root is not None or download:
         raise InputError(f"root and download go with a data set's name, not with {name!s:.80}.")
     wnids = () if classes is None else bundled_wnids(classes)
-    images = ImageFolder(_split_folder(name, split), IMAGENET, classes=classes, wnids=wnids)
+    if isinstance(name, str | os.PathLike) and is_rows(name) and not _is_folder(Path(name)):
+        if split != "test":
+            raise NotFoundError(
+                f"{name}: a file has no split {split!r:.80}; load it as it is, and use split() of "
+                "the data set."
+            )
+        return labelled_rows(
+            name, label, reader=preprocessing, classes=classes, wnids=wnids, column=column,
+            ignore=ignore,
+        )  # fmt: skip
+    if label is not None or column is not None:
+        raise InputError(
+            f"{name!s:.200}: label and column go with a table or an archive of arrays."
+        )
+    place = _split_folder(name, split)
+    if not reads_images:
+        return sample_folder(place, preprocessing, classes=classes, partial=partial)
+    steps = preprocessing or IMAGENET
+    images = ImageFolder(place, steps, classes=classes, wnids=wnids, partial=partial)
     return images.with_augmentation(IMAGENET_AUGMENTATION if augment else None)
 
 
 def place_of(name: str, split: str = "test") -> str:
-    """Where the images of a split are; two names of the same images have the same place."""
+    """Where the samples of a split are; two names of the same samples have the same place."""
     if name in data_sets():
         return f"{name}, {split}"
+    if is_file(name):
+        return str(Path(name).resolve())
     return str(_split_folder(name, split).resolve())
 
 
 def training_split(name: str) -> str:
-    """The split to train on: "train", or "test" for a folder of images that is not divided."""
+    """The split to train on: "train", or "test" for a file, or a folder that is not divided."""
     top = Path(name)
+    if is_file(name):
+        return "test"
     undivided = name not in data_sets() and _is_folder(top) and not _splits(top)
     return "test" if undivided else "train"
 
