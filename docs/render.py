@@ -22,7 +22,7 @@ from nbdt.cli import app
 
 PAGE = Path(__file__).parent / "cli.md"
 NEED_DATA = (
-    *("demo", "convert", "train", "serve", "report", "tree build wordnet"),
+    *("demo", "convert", "train", "serve", "report", "verify", "tree build wordnet"),
     *("evaluate my-model", "evaluate eight", "tree support my-model"),
 )
 DEMO = "nbdt-demo"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ from nbdt.errors import HeadError, InputError
 from nbdt.explain import Explanations, FeatureGeometry, explain_predictions
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs import Input
-from nbdt.pretrained import ModelConfig, read_model, write_model
+from nbdt.pretrained import ModelConfig, read_model, read_whole, write_model
 from nbdt.rules import (
     Predictions,
     RuleName,
@@ -350,6 +351,10 @@ class NBDT(nn.Module, Displayed):
             FormatError: a file is missing, changed or invalid, or the weights do not fit the
                 network.
         """
+        return read_whole(Path(folder), lambda: cls._read(folder, network))
+
+    @classmethod
+    def _read(cls, folder: str | os.PathLike[str], network: Any) -> NBDT:
         saved = read_model(folder)
         config = saved.config
         model = cls(

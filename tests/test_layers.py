@@ -85,6 +85,7 @@ SHORT = {
     "nbdt.hierarchy.convert": "the name that scripts know the formats by",
     "nbdt.cli.groups": "help imports this and nothing else of the command line",
     "nbdt.cli.demo": "a command is imported only when it runs",
+    "nbdt.cli.verify": "a command is imported only when it runs",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from nbdt.classifiers.base import Limits, WeightsInfo, libraries_of, split_name
 from nbdt.documents import Document
@@ -65,15 +66,22 @@ class Builder(Document):
             ) from None
 
     def blueprint(self) -> nn.Module:
-        """The network on torch's meta device: its parts and shapes, without memory or weights.
-
-        The few networks that cannot be built there are built for real.
-        """
+        """The network on torch's meta device: its parts and shapes, without memory or weights."""
         try:
             with torch.device("meta"):
                 return self.build()
         except (NotImplementedError, RuntimeError):
-            return self.build()
+            # It computes its sizes with tensors, as RegNet does.
+            with _EmptyOnMeta():
+                return self.build()
+
+
+class _EmptyOnMeta(TorchFunctionMode):
+    """Puts only tensors without values, as layers make their weights, on the meta device."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        return func(*args, **kwargs | ({"device": "meta"} if func is torch.empty else {}))
 
 
 def builder_of(network: nn.Module) -> Builder | None:

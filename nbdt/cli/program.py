@@ -60,6 +60,10 @@ class Application(LazyGroup):
             "nbdt.cli.serve",
             "Serve models over HTTP: a page at /, and decision paths for programs.",
         ),
+        "verify": (
+            "nbdt.cli.verify",
+            "Check every byte of a model's folder, and show its root hash.",
+        ),
         "tree": (
             "nbdt.cli.tree",
             "Show, draw, build, name, compare, try and convert trees of classes.",

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
-import secrets
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,18 +14,32 @@ import torch
 from torch import nn
 
 from nbdt.classifiers import difference, libraries_of, library_named, unwrap
+from nbdt.documents import parsed_json
 from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
-from nbdt.files import error_context, file_sha256, read_json, write_json
+from nbdt.files import (
+    error_context,
+    file_sha256,
+    is_file,
+    read_json,
+    read_text,
+    sha256,
+    write_json,
+    write_text,
+)
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
 from nbdt.inputs import Input
 from nbdt.pretrained.config import SCHEMA, FileRecord, LibraryRecord, ModelConfig
-from nbdt.pretrained.weights import load_tensors, save_tensors
+from nbdt.pretrained.swap import link_tree, replaced_folder, standing
+from nbdt.pretrained.weights import check_shapes, load_tensors, save_tensors
 
 CONFIG, HIERARCHY, WEIGHTS = "config.json", "hierarchy.json", "model.safetensors"
+SEAL = "config.sha256"
 
-# The temporary name of a folder that is being replaced.
-_OLD = ".old"
+BESIDE = ("calibration.json", "golden.json")
+"""Files that commands and users put beside a model; they stay when the model is saved again."""
+
+_GET_AGAIN = "get the whole folder again, or take edits by hand with nbdt verify --reseal"
 
 # In the folder or in a folder of it: no "..", no hidden files, nothing absolute.
 _FILE_NAME = re.compile("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,2}")
@@ -44,6 +54,11 @@ class SavedModel:
     config: ModelConfig
     hierarchy: Hierarchy
     folder: Path
+
+    @property
+    def root_hash(self) -> str:
+        """The SHA-256 of config.json, which holds those of all other files, in hexadecimal."""
+        return file_sha256(self.folder / CONFIG)
 
     @property
     def weights(self) -> Path:
@@ -88,9 +103,18 @@ class SavedModel:
                 f"{self.folder} does not say how its network is built; build it yourself "
                 "and pass it, by network=… or, to a command, --network FILE.py:FUNCTION."
             )
+        builder, classes = self.config.builder, len(self.config.classes)
+        outputs = builder.arguments.get("num_classes", classes)
+        if outputs != classes and (outputs, classes) != (1, 2):
+            raise InputError(
+                f"the network has {outputs} classes ({self.folder / CONFIG}: builder), but the "
+                f"tree has {classes}."
+            )
+        # A folder of a few kB must not allocate gigabytes, so the shapes are compared first.
+        check_shapes(builder.blueprint(), self.weights)
         # Random weights, soon replaced, must not advance the caller's random state.
         with torch.random.fork_rng(devices=[]):
-            return self.config.builder.build()
+            return builder.build()
 
 
 def write_model(
@@ -138,14 +162,12 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
         FormatError: a file is missing, changed or invalid; the message names it.
         HierarchyError: hierarchy.json does not hold a tree of classes.
     """
-    top = Path(folder)
+    top = standing(Path(folder))
     if not top.is_dir():
         raise NotFoundError(f"{top}: no such folder; a saved model is a folder.")
     if not (top / CONFIG).is_file():
         raise NotFoundError(f"{top}: this folder holds no model: it has no {CONFIG}.")
-    document = read_json(top / CONFIG)
-    with error_context(top / CONFIG):
-        config = ModelConfig.from_dict(document)
+    config = _sealed_config(top)
     needed = {HIERARCHY} if config.library is not None else {HIERARCHY, WEIGHTS}
     names = config.files.keys()
     if not needed <= names or CONFIG in names or not all(map(_FILE_NAME.fullmatch, names)):
@@ -182,15 +204,73 @@ def replace_hierarchy(folder: str | os.PathLike[str], hierarchy: Hierarchy) -> N
         )
 
     def write(new: Path) -> ModelConfig:
-        for name in saved.config.files:
-            (new / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(saved.folder / name, new / name)
+        _link_files(saved, new)
+        (new / HIERARCHY).unlink()
         return saved.config.replace(classes=hierarchy.classes)
 
     write_folder(Path(folder), hierarchy, write)
 
 
+def put_beside(folder: str | os.PathLike[str], name: str, document: object) -> None:
+    """Adds a JSON file to a saved model, or replaces it; `name` is one of `BESIDE`."""
+    assert name in BESIDE
+    saved = read_model(folder)
+
+    def write(new: Path) -> ModelConfig:
+        _link_files(saved, new)
+        (new / name).unlink(missing_ok=True)
+        write_json(new / name, document)
+        return saved.config
+
+    write_folder(Path(folder), saved.hierarchy, write)
+
+
+def reseal(folder: str | os.PathLike[str]) -> list[str]:
+    """Takes a model folder as it is now, after edits by hand; gives the names of what changed.
+
+    A FormatError if the folder is not a valid model.
+    """
+    top = Path(folder)
+    document = read_json(top / CONFIG)
+    with error_context(top / CONFIG):
+        config = ModelConfig.from_dict(document)
+    beside = [name for name in BESIDE if (top / name).is_file()]
+    for name in config.files:
+        if not (top / name).is_file():
+            raise FormatError(f"{top / name}: the file is missing.")
+    files = {name: _record(top / name) for name in sorted({*config.files, *beside})}
+    changed = [name for name, record in files.items() if config.files.get(name) != record]
+    if changed:
+        write_json(top / CONFIG, config.replace(files=files).to_dict())
+    seal = _seal_of(file_sha256(top / CONFIG))
+    if changed or not is_file(top / SEAL) or read_text(top / SEAL) != seal:
+        changed.append(CONFIG)
+        write_text(top / SEAL, seal)
+    read_model(top)
+    return changed
+
+
+def _link_files(saved: SavedModel, new: Path) -> None:
+    for name in saved.config.files:
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        link_tree(saved.folder / name, new / name)
+
+
 # ── reading ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _sealed_config(top: Path) -> ModelConfig:
+    """The config, if it is the one that was saved."""
+    text = read_text(top / CONFIG)
+    if not (top / SEAL).is_file():
+        raise FormatError(f"{top / SEAL}: the file is missing; {_GET_AGAIN}.")
+    if read_text(top / SEAL) != _seal_of(sha256(text)):
+        raise FormatError(
+            f"{top / CONFIG}: the file is not the one that was saved (its SHA-256 differs from "
+            f"{SEAL}); {_GET_AGAIN}."
+        )
+    with error_context(top / CONFIG):
+        return ModelConfig.from_dict(parsed_json(text))
 
 
 def _check_file(path: Path, expected: FileRecord) -> None:
@@ -200,7 +280,7 @@ def _check_file(path: Path, expected: FileRecord) -> None:
     if path.stat().st_size != expected.bytes or file_sha256(path) != expected.sha256:
         raise FormatError(
             f"{path}: the file is not the one that was saved (its length or SHA-256 differs from "
-            f"{CONFIG}); get the whole folder again."
+            f"{CONFIG}); {_GET_AGAIN}."
         )
 
 
@@ -212,18 +292,35 @@ def _record(path: Path) -> FileRecord:
 
 
 def write_folder(folder: Path, hierarchy: Hierarchy, write: Callable[[Path], ModelConfig]) -> None:
-    """Writes a folder: a function writes all files but the tree and the config, and gives this."""
+    """Writes a folder: a function writes all files but the tree and the config, and gives this.
+
+    Files that were put beside an older model (`BESIDE`) stay.
+    """
     target = folder.resolve()
     try:
         _check_replaceable(target)
-        with _replacing(target) as new:
+        with replaced_folder(target, _own_files) as new:
             config = write(new)
             save_hierarchy(hierarchy, new / HIERARCHY)
-            paths = sorted(path for path in new.rglob("*") if path.is_file())
-            files = {path.relative_to(new).as_posix(): _record(path) for path in paths}
-            write_json(new / CONFIG, config.replace(files=files).to_dict())
+            for name in BESIDE:
+                if (target / name).is_file() and not (new / name).exists():
+                    link_tree(target / name, new / name)
+            _seal(new, config)
     except OSError as error:
         raise InputError(f"{target}: the model cannot be saved: {error.strerror}.") from error
+
+
+def _seal(folder: Path, config: ModelConfig) -> None:
+    """Writes the config, which lists all files, and the hash of the config."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {path.relative_to(folder).as_posix(): _record(path) for path in paths}
+    write_json(folder / CONFIG, config.replace(files=files).to_dict())
+    write_text(folder / SEAL, _seal_of(file_sha256(folder / CONFIG)))
+
+
+def _seal_of(digest: str) -> str:
+    """What `SEAL` holds: a line that ``sha256sum --check`` takes."""
+    return f"{digest}  {CONFIG}\n"
 
 
 def _version() -> str:
@@ -256,53 +353,11 @@ def _is_model_folder(folder: Path) -> bool:
     return isinstance(schema, str) and schema.partition("/")[0] == _SCHEMA_NAME
 
 
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A new folder beside `target`, which takes its place when the block ends without error."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = f".{target.name}.{secrets.token_hex(4)}"
-    new, old = target.with_name(f"{aside}.new"), target.with_name(f"{aside}{_OLD}")
-    new.mkdir()
-    try:
-        yield new
-        for path in new.rglob("*"):
-            if path.is_file():
-                _flush(path)
-        if target.exists():
-            target.rename(old)
-        new.rename(target)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        _settle(target)
-
-
-def _settle(target: Path) -> None:
-    """Finishes an interrupted replacement, even by a writer that was killed.
-
-    The old folder is restored, or its other files move to the new one.
-    """
-    for old in target.parent.glob(f".{glob.escape(target.name)}.*{_OLD}"):
-        if not target.exists():
-            old.rename(target)
-            continue
-        own = _own_files(old)
-        for path in old.iterdir():
-            if path.name not in own and not (target / path.name).exists():
-                path.rename(target / path.name)
-        shutil.rmtree(old)
-
-
 def _own_files(folder: Path) -> set[str]:
     """The files and folders at the top of a model folder that belong to the model."""
-    own = {CONFIG, HIERARCHY, WEIGHTS}
+    own = {CONFIG, SEAL, HIERARCHY, WEIGHTS}
     try:
         files = read_json(folder / CONFIG)["files"]
         return own | {str(name).partition("/")[0] for name in files}
     except (NBDTError, KeyError, TypeError):
         return own
-
-
-def _flush(path: Path) -> None:
-    """Makes sure that the file is on disk before it replaces another."""
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())

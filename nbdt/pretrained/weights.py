@@ -22,6 +22,23 @@ STATE_KEYS = ("net", "state_dict", "model")
 # The prefix that DataParallel and DDP add to every name.
 WRAPPER = "module."
 
+# safetensors' names of types.
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "C64": torch.complex64,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}
+
 # How a torch.save file begins: a zip archive, or, before torch 1.6, a plain pickle.
 _PICKLES = (b"PK\x03\x04", b"\x80")
 
@@ -83,6 +100,24 @@ def load_tensors(network: nn.Module, path: Path, *, as_stored: bool = True) -> N
         network.load_state_dict(full)
     except RuntimeError as error:
         raise FormatError(f"{path.name} does not fit the network: {error}") from None
+
+
+def check_shapes(network: nn.Module, path: Path) -> None:
+    """Refuses a file whose tensors do not fit a network, by its header alone.
+
+    The network may be on the meta device, so that nothing is allocated.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            stored = {
+                name: torch.empty(part.get_shape(), dtype=_DTYPES[part.get_dtype()], device="meta")
+                for name, part in parts.items()
+            }
+    except (SafetensorError, OSError, ValueError, KeyError, AttributeError) as error:
+        raise FormatError(f"{path.name} is not a whole safetensors file: {error}.") from None
+    live = network.state_dict(keep_vars=True)
+    _check_fit(path.name, stored, {n: live[n] for n in set(_first_names(live).values())}, live)
 
 
 def load_checkpoint(network: nn.Module, path: Path, *, trust_pickle: bool = False) -> None:
@@ -168,7 +203,7 @@ def _first_names(state: Mapping[str, Tensor]) -> dict[str, str]:
         name: first.setdefault(
             (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
             if tensor.numel() and not tensor.is_meta
-            else name,
+            else (id(tensor) if tensor.is_meta else name),
             name,
         )
         for name, tensor in state.items()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 import torch
@@ -22,9 +21,10 @@ from torch import Tensor
 from nbdt.documents import Document, described
 from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.evaluation.fitting import fitted_to
-from nbdt.files import error_context, is_file, read_json, sha256, write_json
+from nbdt.files import error_context, read_json, sha256
 from nbdt.model import NBDT
-from nbdt.pretrained import HIERARCHY, SavedModel, read_model
+from nbdt.pretrained import HIERARCHY, SavedModel, put_beside, read_model
+from nbdt.pretrained.folder import BESIDE
 from nbdt.rules import SCORES
 from nbdt.selective.conformal import calibration_scores, superclass
 
@@ -170,14 +170,14 @@ class Calibrator:
 def write_calibration(folder: str | os.PathLike[str], calibration: Calibration) -> None:
     """Writes a calibration to the folder of the very model that was calibrated."""
     made_of = _made_of(read_model(folder))
-    write_json(Path(folder) / CALIBRATION, {**calibration.to_dict(), "model": made_of})
+    put_beside(folder, CALIBRATION, {**calibration.to_dict(), "model": made_of})
 
 
 def read_calibration(folder: str | os.PathLike[str]) -> Calibration:
     """The calibration of a saved model, if it is the very one that was calibrated."""
     saved = read_model(folder)
-    path = Path(folder) / CALIBRATION
-    if not is_file(path):
+    path = saved.folder / CALIBRATION
+    if CALIBRATION not in saved.config.files:
         raise NotFoundError(
             f"{folder}: this model was not calibrated; give it labeled samples that had no part "
             f"in its training: nbdt calibrate {folder} DATA, or SelectiveNBDT.calibrate."
@@ -206,7 +206,9 @@ def _made_of(saved: SavedModel) -> dict[str, Any]:
     return {
         "tree": sha256(saved.hierarchy.parents.astype("<i8").tobytes()),
         "weights": {
-            name: record.sha256 for name, record in config.files.items() if name != HIERARCHY
+            name: record.sha256
+            for name, record in config.files.items()
+            if name not in (HIERARCHY, *BESIDE)
         },
         "classes": list(config.classes),
         "score": config.score,

@@ -13,7 +13,7 @@ from nbdt.view.layout import Layout, layout
 from nbdt.view.notebook import Comparison, compare
 from nbdt.view.svg import to_svg
 from nbdt.view.svg.tanglegram import tanglegram_svg
-from nbdt.view.text import to_rich, to_text
+from nbdt.view.terminal import to_rich, to_text
 
 __all__ = [
     "Comparison",

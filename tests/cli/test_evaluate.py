@@ -21,6 +21,7 @@ from nbdt.hierarchy.edit import restrict
 from nbdt.hierarchy.library import load_classes, load_hierarchy, save_hierarchy
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
+from nbdt.pretrained import put_beside
 from nbdt.rules import Temperature
 from tests.cli.conftest import SHAPE, STEPS, changed, is_one_sentence, refused, samples_of
 
@@ -161,7 +162,7 @@ def test_a_temperature_is_fitted_and_saved(run, ask, own, images, options, monke
     assert errors["before"]["answer"] == pytest.approx(before.calibration.answer.error, rel=1e-3)
     assert errors["after"]["answer"] == document["calibration"]["answer"]["error"]
     # Fitted again it is what it is; and it is what is then measured by.
-    (own / "calibration.json").write_text("{}")
+    put_beside(own, "calibration.json", {})
     result = run("evaluate", own, images, "--fit-temperature", *options)
     assert f"Saved in {own}." in result.stdout
     assert "the samples that it was fitted to, which flatters it" in " ".join(result.stdout.split())

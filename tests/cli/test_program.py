@@ -14,7 +14,8 @@ from nbdt.errors import InputError
 from tests.cli.conftest import is_one_sentence, refused
 
 COMMANDS = [
-    "demo", "convert", "train", "explain", "evaluate", "calibrate", "report", "tree list",
+    "demo", "convert", "train", "explain", "evaluate", "calibrate", "report", "verify",
+    "tree list",
     "tree show", "tree draw", "tree name", "tree compare", "tree support", "tree try",
     "tree convert", "tree build rows", "tree build wordnet", "tree build parents",
     "tree build shape",

@@ -1,4 +1,5 @@
 import json
+import resource
 import shutil
 from importlib import metadata
 
@@ -9,21 +10,25 @@ from torch import nn
 from nbdt.classifiers import Builder
 from nbdt.errors import FormatError, HierarchyError, InputError, NBDTError, NotFoundError
 from nbdt.hierarchy import Hierarchy
+from nbdt.model import NBDT
 from nbdt.pretrained import (
     CONFIG,
     HIERARCHY,
+    SEAL,
     WEIGHTS,
     FileRecord,
     ModelConfig,
+    put_beside,
     read_model,
+    reseal,
     write_model,
 )
 from nbdt.pretrained import folder as module
-from nbdt.pretrained.folder import _record
+from tests.folders import rewrite_config
 
 TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", ""], attributes={3: {"a": 1}})
 MODEL = ModelConfig(classes=TREE.classes, score="mean", rule="soft")
-FILES = {CONFIG, HIERARCHY, WEIGHTS}
+FILES = {CONFIG, SEAL, HIERARCHY, WEIGHTS}
 
 
 def names(folder):
@@ -34,15 +39,6 @@ def names(folder):
 def saved(tmp_path):
     write_model(tmp_path / "model", MODEL, TREE, nn.Linear(2, 3))
     return tmp_path / "model"
-
-
-def rewrite_config(folder, **values):
-    """Changes the config as one would who can compute hashes."""
-    document = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    for name in (HIERARCHY, WEIGHTS):
-        record = _record(folder / name)
-        document["files"][name] = {"bytes": record.bytes, "sha256": record.sha256}
-    (folder / CONFIG).write_text(json.dumps({**document, **values}), encoding="utf-8")
 
 
 class TestWriteModel:
@@ -105,53 +101,6 @@ class TestWriteModel:
         with pytest.raises(FormatError, match="provenance"):
             write_model(saved, broken, TREE, nn.Linear(2, 3))
         assert {name: (saved / name).read_bytes() for name in FILES} == before
-        assert names(saved.parent) == {"model"}
-
-    def test_a_failing_swap_puts_the_old_model_back(self, saved, monkeypatch):
-        before = (saved / WEIGHTS).read_bytes()
-        rename = type(saved).rename
-
-        def failing(path, target):
-            if path.name.endswith(".new"):
-                raise OSError(16, "Device or resource busy")
-            return rename(path, target)
-
-        monkeypatch.setattr(type(saved), "rename", failing)
-        with pytest.raises(InputError, match="cannot be saved: Device or resource busy"):
-            write_model(saved, MODEL, TREE, nn.Linear(2, 3))
-        with pytest.raises(InputError, match="cannot be saved"):
-            write_model(saved.with_name("new"), MODEL, TREE, nn.Linear(2, 3))
-        assert (saved / WEIGHTS).read_bytes() == before
-        assert names(saved.parent) == {"model"}
-
-    def test_an_interrupt_puts_the_old_model_back(self, saved, monkeypatch):
-        before = (saved / WEIGHTS).read_bytes()
-        rename = type(saved).rename
-
-        def interrupted(path, target):
-            if path.name.endswith(".new"):
-                raise KeyboardInterrupt
-            return rename(path, target)
-
-        monkeypatch.setattr(type(saved), "rename", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            write_model(saved, MODEL, TREE, nn.Linear(2, 3))
-        assert (saved / WEIGHTS).read_bytes() == before
-        assert names(saved.parent) == {"model"}
-
-    @pytest.mark.parametrize("renamed", [True, False])
-    def test_what_a_killed_writer_left_is_settled_by_the_next(self, saved, monkeypatch, renamed):
-        (saved / "README.md").write_text("mine")
-        left = saved.with_name(f".{saved.name}.0123abcd.old")
-        if renamed:  # killed after the second rename
-            shutil.copytree(saved, left)
-            (saved / "README.md").unlink()
-        else:
-            saved.rename(left)
-        monkeypatch.setattr(module, "save_tensors", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            write_model(saved, MODEL, TREE, nn.Linear(2, 3))
-        assert names(saved) == {*FILES, "README.md"}
         assert names(saved.parent) == {"model"}
 
     def test_full_disk(self, tmp_path, monkeypatch):
@@ -277,7 +226,7 @@ class TestReadModel:
         ids=["empty", "open", "deep", "deeper", "nan", "twice", "utf-16", "huge number"],
     )
     def test_hostile_text(self, saved, text):
-        (saved / CONFIG).write_text(text, encoding="latin-1")
+        rewrite_config(saved, text.encode("latin-1"))
         with pytest.raises(FormatError, match=r"config\.json: ") as caught:
             read_model(saved)
         assert len(str(caught.value)) < 1000
@@ -294,22 +243,37 @@ class TestReadModel:
         with pytest.raises(NotFoundError, match="holds no model"):
             read_model(saved)
 
-    def test_every_damaged_byte_is_noticed(self, saved):
-        """One byte changed anywhere gives an equal model or an error of ours."""
-        original = read_model(saved)
-        for name in (CONFIG, HIERARCHY):
-            data = (saved / name).read_bytes()
-            for place in range(0, len(data), 7):
-                damaged = bytearray(data)
-                damaged[place] ^= 1
-                (saved / name).write_bytes(damaged)
-                try:
-                    found = read_model(saved)
-                except NBDTError:
-                    continue
-                assert name == CONFIG
-                assert found.hierarchy == original.hierarchy
-            (saved / name).write_bytes(data)
+    @pytest.mark.parametrize("name", sorted(FILES))
+    def test_every_damaged_byte_is_refused(self, saved, name):
+        data = (saved / name).read_bytes()
+        for place in range(0, len(data), 1 + len(data) // 300):
+            damaged = bytearray(data)
+            damaged[place] ^= 1
+            (saved / name).write_bytes(damaged)
+            with pytest.raises(NBDTError):
+                read_model(saved)
+        for shorter in (data[:-1], b""):
+            (saved / name).write_bytes(shorter)
+            with pytest.raises(NBDTError):
+                read_model(saved)
+        (saved / name).unlink()
+        with pytest.raises(NBDTError):
+            read_model(saved)
+
+    def test_a_network_that_does_not_fit_is_not_built(self, tmp_path):
+        """A folder of a few kB asks for a network of 16 GB."""
+        NBDT(nn.Linear(4, 3), TREE).save_pretrained(tmp_path)
+        builder = {"name": "torchvision:regnet_y_128gf", "arguments": {"num_classes": 3}}
+        rewrite_config(tmp_path, builder=builder)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(FormatError, match=r"does not fit the network: .* tensors missing"):
+            NBDT.from_pretrained(tmp_path)
+        builder["arguments"]["num_classes"] = 1_000_000
+        rewrite_config(tmp_path, builder=builder)
+        with pytest.raises(InputError, match=r"network has 1000000 classes .* the tree has 3"):
+            NBDT.from_pretrained(tmp_path)
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert grown < 300_000  # in kB; the network has 2.6 GB
 
     def test_a_copy_is_as_good(self, saved, tmp_path):
         shutil.copytree(saved, tmp_path / "copy")
@@ -320,3 +284,32 @@ def test_records_compare():
     one = FileRecord(bytes=1, sha256="a" * 64)
     assert one == one.replace() != one.replace(bytes=2)
     assert Builder(name="nbdt:digits-cnn") != Builder(name="nbdt:small-cnn")
+
+
+class TestReseal:
+    def test_edits_by_hand_are_taken_when_asked(self, saved):
+        document = json.loads((saved / HIERARCHY).read_text())
+        document["names"][3] = "pet"
+        (saved / HIERARCHY).write_text(json.dumps(document))
+        (saved / "golden.json").write_text("{}")
+        (saved / "notes.txt").write_text("mine")
+        with pytest.raises(FormatError, match="nbdt verify --reseal"):
+            read_model(saved)
+        assert reseal(saved) == ["golden.json", HIERARCHY, CONFIG]
+        found = read_model(saved)
+        assert found.hierarchy.name(3) == "pet"
+        assert "notes.txt" not in found.config.files
+        assert reseal(saved) == []
+
+    def test_what_is_no_model_is_refused(self, saved):
+        (saved / WEIGHTS).unlink()
+        with pytest.raises(FormatError, match="the file is missing"):
+            reseal(saved)
+
+    def test_files_beside_a_model_stay_when_it_is_saved_again(self, saved):
+        put_beside(saved, "calibration.json", {"a": 1})
+        write_model(saved, MODEL, TREE, nn.Linear(5, 3))
+        assert json.loads((saved / "calibration.json").read_text()) == {"a": 1}
+        put_beside(saved, "calibration.json", {"a": 2})
+        assert "calibration.json" in read_model(saved).config.files
+        assert json.loads((saved / "calibration.json").read_text()) == {"a": 2}

@@ -78,7 +78,7 @@ def test_where_it_cannot_be_written_the_model_stays(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nbdt.pretrained.folder.shutil.copyfile", full)
+    monkeypatch.setattr("nbdt.pretrained.folder.link_tree", full)
     with pytest.raises(InputError, match="cannot be saved: No space left on device"):
         replace_hierarchy(tmp_path / "model", OTHER)
     assert read_model(tmp_path / "model").hierarchy == TREE

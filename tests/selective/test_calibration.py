@@ -18,6 +18,7 @@ from nbdt.pretrained import replace_hierarchy
 from nbdt.rules import Temperature
 from nbdt.selective import Calibration, Calibrator, SelectiveNBDT, read_calibration
 from nbdt.selective.calibration import CALIBRATION, Superclass, fitted_to, write_calibration
+from tests.folders import rewrite_config
 from tests.selective.test_conformal import drawn_samples
 
 SHA = "0123456789abcdef" * 4
@@ -198,6 +199,7 @@ def edited(folder, **values):
     path = Path(folder) / CALIBRATION
     document = json.loads(path.read_text())
     path.write_text(json.dumps({**document, **values}))
+    rewrite_config(folder)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +219,7 @@ def test_a_file_that_is_not_valid_is_refused(values, said, folder):
 
 def test_a_file_that_is_no_json_is_refused(folder):
     (folder / CALIBRATION).write_text("[1, 2")
+    rewrite_config(folder)
     with pytest.raises(FormatError, match=r"calibration.json: is not valid JSON"):
         read_calibration(folder)
 

@@ -21,7 +21,7 @@ from nbdt.view.folding import (
     support_legend,
 )
 from nbdt.view.svg import to_svg
-from nbdt.view.text import to_rich, to_text
+from nbdt.view.terminal import to_rich, to_text
 from tests.explain.samples import CAT, THING
 from tests.strategies import caterpillar, hierarchies, random_hierarchy
 from tests.view.samples import explain, flat, supported

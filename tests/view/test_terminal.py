@@ -8,7 +8,7 @@ from rich.console import Console
 
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy, load_hierarchy
-from nbdt.view.text import NARROWEST, to_rich, to_text
+from nbdt.view.terminal import NARROWEST, to_rich, to_text
 from tests.explain.samples import CAT, THING
 from tests.strategies import caterpillar, hierarchies
 from tests.view.samples import drawn_from, explain, flat, subjects
