@@ -36,7 +36,7 @@ from nbdt.classifiers import (
 )
 from nbdt.display import Displayed
 from nbdt.errors import HeadError, InputError
-from nbdt.explain import Explanations, FeatureGeometry, explain_predictions
+from nbdt.explain import Explanations, FeatureGeometry, explain_predictions, explain_sites
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs import Input
 from nbdt.pretrained import ModelConfig, read_model, read_whole, write_model
@@ -46,8 +46,13 @@ from nbdt.rules import (
     ScoreName,
     Temperature,
     TreeLayout,
+    check_answerable,
     get_rule,
     get_score,
+    is_map,
+    map_answers,
+    map_log_probs,
+    path_indicator,
 )
 
 
@@ -231,7 +236,7 @@ class NBDT(nn.Module, Displayed):
             batch = as_batch(x)
         return batch if batch is x else moved(batch, weights_device(self.network))
 
-    def logits(self, x: Any = None, **encoding: Any) -> Float[Tensor, "batch classes"]:
+    def logits(self, x: Any = None, **encoding: Any) -> Float[Tensor, "batch classes *sites"]:
         """The network's own logits, in the module's current mode and with gradients."""
         batch = self.prepared(x, **encoding)
         logits = network_logits(self.network, batch, self.hierarchy.num_classes, self.outputs)
@@ -239,29 +244,44 @@ class NBDT(nn.Module, Displayed):
             self.layout.to(logits.device)  # the network was moved without this module
         return logits
 
-    def forward(self, x: Any = None, **encoding: Any) -> Float[Tensor, "batch classes"]:
+    def forward(self, x: Any = None, **encoding: Any) -> Float[Tensor, "batch classes *sites"]:
         """The soft log-probability of every class, whatever the `rule`.
 
         In nats, in float32 (or float64); exp of a row sums to 1.
         """
-        return self.temperature.log_probs(self.logits(x, **encoding), self.layout, self.score)
+        logits = self.logits(x, **encoding)
+        if is_map(logits):
+            return map_log_probs(logits, self.layout, self.score, self.temperature)
+        return self.temperature.log_probs(logits, self.layout, self.score)
 
     def predict(
         self, x: Any = None, rule: RuleName | None = None, **encoding: Any
-    ) -> Int[Tensor, " batch"]:
-        """The index of each sample's predicted class; an InputError for NaN, +inf or all −inf.
+    ) -> Int[Tensor, " batch *sites"]:
+        """The index of the class predicted for each sample, or for each site of a map.
+
+        An InputError for NaN, +inf or all −inf.
 
         Under "soft" it is the class with the largest probability, under "hard" the one reached by
         taking the likeliest child at every node.
         """
         rule = self.rule if rule is None else get_rule(rule).name
         with eval_mode(self) as still:
-            return self.predictions(still.logits(x, **encoding), rule).answer_classes
+            logits = still.logits(x, **encoding)
+            if is_map(logits):
+                return map_answers(logits, self.layout, self.score, rule, self.temperature)
+            return self.predictions(logits, rule).answer_classes
 
-    def predict_proba(self, x: Any = None, **encoding: Any) -> Float[Tensor, "batch classes"]:
-        """The soft probability of every class, whatever the `rule`; a row sums to 1."""
+    def predict_proba(
+        self, x: Any = None, **encoding: Any
+    ) -> Float[Tensor, "batch classes *sites"]:
+        """The soft probability of every class, whatever the `rule`; a row sums to 1.
+
+        An InputError for NaN, +inf or all −inf.
+        """
         with eval_mode(self) as still:
             log_probs: Tensor = still(x, **encoding)
+            if not log_probs.numel() or bool(log_probs.isnan().any()):
+                check_answerable(still.logits(x, **encoding))
             return log_probs.exp()
 
     def decision_path(
@@ -270,18 +290,26 @@ class NBDT(nn.Module, Displayed):
         """Which nodes each sample passes, as in scikit-learn's ``decision_path``.
 
         An indicator matrix of shape (n_samples, n_nodes): 1 where the sample's path, from the root
-        to the predicted class, contains the node.
+        to the predicted class, contains the node. A map has a row for each site, row by row,
+        sample after sample.
         """
-        leaves = self.predict(x, rule, **encoding).tolist()
-        paths = {leaf: sorted(self.hierarchy.path(leaf)) for leaf in set(leaves)}
-        indices = [node for leaf in leaves for node in paths[leaf]]
-        starts = np.cumsum([0, *(len(paths[leaf]) for leaf in leaves)])
-        ones = np.ones(len(indices), dtype=np.int64)
-        shape = (len(leaves), len(self.hierarchy))
-        return csr_matrix((ones, np.array(indices, dtype=np.int64), starts), shape=shape)
+        leaves = self.predict(x, rule, **encoding).flatten().cpu().numpy()
+        return path_indicator(self.hierarchy, leaves)
 
-    def explain(self, x: Any = None, rule: RuleName | None = None, **encoding: Any) -> Explanations:
+    def explain(
+        self,
+        x: Any = None,
+        rule: RuleName | None = None,
+        *,
+        at: Any = None,
+        region: Any = None,
+        **encoding: Any,
+    ) -> Explanations:
         """Each sample's prediction, with the decisions that led to it.
+
+        A map of classes is explained where `at` says, (row, column) of one site, or over a
+        `region`, a mask of True and False of the map's shape or one per sample: of the mean of its
+        sites' logits, and so of their log-probabilities; see `nbdt.rules.sites.region_logits`.
 
         Example:
             >>> tree = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
@@ -294,6 +322,8 @@ class NBDT(nn.Module, Displayed):
         rule = self.rule if rule is None else get_rule(rule).name
         with eval_mode(self) as still:
             logits = still.logits(x, **encoding)
+        if is_map(logits) or at is not None or region is not None:
+            return explain_sites(logits, at, region, lambda rows: self.predictions(rows, rule))
         return explain_predictions(self.predictions(logits, rule), self.geometry())
 
     def predictions(

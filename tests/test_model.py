@@ -181,7 +181,7 @@ class TestForward:
         (lambda x: SimpleNamespace(logit=x), "returned SimpleNamespace"),
         (lambda x: x[0], r"shape \(batch, 3\); got \(3,\)"),
         (lambda x: x[:, :2], r"the tree has 3 classes.*got \(2, 2\)"),
-        (lambda x: x[..., None, None], r"got \(2, 3, 1, 1\)"),
+        (lambda x: x[:, None, None], r"3, \*sites\); got \(2, 1, 1, 3\); movedim\(-1, 1\) puts"),
         (lambda x: x.to(torch.complex64), r"returned torch.complex64; expected real numbers"),
     ])  # fmt: skip
     def test_refuses_other_outputs(self, form, message):

@@ -26,6 +26,7 @@ from nbdt.classifiers.head import is_linear
 NEUTRAL_CALLS = frozenset(
     """flatten unflatten squeeze view reshape contiguous float dropout alpha_dropout
     feature_alpha_dropout dropout1d dropout2d dropout3d log_softmax mean
+    interpolate upsample movedim moveaxis permute transpose
     avg_pool1d avg_pool2d avg_pool3d
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d""".split()  # noqa: SIM905
 )
@@ -98,7 +99,7 @@ def _run(module: nn.Module, tracer: _Tracer) -> object:
     if isinstance(output, fx.Proxy):
         return output
     # Like transformers' outputs, or a dictionary.
-    logits = output.get("logits") if isinstance(output, Mapping) else None
+    logits = output.get("logits", output.get("out")) if isinstance(output, Mapping) else None
     return getattr(output, "logits", output) if logits is None else logits
 
 
@@ -131,8 +132,8 @@ def _way_back(node: fx.Node, module: nn.Module) -> OutputTrace:
 
 
 def _takes_logits(node: fx.Node) -> bool:
-    """Whether the step is ``output.logits`` or ``output["logits"]``."""
-    return node.args[-1:] == ("logits",)
+    """Whether the step is ``output.logits``, ``output["logits"]`` or ``output["out"]``."""
+    return node.args[-1:] in (("logits",), ("out",))
 
 
 def _scales(node: fx.Node, step: str) -> bool:

@@ -40,8 +40,9 @@ def as_logits(
 
     Args:
         values: a tensor, an array or nested lists, or an object or mapping that holds one as
-            ``logits``; of shape (batch, C), or (batch, C, *sites) for maps of classes. With two
-            classes one column is enough, or shape (batch,): z means (0, z), and p means (1 − p, p).
+            ``logits`` (or ``out``); of shape (batch, C), or (batch, C, *sites) for maps of classes.
+            With two classes one column is enough, or shape (batch,): z means (0, z), and p means
+            (1 − p, p).
         outputs: what the values are. Probabilities become their logs, −inf where they are 0.
         num_classes: C; by default as many as there are columns.
 
@@ -73,8 +74,17 @@ def as_logits(
 
 def as_tensor(values: Any) -> Tensor:
     """What a classifier returned, as a tensor of floating-point numbers."""
-    held = values.get("logits") if isinstance(values, Mapping) else getattr(values, "logits", None)
+    # torchvision's segmentation networks call it "out".
+    if isinstance(values, Mapping):
+        held = values.get("logits", values.get("out"))
+    else:
+        held = getattr(values, "logits", None)
     found = values if held is None else held
+    if isinstance(held, Tensor) and held.ndim == 3 and held.shape[1] == held.shape[2]:
+        raise InputError(
+            f"the network's logits are of shape {tuple(held.shape)}, so either axis may be the "
+            "classes; return a tensor of shape (batch, classes, sites)."
+        )
     if not isinstance(found, Tensor):
         try:
             array = np.asarray(found)
@@ -101,10 +111,12 @@ def _columns(array: Tensor, num_classes: int | None, outputs: OutputKind) -> Ten
     single = array.ndim > 1 and array.shape[1] == 1 and num_classes in (None, 2)
     if array.ndim < 2 or not (single or array.shape[1] == (num_classes or array.shape[1]) > 0):
         expected = "classes" if num_classes is None else num_classes
+        last = array.ndim > 2 and array.shape[-1] == num_classes
         raise InputError(
             ("" if num_classes is None else f"the tree has {num_classes} classes, so ")
-            + f"the network must return {outputs.replace('_', '-')} of shape (batch, {expected}); "
-            f"got {tuple(array.shape)}."
+            + f"the network must return {outputs.replace('_', '-')} of shape (batch, {expected}"
+            f"{', *sites' if array.ndim > 2 else ''}); got {tuple(array.shape)}"
+            + ("; movedim(-1, 1) puts its last axis there." if last else ".")
         )
     return array
 

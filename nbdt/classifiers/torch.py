@@ -116,19 +116,13 @@ def unwrap(network: nn.Module) -> tuple[nn.Module, str]:
 
 def network_logits(
     network: nn.Module, x: Any, num_classes: int | None, outputs: OutputKind = "logits"
-) -> Float[Tensor, "batch classes"]:
+) -> Float[Tensor, "batch classes *sites"]:
     """The network's output for a batch, as logits; see `as_logits`.
 
     Without `num_classes` there are as many classes as outputs. An `x` that is a mapping is passed
     as keyword arguments. An InputError if the output has another form.
     """
-    logits: Tensor = as_logits(_called(network, x), outputs, num_classes)
-    if logits.ndim != 2:
-        raise InputError(
-            f"the tree has {logits.shape[1]} classes, so the network must return logits of shape "
-            f"(batch, {logits.shape[1]}); got {tuple(logits.shape)}."
-        )
-    return logits
+    return as_logits(_called(network, x), outputs, num_classes)
 
 
 def as_batch(x: Any) -> Any:

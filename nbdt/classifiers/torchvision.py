@@ -14,7 +14,7 @@ from nbdt.inputs.image import Preprocessing
 
 _MODULE = "torchvision.models."
 _HEADS = ("fc", "classifier", "head", "heads")
-_OTHER_TASKS = ("detection", "segmentation", "optical_flow")
+_OTHER_TASKS = ("detection", "optical_flow")
 # These warn without an explicit initialization.
 _NEED_INIT_WEIGHTS = ("googlenet", "inception_v3")
 
@@ -41,7 +41,7 @@ class Torchvision(Library):
             if cls.__module__.startswith(_MODULE) and task in _OTHER_TASKS:
                 raise HeadError(
                     f"{type(module).__name__} is a torchvision model for {task.replace('_', ' ')}; "
-                    "a tree of classes needs a classifier with one vector of logits per input."
+                    "a tree of classes needs a classifier with logits for each image or pixel."
                 )
 
     def head_paths(self, module: nn.Module) -> list[str] | None:

@@ -14,6 +14,7 @@ from nbdt.hierarchy.classes import distinct_names
 
 _MODULE = "transformers."
 _HEADS = ("classifier", "score", "classification_head", "logits_proj", "fc")
+_MAP_HEADS = ("decode_head.classifier", "segmentation_head.classifier", "head.head")
 
 
 class Transformers(Library):
@@ -29,10 +30,11 @@ class Transformers(Library):
         for cls in type(module).__mro__:
             task = re.search(r"For([A-Z]\w*)$", cls.__name__)
             if cls.__module__.startswith(_MODULE) and task:
-                if "Classification" not in task[1]:
+                if not task[1].endswith(("Classification", "SemanticSegmentation")):
                     raise HeadError(
                         f"{kind} is not a classifier; a tree of classes needs one, such as "
-                        "transformers' …ForSequenceClassification or …ForImageClassification."
+                        "transformers' …ForSequenceClassification, …ForImageClassification or "
+                        "…ForSemanticSegmentation."
                     )
                 break
         config: Any = getattr(module, "config", None)
@@ -55,6 +57,8 @@ class Transformers(Library):
 
     def head_paths(self, module: nn.Module) -> list[str] | None:
         present = [n for n in _HEADS if isinstance(getattr(module, n, None), nn.Module)]
+        if not present and type(module).__name__.endswith("ForSemanticSegmentation"):
+            present = [n for n in _MAP_HEADS if n in dict(module.named_modules())]
         return present[:1] or None  # a `classifier` may follow an `fc`, never the reverse
 
     def classes(self, module: nn.Module, num_classes: int) -> tuple[str, ...] | None:

@@ -21,6 +21,7 @@ from nbdt.evaluation.faithfulness import Faithfulness, evaluate_faithfulness
 from nbdt.evaluation.fitting import TemperatureFit, fit_temperature, fit_temperature_to_logits
 from nbdt.evaluation.intervals import PairedCounts, wilson_interval
 from nbdt.evaluation.jobs import Assessment, Source, assess
+from nbdt.evaluation.maps import IoUCounter, IoURow, IoUTable, evaluate_maps
 from nbdt.evaluation.measure import Measure, Result, measures
 from nbdt.evaluation.mistakes import Confusion, MistakeCounter, Mistakes
 from nbdt.evaluation.moves import MoveSuggestions, suggest_moves
@@ -51,6 +52,9 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "Faithfulness",
+    "IoUCounter",
+    "IoURow",
+    "IoUTable",
     "Measure",
     "MistakeCounter",
     "Mistakes",
@@ -77,6 +81,7 @@ __all__ = [
     "assess",
     "evaluate",
     "evaluate_faithfulness",
+    "evaluate_maps",
     "evaluate_ood",
     "evaluate_unseen",
     "fit_temperature",

@@ -5,8 +5,9 @@ from the root to the predicted class, the runner-up, and the node where their pa
 are plain data with a JSON document, described by ``explanation.schema.json`` beside this file.
 """
 
-from nbdt.explain.build import explain_logits, explain_predictions
+from nbdt.explain.build import explain_logits, explain_predictions, explain_sites
 from nbdt.explain.decision import Decision, percent
+from nbdt.explain.document import Sites
 from nbdt.explain.explanation import Explanation, Explanations, promise
 from nbdt.explain.geometry import FeatureGeometry
 
@@ -15,8 +16,10 @@ __all__ = [
     "Explanation",
     "Explanations",
     "FeatureGeometry",
+    "Sites",
     "explain_logits",
     "explain_predictions",
+    "explain_sites",
     "percent",
     "promise",
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +16,12 @@ from torch import Tensor
 
 from nbdt.errors import InputError
 from nbdt.explain.decision import Decision
+from nbdt.explain.document import Sites
 from nbdt.explain.explanation import Explanation, Explanations
 from nbdt.explain.geometry import FeatureGeometry
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.rules import PathDecisions, Predictions, RuleName, ScoreName, Temperature, TreeLayout
+from nbdt.rules.sites import logits_at, region_logits
 
 
 def explain_logits(
@@ -93,6 +97,44 @@ def explain_predictions(
             )
         )
     return explanations
+
+
+def explain_sites(
+    logits: Float[Tensor, "batch classes *sites"],
+    at: Any,
+    region: Any,
+    predictions: Callable[[Tensor], Predictions],
+) -> Explanations:
+    """One explanation for each map, of its site `at` or of a `region`; see `nbdt.rules.sites`.
+
+    `predictions` are those of logits of shape (batch, C).
+    """
+    shape = tuple(logits.shape[2:])
+    if (at is None) == (region is None):
+        got = "neither" if at is None else "both"
+        raise InputError(
+            f"this model answers {' × '.join(map(str, shape)) or 'no'} sites a sample, so explain "
+            f"needs at=(row, column) or region=mask; got {got}."
+        )
+    if at is not None:
+        rows, site = logits_at(logits, at)
+        where = [Sites(shape=shape, count=1, first=site, last=site)] * len(rows)
+    else:
+        rows, masks = region_logits(logits, region)
+        where = [_sites_of(mask) for mask in masks]
+    found = explain_predictions(predictions(rows))
+    return Explanations(replace(one, sites=sites) for one, sites in zip(found, where, strict=True))
+
+
+def _sites_of(mask: npt.NDArray[np.bool_]) -> Sites:
+    """Where the True values of a mask are."""
+    places = np.nonzero(mask)
+    return Sites(
+        shape=mask.shape,
+        count=len(places[0]),
+        first=tuple(int(axis.min()) for axis in places),
+        last=tuple(int(axis.max()) for axis in places),
+    )
 
 
 def _decisions(

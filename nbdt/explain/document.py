@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nbdt.documents import Document, described, json_schema
 from nbdt.errors import FormatError
@@ -26,6 +26,7 @@ _TOLERANCE = 1e-6
 Node = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=1)]
 
 
 def _says(text: str, **more: Any) -> Any:
@@ -60,6 +61,45 @@ class DecisionDocument(Document):
         "How far the features would have to move to flip the decision; null where that is not "
         "defined."
     )
+
+
+class Sites(Document):
+    """The sites of a map that an explanation is about: one site, or a region."""
+
+    shape: tuple[Side, ...] = _says("How many sites the map has along each axis.", min_length=1)
+    count: Side = _says("How many sites it is about; 1 for a single site.")
+    first: tuple[Node, ...] = _says(
+        "The lowest row, column, … among these sites: a corner of the box that holds them."
+    )
+    last: tuple[Node, ...] = _says("The highest row, column, …, itself in the box.")
+
+    @model_validator(mode="after")
+    def _check_box(self) -> Sites:
+        if not len(self.shape) == len(self.first) == len(self.last):
+            raise ValueError("shape, first and last need one number for each axis.")
+        edges = list(zip(self.first, self.last, self.shape, strict=True))
+        if not all(first <= last < side for first, last, side in edges):
+            raise ValueError("first must not lie after last, nor last outside the map.")
+        room = math.prod(last - first + 1 for first, last, _ in edges)
+        if not min(room, 2) <= self.count <= room:
+            raise ValueError(
+                f"count must be {min(room, 2)} to {room} in this box, got {self.count}."
+            )
+        return self
+
+    def __str__(self) -> str:
+        whole = f"a map of {' × '.join(map(str, self.shape))} sites"
+        if self.count == 1:
+            return f"{_place(self.first)} of {whole}"
+        box = f"between {_place(self.first)} and {_place(self.last)}"
+        return f"a region of {self.count:,} sites {box} of {whole}"
+
+
+def _place(site: tuple[int, ...]) -> str:
+    if len(site) == 2:
+        return f"row {site[0]}, column {site[1]}"
+    places = ", ".join(map(str, site))
+    return f"site {places}" if len(site) == 1 else f"site ({places})"
 
 
 class ExplanationDocument(Document):
@@ -109,6 +149,10 @@ class ExplanationDocument(Document):
     score: ScoreName = _says("How a node is scored from the logits of the classes under it.")
     rule: RuleName = _says(
         "soft: the class with the likeliest path; hard: the likeliest child at each node."
+    )
+    sites: Sites | None = _says(
+        "Where in the sample; only of explanations of a map, whose every site has an answer.",
+        default=None,
     )
     path: tuple[DecisionDocument, ...] = _says(
         "The decisions from the root to the predicted class, root first; each one's node is the "

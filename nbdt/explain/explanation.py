@@ -14,7 +14,7 @@ from typing import Any, SupportsIndex, overload
 
 from nbdt.display import Displayed
 from nbdt.explain.decision import Decision, percent
-from nbdt.explain.document import SCHEMA, ExplanationDocument, check_derived, refuse
+from nbdt.explain.document import SCHEMA, ExplanationDocument, Sites, check_derived, refuse
 from nbdt.hierarchy.text import one_line
 
 # Derived values: written into the document for clients, checked on reading.
@@ -50,6 +50,8 @@ class Explanation(Displayed):
             None if the answer is the predicted class. `path` still leads to the class.
         guarantee: the smallest share of answers, on average, that contain the true class, if the
             tree was calibrated to stop when unsure; else None.
+        sites: where on a map of classes it is; None for a sample with one answer. Of a region, it
+            explains the mean of the sites' logits, which is that of their log-probabilities.
     """
 
     path: tuple[Decision, ...]
@@ -63,6 +65,7 @@ class Explanation(Displayed):
     rule: str
     stopped_at: int | None = None
     guarantee: float | None = None
+    sites: Sites | None = None
 
     @property
     def prediction(self) -> int:
@@ -119,7 +122,9 @@ class Explanation(Displayed):
         Every number is finite, so any JSON writer accepts it. Derived values (names, `agrees`,
         `answer`, …) are included, so clients need not compute them.
         """
-        document = {key: getattr(self, key) for key in _KEYS}
+        document = {key: getattr(self, key) for key in _KEYS if key != "sites"}
+        if self.sites is not None:
+            document["sites"] = self.sites.to_dict()
         path = [decision.to_dict() for decision in self.path]
         return {"schema": SCHEMA, **document, "path": path}
 
@@ -166,6 +171,8 @@ class Explanation(Displayed):
 
     def _headline(self) -> Iterator[str]:
         likeliest = _with_percent(self.prediction_name, self.probability)
+        if self.sites is not None:
+            yield f"For {self.sites}:"
         if self.stopped_at is None:
             says = "agrees" if self.agrees else f"says {_plain(self.network_prediction_name)}"
             yield f"Predicted {likeliest}; the network {says}."

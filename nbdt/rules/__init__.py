@@ -12,7 +12,7 @@ from nbdt.rules.functional import (
     soft_log_probs,
 )
 from nbdt.rules.layout import TreeLayout
-from nbdt.rules.paths import PathDecisions
+from nbdt.rules.paths import PathDecisions, path_indicator
 from nbdt.rules.predictions import (
     RULE_SCORES,
     RULES,
@@ -23,6 +23,14 @@ from nbdt.rules.predictions import (
     keeps_network_answer,
 )
 from nbdt.rules.scores import SCORES, Score, ScoreName, get_score
+from nbdt.rules.sites import (
+    check_answerable,
+    children_taken,
+    is_map,
+    map_answers,
+    map_log_probs,
+    nodes_at_depth,
+)
 from nbdt.rules.temperature import Temperature
 
 __all__ = [
@@ -39,11 +47,18 @@ __all__ = [
     "SoftRules",
     "Temperature",
     "TreeLayout",
+    "check_answerable",
+    "children_taken",
     "decision_log_probs",
     "get_rule",
     "get_score",
     "hard_predict",
+    "is_map",
     "keeps_network_answer",
+    "map_answers",
+    "map_log_probs",
     "node_scores",
+    "nodes_at_depth",
+    "path_indicator",
     "soft_log_probs",
 ]

@@ -34,10 +34,14 @@ def wide_logits(logits: Any, num_classes: int) -> Float[Tensor, "*batch classes"
     return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
 
 
-def usable_rows(logits: Float[Tensor, "batch classes"]) -> Bool[Tensor, " batch"]:
-    """Which rows have an answer: no NaN, no +inf, and at least one class is not masked (−inf)."""
+def usable_rows(logits: Float[Tensor, "batch classes *sites"]) -> Bool[Tensor, " batch"]:
+    """Which rows have an answer: no NaN, no +inf, and at least one class is not masked (−inf).
+
+    A map has one if every site of it does.
+    """
     # All three show in a row's largest logit.
-    return logits.amax(dim=-1).isfinite()
+    usable = logits.amax(dim=1).isfinite()
+    return usable if usable.ndim == 1 else usable.flatten(1).all(dim=1)
 
 
 def check_logits(logits: Any, num_classes: int) -> None:

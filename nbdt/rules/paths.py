@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
+from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, IntArray
 from nbdt.rules.layout import TreeLayout
@@ -36,6 +38,27 @@ def climb(tree: Hierarchy, targets: IntArray) -> Iterator[tuple[IntArray, IntArr
             places, nodes, lengths = places[kept], nodes[kept], lengths[kept]
         yield places, nodes
         nodes = tree.parents[nodes]
+
+
+MAX_ENTRIES = 2**27
+"""The most entries of `path_indicator`; they take 16 bytes each."""
+
+
+def path_indicator(tree: Hierarchy, leaves: IntArray) -> csr_matrix:
+    """A row for each of these classes, of shape (leaves, nodes): 1 where its path has the node."""
+    paths = [sorted(tree.path(leaf)) for leaf in range(tree.num_classes)]
+    lengths = np.array(list(map(len, paths)))
+    starts = np.concatenate([[0], np.cumsum(lengths[leaves])])
+    if starts[-1] > MAX_ENTRIES:
+        raise InputError(
+            f"the paths of {len(leaves):,} answers have {starts[-1]:,} nodes, more than the "
+            f"{MAX_ENTRIES:,} that one matrix may hold; ask for fewer samples or a part of the map."
+        )
+    first = np.cumsum(lengths) - lengths
+    places = np.arange(starts[-1]) + np.repeat(first[leaves] - starts[:-1], lengths[leaves])
+    indices = np.concatenate(paths)[places]
+    ones = np.ones(len(indices), dtype=np.int64)
+    return csr_matrix((ones, indices, starts), shape=(len(leaves), len(tree)))
 
 
 class PathDecisions:

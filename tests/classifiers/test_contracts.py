@@ -140,8 +140,6 @@ def test_a_class_that_changes_forward_is_not_held_to_the_contract():
 @pytest.mark.parametrize(
     ("name", "task"),
     [
-        ("fcn_resnet50", "segmentation"),
-        ("lraspp_mobilenet_v3_large", "segmentation"),
         ("ssdlite320_mobilenet_v3_large", "detection"),
         ("fasterrcnn_mobilenet_v3_large_fpn", "detection"),
         ("raft_small", "optical flow"),

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from nbdt.errors import FormatError
+from nbdt.explain import Explanation, Sites
 from nbdt.explain.document import (
     SCHEMA_FILE,
     DecisionDocument,
@@ -22,7 +24,7 @@ def test_the_schema_is_itself_valid_and_lists_every_key() -> None:
     VALIDATOR.check_schema(VALIDATOR.schema)
     decision = VALIDATOR.schema["$defs"]["DecisionDocument"]
     for part in (VALIDATOR.schema, decision):
-        assert part["required"] == list(part["properties"])
+        assert part["required"] == [key for key in part["properties"] if key != "sites"]
     document = CAT.to_dict()
     assert list(document) == VALIDATOR.schema["required"]
     assert list(document["path"][0]) == decision["required"]
@@ -52,3 +54,31 @@ def test_what_follows_may_differ_by_rounding_only() -> None:
     for changes in ({"probability": step.probability + 1e-5}, {"contrary": True}):
         with pytest.raises(FormatError, match=r"^[a-z]+ is .*, but the rest of the document makes"):
             check_derived(document.replace(**changes), step, tuple(changes), "")
+
+
+def test_an_explanation_of_a_map_says_where_it_is() -> None:
+    sites = Sites(shape=(8, 6), count=5, first=(2, 1), last=(4, 3))
+    explanation = replace(CAT, sites=sites)
+    document = json.loads(json.dumps(explanation.to_dict()))
+    VALIDATOR.validate(document)
+    assert Explanation.from_dict(document) == explanation
+    assert str(explanation).startswith(
+        "For a region of 5 sites between row 2, column 1 and row 4, column 3 of a map of 8 × 6 "
+        "sites:\nPredicted cat"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"first": [5, 1]}, "first must not lie after last"),
+        ({"last": [4, 6]}, "nor last outside the map"),
+        ({"first": [2]}, "one number for each axis"),
+        ({"count": 10}, "count must be 2 to 9 in this box, got 10"),
+        ({"count": 1}, "count must be 2 to 9 in this box, got 1"),
+    ],
+)
+def test_sites_that_contradict_themselves_are_refused(changes: dict[str, Any], reason: str) -> None:
+    sites = {"shape": [8, 6], "count": 5, "first": [2, 1], "last": [4, 3]} | changes
+    with pytest.raises(FormatError, match=f"^sites.*{reason}"):
+        Explanation.from_dict(CAT.to_dict() | {"sites": sites})
