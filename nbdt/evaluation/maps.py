@@ -236,9 +236,7 @@ def _site_predictions(
 ) -> Iterator[Predictions]:
     """What is decided at the sites of one map that have a label, chunk by chunk."""
     if not is_map(logits):
-        raise InputError(
-            "this network gives one answer a sample; nbdt.evaluation.evaluate fits it."
-        )
+        raise InputError("this network gives one answer a sample, not a map; call evaluate.")
     if labels.ndim != logits.ndim - 2:
         raise InputError(
             f"a label map needs a class for each site, {logits.ndim - 2} axes without the batch's; "

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
@@ -38,6 +38,7 @@ def small_chunks(monkeypatch):
 
 
 @pytest.mark.parametrize("score", ["mean", "logsumexp"])
+@settings(max_examples=30)
 @given(
     tree=hierarchies(max_classes=12),
     seed=st.integers(0, 2**32 - 1),
@@ -121,6 +122,7 @@ def test_a_map_can_be_exported(score):
     torch.testing.assert_close(exported(logits), map_log_probs(logits, TreeLayout(TREE), score))
 
 
+@settings(max_examples=30)
 @given(tree=hierarchies(max_classes=9), seed=st.integers(0, 2**32 - 1))
 def test_linear_upsampling_commutes_with_mean_scores_alone(tree, seed):
     """Under ``mean`` it does not matter whether logits or scores are enlarged."""
@@ -181,6 +183,7 @@ def test_places_off_the_map_are_refused(at):
         logits_at(torch.zeros(1, 3, 4, 5), at)
 
 
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_region_has_the_mean_of_its_logits(seed):
     logits = sample(seed, 2, 3, 20, 30, scale=1e3)
@@ -225,6 +228,7 @@ def test_classifiers_have_no_sites():
             choose(torch.zeros(1, 3), (0, 0))
 
 
+@settings(max_examples=30)
 @given(tree=hierarchies(max_classes=12))
 def test_depths_and_decisions_look_up_the_path(tree):
     for leaf in range(tree.num_classes):
