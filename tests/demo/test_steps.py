@@ -121,7 +121,7 @@ def test_a_seed_gives_the_same_files_whatever_torch_is_set_to(hasty, tmp_path):
     assert hasty.hierarchy == second.hierarchy
     assert hasty.accuracy == second.accuracy
     files = {path.relative_to(hasty.folder) for path in hasty.folder.rglob("*.*")}
-    assert len(files) == 13
+    assert len(files) == 14
     for file in files:
         assert (hasty.folder / file).read_bytes() == (second.folder / file).read_bytes()
 
