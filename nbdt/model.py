@@ -153,9 +153,11 @@ class NBDT(nn.Module, Displayed):
     def found_head(self) -> Head | None:
         """The network's last linear layer as it is now; a HeadError if it was removed."""
         head = self._head
-        if isinstance(self.network, Adapter):
+        if head is None or isinstance(self.network, Adapter):
             return head
-        if head is not None and _part(self.network, head.path) is not head.module:
+        if head.detached:  # a sum of layers is a copy
+            return find_head(self.network, head.path) if head.altered else head
+        if _part(self.network, head.path) is not head.module:
             self._head = replace(find_head(self.network, head.path), altered=head.altered)
         return self._head
 

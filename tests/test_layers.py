@@ -82,6 +82,7 @@ SHORT = {
     "nbdt.__main__": "python -m nbdt",
     "nbdt.display": "trees stand before what draws them, so neither can hold this",
     "nbdt.registry": "classifiers, inputs and data all find their members by it",
+    "nbdt.classifiers.peft": "each library has its own file",
     "nbdt.hierarchy.convert": "the name that scripts know the formats by",
     "nbdt.cli.groups": "help imports this and nothing else of the command line",
     "nbdt.cli.demo": "a command is imported only when it runs",

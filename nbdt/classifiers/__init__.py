@@ -33,6 +33,7 @@ from nbdt.classifiers.eval_mode import eval_mode
 from nbdt.classifiers.head import Head
 from nbdt.classifiers.outputs import OUTPUTS, OutputKind, as_logits, check_outputs
 from nbdt.classifiers.own import is_own, own_network
+from nbdt.classifiers.search import unwrap
 from nbdt.classifiers.source import induce
 from nbdt.classifiers.torch import (
     as_batch,
@@ -40,7 +41,6 @@ from nbdt.classifiers.torch import (
     find_head,
     moved,
     network_logits,
-    unwrap,
     weights_device,
 )
 

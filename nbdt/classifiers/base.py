@@ -130,6 +130,9 @@ class Library:
     def check(self, module: nn.Module) -> None:
         """Refuses a network for another task, with a `HeadError`."""
 
+    def check_part(self, module: nn.Module, path: str) -> None:
+        """Refuses, with a `HeadError`, a layer in a module that is only a piece of what it does."""
+
     def head_paths(self, module: nn.Module) -> list[str] | None:
         """The parts that the library calls the network's classifier; None if it promises none.
 

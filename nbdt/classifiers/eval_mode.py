@@ -56,7 +56,7 @@ def _view(module: M, known: dict[int, nn.Module]) -> M | None:
     kind, own = type(module), vars(module)
     if not _can_be_viewed(kind) or not isinstance(own.get("forward", _METHOD), MethodType):
         return None
-    view = known[id(module)] = kind.__new__(kind)
+    view = known[id(module)] = object.__new__(kind)  # graph modules make a class for each object
     values = vars(view)
     values.update(own)
     values["training"] = False

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nbdt.classifiers.base import Adapter, input_of, libraries_of, open_classifier
 from nbdt.classifiers.eval_mode import eval_mode
+from nbdt.classifiers.head import plain_tensor
 from nbdt.classifiers.outputs import OutputKind
 from nbdt.classifiers.torch import (
     as_batch,
@@ -208,7 +209,7 @@ def _rows_of_array(source: Tensor | npt.ArrayLike) -> FloatArray:
         if source.is_meta or source.is_complex():
             what = "is on the meta device" if source.is_meta else f"is of type {source.dtype}"
             raise InputError(f"an array of real numbers is needed, but this tensor {what}.")
-        return _as_float64(source.detach())
+        return _as_float64(source)
     try:
         return np.asarray(source, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError):
@@ -219,6 +220,5 @@ def _rows_of_array(source: Tensor | npt.ArrayLike) -> FloatArray:
 
 
 def _as_float64(rows: Tensor) -> FloatArray:
-    dense = rows if rows.layout == torch.strided else rows.to_dense()
-    array: FloatArray = dense.cpu().to(torch.float64).numpy()
+    array: FloatArray = plain_tensor(rows).cpu().to(torch.float64).numpy()
     return array

@@ -17,8 +17,11 @@ from nbdt.classifiers.base import (
     Limits,
     WeightsInfo,
 )
+from nbdt.classifiers.search import runs_code_of
 from nbdt.errors import InputError, NotFoundError, missing
 from nbdt.inputs.image import Preprocessing
+
+_MODULE = "timm."
 
 
 class Timm(Library):
@@ -34,11 +37,13 @@ class Timm(Library):
     }
 
     def recognizes(self, model: object) -> bool:
-        getter = getattr(model, "get_classifier", None)
-        return isinstance(model, nn.Module) and callable(getter)
+        return any(cls.__module__.startswith(_MODULE) for cls in type(model).__mro__)
 
     def head_paths(self, module: nn.Module) -> list[str] | None:
-        answer = module.get_classifier()  # type: ignore[operator]
+        getter: Any = getattr(module, "get_classifier", None)
+        if getter is None or not runs_code_of(module, _MODULE):
+            return None
+        answer = getter()
         parts = answer if isinstance(answer, tuple | list) else [answer]
         names = {id(part): name for name, part in module.named_modules()}
         return [names[id(part)] for part in parts if id(part) in names] or None

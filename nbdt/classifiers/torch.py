@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
-from nbdt.classifiers.base import Adapter, libraries_of
-from nbdt.classifiers.head import (
-    Head,
-    checked_layer,
-    describe_layers,
-    is_linear,
-    is_torch_block,
-    linear_layers,
-    num_outputs,
-)
-from nbdt.classifiers.output_trace import SIGMOID, SOFTMAX, trace_output
+from nbdt.classifiers.base import Adapter, Library, libraries_of
+from nbdt.classifiers.head import Head, checked_layer, num_outputs
 from nbdt.classifiers.outputs import OutputKind, as_logits
+from nbdt.classifiers.search import (
+    ExportedModule,
+    class_names,
+    named_part,
+    not_found,
+    search,
+)
 from nbdt.errors import HeadError, InputError
 from nbdt.inputs.array import as_array
 from nbdt.inputs.base import kind_of
@@ -69,16 +66,17 @@ def find_head(
                 )
             return library.head(model)
         raise HeadError(_not_a_classifier(network))
-    if path is None:
-        found = _search(network, num_classes, outputs)
-        if found.path is None:
-            raise HeadError(_not_found(network, found))
-        path, altered = found.path, found.altered
+    if path is not None:
+        found = named_part(network, path, num_classes, outputs)
     else:
-        path = _named(network, path)
-        altered = _may_alter(network, path, num_classes, outputs)
-    layer = checked_layer(network.get_submodule(path), path)
-    return Head(path, layer, _class_names(network, path, max(2, num_outputs(layer))), altered)
+        found = search(network, num_classes, outputs)
+        if found.path is None:
+            raise HeadError(not_found(network, found, num_classes))
+    path = found.path
+    assert path is not None
+    layer = found.layer or checked_layer(network.get_submodule(path), path)
+    classes = class_names(network, path, max(2, num_outputs(layer)))
+    return Head(path, layer, classes, found.altered, detached=found.layer is not None)
 
 
 def check_classifier(model: Any, outputs: OutputKind = "logits") -> nn.Module:
@@ -98,20 +96,29 @@ def check_classifier(model: Any, outputs: OutputKind = "logits") -> nn.Module:
             return library.module(model)
         raise HeadError(_not_a_classifier(model))
     if not isinstance(model, Adapter):
-        _search(model, None, outputs)
-    return model
+        search(model, None, outputs)
+    # Programs of torch.export refuse to change their mode.
+    fixed = isinstance(model, fx.GraphModule) and "train" in vars(model)
+    return ExportedModule(model) if fixed else model
 
 
-def unwrap(network: nn.Module) -> tuple[nn.Module, str]:
-    """The network inside torch's wrappers, such as DDP and `torch.compile`, and its path there."""
-    path: list[str] = []
-    while True:
-        children = dict(network.named_children())
-        of_torch = type(network).__module__.startswith("torch.")
-        if list(children) not in (["module"], ["_orig_mod"]) or not of_torch:
-            return network, ".".join(path)
-        path.extend(children)
-        (network,) = children.values()
+class Torch(Library):
+    """The interface to torch's own programs that are not modules."""
+
+    name = "torch"
+
+    def recognizes(self, model: object) -> bool:
+        kind = type(model)
+        return (kind.__module__, kind.__name__) == (
+            "torch.export.exported_program",
+            "ExportedProgram",
+        )
+
+    def module(self, model: Any) -> nn.Module:
+        return check_classifier(model.module())
+
+    def head(self, model: Any) -> Head:
+        return find_head(model.module())
 
 
 def network_logits(
@@ -175,161 +182,6 @@ def _called(network: nn.Module, x: Any) -> Any:
         if isinstance(x, Tensor) and x.ndim in (1, 3):
             error.add_note("Is this one sample? A model takes a batch: x[None] makes one.")
         raise
-
-
-# ── the search ────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Where the head is, or why there is none, and where it may be."""
-
-    path: str | None
-    problem: str = ""
-    candidates: tuple[str, ...] = ()
-    altered: bool = False
-
-    def under(self, prefix: str) -> _Found:
-        if self.path is not None:
-            return replace(self, path=f"{prefix}.{self.path}".strip("."))
-        candidates = tuple(f"{prefix}.{name}".strip(".") for name in self.candidates)
-        return replace(self, candidates=candidates)
-
-
-def _search(module: nn.Module, num_classes: int | None, outputs: OutputKind = "logits") -> _Found:
-    """Finds the layer that makes a module's output; raises if it is not a classifier's."""
-    inner, wrapped_at = unwrap(module)
-    if wrapped_at:
-        return _search(inner, num_classes, outputs).under(wrapped_at)
-    known = libraries_of(module)
-    for library in known:
-        library.check(module)
-    if is_linear(module):
-        return _Found("")
-    if "quantized" in type(module).__module__ and not list(module.children()):
-        return _Found("")  # `checked_layer` reports what is wrong
-    if is_torch_block(module):
-        return _Found(None, f"it ends in a layer of type {type(module).__name__}")
-    parts = next(filter(None, (library.head_paths(module) for library in known)), None)
-    if parts is not None:
-        found = [_search(module.get_submodule(p), num_classes, outputs).under(p) for p in parts]
-        paths = tuple(one.path for one in found if one.path is not None)
-        if len(parts) == 1 or len(paths) == 1:
-            return next((one for one in found if one.path is not None), found[0])
-        return _Found(None, f"it has {len(parts)} heads", paths)
-    end = trace_output(module)
-    if end is None:
-        children = dict(module.named_children())
-        if list(children) == ["module"]:  # a wrapper like DataParallel
-            return _search(children["module"], num_classes, outputs).under("module")
-        return _only_layer(module, num_classes)
-    if end.maker is None:
-        one = _Found(None, f"it returns {end.otherwise}", tuple(linear_layers(module)))
-    else:
-        one = _search(module.get_submodule(end.maker), num_classes, outputs).under(end.maker)
-    if end.squashing is not None and not _is_expected(module, end.squashing, one, outputs):
-        raise HeadError(_squashed(module, end.squashing, one))
-    return replace(one, altered=one.altered or end.altered)
-
-
-def _only_layer(module: nn.Module, num_classes: int | None) -> _Found:
-    """The only layer that can be the head of a module whose forward could not be traced."""
-    layers = linear_layers(module)
-    if not layers:
-        return _Found(None, f"{type(module).__name__} has no linear layer or 1×1 convolution")
-    if num_classes is None:
-        # 1×1 convolutions before the only Linear belong to the backbone, as in ResNet shortcuts.
-        dense = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)]
-        fitting = dense if dense == list(layers)[-1:] else list(layers)
-        problem = f"{len(fitting)} layers are candidates"
-    else:
-        outputs = {num_classes, 1} if num_classes == 2 else {num_classes}
-        fitting = [name for name, layer in layers.items() if num_outputs(layer) in outputs]
-        problem = f"{len(fitting) or 'no'} linear layers have {num_classes} outputs"
-    if len(fitting) == 1:
-        return _Found(fitting[0], altered=True)  # as nothing says otherwise
-    return _Found(None, problem, tuple(fitting or layers))
-
-
-def _may_alter(network: nn.Module, path: str, num_classes: int | None, outputs: OutputKind) -> bool:
-    """Whether the network may return something other than this layer's output."""
-    try:
-        found = _search(network, num_classes, outputs)
-    except HeadError:
-        return True
-    return found.path != path or found.altered
-
-
-def _named(network: nn.Module, path: str) -> str:
-    for full in (path, f"{unwrap(network)[1]}.{path}".strip(".")):
-        try:
-            network.get_submodule(full)
-        except AttributeError:
-            continue
-        return full
-    raise HeadError(f"{type(network).__name__} has no layer {path!r}. {_choice(network)}")
-
-
-def _class_names(network: nn.Module, path: str, num_classes: int) -> tuple[str, ...] | None:
-    """The class names of the network, or of its part that holds the head."""
-    steps = path.split(".")
-    for depth in range(len(steps)):
-        owner = network.get_submodule(".".join(steps[:depth]))
-        for library in libraries_of(owner):
-            if (names := library.classes(owner, num_classes)) is not None:
-                return names
-    return None
-
-
-def _not_found(network: nn.Module, found: _Found) -> str:
-    kind = type(network).__name__
-    choice = _choice(network, found.candidates)
-    return f"the head of this {kind} was not found: {found.problem}. {choice}"
-
-
-def _choice(network: nn.Module, names: Sequence[str] = ()) -> str:
-    every = linear_layers(network)
-    layers = {name: every[name] for name in names if name in every} or every
-    if not layers:
-        return "It has no linear layer to name; give nbdt.induce an array of class rows instead."
-    last = list(layers)[-1]
-    return (
-        f"Linear layers in it: {describe_layers(layers)}. Name the one whose outputs are the "
-        f"classes, for example find_head(network, path={last!r}) or "
-        f"nbdt.induce(network, head={last!r})."
-    )
-
-
-def _is_expected(module: nn.Module, squashing: str, found: _Found, outputs: OutputKind) -> bool:
-    """Whether a network that ends so gives the probabilities of one class among many."""
-    if outputs != "probabilities" or squashing == SOFTMAX:
-        return outputs == "probabilities"
-    layer = module.get_submodule(found.path) if found.path is not None else None
-    return is_linear(layer) and num_outputs(layer) == 1
-
-
-def _squashed(module: nn.Module, squashing: str, found: _Found) -> str:
-    kind = f"the {type(module).__name__} ends in a {squashing}"
-    if squashing == SOFTMAX:
-        return (
-            f"{kind}, so it gives probabilities, while nbdt reads logits. Say "
-            "outputs='probabilities', or leave the softmax out (log_softmax may stay)."
-        )
-    assert squashing == SIGMOID
-    layer = module.get_submodule(found.path) if found.path is not None else None
-    outputs = num_outputs(layer) if is_linear(layer) else None
-    if outputs == 1:
-        return (
-            f"{kind} over one output, so it gives a probability, while nbdt reads logits. Say "
-            "outputs='probabilities', or leave the sigmoid out: one output z is then read as the "
-            "logits (0, z) of two classes."
-        )
-    over = "" if outputs is None else f" over {outputs} outputs"
-    return (
-        f"{kind}{over}, which makes it multi-label: an input may have several classes or none, "
-        "while a path down a tree leads to exactly one. If exactly one class is right, leave the "
-        "sigmoid out."
-    )
 
 
 def _not_a_classifier(value: object) -> str:

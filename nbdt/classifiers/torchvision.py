@@ -9,6 +9,7 @@ from torch import nn
 from torchvision import models
 
 from nbdt.classifiers.base import MAX_CLASSES, MAX_SIDE, SHARE, Library, Limits, WeightsInfo
+from nbdt.classifiers.search import runs_code_of
 from nbdt.errors import HeadError, InputError, NotFoundError
 from nbdt.inputs.image import Preprocessing
 
@@ -36,6 +37,8 @@ class Torchvision(Library):
         return any(cls.__module__.startswith(_MODULE) for cls in type(model).__mro__)
 
     def check(self, module: nn.Module) -> None:
+        if not runs_code_of(module, _MODULE, "forward"):
+            return
         for cls in type(module).__mro__:
             task = cls.__module__.removeprefix(_MODULE).split(".")[0]
             if cls.__module__.startswith(_MODULE) and task in _OTHER_TASKS:
@@ -45,8 +48,7 @@ class Torchvision(Library):
                 )
 
     def head_paths(self, module: nn.Module) -> list[str] | None:
-        # torchvision's guarantee doesn't cover a subclass with its own forward.
-        if not getattr(type(module).forward, "__module__", "").startswith(_MODULE):
+        if not runs_code_of(module, _MODULE):
             return None
         return [n for n in _HEADS if isinstance(getattr(module, n, None), nn.Module)] or None
 

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from nbdt.classifiers.base import Library
+from nbdt.classifiers.search import runs_code_of
 from nbdt.errors import HeadError
 from nbdt.hierarchy.classes import distinct_names
 
@@ -27,9 +28,10 @@ class Transformers(Library):
 
     def check(self, module: nn.Module) -> None:
         kind = type(module).__name__
+        as_shipped = runs_code_of(module, _MODULE, "forward")
         for cls in type(module).__mro__:
             task = re.search(r"For([A-Z]\w*)$", cls.__name__)
-            if cls.__module__.startswith(_MODULE) and task:
+            if as_shipped and cls.__module__.startswith(_MODULE) and task:
                 if not task[1].endswith(("Classification", "SemanticSegmentation")):
                     raise HeadError(
                         f"{kind} is not a classifier; a tree of classes needs one, such as "
@@ -49,13 +51,15 @@ class Transformers(Library):
                 f"{kind} is a regression network (config.problem_type): its outputs are "
                 "quantities, not classes."
             )
-        if getattr(config, "num_labels", None) == 1:
+        if as_shipped and getattr(config, "num_labels", None) == 1:
             raise HeadError(
                 f"{kind} has one label (config.num_labels), which transformers treats as "
                 "regression; a binary classifier has two labels there."
             )
 
     def head_paths(self, module: nn.Module) -> list[str] | None:
+        if not runs_code_of(module, _MODULE):
+            return None
         present = [n for n in _HEADS if isinstance(getattr(module, n, None), nn.Module)]
         if not present and type(module).__name__.endswith("ForSemanticSegmentation"):
             present = [n for n in _MAP_HEADS if n in dict(module.named_modules())]

@@ -1,4 +1,5 @@
-from types import SimpleNamespace
+from functools import wraps
+from types import FunctionType, MethodType, SimpleNamespace
 
 import pytest
 import torch
@@ -152,17 +153,31 @@ def test_other_tasks_of_torchvision_are_refused(name, task, on_meta):
             check(network)
 
 
+def code_of(module):
+    """Makes a function one of another module."""
+    return lambda method: FunctionType(
+        method.__code__, method.__globals__ | {"__name__": module}, method.__name__
+    )
+
+
 class TestGetClassifier:
     """timm's contract, on networks that follow it."""
 
     class Net(Hidden):
+        __module__ = "timm.models.fake"
+
         def __init__(self, *parts):
-            super().__init__()
+            Hidden.__init__(self)
             self.parts = nn.ModuleList(parts)
 
+        @code_of("timm.models.fake")
         def get_classifier(self):
             parts = tuple(self.parts)
             return parts[0] if len(parts) == 1 else parts
+
+        @code_of("timm.models.fake")
+        def forward(self, x):
+            return self.out(self.body(x))
 
     def test_it_is_believed(self):
         assert find_head(self.Net(nn.Linear(6, 5))).path == "parts.0"
@@ -220,6 +235,10 @@ class FakeForSequenceClassification(Hidden):
     """What a network of transformers looks like from outside."""
 
     __module__ = "transformers.models.fake"
+
+    @code_of("transformers.models.fake")
+    def forward(self, x):
+        return self.out(self.body(x))
 
     def __init__(self, **config):
         super().__init__()
@@ -376,6 +395,112 @@ def test_image_classifiers_of_transformers():
     with torch.no_grad():
         logits = wrapped(torch.randn(2, 3, 16, 16))
     assert torch.equal(outputs[0], logits)
+
+
+def bert(hidden, out):
+    transformers = pytest.importorskip("transformers")
+
+    class Own(transformers.BertPreTrainedModel):
+        def __init__(self, config):
+            super().__init__(config)
+            self.bert = transformers.BertModel(config)
+            setattr(self, hidden, nn.Linear(8, 9))
+            setattr(self, out, nn.Linear(9, 3))
+            self.post_init()
+
+        def forward(self, input_ids=None):
+            pooled = self.bert(input_ids=input_ids).pooler_output
+            return getattr(self, out)(getattr(self, hidden)(pooled).relu())
+
+    return Own(text_model("BertModel").config)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "out"), [("fc", "out"), ("classifier", "out"), ("score", "head")]
+)
+def test_a_hidden_layer_of_an_own_class_may_have_any_name(hidden, out):
+    head = find_head(bert(hidden, out))
+    assert (head.path, head.num_classes, head.altered) == (out, 3, False)
+
+
+def tiny_resnet(cls=models.ResNet, **options):
+    network = cls(models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=32, **options)
+    network.last = nn.Linear(32, 5)
+    return network
+
+
+def method_of_the_object(name):
+    def build(monkeypatch):
+        network = tiny_resnet()
+        old = getattr(network, name)
+        setattr(network, name, MethodType(lambda self, x: self.last(old(x).relu()), network))
+        return network
+
+    return build
+
+
+def method_of_a_subclass(monkeypatch):
+    class Own(models.ResNet):
+        def _forward_impl(self, x):
+            return self.last(super()._forward_impl(x).relu())
+
+    return tiny_resnet(Own)
+
+
+def method_of_the_class(monkeypatch):
+    old = models.ResNet.forward
+    monkeypatch.setattr(models.ResNet, "forward", wraps(old)(lambda self, x: self.last(x)))
+    return tiny_resnet()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        method_of_the_object("forward"),
+        method_of_the_object("_forward_impl"),
+        method_of_a_subclass,
+        method_of_the_class,
+    ],
+)
+def test_whoever_replaces_a_method_ends_the_promise(build, monkeypatch):
+    network = build(monkeypatch)
+    assert find_head(network, num_classes=5).path == "last"
+    assert check_classifier(network) is network
+
+
+def test_wrappers_that_leave_the_result_alone_keep_the_promise():
+    network = tiny_resnet()
+    network.forward = MethodType(torch.no_grad()(models.ResNet.forward), network)
+    assert find_head(network).path == "fc"
+
+
+@pytest.mark.parametrize("arguments", [0, 2])
+def test_a_strangers_get_classifier_is_not_timms(arguments):
+    class Own(Hidden):
+        if arguments:
+
+            def get_classifier(self, features, outputs):
+                return nn.Linear(features, outputs)
+
+        else:
+
+            def get_classifier(self):
+                return self.body
+
+    assert find_head(Own()).path == "out"
+    assert find_head(Own(), "out").path == "out"
+
+
+def test_a_subclass_of_timms_may_end_elsewhere():
+    timm = pytest.importorskip("timm")
+
+    class Own(timm.models.resnet.ResNet):
+        def forward_head(self, x, pre_logits=False):
+            return self.last(super().forward_head(x).relu())
+
+    network = Own(timm.models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=32)
+    network.last = nn.Linear(32, 5)
+    assert find_head(network, num_classes=5).path == "last"
 
 
 def test_an_own_class_on_top_of_transformers():

@@ -1,4 +1,5 @@
 import sys
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from nbdt.errors import FormatError, InputError, NotFoundError
 from nbdt.pretrained import load_checkpoint
+
+X = torch.ones(2, 4)
 
 
 def network() -> nn.Sequential:
@@ -60,6 +64,20 @@ def test_one_whose_length_looks_like_a_pickle_is_too(
         lambda state, net: net,
         lambda state, net: {"model": net, "epoch": 3},
         lambda state, net: nn.DataParallel(net),
+        lambda state, net: {"model_state_dict": state, "optimizer_state_dict": {"state": {}}},
+        lambda state, net: {"state_dict": {"model": state}},
+        lambda state, net: {f"_orig_mod.{name}": tensor for name, tensor in state.items()},
+        lambda state, net: {f"module._orig_mod.{k}": v for k, v in state.items()},
+        lambda state, net: {k.replace(".", ".module.", 1): v for k, v in state.items()},
+        lambda state, net: {
+            "state_dict": {f"model.{k}": v for k, v in state.items()}
+            | {f"ema_model.module.{k}": v + 1 for k, v in state.items()}
+            | {"criterion.weight": torch.ones(3)},
+        },
+        lambda state, net: {f"backbone.net.{k}": v for k, v in state.items()},
+        lambda state, net: AveragedModel(net).state_dict(),
+        lambda state, net: {"ema": state, "epoch": 3},
+        lambda state, net: {"model": state, "model_ema": {k: v + 1 for k, v in state.items()}},
     ],
 )
 @pytest.mark.parametrize("zipped", [True, False])
@@ -90,6 +108,37 @@ def test_views_and_other_types_become_the_networks_own(
     load_checkpoint(loaded, tmp_path / "net.pt", trust_pickle=True)
     assert same(loaded, trained)
     assert loaded[0].weight.dtype == torch.float32
+
+
+def test_names_of_a_safetensors_file_and_of_the_network_may_be_wrapped(
+    trained: nn.Sequential, tmp_path: Path
+) -> None:
+    save_file({f"_orig_mod.{k}": v for k, v in trained.state_dict().items()}, tmp_path / "w")
+    for loaded in (network(), nn.DataParallel(network())):
+        load_checkpoint(loaded, tmp_path / "w")
+        assert same(loaded, nn.DataParallel(trained) if hasattr(loaded, "module") else trained)
+
+
+@pytest.mark.parametrize("program", [torch.jit.script, lambda net: torch.jit.trace(net.eval(), X)])
+def test_a_torchscript_archive_is_read(
+    program: Any, trained: nn.Sequential, tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        program(trained).save(tmp_path / "net.pt")
+    with pytest.raises(InputError, match="if you trust where it comes from"):
+        load_checkpoint(network(), tmp_path / "net.pt")
+    loaded = network()
+    load_checkpoint(loaded, tmp_path / "net.pt", trust_pickle=True)
+    assert same(loaded, trained)
+
+
+def test_one_of_several_networks_is_not_guessed(trained: nn.Sequential, tmp_path: Path) -> None:
+    state = trained.state_dict()
+    both = {f"{who}.{k}": v for who in ("student", "teacher") for k, v in state.items()}
+    save_file({k: v.clone() for k, v in both.items()}, tmp_path / "w")
+    with pytest.raises(FormatError, match=r"several networks .*student\., teacher\."):
+        load_checkpoint(network(), tmp_path / "w")
 
 
 class Attack:
@@ -133,7 +182,7 @@ def test_the_restricted_reader_is_tried_first(
     ("saved", "said"),
     [
         ([1, 2], "holds no state dict, neither by itself nor as net, state_dict, model"),
-        ({"epoch": 3}, "holds no state dict"),
+        ({"epoch": 3}, "holds no state dict.*its keys are epoch"),
         ({"net": {"epoch": 3}}, "holds no state dict"),
         ({"0.weight": torch.zeros(3, 4)}, "does not fit the network: 5 tensors missing"),
         (nn.Linear(4, 3), "does not fit the network"),
