@@ -22,8 +22,8 @@ from nbdt.classifiers import Adapter
 from nbdt.errors import InputError
 from nbdt.explain import Decision, explain_predictions
 from nbdt.hierarchy.lookup import Node
-from nbdt.inputs import ArrayInput, Input, Preprocessing
-from nbdt.inputs.base import Preview, kind_of
+from nbdt.inputs import ArrayInput, Input, Preprocessing, Preview
+from nbdt.inputs.base import kind_of
 from nbdt.model import NBDT
 
 _PIXEL_METHODS: list[Any] = ["grad_cam", "integrated_gradients", "occlusion"]

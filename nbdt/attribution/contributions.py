@@ -27,7 +27,8 @@ from nbdt.attribution.difference import (
 from nbdt.classifiers import eval_mode, moved, network_logits, weights_device
 from nbdt.errors import InputError, NBDTError, reason_of
 from nbdt.hierarchy.validation import FloatArray
-from nbdt.inputs.base import Input, PartKind, Parts, Span
+from nbdt.inputs import Input, Parts
+from nbdt.inputs.parts import PartKind, Span
 from nbdt.model import NBDT
 
 PartMethod = Literal["shapley", "ablation"]

@@ -14,7 +14,7 @@ from nbdt.display import Displayed
 from nbdt.errors import InputError
 from nbdt.explain import Decision, Explanation, percent
 from nbdt.hierarchy.lookup import Node, node_ids
-from nbdt.inputs.base import Preview
+from nbdt.inputs import Preview
 from nbdt.model import NBDT
 
 _NOTHING = Preview()

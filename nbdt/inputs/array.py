@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from nbdt.errors import InputError, NotFoundError
-from nbdt.inputs.base import Input, Parts, Preview, numbered, refuse_division, shown
+from nbdt.inputs.base import Input, numbered
+from nbdt.inputs.parts import Parts, Preview, refuse_division, shown
 
 _MOST_SHOWN = 100
 

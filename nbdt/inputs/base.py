@@ -9,17 +9,15 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, Self
+from typing import Any, ClassVar, NamedTuple, NoReturn, Self
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 from torch import Tensor
 
 from nbdt.documents import CompleteDocument, described
 from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
+from nbdt.inputs.parts import Parts, Preview
 from nbdt.registry import registered_classes
 
 KIND = "kind"
@@ -31,46 +29,6 @@ class Source(NamedTuple):
 
     name: str
     open: Callable[[], Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Preview:
-    """What a page shows of a sample: a picture, texts, columns with their values, or nothing."""
-
-    picture: Image.Image | None = None
-    texts: tuple[str, ...] = ()
-    columns: tuple[tuple[str, str], ...] = ()
-
-
-Span = tuple[int, int, int]
-"""A piece of a text: its place in `Preview.texts`, and the first character and the one after it."""
-
-PartKind = Literal["word", "character", "n-gram", "column", "value"]
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """What attribution speaks of: the parts of one sample, and the sample without some of them.
-
-    Attributes:
-        kind: what a part is.
-        names: "good", "age".
-        without: from a mask of shape (samples, parts), True for what is left out, to samples as
-            `Input.batch` takes them.
-        in_place: what stands in place of a part that is left out: "nothing", "the example row".
-        values: of columns, as a reader sees them; empty for others.
-        spans: of words, where they stand; empty for others.
-    """
-
-    kind: PartKind
-    names: tuple[str, ...]
-    without: Callable[[npt.NDArray[np.bool_]], Sequence[Any]]
-    in_place: str
-    values: tuple[str, ...] = ()
-    spans: tuple[Span, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.names)
 
 
 class Input(CompleteDocument):
@@ -211,17 +169,6 @@ def numbered(read: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
             error.args = (f"sample {index}: {error}", *error.args[1:])
             raise
     return samples
-
-
-def shown(value: Any) -> str:
-    """A value of a column as a reader sees it: "52", "0.3333", "Private"."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value).strip()
-
-
-def refuse_division(by: str | int | None, reads: str) -> None:
-    """Refuses `by` for kinds whose samples are divided in one way only."""
-    if by is not None:
-        raise InputError(f"by={by!r:.80} is for models that read text; this one reads {reads}.")
 
 
 def kind_of(value: object) -> str:

@@ -31,6 +31,7 @@ _DTYPES = (
     r"|category|object|str|string(\[\w+\])?|bool(ean)?|(u?int|float|U?Int|Float)\d{1,2}"
     r"|datetime64\[\w+\]"
 )
+_NUMPY = re.compile(r"bool|(u?int|float)\d+")
 _TAKES = {
     "number": "a number",
     "integer": "a whole number",
@@ -304,3 +305,32 @@ def listed(values: Sequence[Any], most: int = 6) -> str:
     """The first of some values, as an error lists them."""
     shown = [described(value) for value in values[:most]]
     return ", ".join(shown if len(values) <= most else [*shown[:-1], f"… ({len(values)} in all)"])
+
+
+def series_of(pandas: Any, column: Column, values: Any) -> Any:
+    """Values as a column of the type that the classifier was fitted to."""
+    dtype = column.dtype
+    if dtype == "category":
+        return pandas.Categorical(values, categories=list(column.categories))
+    if isinstance(values, list) and any(map(is_missing, values)):
+        dtype = re.sub("^u?int.*", "float64", dtype.replace("bool", "object"))
+    if dtype == "object":
+        # pandas would guess a type, at ten times the cost.
+        array = np.empty(len(values), dtype=object)
+        array[:] = values
+        return array
+    if _NUMPY.fullmatch(dtype):
+        return np.asarray(values, dtype=dtype)
+    return pandas.Series(values, dtype=dtype or None)
+
+
+def empty_cell(name: str, value: Any) -> Cell:
+    """What stands in place of a value if no row to compare with is known."""
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int | float):
+        return 0
+    raise InputError(
+        f"nothing is known that could stand in place of {described(value)} in the column "
+        f"{described(name)}; give a typical row to compare with, as baseline=…."
+    )

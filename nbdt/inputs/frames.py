@@ -7,6 +7,7 @@ caller already has one of its tables, or asks for a file that only it can read.
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -360,3 +361,26 @@ def number_of(word: str) -> int | float | None:
     if _INTEGER.fullmatch(word):
         return int(word)
     return float(word) if _NUMBER.fullmatch(word) else None
+
+
+def parsed_table(value: str | bytes | bytearray) -> Any:
+    """The rows that JSON, JSON lines or CSV hold."""
+    if not isinstance(value, str):
+        try:
+            value = bytes(value).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise FormatError("is not UTF-8 text; a table is sent as CSV or JSON.") from None
+    if not is_json(value):
+        return table_of_csv(io.StringIO(value, newline=""))
+    try:
+        return json_rows([value])
+    except FormatError:
+        lines = value.strip().splitlines()
+        if len(lines) == 1 or not lines[0].rstrip().endswith(("}", "]")):
+            raise
+        return json_rows(lines)
+
+
+def is_json(text: str) -> bool:
+    """Whether a text is an object or a list of JSON, and not a name or CSV."""
+    return text.lstrip("\ufeff \t\r\n").startswith(("{", "["))

@@ -19,7 +19,8 @@ from torchvision.transforms import functional as F
 
 from nbdt.errors import InputError, NotFoundError
 from nbdt.inputs.array import as_array, check_shape
-from nbdt.inputs.base import Input, Preview, numbered
+from nbdt.inputs.base import Input, numbered
+from nbdt.inputs.parts import Preview
 
 CHANNELS = {"L": 1, "RGB": 3}
 # Only these exist for tensors; Pillow has all modes but always antialiases.

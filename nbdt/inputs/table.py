@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import io
 import math
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -14,20 +12,21 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, overload
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from nbdt.documents import described
-from nbdt.errors import FormatError, InputError
+from nbdt.errors import InputError
 from nbdt.files import error_context
-from nbdt.inputs.base import Input, Parts, Preview, Source, refuse_division, shown
+from nbdt.inputs.base import Input, Source
 from nbdt.inputs.column import (
     Cell,
     Column,
     described_column,
     dtypes_of,
+    empty_cell,
     is_missing,
     listed,
+    series_of,
     unseen_category,
 )
 from nbdt.inputs.frames import (
@@ -37,15 +36,15 @@ from nbdt.inputs.frames import (
     Table,
     as_table,
     import_pandas,
+    is_json,
     is_table,
-    json_rows,
+    parsed_table,
     read_table,
-    table_of_csv,
 )
+from nbdt.inputs.parts import Parts, Preview, column_parts, columns_of, refuse_division
 
 Row = dict[str, Any]
 
-_NUMPY = re.compile(r"bool|(u?int|float)\d+")
 _TRIED_ALONE = 64  # columns that `accepted_by` tries one by one
 
 
@@ -172,7 +171,7 @@ class TableInput(Input):
         """One row: a mapping by name, values in the columns' order, or either as JSON."""
         if _is_sparse(value):
             return self._checked_sparse(value)
-        if isinstance(value, str) and not _is_json(value):
+        if isinstance(value, str) and not is_json(value):
             self.refuse(value)
         rows = self._rows(value)
         if len(rows) != 1:
@@ -197,7 +196,7 @@ class TableInput(Input):
         if _is_sparse(value):
             matrix = self._checked_sparse(value)
             return [matrix[i] for i in range(matrix.shape[0])]
-        if isinstance(value, os.PathLike) or (isinstance(value, str) and not _is_json(value)):
+        if isinstance(value, os.PathLike) or (isinstance(value, str) and not is_json(value)):
             return self.rows_in(value)
         if isinstance(value, list | tuple) and any(map(_is_sparse, value)):
             return [self._checked_sparse(row) for row in value]
@@ -223,9 +222,9 @@ class TableInput(Input):
 
     def sources(self, argument: str, *, text: bool = False) -> list[Source]:
         """The rows of files and folders, or those that the argument itself holds as JSON."""
-        if text or (not _is_json(argument) and Path(argument).is_dir()):
+        if text or (not is_json(argument) and Path(argument).is_dir()):
             return super().sources(argument, text=text)
-        is_given = _is_json(argument)
+        is_given = is_json(argument)
         rows = self.samples(argument)
         name = "the row" if is_given else argument
         several = "row" if is_given else f"{argument}, row"
@@ -238,7 +237,7 @@ class TableInput(Input):
 
     def preview(self, sample: Any) -> Preview:
         """The columns with their values; of a sparse row, those that are not 0."""
-        return Preview(columns=tuple((name, shown(v)) for name, v in self._cells(sample).items()))
+        return columns_of(self._cells(sample))
 
     def parts(self, sample: Any, *, baseline: Any = None, by: str | int | None = None) -> Parts:
         """The columns; the baseline, by default the example row, stands in their place.
@@ -248,29 +247,19 @@ class TableInput(Input):
         refuse_division(by, self.reads)
         cells = self._cells(sample)
         given = self.example_row if baseline is None else self._cells(self.read(baseline))
-        other = {name: given.get(name, 0) if given or _is_sparse(sample) else _nothing(name, value)
-                 for name, value in cells.items()}  # fmt: skip
+        if _is_sparse(sample):
+            others = {name: given.get(name, 0) for name in cells}
+            return column_parts(cells, others, "0", partial(self._sparse_rows, sample))
+        others = given or {name: empty_cell(name, value) for name, value in cells.items()}
+        in_place = "the row given" if baseline is not None else "the example row" if given else "0"
+        return column_parts(cells, others, in_place, partial(Rows, self))
 
-        def without(left_out: npt.NDArray[np.bool_]) -> Sequence[Any]:
-            columns = {
-                name: [other[name] if out else value for out in is_out]
-                for (name, value), is_out in zip(cells.items(), left_out.T.tolist(), strict=True)
-            }
-            if not _is_sparse(sample):
-                return Rows(self, columns)
-            rows = sample[[0] * len(left_out)].toarray()
-            places = [self.names.index(name) for name in cells]
-            rows[:, places] = np.array(list(columns.values())).T
-            return self.samples(type(sample)(rows))
-
-        default = "the example row" if given else "0"
-        return Parts(
-            "column",
-            tuple(cells),
-            without,
-            default if baseline is None else "the row given",
-            values=tuple(map(shown, cells.values())),
-        )
+    def _sparse_rows(self, sample: Any, columns: Mapping[str, list[Any]]) -> Sequence[Any]:
+        """Sparse rows that differ from one in some columns."""
+        values = np.array(list(columns.values())).T
+        rows = sample[[0] * len(values)].toarray()
+        rows[:, [self.names.index(name) for name in columns]] = values
+        return self.samples(type(sample)(rows))
 
     def _cells(self, sample: Any) -> Row:
         if not _is_sparse(sample):
@@ -281,7 +270,9 @@ class TableInput(Input):
     def _rows(self, value: Any) -> Rows:
         if isinstance(value, Rows):
             return value
-        return Rows(self, _parsed(value) if isinstance(value, str | bytes | bytearray) else value)
+        return Rows(
+            self, parsed_table(value) if isinstance(value, str | bytes | bytearray) else value
+        )
 
     def _matched(self, table: Table) -> list[Sequence[Any]]:
         """The columns of a table in the classifier's order."""
@@ -328,7 +319,7 @@ class TableInput(Input):
             pandas = import_pandas()
             pairs = zip(self.columns, columns, strict=True)
             return pandas.DataFrame(
-                {column.name: _series(pandas, column, values) for column, values in pairs}
+                {column.name: series_of(pandas, column, values) for column, values in pairs}
             )
         if any(column.type not in ("number", "integer", "boolean") for column in self.columns):
             array = np.empty((len(columns[0]), len(columns)), dtype=object)
@@ -394,56 +385,5 @@ class Rows(Sequence[Row]):
         ]
 
 
-def _nothing(name: str, value: Any) -> Cell:
-    """What stands in place of a value if no row to compare with is known."""
-    if isinstance(value, bool):
-        return False
-    if isinstance(value, int | float):
-        return 0
-    raise InputError(
-        f"nothing is known that could stand in place of {described(value)} in the column "
-        f"{described(name)}; give a typical row to compare with, as baseline=…."
-    )
-
-
-def _series(pandas: Any, column: Column, values: Any) -> Any:
-    """Values as a column of the type that the classifier was fitted to."""
-    dtype = column.dtype
-    if dtype == "category":
-        return pandas.Categorical(values, categories=list(column.categories))
-    if isinstance(values, list) and any(map(is_missing, values)):
-        dtype = re.sub("^u?int.*", "float64", dtype.replace("bool", "object"))
-    if dtype == "object":
-        # pandas would guess a type, at ten times the cost.
-        array = np.empty(len(values), dtype=object)
-        array[:] = values
-        return array
-    if _NUMPY.fullmatch(dtype):
-        return np.asarray(values, dtype=dtype)
-    return pandas.Series(values, dtype=dtype or None)
-
-
-def _parsed(value: str | bytes | bytearray) -> Any:
-    """The rows that JSON, JSON lines or CSV hold."""
-    if not isinstance(value, str):
-        try:
-            value = bytes(value).decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise FormatError("is not UTF-8 text; a table is sent as CSV or JSON.") from None
-    if not _is_json(value):
-        return table_of_csv(io.StringIO(value, newline=""))
-    try:
-        return json_rows([value])
-    except FormatError:
-        lines = value.strip().splitlines()
-        if len(lines) == 1 or not lines[0].rstrip().endswith(("}", "]")):
-            raise
-        return json_rows(lines)
-
-
 def _is_sparse(value: Any) -> bool:
     return type(value).__module__.startswith("scipy.sparse")
-
-
-def _is_json(text: str) -> bool:
-    return text.lstrip("\ufeff \t\r\n").startswith(("{", "["))

@@ -23,17 +23,14 @@ from torch import Tensor
 from nbdt.documents import described, shortened
 from nbdt.errors import FormatError, InputError, NotFoundError, SampleWarning, missing, reason_of
 from nbdt.files import error_context, is_file, read_text, write_text
-from nbdt.inputs.base import Input, Parts, Preview, Source, Span, numbered
-from nbdt.inputs.words import text_parts
-
-Text = str | tuple[str, str]
-"""One sample: a text, or the two that a classifier of pairs compares."""
+from nbdt.inputs.base import Input, Source, numbered
+from nbdt.inputs.parts import Parts, Preview, Span
+from nbdt.inputs.texts import KEYS, Text, several_texts, text_parts, texts_of
 
 FOLDER, FILE = "tokenizer", "tokenizer.json"
 
 TensorName = Literal["input_ids", "attention_mask", "token_type_ids"]
 _ENCODING = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
-_KEYS = ("text", "text_pair")
 _OF_LINES = (".txt", ".text")
 _MAX_PADDING = 1_000_000
 
@@ -117,12 +114,12 @@ class TextInput(Input):
     def read(self, value: Any) -> Text:
         """A text, the UTF-8 bytes of one, or a pair: two strings, or an object with their keys."""
         if isinstance(value, Mapping):
-            if "text" not in value or not set(value) <= set(_KEYS):
+            if "text" not in value or not set(value) <= set(KEYS):
                 raise InputError(
                     "a text that is an object has the key 'text', and 'text_pair' in a pair; got "
                     f"{', '.join(map(described, value)) or 'no key'}."
                 )
-            parts = [value[key] for key in _KEYS if value.get(key) is not None]
+            parts = [value[key] for key in KEYS if value.get(key) is not None]
             value = parts[0] if len(parts) == 1 else parts
         if not isinstance(value, list | tuple):
             return self._checked(value)
@@ -157,7 +154,7 @@ class TextInput(Input):
         """The texts in a list, an array, the column "text" of a table, or a `pathlib.Path`."""
         if isinstance(value, os.PathLike):
             return [source.open() for source in self._of_file(Path(value))]
-        texts = _several(value)
+        texts = several_texts(value)
         if texts is None:
             return [self.read(value)]
         if not texts:
@@ -236,7 +233,7 @@ class TextInput(Input):
         """How many of a text's tokens `batch` cuts off."""
         if self.tokenizer is None or self.max_length is None:
             return 0
-        parts = _texts(sample)
+        parts = texts_of(sample)
         if self.tokenizer == "transformers":
             return max(0, len(self._tokenizer(*parts, verbose=False).input_ids) - self.max_length)
         if self._whole is None:
@@ -273,7 +270,7 @@ class TextInput(Input):
             "return_token_type_ids": "token_type_ids" in names,
             "verbose": False,
         }
-        pairs = map(_texts, samples)
+        pairs = map(texts_of, samples)
         rows = [self._tokenizer(*pair, **options) for pair in pairs]
         if self._tokenizer.pad_token is None:
             return {name: [row[name] for row in rows] for name in names}
@@ -284,23 +281,17 @@ class TextInput(Input):
 
     def preview(self, sample: Text) -> Preview:
         """The text, or the two of a pair."""
-        return Preview(texts=_texts(sample))
+        return Preview(texts=texts_of(sample))
 
     def parts(self, sample: Text, *, baseline: Any = None, by: str | int | None = None) -> Parts:
         """The words of a text or pair, its characters or, by a number, its n-grams."""
-        if baseline is not None:
-            raise InputError(
-                "words are left out of a text, nothing takes their place; give no baseline."
-            )
-        return text_parts(
-            _texts(sample), lambda texts: texts[0] if len(texts) == 1 else tuple(texts), by
-        )
+        return text_parts(sample, by, baseline)
 
     def token_spans(self, sample: Text) -> list[Span | None] | None:
         """Where each token of `batch` stands, None for special ones; None if it is not known."""
         if self.tokenizer != "tokenizers":
             return None
-        found = self._tokenizer.encode(*_texts(sample))
+        found = self._tokenizer.encode(*texts_of(sample))
         triples = zip(found.sequence_ids, found.offsets, found.special_tokens_mask, strict=True)
         return [
             None if place is None or special else (place, *span) for place, span, special in triples
@@ -326,10 +317,6 @@ class TextInput(Input):
         read = _read if self.tokenizer == "tokenizers" else _read_in_python
         with error_context(folder / FOLDER):
             return self.replace()._with(read(folder / FOLDER))
-
-
-def _texts(sample: Text) -> tuple[str, ...]:
-    return (sample,) if isinstance(sample, str) else sample
 
 
 def _copied(tokenizer: Any) -> Any:
@@ -367,41 +354,6 @@ def _is_folder(path: Path) -> bool:
     with suppress(OSError):  # a text may be too long for the name of a file
         return path.is_dir()
     return False
-
-
-def _several(value: Any) -> list[Any] | None:
-    """Several texts as a list; None for one text or pair, and for what is no text."""
-    names = getattr(value, "column_names", getattr(value, "columns", None))
-    if names is not None and not isinstance(value, Mapping):
-        value = _columns(value, list(names))
-    if isinstance(value, Mapping):
-        parts = [_several(value[key]) for key in _KEYS if value.get(key) is not None]
-        columns = [part for part in parts if part is not None]
-        if not columns or len(columns) < len(parts) or not set(value) <= set(_KEYS):
-            return None
-        if len(set(map(len, columns))) > 1:
-            raise InputError("'text' and 'text_pair' have different numbers of texts.")
-        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, str) for v in value):
-        return None
-    if isinstance(value, str | bytes | bytearray | Tensor) or not isinstance(value, Iterable):
-        return None
-    # Arrow and numpy have values of their own, which these convert.
-    convert = next((getattr(value, n) for n in ("to_pylist", "tolist") if hasattr(value, n)), None)
-    found = list(value) if convert is None else convert()
-    return found if isinstance(found, list) else None
-
-
-def _columns(table: Any, names: list[Any]) -> dict[str, Any]:
-    """The columns of a table that hold texts: those named so, or its only one."""
-    if len(names) == 1:
-        return {"text": table[names[0]]}
-    if "text" not in names:
-        raise InputError(
-            "this model reads text; the table needs a column 'text', and 'text_pair' for pairs; "
-            f"got {', '.join(map(described, names[:5])) or 'no column'}."
-        )
-    return {name: table[name] for name in _KEYS if name in names}
 
 
 def _as_tensor(name: Any, values: Any) -> Any:

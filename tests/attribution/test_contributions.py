@@ -15,7 +15,7 @@ from nbdt.attribution.contributions import shapley
 from nbdt.errors import InputError
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs import ArrayInput, Input, Preview
-from nbdt.inputs.words import text_parts
+from nbdt.inputs.texts import text_parts
 
 TREE = Hierarchy([3, 3, 4, 4, -1], ["cat", "dog", "car", "animal", "thing"])
 
@@ -39,7 +39,7 @@ class Strings(Input):
         return Preview(texts=(sample,))
 
     def parts(self, sample, *, baseline=None, by=None):
-        return text_parts([sample], lambda texts: texts[0], by)
+        return text_parts(sample, by)
 
 
 class Counts(nn.Module):
