@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from nbdt.attribution import strip
 from nbdt.hierarchy.formats import to_dict
+from nbdt.hierarchy.text import one_line
 from nbdt.view import to_graphviz, to_html, to_svg
 from nbdt.view.html import content_security_policy, script, style
 from nbdt.view.html.page import IMAGE_SIZE
@@ -24,8 +26,9 @@ from nbdt.view.svg.frame import SAMPLE
 
 from .inference import Answer
 from .models import ServedModel
-from .rows import ShownFile, Source
+from .rows import Shown, Source, file_of
 
+_CAPTION = 120  # characters
 EXPLANATION = "#/components/schemas/Explanation"
 
 Share = Annotated[float, Field(ge=0, le=1.000001)]
@@ -123,23 +126,30 @@ def _drawn(form: str, served: ServedModel) -> str:
     return json.dumps(to_dict(tree))
 
 
-def explanations_as(
-    form: str, served: ServedModel, sources: Sequence[Source], found: Answer
-) -> str:
+def explanations_as(form: str, served: ServedModel, sources: Sequence[Shown], found: Answer) -> str:
     """Explanations as HTML, or the first one as SVG, with their images."""
     tree = served.model.hierarchy
-    images = [source.picture if isinstance(source, ShownFile) else None for source in sources]
+    images = [source.picture or None for source in sources]
     if form == HTML:
-        return to_html(tree, found.explanations, images=images)
+        captions = None if any(images) else [_caption(source.source) for source in sources]
+        return to_html(tree, found.explanations, images=images, captions=captions)
     return to_svg(tree, found.explanations[0], image=images[0])
+
+
+def _caption(source: Source) -> str:
+    """What a row is called that has no picture: the text, or the first values of its columns."""
+    if isinstance(source, Mapping):
+        source = ", ".join(f"{name} = {value}" for name, value in islice(source.items(), 8))
+    elif isinstance(source, bytes):
+        source = source.decode(errors="replace")
+    return one_line(source)[:_CAPTION] if isinstance(source, str) else ""
 
 
 def saliency_strips(served: ServedModel, sources: Sequence[Source], found: Answer) -> list[str]:
     """Which pixels made each decision: one picture per path, as ``data:image/png`` addresses."""
     strips = []
     for source, maps in zip(sources, found.saliencies, strict=True):
-        assert isinstance(source, bytes), "saliency is computed for images only"
         file = io.BytesIO()
-        strip(maps, served.read.image(source, "RGB")).save(file, "PNG")
+        strip(maps, served.read.image(file_of(source), "RGB")).save(file, "PNG")
         strips.append(f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}")
     return strips

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+
+from nbdt.errors import InputError
 
 from .errors import (
     MediaTypeError,
@@ -36,7 +39,7 @@ def service_of(request: Request) -> Service:
 async def respond(
     request: Request,
     model: str,
-    parse: Callable[[bytes], Asked],
+    parse: Callable[[bytes, ServedModel], Asked],
     write: Callable[[ServedModel, Asked, Answer], Response],
     *,
     seconds: float | None = None,
@@ -49,23 +52,44 @@ async def respond(
     Args:
         request: its body is read here.
         model: the model's name.
-        parse: makes a question of the body; called in a thread.
+        parse: makes a question of the body for the model; called in a thread.
         write: makes a response of the answer; called in a thread where there are explanations.
         seconds: how long the answer may take; see `Service.answer`.
     """
     service = service_of(request)
     service.model(model)
     service.capacity.check()
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise MediaTypeError("compressed bodies are not read; send it as it is.")
-    bodies: Bodies = request.app.state.bodies
-    with bodies.reading() as body:
-        data = await body.read(request.stream(), _declared(request))
-        answering = service.answer(model, lambda: parse(data), seconds=seconds)
+    async with _body_of(request) as data:
+        answering = service.answer(model, lambda served: parse(data, served), seconds=seconds)
         found = await _unless_left(request, answering)
     if found[1].explain:
         return await service.in_decoder(lambda: write(*found))
     return write(*found)
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request that asks for no answer of a model, within the same limits."""
+    async with _body_of(request) as data:
+        return data
+
+
+@asynccontextmanager
+async def _body_of(request: Request) -> AsyncIterator[bytes]:
+    """A request's body, inflated; its memory counts until the block ends."""
+    service = service_of(request)
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", *_WINDOWS):
+        raise MediaTypeError(
+            f"a body may be compressed by gzip or deflate, or not at all; not {coding!r:.80}."
+        )
+    bodies: Bodies = request.app.state.bodies
+    with bodies.reading() as body:
+        data = await body.read(request.stream(), _declared(request))
+        if coding in _WINDOWS:
+            packed, limit = data, service.settings.body_bytes
+            data = await service.in_decoder(lambda: inflated(packed, coding, limit))
+            body.add(len(data))
+        yield data
 
 
 def _declared(request: Request) -> int | None:
@@ -94,6 +118,35 @@ async def _left(request: Request) -> None:
 
 
 # ── bodies ────────────────────────────────────────────────────────────────────────────────────
+
+
+# zlib's window sizes: with the header of gzip, and with that of zlib (RFC 9110, section 8.4.1).
+_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+_RAW_DEFLATE = -15
+
+
+def inflated(data: bytes, coding: str, limit: int) -> bytes:
+    """A body that was compressed by gzip or deflate; never more than `limit` bytes are inflated.
+
+    Some clients send deflate without its header, which is accepted.
+
+    Raises:
+        TooLargeError: it is longer.
+        InputError: it is broken or truncated.
+    """
+    window = _WINDOWS[coding]
+    if coding == "deflate" and not (data[:1] == b"\x78" and int.from_bytes(data[:2]) % 31 == 0):
+        window = _RAW_DEFLATE
+    unpacking = zlib.decompressobj(window)
+    try:
+        found = unpacking.decompress(data, limit + 1)
+    except zlib.error:
+        raise InputError(f"the body is not compressed by {coding}, or it is broken.") from None
+    if len(found) > limit:
+        raise TooLargeError(f"the inflated body exceeds the limit of {limit:,} bytes.")
+    if not unpacking.eof or unpacking.unused_data:
+        raise InputError(f"the body, compressed by {coding}, is truncated or followed by more.")
+    return found
 
 
 class Bodies:
@@ -135,16 +188,20 @@ class Body:
             async with asyncio.timeout(settings.body_seconds):
                 async for chunk in chunks:
                     self._check(self.length + len(chunk))
-                    if self._bodies.buffered + len(chunk) > settings.buffered_bytes:
-                        raise OverloadedError("too many large requests at once; try again later.")
-                    self._bodies.buffered += len(chunk)
-                    self.length += len(chunk)
+                    self.add(len(chunk))
                     parts.append(chunk)
         except TimeoutError:
             raise SlowBodyError(
                 f"the request was not complete within {settings.body_seconds:g} s."
             ) from None
         return b"".join(parts)
+
+    def add(self, length: int) -> None:
+        """Counts so many bytes more; raises an OverloadedError if all bodies take too much."""
+        if self._bodies.buffered + length > self._bodies.settings.buffered_bytes:
+            raise OverloadedError("too many large requests at once; try again later.")
+        self._bodies.buffered += length
+        self.length += length
 
     def _check(self, length: int) -> None:
         limit = self._bodies.settings.body_bytes

@@ -1,10 +1,12 @@
-"""Answers a batch of questions to one model: tensors in, plain data out."""
+"""Answers a batch of questions to one model: rows in, plain data out."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +14,32 @@ import torch
 from torch import Tensor
 
 from nbdt.attribution import Saliency, path_saliency
-from nbdt.errors import InputError, NBDTError
+from nbdt.errors import InputError, NBDTError, reason_of
 from nbdt.explain import Explanation, FeatureGeometry, explain_predictions
+from nbdt.inputs.base import is_encoding
 from nbdt.model import NBDT
 from nbdt.rules import RULES, RuleName
 from nbdt.rules.checks import usable_rows
 from nbdt.run import forward
 
+# What classifiers raise on rows that they do not take, and on faults of their own.
+_REFUSALS = (RuntimeError, ValueError, IndexError, KeyError, TypeError)
+_SAMPLE = re.compile(r"\bsample (\d+)\b")
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What one request, or a part of it, asks of a model; see `ParsedRequest`."""
+    """What one request, or a part of it, asks of a model; see `ParsedRequest`.
 
-    rows: Sequence[Tensor]
+    `rows` are samples of the model's input, or the network's own tensors; `first` is the place of
+    the first one in the request.
+    """
+
+    rows: Sequence[Any]
     rule: RuleName
     explain: bool
     saliency: bool = False
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +87,19 @@ class Inference:
     def __init__(self, model: NBDT) -> None:
         self.model = model
         self._geometry: FeatureGeometry | None = model.geometry()
-        self._known_shape: torch.Size | None = None
+        self._known_forms: set[Any] = set()
 
     def __call__(self, questions: Sequence[Question]) -> list[Answer | Exception]:
         """One answer or error per question; raises if the network refuses rows of this shape."""
-        logits = self._logits([row for question in questions for row in question.rows])
+        logits = self._logits(questions)
         usable = usable_rows(logits)
         ends = np.cumsum([len(question.rows) for question in questions]).tolist()
         spans = [slice(end - len(q.rows), end) for q, end in zip(questions, ends, strict=True)]
         fine = [bool(usable[span].all()) for span in spans]
         answers: dict[int, Answer | Exception] = {
-            index: _unusable(usable[span]) for index, span in enumerate(spans) if not fine[index]
+            index: _unusable(usable[span], questions[index].first)
+            for index, span in enumerate(spans)
+            if not fine[index]
         }
         for rule in RULES.values():
             asked = [
@@ -118,28 +132,52 @@ class Inference:
         except NBDTError as error:
             return InputError(f"this model gives no saliency: {error}")
 
-    def _logits(self, rows: Sequence[Tensor]) -> Tensor:
-        """The logits of all rows; the network gets rows of one shape together."""
-        shapes: dict[torch.Size, list[int]] = {}
+    def _logits(self, questions: Sequence[Question]) -> Tensor:
+        """The logits of all rows; the classifier gets rows of one form together."""
+        rows = [row for question in questions for row in question.rows]
+        forms: dict[Any, list[int]] = {}
         for index, row in enumerate(rows):
-            shapes.setdefault(row.shape, []).append(index)
+            forms.setdefault(_form(row), []).append(index)
         logits = torch.empty(len(rows), self.model.hierarchy.num_classes)
         with torch.inference_mode():
-            for indices in shapes.values():
-                batch = torch.stack([rows[index] for index in indices])
-                logits[indices] = self._forward(batch).float()
+            for form, places in forms.items():
+                names = [questions[0].first + place for place in places]
+                some = [rows[place] for place in places]
+                try:
+                    logits[places] = self._forward(some, form).float()
+                except NBDTError as error:
+                    # Only a question that is alone names its row; others are asked again alone.
+                    raise InputError(_with_rows(str(error), names)) from error
         return logits
 
-    def _forward(self, batch: Tensor) -> Tensor:
-        shape = batch.shape[1:]
+    def _forward(self, rows: list[Any], form: Any) -> Tensor:
         try:
-            logits = forward(self.model, batch)
-        except (RuntimeError, ValueError) as error:
-            if shape == self._known_shape:
-                raise  # the shape is not the cause
-            raise InputError(f"the network does not take a row of shape {tuple(shape)}.") from error
-        self._known_shape = shape
+            logits = forward(self.model, _batch(rows))
+        except NBDTError:
+            raise
+        except _REFUSALS as error:
+            if form in self._known_forms:
+                raise  # neither the shape nor the kind is the cause
+            if isinstance(form, torch.Size):
+                raise InputError(
+                    f"the network does not take a row of shape {tuple(form)}."
+                ) from error
+            self._find_culprit(rows, form)
+            raise
+        # Samples such as texts differ in more than their form.
+        if isinstance(form, torch.Size):
+            self._known_forms.add(form)
         return logits
+
+    def _find_culprit(self, rows: list[Any], form: Any) -> None:
+        """Raises the error of the first row that the classifier does not take, if there is one."""
+        for place, row in enumerate(rows):
+            try:
+                forward(self.model, _batch([row]))
+            except _REFUSALS as error:
+                raise InputError(
+                    f"sample {place}: the classifier does not take it: {reason_of(error)}."
+                ) from error
 
     def _answers(self, logits: Tensor, questions: Sequence[Question]) -> Iterator[Answer]:
         """The answers, in order, to questions of one rule with these rows."""
@@ -159,9 +197,30 @@ class Inference:
             yield Answer(log_probs[own], answers[own], few)
 
 
-def _unusable(usable: Tensor) -> InputError:
-    rows = (~usable).nonzero()[:, 0].tolist()
+def _form(row: Any) -> Any:
+    """What rows that are put together have in common: the shapes of tensors, else None."""
+    if isinstance(row, Tensor):
+        return row.shape
+    return tuple((name, row[name].shape) for name in row) if is_encoding(row) else None
+
+
+def _batch(rows: list[Any]) -> Any:
+    """Rows of one form as the model's methods take them."""
+    if isinstance(rows[0], Tensor):
+        return torch.stack(rows)
+    if is_encoding(rows[0]):
+        return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+    return rows
+
+
+def _with_rows(message: str, names: Sequence[int]) -> str:
+    """A message on a sample of a batch, as one on a row of the request."""
+    return _SAMPLE.sub(lambda found: f"row {names[int(found[1])]}", message, count=1)
+
+
+def _unusable(usable: Tensor, first: int) -> InputError:
+    row = first + (~usable).nonzero()[0, 0].item()
     return InputError(
-        f"the network's answer to row {rows[0] if rows else 0} holds NaN or infinity; are the "
-        "numbers in it far too large?"
+        f"the network's answer to row {row} holds NaN or infinity; are the numbers in it far too "
+        "large?"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -23,7 +23,9 @@ from nbdt.files import error_context, read_json
 from nbdt.model import NBDT
 from nbdt.pretrained import CONFIG, ModelConfig
 
+from .errors import NotReadyError
 from .inference import Answer, Inference, Question
+from .logs import logger
 from .parsing import InstanceList, RequestDocument, sources_of
 from .rows import RowReader, Source
 from .settings import Settings
@@ -71,8 +73,9 @@ class ServedModel:
 class Reload:
     """What a reload did with one model.
 
-    The outcome is "loaded" (it is new), "replaced", "unchanged", or "kept" (the old one, as the new
-    one cannot be served); then `reason` says why, in one sentence.
+    The outcome is "loaded" (it is new), "replaced", "unchanged", "kept" (the old one, as the new
+    one cannot be served) or "failed" (it is new and cannot be served); then `reason` says why, in
+    one sentence.
     """
 
     name: str
@@ -86,15 +89,27 @@ class Registry:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._served: dict[str, ServedModel] = {}
+        self._order: list[str] = []
+        self._failed: dict[str, str] = {}
         self._reloading = Lock()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the models, sorted."""
-        return tuple(sorted(self._served))
+        """The names of the models that are served, in the order in which they were given."""
+        return tuple(name for name in self._order if name in self._served)
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Why other models cannot be served, by name."""
+        return dict(self._failed)
 
     def get(self, name: str) -> ServedModel:
-        """The model that has that name now; raises a NotFoundError if there is none."""
+        """The model that has that name now.
+
+        Raises a NotFoundError if there is none, and a NotReadyError if it cannot be loaded.
+        """
+        if name in self._failed:
+            raise NotReadyError(f"the model {name!r} cannot be loaded: {self._failed[name]}")
         try:
             return self._served[name]
         except KeyError:
@@ -104,17 +119,36 @@ class Registry:
             ) from None
 
     def load(self) -> None:
-        """Loads all models; raises an NBDTError if there is none, or one cannot be loaded."""
+        """Loads all models; raises an NBDTError if none can be loaded.
+
+        One that cannot be loaded is in `failed`; if the settings are strict, it is raised.
+        """
         with self._reloading:
-            folders = find_models(self._settings.models)
+            failed: dict[str, NBDTError] = {}
+            folders = find_models(self._settings.models, failed)
             for name in _own_sources(self._settings):
                 if name and name not in folders:
                     raise InputError(
                         f"{name}=… builds the network of a model {name!r}; available: "
                         f"{', '.join(folders)}."
                     )
+            self._order = list(folders)
             for name, folder in folders.items():
-                self._served[name] = load_model(folder, name, self._settings)
+                try:
+                    self._served[name] = load_model(folder, name, self._settings)
+                except NBDTError as error:
+                    failed[name] = error
+                except Exception as error:  # whatever a network raises that does not fit
+                    if self._settings.strict or len(folders) == 1:
+                        raise
+                    failed[name] = FormatError(f"unexpected {type(error).__name__}: {error!s:.200}")
+                if failed and self._settings.strict:
+                    break
+            if failed and (self._settings.strict or not self._served):
+                raise next(iter(failed.values()))
+            for name, error in failed.items():
+                self._failed[name] = self._reason(error, folders.get(name))
+                logger.error("the model %s cannot be loaded: %s", name, error)
 
     def reload(self) -> list[Reload]:
         """Loads what has changed, and what is new in the folders.
@@ -122,75 +156,104 @@ class Registry:
         A model whose folder is gone or not valid stays until the process ends.
         """
         with self._reloading:
+            failed: dict[str, NBDTError] = {}
             try:
-                folders = find_models(self._settings.models)
+                folders = find_models(self._settings.models, failed)
             except NBDTError as error:
-                reason = _without_places(str(error), self._settings.models)
+                reason = self._reason(error)
                 return [Reload(name, "kept", reason) for name in self.names]
-            gone = set(self._served).difference(folders)
-            return [
-                *(Reload(name, "kept", "its folder is gone.") for name in sorted(gone)),
+            reasons = {name: self._reason(error) for name, error in failed.items()}
+            self._failed = {name: why for name, why in reasons.items() if name not in self._served}
+            gone = [name for name in self._served if name not in folders]
+            self._order = [*folders, *gone]
+            found = [
+                *(Reload(name, "kept", reasons.get(name, "its folder is gone.")) for name in gone),
+                *(Reload(name, "failed", reason) for name, reason in self._failed.items()),
                 *(self._reload(name, folder) for name, folder in folders.items()),
             ]
+            self._failed |= {one.name: one.reason for one in found if one.outcome == "failed"}
+            return found
+
+    def _reason(self, error: Exception, folder: Path | None = None) -> str:
+        """Why a model cannot be served, without paths, which clients should not learn."""
+        own = (Path(source.rpartition(":")[0]) for source in _own_sources(self._settings).values())
+        reason = str(error)
+        if folder is not None and isinstance(error, NBDTError):
+            reason = reason.replace(f"{folder}/", "")
+        for place in (*([] if folder is None else [folder]), *own, *self._settings.models):
+            if place.name:
+                reason = reason.replace(str(place), place.name)
+        return reason
 
     def _reload(self, name: str, folder: Path) -> Reload:
         old = self._served.get(name)
-        own = _own_sources(self._settings).values()
-        places = [folder, *(Path(source.rpartition(":")[0]) for source in own)]
+        lacking = "failed" if old is None else "kept"
         try:
             if old is not None and _config_digest(folder)[:_VERSION_DIGITS] == old.version:
                 return Reload(name, "unchanged")
             generation = 1 if old is None else old.generation + 1
             self._served[name] = load_model(folder, name, self._settings, generation)
         except NBDTError as error:
-            reason = str(error).replace(f"{folder}/", "")
-            return Reload(name, "kept", _without_places(reason, places))
+            return Reload(name, lacking, self._reason(error, folder))
         except Exception as error:  # whatever a network raises that does not fit its weights
-            reason = _without_places(str(error), places)
-            return Reload(name, "kept", f"unexpected {type(error).__name__}: {reason:.200}")
+            reason = self._reason(error, folder)
+            return Reload(name, lacking, f"unexpected {type(error).__name__}: {reason:.200}")
         return Reload(name, "loaded" if old is None else "replaced")
 
 
-def _without_places(reason: str, places: Iterable[Path]) -> str:
-    """A reason without paths, which clients that may request a reload should not learn."""
-    for place in places:
-        if place.name:
-            reason = reason.replace(str(place), place.name)
-    return reason
+def find_models(
+    sources: Sequence[Path], failed: dict[str, NBDTError] | None = None
+) -> dict[str, Path]:
+    """The model folders among these folders and in them, by name, in this order.
 
-
-def find_models(sources: Iterable[Path]) -> dict[str, Path]:
-    """The model folders among these folders and in them, by name, sorted.
-
-    Two models of one name, or a name that cannot be part of a URL, raise an `InputError`.
+    Those inside of a folder are sorted. A folder without models, or with a name that cannot be part
+    of a URL, is an `NBDTError`, or an entry of `failed`, if given; two models of one name are an
+    error in any case.
     """
     found: dict[str, Path] = {}
     for source in sources:
-        if not source.is_dir():
-            raise NotFoundError(f"{source}: no such folder.")
         try:
-            inside = sorted(source.iterdir())
-        except OSError as error:
-            raise InputError(f"{source}: cannot be read: {error.strerror}.") from None
-        folders = [source] if (source / CONFIG).is_file() else inside
-        models = [folder for folder in folders if (folder / CONFIG).is_file()]
-        # A folder whose name begins with a dot is one that is being written.
-        models = [folder for folder in models if folder == source or folder.name[0] != "."]
-        if not models:
-            raise NotFoundError(f"{source}: neither it nor a folder in it holds a {CONFIG}.")
-        for folder in models:
+            folders = _models_in(source)
+        except NBDTError as error:
+            if failed is None or len(sources) == 1:
+                raise
+            failed[source.name] = error
+            continue
+        for folder in folders:
             name = folder.resolve().name
             if not _NAME.fullmatch(name):
-                raise InputError(
+                odd = InputError(
                     f"{folder}: a model is called like its folder, so that may have letters, "
                     "digits, '.', '_' and '-' only, 100 at most."
                 )
+                if failed is None:
+                    raise odd
+                failed[name] = odd
+                continue
             if name in found and found[name].resolve() != folder.resolve():
                 raise InputError(f"{folder} and {found[name]} have one name; rename one of them.")
-            found[name] = folder
+            found.setdefault(name, folder)
     if not found:
+        if failed:
+            raise next(iter(failed.values()))
         raise NotFoundError("no model is given; name the folder of one, or a folder of them.")
-    return dict(sorted(found.items()))
+    return found
+
+
+def _models_in(source: Path) -> list[Path]:
+    if not source.is_dir():
+        raise NotFoundError(f"{source}: no such folder.")
+    try:
+        inside = sorted(source.iterdir())
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read: {error.strerror}.") from None
+    folders = [source] if (source / CONFIG).is_file() else inside
+    models = [folder for folder in folders if (folder / CONFIG).is_file()]
+    # A folder whose name begins with a dot is one that is being written.
+    models = [folder for folder in models if folder == source or folder.name[0] != "."]
+    if not models:
+        raise NotFoundError(f"{source}: neither it nor a folder in it holds a {CONFIG}.")
+    return models
 
 
 def load_model(folder: Path, name: str, settings: Settings, generation: int = 1) -> ServedModel:
@@ -255,16 +318,25 @@ def _answered(served: ServedModel, sources: list[Source]) -> Answer:
 
 
 def _try_out(served: ServedModel) -> None:
-    """Warms the network up, and checks that batching changes no answer."""
-    shape = served.read.shape
-    sides = [side for side in shape or () if side is not None]
-    if shape is None or len(sides) < len(shape):
+    """Warms the model up, and checks that batching changes no answer."""
+    sources = _samples_to_try(served.read)
+    if not sources:
         return
-    numbers = np.random.default_rng(0).standard_normal((4, *sides), dtype=np.float32)
-    together = _answered(served, list(numbers))
-    alone = _answered(served, [numbers[-1]])
+    together, alone = _answered(served, sources), _answered(served, sources[-1:])
     if not np.allclose(np.exp(together.log_probs[-1]), np.exp(alone.log_probs[0]), atol=TOLERANCE):
         raise FormatError("the network answers a row otherwise in a batch than alone.")
+
+
+def _samples_to_try(read: RowReader) -> list[Source]:
+    """Examples of what a model reads, or random arrays of the network's own input."""
+    schema = read.schema
+    if examples := schema.get("examples"):
+        return [examples[0]] * 4
+    sides = [side for side in read.shape or () if side is not None]
+    takes_arrays = read.reads_images or schema.get("type") == "array"
+    if read.shape is None or len(sides) < len(read.shape) or not takes_arrays:
+        return []
+    return list(np.random.default_rng(0).standard_normal((4, *sides), dtype=np.float32))
 
 
 class _GoldenPrediction(RequestDocument):
@@ -290,6 +362,6 @@ def _compare(served: ServedModel, golden: _Golden, limit: int) -> None:
         off = abs(wanted.probability - probability)
         if wanted.prediction != prediction or off > TOLERANCE:
             raise FormatError(
-                f"instance {index} is predicted as class {prediction} ({probability:.4f}), not as "
+                f"row {index} is predicted as class {prediction} ({probability:.4f}), not as "
                 f"{wanted.prediction} ({wanted.probability:.4f})."
             )

@@ -40,12 +40,14 @@ def errors(form: type[ErrorForm] = Problem) -> dict[int | str, Any]:
     }
 
 
-def body(kind: type[BaseModel], example: Any, form: Any = None) -> dict[str, Any]:
+def body(
+    kind: type[BaseModel], example: Any, form: Any = None, *, required: bool = True
+) -> dict[str, Any]:
     """The body that a route reads itself: JSON that fits `kind`, or a form with this schema."""
     content = {"application/json": {"schema": _inlined(kind), "example": example}}
     if form is not None:
         content["multipart/form-data"] = {"schema": form}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def answer(

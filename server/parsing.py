@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -13,15 +14,16 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from nbdt.documents import Document, checked, decoded, described, parsed_json
 from nbdt.errors import FormatError, InputError
-from nbdt.hierarchy.text import join_names
-from nbdt.inputs.array import as_array
 from nbdt.rules import RuleName
 
 from .errors import TooLargeError
-from .rows import Source, decode_base64
+from .rows import RowReader, Source, in_json
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
+
+CSV = "text/csv"
+"""The media type of rows in CSV."""
 
 D = TypeVar("D", bound=Document)
 
@@ -52,29 +54,10 @@ class RequestDocument(Document):
     model_config = ConfigDict(extra="ignore", title="the body")
 
 
-Instance = Annotated[
-    Any,
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {
-                    "type": "object",
-                    "description": "A JPEG, PNG or WebP file in base64.",
-                    "properties": {"b64": {"type": "string", "contentEncoding": "base64"}},
-                    "required": ["b64"],
-                    "additionalProperties": False,
-                },
-                {
-                    "type": "array",
-                    "description": "The network's own input, as nested lists of numbers.",
-                },
-            ]
-        }
-    ),
+InstanceList = Annotated[
+    list[Annotated[Any, WithJsonSchema({"description": "A row, as the model reads it."})]],
+    Field(json_schema_extra={"minItems": 1}),
 ]
-"""A row in JSON; `sources_of` reads it."""
-
-InstanceList = Annotated[list[Instance], Field(json_schema_extra={"minItems": 1})]
 
 
 class Instances(RequestDocument):
@@ -110,46 +93,81 @@ def read_document(kind: type[D], body: bytes) -> D:
         raise InputError(str(error)) from None
 
 
-def in_json(value: object) -> str:
-    """How an error describes a JSON value; short, whatever the value.
-
-    Example:
-        >>> in_json(None), in_json(True), in_json({"b46": "…"}), in_json([])
-        ('null', 'true', "an object with the key 'b46'", 'a list')
-    """
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, Mapping) and value:
-        keys = join_names(map(repr, value), len(value))
-        return f"an object with the key{'s' * (len(value) > 1)} {keys}"
-    return "{}" if isinstance(value, Mapping) else described(value)
-
-
 def sources_of(instances: Sequence[Any], limit: int) -> list[Source]:
-    """The sources in JSON: each an image, {"b64": "…"}, or an array in nested lists.
+    """The sources in JSON: each an image, {"b64": "…"}, an array, a text, or a row of columns.
 
     Example:
         >>> sources_of([[[1, 2]], {"b64": "R0lG"}], 64)
-        [array([[1., 2.]], dtype=float32), b'GIF']
+        [[[1, 2]], {'b64': 'R0lG'}]
     """
     check_rows(len(instances), limit)
-    return [_source(value, f"instance {index}") for index, value in enumerate(instances)]
+    return list(instances)
 
 
-def _source(value: Any, name: str) -> Source:
-    if isinstance(value, list):
-        return as_array(value, name)
-    if isinstance(value, dict) and set(value) == {"b64"} and isinstance(value["b64"], str):
-        return decode_base64(value["b64"], name)
-    raise InputError(
-        f'{name}: expected an image, {{"b64": "…"}}, or an array, got {in_json(value)}.'
-    )
+def sources_of_csv(data: bytes, read: RowReader, limit: int) -> list[Source]:
+    """The sources in a CSV file, whose first line names the columns; at most `limit` are read.
+
+    Where the model has columns, each is the bytes of a file of one row, whose cells it reads.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("the CSV is not UTF-8 text.") from None
+    lines = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
+    sources: list[Source] = []
+    try:
+        header = next(lines, [])
+        length = sum(map(len, header))
+        if read.columns and length > sum(map(len, read.columns)) + read.settings.text_length:
+            raise TooLargeError(f"the names of columns have {length:,} characters.")
+        for row in lines:
+            if not row:
+                continue
+            check_rows(len(sources) + 1, limit)
+            if len(row) != len(header):
+                raise InputError(
+                    f"row {len(sources)} has {len(row)} cells; the first line names {len(header)} "
+                    "columns."
+                )
+            if read.columns:
+                sources.append(csv_of(header, row))
+            else:
+                sources.append(read.of_record(dict(zip(header, row, strict=True))))
+    except csv.Error as error:
+        where = f"in line {lines.line_num}"
+        raise InputError(f"the CSV is not valid {where}: {error!s:.100}.") from None
+    check_rows(len(sources), limit)
+    return sources
+
+
+def csv_of(*rows: Sequence[str]) -> bytes:
+    """A CSV file of these rows."""
+    file = io.StringIO()
+    csv.writer(file).writerows(rows)
+    return file.getvalue().encode()
+
+
+def sources_of_columns(
+    columns: Mapping[str, Sequence[Any]], read: RowReader, limit: int
+) -> list[Source]:
+    """The sources in columns of one length, by name."""
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        first, *others = lengths
+        other = next(name for name in others if lengths[name] != lengths[first])
+        raise InputError(
+            f"columns need one length; {described(first)} has {lengths[first]} rows and "
+            f"{described(other)} has {lengths[other]}."
+        )
+    check_rows(next(iter(lengths.values()), 0), limit)
+    records = zip(*columns.values(), strict=True)
+    return [read.of_record(dict(zip(columns, record, strict=True))) for record in records]
 
 
 def check_rows(rows: int, limit: int) -> None:
     """Refuses a request without rows, or with too many."""
     if rows == 0:
-        raise InputError("the request holds no image and no array.")
+        raise InputError("the request holds no row.")
     if rows > limit:
         raise TooLargeError(f"the request has {rows} rows; the limit is {limit}.")
 

@@ -1,6 +1,7 @@
-"""From what clients send to rows for the network: uploaded images and arrays, within limits.
+"""From what clients send to rows for a model: JSON values, files and arrays, within limits.
 
-A *source* is one row as received: an image file, or an array with the network's own input.
+A *source* is one row as received: a JSON value, the bytes of a file, or an array. `Input.read`
+makes a sample of it, and opens neither paths nor addresses. ``{"b64": "…"}`` in JSON is a file.
 
 JPEG, PNG and WebP files with one picture are accepted, recognized by their content and checked
 before any pixel is decoded; `nbdt.inputs.image.to_mode` converts them. Of a JPEG with several
@@ -12,17 +13,24 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from nbdt.data import decode_image
-from nbdt.errors import InputError
-from nbdt.inputs.array import FloatArray, check_shape
-from nbdt.inputs.image import Preprocessing
+from nbdt.documents import described
+from nbdt.errors import InputError, NBDTError
+from nbdt.hierarchy.text import join_names
+from nbdt.inputs.array import ArrayInput
+from nbdt.inputs.base import Input, is_encoding
+from nbdt.inputs.image import decode_image
 from nbdt.view.svg.pictures import data_uri
 
 from .errors import MediaTypeError, TooLargeError
@@ -37,27 +45,50 @@ _START_OF_SCAN = b"\xff\xda"
 
 
 @dataclass(eq=False)
-class ShownFile:
-    """An image file that the answer shows, at most `side` pixels wide and high.
+class Shown:
+    """A source that the answer shows; an image at most `side` pixels wide and high.
 
-    `picture` is a small ``data:`` address. `RowReader` makes it with the row, one image at a time
-    and while capacity, deadline and the length of bodies are bounded; until then it is "".
+    `picture` is a small ``data:`` address of an image, else "". `RowReader` makes it with the row,
+    one image at a time and while capacity, deadline and the length of bodies are bounded.
     """
 
-    data: bytes
+    source: Source
     side: int
     picture: str = ""
 
 
-Source = bytes | ShownFile | FloatArray
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """A row in the network's own tensors, by name, as a tokenizer makes them."""
+
+    parts: Mapping[str, np.ndarray[Any, Any]]
 
 
-def decode_base64(text: str, name: str) -> bytes:
-    """The bytes of a base64 text; errors call it `name`."""
+Source = Any
+"""A JSON value, the bytes of a file, an array, an `Encoding`, or one of these as `Shown`."""
+
+
+def in_json(value: object) -> str:
+    """How an error describes a JSON value; short, whatever the value.
+
+    Example:
+        >>> in_json(None), in_json(True), in_json({"b46": "…"}), in_json([])
+        ('null', 'true', "an object with the key 'b46'", 'a list')
+    """
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, Mapping) and value:
+        keys = join_names(map(repr, value), len(value))
+        return f"an object with the key{'s' * (len(value) > 1)} {keys}"
+    return "{}" if isinstance(value, Mapping) else described(value)
+
+
+def decode_base64(text: str) -> bytes:
+    """The bytes of a base64 text."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise InputError(f"{name}: this is not base64.") from None
+        raise InputError("this is not base64.") from None
 
 
 def read_image(
@@ -100,55 +131,128 @@ def _header(data: bytes, max_pixels: int, name: str) -> tuple[int, int, str, int
 
 @dataclass(frozen=True)
 class RowReader:
-    """From sources to a network's input, within the limits of the settings.
+    """From sources to the rows that `Inference` takes, within the limits of the settings.
 
-    Without `preprocessing`, only arrays are accepted.
+    Images become the network's tensors here, where several are decoded at a time; other samples
+    are put together to batches when they are answered. Without an `input`, only arrays are read.
     """
 
-    preprocessing: Preprocessing | None
+    input: Input | None
     settings: Settings
+
+    @cached_property
+    def own(self) -> Input:
+        """What the model reads: arrays, if it does not say."""
+        return self.input or ArrayInput()
 
     @property
     def shape(self) -> tuple[int | None, ...] | None:
         """The shape of a row, with None where it depends on the image; None if nothing is known."""
-        return None if self.preprocessing is None else self.preprocessing.shape
+        return self.own.shape
 
-    def __call__(self, sources: Sequence[Source]) -> list[Tensor]:
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of a row."""
+        return self.own.json_schema()
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether the files that it reads are images."""
+        return self.own.reads == "an image"
+
+    @cached_property
+    def columns(self) -> Mapping[str, Mapping[str, Any]]:
+        """The columns of a row with the JSON Schemas of their values; empty if it has none."""
+        columns = self.schema.get("properties", {}) if self.schema.get("type") == "object" else {}
+        return MappingProxyType(columns)
+
+    def of_record(self, record: Mapping[str, Any]) -> Source:
+        """A row of a frame as a source: its only value, unless the model reads columns."""
+        if self.columns or len(record) != 1:
+            return record
+        (value,) = record.values()
+        return {"b64": value} if self.reads_images and isinstance(value, str) else value
+
+    def __call__(self, sources: Sequence[Source]) -> list[Any]:
         """The rows, one per source; errors name the source."""
-        return [self._row(source, f"row {index}") for index, source in enumerate(sources)]
+        rows = []
+        for index, source in enumerate(sources):
+            try:
+                rows.append(self._row(source))
+            except NBDTError as error:
+                reason = str(error).removeprefix("the image: ").removeprefix("the array: ")
+                kind = type(error) if isinstance(error, InputError) else InputError
+                raise kind(f"row {index}: {reason}") from None
+        return rows
 
-    def image(self, data: bytes, mode: str, name: str = "the image") -> Image.Image:
+    def image(self, data: bytes, mode: str) -> Image.Image:
         """An image file, decoded within the limits."""
         return read_image(
-            data,
-            mode,
-            max_bytes=self.settings.image_bytes,
-            max_pixels=self.settings.image_pixels,
-            name=name,
+            data, mode, max_bytes=self.settings.image_bytes, max_pixels=self.settings.image_pixels
         )
 
-    def _row(self, source: Source, name: str) -> Tensor:
-        if isinstance(source, bytes):
-            row = self._from_image(source, name)
-        elif isinstance(source, ShownFile):
-            row = self._from_image(source.data, name)
-            source.picture = data_uri(self.image(source.data, "RGB", name), source.side)
-        else:
-            check_shape(source.shape, self.shape, name)
-            row = torch.from_numpy(source)
-        if row.numel() > self.settings.row_values:
-            raise TooLargeError(
-                f"{name}: {row.numel():,} numbers exceed the limit of {self.settings.row_values:,}."
-            )
-        return row
-
-    def _from_image(self, data: bytes, name: str) -> Tensor:
-        if self.preprocessing is None:
+    def _row(self, source: Source) -> Any:
+        if isinstance(source, Shown):
+            data = file_of(source.source)
+            row = self._row(source.source)
+            if self.reads_images and isinstance(data, bytes):
+                source.picture = data_uri(self.image(data, "RGB"), source.side)
+            return row
+        if isinstance(source, Encoding):
+            encoding = {name: torch.from_numpy(part)[None] for name, part in source.parts.items()}
+            # A network that takes nothing by name takes the ids alone.
+            return encoding if getattr(self.own, "tensors", ()) else encoding["input_ids"][0]
+        value = file_of(source)
+        if isinstance(value, bytes) and (self.reads_images or self.input is None):
+            return self._within(self._from_image(value))
+        if self.reads_images and not isinstance(value, list | np.ndarray):
             raise InputError(
-                f"{name}: the model does not say how an image becomes its input; send arrays."
+                f'this model reads an image, {{"b64": "…"}} with the file in base64, or an array '
+                f"of numbers; got {in_json(value)}."
             )
-        image = self.image(data, self.preprocessing.mode, name)
-        try:
-            return self.preprocessing(image)
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from None
+        sample = self.own.read(self._within(value))
+        return self._within(torch.from_numpy(sample) if isinstance(sample, np.ndarray) else sample)
+
+    def _from_image(self, data: bytes) -> Any:
+        """The network's input for an image file: a tensor, or a mapping of batches of one."""
+        if self.input is None:
+            raise InputError(
+                "the model does not say how an image becomes its input; send an array."
+            )
+        image = self.image(data, getattr(self.input, "mode", "RGB"))
+        batch = self.input.batch([self.input.read(image)])
+        return batch[0] if isinstance(batch, Tensor) else batch
+
+    def _within(self, value: Any) -> Any:
+        """The value itself, a sample or JSON, if it is not too large."""
+        settings = self.settings
+        if isinstance(value, bytes) and len(value) > settings.image_bytes:
+            raise TooLargeError(
+                f"{len(value):,} bytes exceed the limit of {settings.image_bytes:,}."
+            )
+        parts = list(value.values()) if isinstance(value, Mapping) else value
+        if isinstance(value, Tensor) or is_encoding(value):
+            numbers = sum(part.numel() for part in ([value] if parts is value else parts))
+            if numbers > settings.row_values:
+                raise TooLargeError(
+                    f"{numbers:,} numbers exceed the limit of {settings.row_values:,}."
+                )
+        elif isinstance(value, Mapping) and len(value) > settings.row_columns:
+            raise TooLargeError(
+                f"{len(value):,} columns exceed the limit of {settings.row_columns:,}."
+            )
+        elif isinstance(value, str | Mapping | list | tuple):
+            texts = [value] if isinstance(value, str) else parts
+            length = sum(len(text) for text in texts if isinstance(text, str))
+            if length > settings.text_length:
+                raise TooLargeError(
+                    f"{length:,} characters exceed the limit of {settings.text_length:,}."
+                )
+        return value
+
+
+def file_of(source: Source) -> Source:
+    """The bytes in ``{"b64": "…"}``; any other source as it is."""
+    if isinstance(source, dict) and source.keys() == {"b64"} and isinstance(source["b64"], str):
+        return decode_base64(source["b64"])
+    return source

@@ -60,7 +60,7 @@ class ModelQueue:
         """The answer to one question, asked in parts that fit in a batch."""
         size = self.queue.max_rows
         parts = [
-            replace(question, rows=question.rows[start : start + size])
+            replace(question, rows=question.rows[start : start + size], first=start)
             for start in range(0, len(question.rows), size)
         ]
         # Maps take many times as long as an answer, so they are batched alone.
@@ -119,11 +119,11 @@ class Service:
         self._open_queues()
         for one in outcomes:
             self.metrics.reloads.labels(one.name, one.outcome).inc()
-            kept = one.outcome == "kept"
+            kept = one.outcome in ("kept", "failed")
             fields = {"model": one.name, "outcome": one.outcome, "reason": one.reason}
             logger.log(
                 logging.WARNING if kept else logging.INFO,
-                "model kept as it was" if kept else f"model {one.outcome}",
+                "model kept as it was" if one.outcome == "kept" else f"model {one.outcome}",
                 extra={"fields": fields},
             )
         return outcomes
@@ -139,12 +139,12 @@ class Service:
             raise NotReadyError("the models are loading; try again soon.")
 
     async def answer(
-        self, name: str, parse: Callable[[], Asked], *, seconds: float | None = None
+        self, name: str, parse: Callable[[ServedModel], Asked], *, seconds: float | None = None
     ) -> tuple[ServedModel, Asked, Answer]:
         """The model of that name, the parsed request, and its answer; canceling frees its rows.
 
-        `parse` is called in a thread. `seconds` is the time limit; at most, and by default, the
-        deadline of the settings.
+        `parse` is called in a thread, with the model. `seconds` is the time limit; at most, and by
+        default, the deadline of the settings.
 
         Raises:
             OverloadedError: there is no room for so many rows.
@@ -157,7 +157,7 @@ class Service:
         try:
             async with asyncio.timeout(limit):
                 with queue.used():
-                    asked = await self.in_decoder(parse)
+                    asked = await self.in_decoder(lambda: parse(served))
                     count = len(asked.sources)
                     if asked.saliency and count > 1:
                         raise TooLargeError(f"saliency is drawn for one row, got {count}.")
@@ -165,7 +165,8 @@ class Service:
                     with self.capacity.reserved(count), self._counted(count):
                         rows = await self.in_decoder(lambda: served.read(asked.sources))
                         rule = asked.rule or served.model.rule
-                        found = await queue.ask(Question(rows, rule, asked.explain, asked.saliency))
+                        question = Question(rows, rule, asked.explain, asked.saliency)
+                        found = await queue.ask(question)
                         return served, asked, found
         except TimeoutError:
             raise DeadlineError(f"the answer was not ready within {limit:g} s.") from None

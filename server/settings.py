@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     networks: Annotated[tuple[str, ...], NoDecode] = ()
     """What builds the networks of models whose folders do not say: FILE.py:FUNCTION, or, for one
     model, MODEL=FILE.py:FUNCTION. The file is run; see `nbdt.classifiers.own_network`."""
+    strict: bool = False
+    """Whether one model that cannot be loaded stops the service; else the others are served, and it
+    is listed with the reason."""
     host: str = "127.0.0.1"
     """The address to listen at; 0.0.0.0 for all of the machine's."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
@@ -67,15 +70,19 @@ class Settings(BaseSettings):
 
     # ── input ─────────────────────────────────────────────────────────────────────────────────
     request_rows: Count = 64
-    """The most images or arrays in one request."""
+    """The most rows in one request."""
     image_bytes: Count = 10_000_000
-    """The longest image file."""
+    """The longest file of a row: an image, or a text as a file."""
     image_pixels: Annotated[int, Field(ge=1, le=80_000_000)] = 25_000_000
     """The most pixels of an image, checked before it is decoded."""
     row_values: Count = 4_000_000
     """The most numbers that a network is given for one row."""
+    row_columns: Count = 10_000
+    """The most columns of a row of a table."""
+    text_length: Count = 100_000
+    """The most characters of a text, or of all texts in a row of columns."""
     body_bytes: Count = 64 * 2**20
-    """The longest body of a request."""
+    """The longest body of a request, compressed and not."""
     body_seconds: Seconds = 30.0
     """How long a client may take to send a body."""
     buffered_bytes: Count = 512 * 2**20

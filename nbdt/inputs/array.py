@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nbdt.errors import InputError, NotFoundError
-from nbdt.inputs.base import Input, numbered
+from nbdt.inputs.base import Input, array_shape, numbered
 from nbdt.inputs.parts import Parts, Preview, refuse_division, shown
 
 _MOST_SHOWN = 100
@@ -126,8 +126,7 @@ def check_shape(
         wanted in (None, got) for wanted, got in zip(expected, shape, strict=True)
     )
     if not fits:
-        sides = " × ".join("any" if side is None else str(side) for side in expected)
-        raise InputError(f"{name}: the network takes {sides} numbers, got {shape}.")
+        raise InputError(f"{name}: the network takes {array_shape(expected)} numbers, got {shape}.")
 
 
 def _numbers(value: Any) -> Any:

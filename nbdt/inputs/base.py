@@ -76,7 +76,7 @@ class Input(CompleteDocument):
         if isinstance(value, Tensor):
             shape = self.shape
             return value[None] if shape is not None and value.ndim == len(shape) else value
-        if _is_encoding(value):
+        if is_encoding(value):
             return value
         return self.batch(self.samples(value))
 
@@ -109,6 +109,16 @@ class Input(CompleteDocument):
         raise InputError(
             f"this model reads {self.reads}, of which no parts are known that could be left out."
         )
+
+    # ── what a service tells of it ────────────────────────────────────────────────────────────
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema of what `read` takes in JSON; its ``examples`` have a sample, if known.
+
+        Bytes of a file are ``{"b64": "…"}``, which a service decodes before `read` sees them.
+        """
+        shape = "" if self.shape is None else f", of shape {array_shape(self.shape)}"
+        return {"type": "array", "description": f"Numbers in nested lists{shape}."}
 
     # ── what the command line names ───────────────────────────────────────────────────────────
 
@@ -181,12 +191,21 @@ def kind_of(value: object) -> str:
         return f"{what} of {value.dtype} of shape {tuple(value.shape)}"
     if isinstance(value, str | bytes):
         return "text" if isinstance(value, str) else "bytes"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "a number"
+    if value is None or isinstance(value, bool):
+        return str(value)
     if library in ("pandas", "polars", "pyarrow"):
         return f"a {kind} of {library}"
     return f"an {kind}" if kind[0] in "aeiouAEIOU" else f"a {kind}"
 
 
-def _is_encoding(value: object) -> bool:
+def array_shape(shape: Sequence[int | None]) -> str:
+    """A shape in words, as "3 × any × any"."""
+    return " × ".join("any" if side is None else str(side) for side in shape)
+
+
+def is_encoding(value: object) -> bool:
     """Whether this is a mapping of tensors, as a tokenizer gives it."""
     if not isinstance(value, Mapping) or not value:
         return False

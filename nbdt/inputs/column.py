@@ -94,6 +94,17 @@ class Column(CompleteDocument):
                 stacklevel=2,
             )
 
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema of a value; known categories are ``examples`` where others are taken."""
+        if self.type == "category":
+            key = "enum" if self.unseen == "refused" else "examples"
+            lost = [None] if self.missing != "refused" and key == "enum" else []
+            return {key: [*self.categories, *lost]}
+        if self.type == "any":
+            return {}
+        name = "string" if self.type == "text" else self.type
+        return {"type": name if self.missing == "refused" else [name, "null"]}
+
     def fits(self, values: Any) -> bool:
         """Whether a pandas column is what the classifier was fitted to, and needs no more checks.
 

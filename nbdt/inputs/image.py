@@ -181,6 +181,18 @@ class Preprocessing(Input):
         check_shape(array.shape, self.shape)
         return torch.from_numpy(array)
 
+    def json_schema(self) -> dict[str, Any]:
+        """The file in base64, or an array: the network's own input."""
+        file = {"type": "string", "contentEncoding": "base64"}
+        image = {
+            "type": "object",
+            "description": "An image file in base64.",
+            "properties": {"b64": file | {"contentMediaType": "image/*"}},
+            "required": ["b64"],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [image, super().json_schema()]}
+
     def prepared(self, value: Any) -> Any:
         """As `Input.prepared`; an array of pixels with four axes holds several images."""
         if isinstance(value, np.ndarray):

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from ..answers import ExplanationSchema, Prediction, Schema, explanations_of, predictions_of
 from ..errors import PlainError
 from ..exchange import respond, service_of
+from ..models import ServedModel
 from ..openapi import INSTANCES_EXAMPLE, ModelName, answer, body, errors
 from ..parsing import Instances, ParsedRequest, read_document, sources_of
 from . import Protocol
@@ -85,10 +86,12 @@ async def explain(request: Request, model: ModelName) -> Response:
     )
 
 
-def _parser(request: Request, *, explain: bool = False) -> Callable[[bytes], ParsedRequest]:
+def _parser(
+    request: Request, *, explain: bool = False
+) -> Callable[[bytes, ServedModel], ParsedRequest]:
     limit = service_of(request).settings.request_rows
 
-    def parse(data: bytes) -> ParsedRequest:
+    def parse(data: bytes, served: ServedModel) -> ParsedRequest:
         instances = read_document(Instances, data).instances
         return ParsedRequest(sources_of(instances, limit), explain=explain)
 

@@ -39,8 +39,16 @@ from ..exchange import preferred, respond, service_of
 from ..inference import Answer
 from ..models import ServedModel
 from ..openapi import INSTANCES_EXAMPLE, ModelName, answer, body, errors
-from ..parsing import OnlyInstances, ParsedRequest, parse_files, read_document, sources_of
-from ..rows import ShownFile, Source
+from ..parsing import (
+    CSV,
+    OnlyInstances,
+    ParsedRequest,
+    parse_files,
+    read_document,
+    sources_of,
+    sources_of_csv,
+)
+from ..rows import Shown, Source, file_of
 from . import Protocol
 
 
@@ -75,6 +83,7 @@ TimeoutOption = Annotated[
 SaliencyOption = Annotated[
     bool, Query(description="Whether to draw which pixels made each decision; of one image.")
 ]
+FILES = "multipart/form-data"
 _FORM = {
     "type": "object",
     "properties": {
@@ -103,16 +112,30 @@ class ModelSummary(Schema):
     rule: RuleName
 
 
+class FailedModel(Schema):
+    """A model that cannot be loaded, and why."""
+
+    name: str
+    reason: str
+
+
 class ModelList(Schema):
-    """All models."""
+    """The models that are served, and those that cannot be loaded, if any."""
 
     models: list[ModelSummary]
+    failed: list[FailedModel] | None = None
 
 
 class ModelInput(Schema):
-    """What a model takes: the shape of an array (null: any length), and how images become one."""
+    """What a model reads: one row as JSON Schema, and how rows become the network's input.
 
+    `shape` is that of an array, or the number of columns; null where it is not fixed.
+    """
+
+    kind: str
+    reads: str
     images: bool
+    row: dict[str, Any]
     shape: list[int | None] | None
     preprocessing: dict[str, Any] | None
 
@@ -174,7 +197,7 @@ class ReloadOutcome(Schema):
     """What became of one model."""
 
     name: str
-    outcome: Literal["loaded", "replaced", "unchanged", "kept"]
+    outcome: Literal["loaded", "replaced", "unchanged", "kept", "failed"]
     reason: str
 
 
@@ -193,7 +216,8 @@ async def list_models(request: Request) -> JSONResponse:
     service = service_of(request)
     service.check_ready()
     models = [_summary(service.model(name)) for name in service.registry.names]
-    return JSONResponse({"models": models})
+    failed = [{"name": name, "reason": why} for name, why in service.registry.failed.items()]
+    return JSONResponse({"models": models} | ({"failed": failed} if failed else {}))
 
 
 @router.get("/models/{model}", responses=answer(ModelDescription))
@@ -206,7 +230,10 @@ async def describe_model(request: Request, model: ModelName) -> JSONResponse:
         "classes": list(own.classes),
         "num_nodes": len(own.hierarchy),
         "input": {
-            "images": preprocessing is not None,
+            "kind": served.read.own.kind,
+            "reads": served.read.own.reads,
+            "images": served.read.reads_images,
+            "row": dict(served.read.schema),
             "shape": None if shape is None else list(shape),
             "preprocessing": preprocessing and preprocessing.to_dict(),
         },
@@ -255,7 +282,7 @@ async def predict(
     top: TopOption = 0,
     timeout: TimeoutOption = None,
 ) -> Response:
-    """The predicted class of each image or array."""
+    """The predicted class of each row."""
 
     def write(served: ServedModel, asked: ParsedRequest, found: Answer) -> Response:
         predictions = {"predictions": predictions_of(served, found)}
@@ -271,7 +298,7 @@ async def predict(
         Explanations,
         {
             HTML: "A page that shows the paths in the tree.",
-            SVG: "A picture of the path of one image or array.",
+            SVG: "A picture of the path of one row.",
         },
     ),
 )
@@ -283,7 +310,7 @@ async def explain(
     timeout: TimeoutOption = None,
     saliency: SaliencyOption = False,
 ) -> Response:
-    """The path of each image or array: the decisions from the root to the predicted class."""
+    """The path of each row: the decisions from the root to the predicted class."""
     form = preferred(request, EXPLANATION_FORMS)
 
     def write(served: ServedModel, asked: ParsedRequest, found: Answer) -> Response:
@@ -332,31 +359,32 @@ def _common(served: ServedModel, asked: ParsedRequest, found: Answer, top: int) 
 
 def _parser(
     request: Request, rule: RuleName | None, *, explain: str | None = None, saliency: bool = False
-) -> Callable[[bytes], ParsedRequest]:
-    """Reads the body by its media type, a form with files or JSON; `explain` is a form, or None."""
+) -> Callable[[bytes, ServedModel], ParsedRequest]:
+    """Reads the body by its media type: files, JSON or CSV; `explain` is a form, or None."""
     limit = service_of(request).settings.request_rows
-    content_type = request.headers.get("content-type", "application/json")
+    content_type = request.headers.get("content-type", JSON)
     kind = content_type.partition(";")[0].strip().lower()
 
-    def parse(data: bytes) -> ParsedRequest:
-        if kind == "multipart/form-data":
+    def parse(data: bytes, served: ServedModel) -> ParsedRequest:
+        if kind == FILES:
             sources: list[Source] = list(parse_files(data, content_type, limit))
+        elif kind == CSV:
+            sources = sources_of_csv(data, served.read, limit)
         else:
             sources = sources_of(read_document(OnlyInstances, data).instances, limit)
-        if saliency and not all(isinstance(source, bytes) for source in sources):
+        if saliency and not all(isinstance(file_of(source), bytes) for source in sources):
             raise InputError("saliency needs an image; send one instead of an array.")
         if explain == SVG and len(sources) > 1:
             raise InputError("an SVG shows one row; send one, or ask for text/html.")
         if explain in SIDES:
-            side = SIDES[explain]
-            sources = [ShownFile(one, side) if isinstance(one, bytes) else one for one in sources]
+            sources = [Shown(one, SIDES[explain]) for one in sources]
         return ParsedRequest(sources, rule, explain is not None, saliency)
 
     if saliency and find_spec("captum") is None:
         raise InputError("this service draws no saliency; it needs the extra [attribution].")
-    if kind not in ("multipart/form-data", "application/json"):
+    if kind not in (FILES, JSON, CSV):
         raise MediaTypeError(
-            f"send a form (multipart/form-data), or JSON with the header Content-Type: "
-            f"application/json; not {kind!r:.80}."
+            f"send a form ({FILES}), or JSON or CSV with the header Content-Type: {JSON} or {CSV}; "
+            f"not {kind!r:.80}."
         )
     return parse

@@ -1,12 +1,15 @@
-"""The Open Inference Protocol, version 2, over HTTP, with Triton's extension for binary tensors.
+"""The Open Inference Protocol, version 2, over HTTP, with some of Triton's extensions.
 
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 
-A model has two inputs, of which a request uses one: ``image``, files as BYTES, or ``input``, the
-network's own. Its outputs are ``log_probs``, ``class`` and ``path``, an explanation in JSON per
-row, which takes time only when requested.
+What a model reads decides its inputs, some of which are alternatives: ``image``, files as BYTES;
+``text`` (and ``text_pair``), strings as BYTES, or the tensors of a tokenizer; the columns of a
+table, a tensor each; and ``input``, the network's own numbers, or the rows of a table. Its outputs
+are ``log_probs``, ``class`` and ``path``, an explanation in JSON per row, which takes time only
+when requested.
 
-In the bytes after the JSON, numbers are little-endian and row by row; an element of BYTES is
+Triton's extensions are binary tensors, a model's configuration, and the index of the repository. In
+the bytes after the JSON, numbers are little-endian and row by row; an element of BYTES is
 its length in four bytes, followed by its content.
 """
 
@@ -16,27 +19,35 @@ import json
 import math
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request
-from pydantic import Field, field_validator
+from pydantic import Field, RootModel, field_validator
 from starlette.responses import JSONResponse, Response
 
 from nbdt.errors import InputError, NotFoundError
+from nbdt.hierarchy.text import join_names
 from nbdt.inputs.array import FloatArray, as_array
 from nbdt.rules import RuleName
 
 from ..answers import Schema, explanations_of
 from ..errors import NotReadyError, PlainError
-from ..exchange import respond, service_of
+from ..exchange import read_body, respond, service_of
 from ..inference import Answer
 from ..models import ServedModel
 from ..openapi import SAMPLE_IMAGE, ModelName, answer, body, errors
-from ..parsing import ParsedRequest, RequestDocument, check_rows, read_document
-from ..rows import decode_base64
+from ..parsing import (
+    ParsedRequest,
+    RequestDocument,
+    check_rows,
+    csv_of,
+    read_document,
+    sources_of_columns,
+)
+from ..rows import Encoding, RowReader, Source, decode_base64
 from . import Protocol
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"], responses=errors(PlainError))
@@ -50,13 +61,15 @@ PROTOCOL = Protocol(
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 _LENGTH = re.compile(r"[0-9]{1,15}")
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository"]
 OUTPUTS = {"log_probs": "FP32", "class": "INT64", "path": "BYTES"}
 
-# The accepted types of a network's input; it is converted to float32.
+# The accepted types of numbers.
 NUMBERS = {
     "FP32": "<f4",
     "FP64": "<f8",
     "FP16": "<f2",
+    "BOOL": "|b1",
     "UINT8": "|u1",
     "INT8": "|i1",
     "UINT16": "<u2",
@@ -66,6 +79,57 @@ NUMBERS = {
     "UINT64": "<u8",
     "INT64": "<i8",
 }
+_OF_JSON = {"integer": "INT64", "number": "FP64", "boolean": "BOOL", "string": "BYTES"}
+_IN_TRITON = {"BYTES": "TYPE_STRING"}
+_TEXTS = ("text", "text_pair")
+
+
+# ── a model's inputs ──────────────────────────────────────────────────────────────────────────
+
+
+def inputs_of(read: RowReader) -> list[dict[str, Any]]:
+    """What a model reads as tensors, as `TensorMetadata`; −1 stands for any length."""
+    inputs = [_input("image", "BYTES", -1)] if read.reads_images else []
+    if read.columns:
+        inputs = [_input(name, _datatype(one), -1) for name, one in read.columns.items()]
+        if "input" not in read.columns:
+            is_text = any(one["datatype"] == "BYTES" for one in inputs)
+            inputs.append(_input("input", "BYTES" if is_text else "FP64", -1, len(read.columns)))
+    elif read.own.reads == "text":
+        kinds = read.schema.get("anyOf", [read.schema])
+        pairs = any(one.get("type") == "array" for one in kinds)
+        inputs = [_input(name, "BYTES", -1) for name in _TEXTS[: 1 + pairs]]
+        inputs += [_input(name, "INT64", -1, -1) for name in _tokens(read)]
+    else:
+        # Where the shape is not known, neither is how many dimensions there are; four are usual.
+        shape = [-1 if side is None else side for side in read.shape or (None, None, None)]
+        inputs.append(_input("input", "FP32", -1, *shape))
+    return inputs
+
+
+def _input(name: str, datatype: str, *shape: int) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": list(shape)}
+
+
+def _datatype(schema: Mapping[str, Any]) -> str:
+    """The type of a column's tensor, from the JSON Schema of its values."""
+    found = schema.get("type")
+    if isinstance(found, list):
+        found = found[0]
+    if found is None:
+        known = [one for one in schema.get("enum", schema.get("examples", ())) if one is not None]
+        kinds = {type(one) for one in known}
+        names = {frozenset({bool}): "boolean", frozenset({int}): "integer"}
+        is_number = kinds <= {int, float}  # as of a column of which nothing is known
+        found = names.get(frozenset(kinds), "number" if is_number else "string")
+    return _OF_JSON[found]
+
+
+def _tokens(read: RowReader) -> tuple[str, ...]:
+    """The tensors that a tokenizer makes for the network."""
+    if getattr(read.own, "tokenizer", None) is None:
+        return ()
+    return tuple(getattr(read.own, "tensors", ())) or ("input_ids",)
 
 
 # ── requests ──────────────────────────────────────────────────────────────────────────────────
@@ -80,47 +144,94 @@ class InputParameters(RequestDocument):
 class InputTensor(RequestDocument):
     """An input, its elements as JSON or in the bytes that follow."""
 
-    name: Literal["image", "input"]
+    name: Annotated[str, Field(max_length=1000)]
     datatype: Literal[
-        "FP32", "FP64", "FP16", "UINT8", "INT8", "UINT16", "INT16", "UINT32", "INT32", "UINT64",
-        "INT64", "BYTES",
+        "FP32", "FP64", "FP16", "BOOL", "UINT8", "INT8", "UINT16", "INT16", "UINT32", "INT32",
+        "UINT64", "INT64", "BYTES",
     ]  # fmt: skip
     shape: Annotated[list[Annotated[int, Field(ge=1, lt=2**31)]], Field(min_length=1, max_length=8)]
     data: list[Any] | None = None
     parameters: InputParameters | None = None
 
-    def images(self, binary: bytes | None) -> list[bytes]:
-        """The elements of a one-dimensional BYTES tensor; in JSON they are base64."""
-        count = self.shape[0]
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    def column(self, binary: bytes | None) -> list[Any]:
+        """The elements of a tensor of one element a row; those of BYTES are texts."""
         if self.shape[1:] not in ([], [1]):
-            raise InputError(f"images have the shape [rows], got {self.shape}.")
+            raise InputError(f"{self.name}: expected the shape [rows], got {self.shape}.")
+        return self.elements(binary)
+
+    def elements(self, binary: bytes | None) -> list[Any]:
+        """All elements, row by row; those of BYTES are texts."""
+        if binary is None:
+            return self._flat()
+        if self.datatype != "BYTES":
+            found: list[Any] = self._numbers(binary).tolist()
+            return found
+        try:
+            return [one.decode() for one in _split(binary, self.size, self.name)]
+        except UnicodeDecodeError:
+            raise InputError(f"{self.name}: an element of BYTES is not UTF-8 text.") from None
+
+    def files(self, binary: bytes | None) -> list[bytes]:
+        """The elements of a tensor of files; in JSON they are base64."""
         if binary is not None:
-            return _split(binary, count)
-        data = self.data or []
-        if len(data) != count:
-            raise InputError(f"image: {len(data)} elements do not fit the shape [{count}].")
+            return _split(binary, self.size, self.name)
+        data = self.column(binary)
         if not all(isinstance(text, str) for text in data):
-            raise InputError("image: in JSON, BYTES are texts in base64.")
-        return [decode_base64(text, "image") for text in data]
+            raise InputError(f"{self.name}: in JSON, BYTES are texts in base64.")
+        return [decode_base64(text) for text in data]
 
     def rows(self, binary: bytes | None) -> list[FloatArray]:
         """The rows of a tensor of numbers, as float32."""
         if len(self.shape) < 2:
-            raise InputError(f"input: expected the shape [rows, …], got {self.shape}.")
-        if binary is None:
-            # The protocol allows nested lists, and all numbers in one.
-            array = as_array(self.data, "input").reshape(-1)
+            raise InputError(f"{self.name}: expected the shape [rows, …], got {self.shape}.")
+        if binary is not None:
+            array = as_array(self._numbers(binary), self.name)
         else:
-            kind = np.dtype(NUMBERS[self.datatype])
-            if len(binary) != math.prod(self.shape) * kind.itemsize:
-                raise InputError(
-                    f"input: {len(binary)} bytes do not fit the shape {self.shape} of "
-                    f"{self.datatype}."
-                )
-            array = as_array(np.frombuffer(binary, kind), "input")
-        if array.size != math.prod(self.shape):
-            raise InputError(f"input: {array.size} numbers do not fit the shape {self.shape}.")
+            # The protocol allows nested lists, and all numbers in one.
+            array = as_array(self.data, self.name).reshape(-1)
+        if array.size != self.size:
+            raise InputError(
+                f"{self.name}: {array.size} numbers do not fit the shape {self.shape}."
+            )
         return list(array.reshape(self.shape))
+
+    def ids(self, binary: bytes | None) -> np.ndarray[Any, Any]:
+        """The rows of a tensor of token ids."""
+        if len(self.shape) != 2:
+            raise InputError(f"{self.name}: expected the shape [rows, tokens], got {self.shape}.")
+        values = self._flat() if binary is None else self._numbers(binary).tolist()
+        if not all(type(one) is int and 0 <= one < 2**31 for one in values):
+            raise InputError(f"{self.name}: token ids are whole numbers from 0.")
+        return np.array(values, dtype=np.int64).reshape(self.shape)
+
+    def _numbers(self, binary: bytes) -> np.ndarray[Any, Any]:
+        kind = np.dtype(NUMBERS[self.datatype])
+        if len(binary) != self.size * kind.itemsize:
+            raise InputError(
+                f"{self.name}: {len(binary)} bytes do not fit the shape {self.shape} of "
+                f"{self.datatype}."
+            )
+        return np.frombuffer(binary, kind)
+
+    def _flat(self) -> list[Any]:
+        """The elements in JSON, which may be nested lists, or all in one."""
+        values = self.data or []
+        for _ in self.shape[1:]:
+            if not any(isinstance(one, list) for one in values):
+                break
+            if not all(isinstance(one, list) for one in values):
+                raise InputError(f"{self.name}: its lists need equal lengths.")
+            values = [one for part in values for one in part]
+        if len(values) != self.size:
+            raise InputError(
+                f"{self.name}: {len(values)} elements do not fit the shape {self.shape}."
+            )
+        return values
 
 
 class OutputParameters(RequestDocument):
@@ -156,7 +267,7 @@ class InferenceRequest(RequestDocument):
 
     id: str | None = None
     parameters: RequestParameters | None = None
-    inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=1)]
+    inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=10_000)]
     outputs: list[RequestedOutput] | None = None
 
     @field_validator("outputs")
@@ -185,7 +296,7 @@ class InferenceParsed(ParsedRequest):
     outputs: tuple[tuple[str, bool], ...] = ()
 
 
-def _parsed(data: bytes, length: str | None, limit: int) -> InferenceParsed:
+def _parsed(data: bytes, length: str | None, read: RowReader, limit: int) -> InferenceParsed:
     """Parses JSON and the bytes after it, split by length, since clients send no media type."""
     binary = b""
     if length is not None:
@@ -193,18 +304,20 @@ def _parsed(data: bytes, length: str | None, limit: int) -> InferenceParsed:
             raise InputError(f"{HEADER_LENGTH} is not the length of JSON in the body.")
         data, binary = data[: int(length)], data[int(length) :]
     document = read_document(InferenceRequest, data)
-    (tensor,) = document.inputs
-    own = _own_bytes(tensor, binary)
-    is_image = tensor.name == "image"
-    if is_image != (tensor.datatype == "BYTES"):
-        raise InputError(
-            f"a model's inputs are image, of BYTES, and input, of numbers; got {tensor.name} of "
-            f"{tensor.datatype}."
-        )
-    check_rows(tensor.shape[0], limit)
+    tensors = {one.name: one for one in document.inputs}
+    if len(tensors) < len(document.inputs):
+        raise InputError("the request has two inputs of one name.")
+    rows = document.inputs[0].shape[0]
+    for one in document.inputs:
+        if one.shape[0] != rows:
+            raise InputError(
+                f"inputs need one number of rows; {document.inputs[0].name} has {rows} and "
+                f"{one.name} has {one.shape[0]}."
+            )
+    check_rows(rows, limit)
     outputs = document.wanted()
     return InferenceParsed(
-        sources=tensor.images(own) if is_image else tensor.rows(own),
+        sources=_sources(tensors, _own_bytes(document.inputs, binary), read),
         rule=(document.parameters or RequestParameters()).rule,
         explain="path" in outputs,
         identity=document.id,
@@ -212,19 +325,76 @@ def _parsed(data: bytes, length: str | None, limit: int) -> InferenceParsed:
     )
 
 
-def _own_bytes(tensor: InputTensor, binary: bytes) -> bytes | None:
-    """The bytes after the JSON, which must belong to the tensor; None if its data is JSON."""
-    size = (tensor.parameters or InputParameters()).binary_data_size
-    if size is None and tensor.data is None:
-        raise InputError(f"{tensor.name}: data must be a list, got null.")
-    if size is not None and size > len(binary):
-        raise InputError(f"{tensor.name}: binary_data_size exceeds what follows the JSON.")
-    if len(binary) > (size or 0):
-        raise InputError(f"{len(binary) - (size or 0)} bytes follow the JSON that no input uses.")
-    return None if size is None else binary
+def _own_bytes(tensors: Sequence[InputTensor], binary: bytes) -> dict[str, bytes | None]:
+    """Each tensor's part of the bytes after the JSON; None if its data is JSON."""
+    found: dict[str, bytes | None] = {}
+    start = 0
+    for tensor in tensors:
+        size = (tensor.parameters or InputParameters()).binary_data_size
+        if size is None and tensor.data is None:
+            raise InputError(f"{tensor.name}: data must be a list, got null.")
+        if size is not None and start + size > len(binary):
+            raise InputError(f"{tensor.name}: binary_data_size exceeds what follows the JSON.")
+        found[tensor.name] = None if size is None else binary[start : start + size]
+        start += size or 0
+    if start < len(binary):
+        raise InputError(f"{len(binary) - start} bytes follow the JSON that no input uses.")
+    return found
 
 
-def _split(data: bytes, count: int) -> list[bytes]:
+def _sources(
+    tensors: Mapping[str, InputTensor], data: Mapping[str, bytes | None], read: RowReader
+) -> list[Source]:
+    """The rows of a request's tensors."""
+    first, *others = tensors.values()
+    names, is_bytes = tensors.keys(), first.datatype == "BYTES"
+    if read.columns:
+        if not others and first.name not in read.columns and len(first.shape) == 2:
+            return _table_rows(first, data[first.name], read)
+        columns = {name: one.column(data[name]) for name, one in tensors.items()}
+        return sources_of_columns(columns, read, first.shape[0])
+    all_bytes = all(one.datatype == "BYTES" for one in tensors.values())
+    if names == {"image"} and is_bytes and read.reads_images:
+        if first.shape[1:] not in ([], [1]):
+            raise InputError(f"images have the shape [rows], got {first.shape}.")
+        return list(first.files(data["image"]))
+    known = {one["name"] for one in inputs_of(read)}
+    if names == {"input"} and not is_bytes and "input" in known:
+        return list(first.rows(data["input"]))
+    if {"text"} <= names <= known & {*_TEXTS} and all_bytes:
+        texts = {name: one.column(data[name]) for name, one in tensors.items()}
+        return sources_of_columns(texts, read, first.shape[0])
+    if {"input_ids"} <= names <= {*_tokens(read)} and not all_bytes:
+        parts = {name: one.ids(data[name]) for name, one in tensors.items()}
+        return [
+            Encoding({name: part[row] for name, part in parts.items()})
+            for row in range(first.shape[0])
+        ]
+    takes = [f"{one['name']} ({one['datatype']})" for one in inputs_of(read)]
+    got = [f"{one.name} ({one.datatype})" for one in tensors.values()]
+    raise InputError(
+        f"the model's inputs are {join_names(takes, len(takes))}; got {join_names(got, len(got))}."
+    )
+
+
+def _table_rows(tensor: InputTensor, binary: bytes | None, read: RowReader) -> list[Source]:
+    """The rows of a table in one tensor, with its columns in the model's order."""
+    width = tensor.shape[1]
+    if width != len(read.columns):
+        raise InputError(
+            f"{tensor.name}: a row has {width} elements; the model reads {len(read.columns)} "
+            "columns."
+        )
+    cells = tensor.elements(binary)
+    rows = [cells[start : start + width] for start in range(0, len(cells), width)]
+    if tensor.datatype != "BYTES":
+        return list(rows)
+    if not all(isinstance(cell, str) for cell in cells):
+        raise InputError(f"{tensor.name}: in JSON, BYTES are texts.")
+    return [csv_of(tuple(read.columns), row) for row in rows]
+
+
+def _split(data: bytes, count: int, name: str) -> list[bytes]:
     """The `count` elements of a BYTES tensor, each preceded by its length."""
     elements: list[bytes] = []
     start = 0
@@ -233,12 +403,12 @@ def _split(data: bytes, count: int) -> list[bytes]:
         if end <= len(data):
             end += int.from_bytes(data[start:end], "little")
         if end > len(data) or end < start + 4:
-            raise InputError("image: the bytes end within an element.")
+            raise InputError(f"{name}: the bytes end within an element.")
         elements.append(data[start + 4 : end])
         start = end
     if start < len(data) or len(elements) < count:
         found = f"more than {count}" if start < len(data) else str(len(elements))
-        raise InputError(f"image: the bytes hold {found} elements, its shape says {count}.")
+        raise InputError(f"{name}: the bytes hold {found} elements, its shape says {count}.")
     return elements
 
 
@@ -288,6 +458,47 @@ class ModelMetadata(Schema):
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
+
+
+class ConfigTensor(Schema):
+    """One input or output in a configuration, without the dimension of rows."""
+
+    name: str
+    data_type: str
+    dims: list[int]
+    reshape: dict[str, list[int]] | None = None
+
+
+class ModelConfig(Schema):
+    """A model's configuration, as Triton has it."""
+
+    name: str
+    platform: str
+    backend: str
+    version_policy: dict[str, Any]
+    max_batch_size: int
+    input: list[ConfigTensor]
+    output: list[ConfigTensor]
+    dynamic_batching: dict[str, Any]
+
+
+class IndexRequest(RequestDocument):
+    """Which models to list."""
+
+    ready: bool = False
+
+
+class IndexEntry(Schema):
+    """A model, and why it is not served, if it is not."""
+
+    name: str
+    version: str
+    state: Literal["READY", "UNAVAILABLE"]
+    reason: str
+
+
+class RepositoryIndex(RootModel[list[IndexEntry]]):
+    """All models."""
 
 
 class Tensor(Schema):
@@ -366,9 +577,7 @@ def _values(name: str, found: Answer) -> Any:
 @router.get("", responses=answer(ServerMetadata))
 async def server_metadata(request: Request) -> JSONResponse:
     """What the server is."""
-    return JSONResponse(
-        {"name": "nbdt", "version": request.app.version, "extensions": ["binary_tensor_data"]}
-    )
+    return JSONResponse({"name": "nbdt", "version": request.app.version, "extensions": EXTENSIONS})
 
 
 @router.get("/health/live", responses=answer(Live))
@@ -392,25 +601,79 @@ async def model_metadata(
 ) -> JSONResponse:
     """A model's inputs and outputs."""
     served = _model(request, model, version)
-    inputs = []
-    if served.model.preprocessing is not None:
-        inputs.append({"name": "image", "datatype": "BYTES", "shape": [-1]})
-    # Where the shape is not known, neither is how many dimensions there are; four are usual.
-    shape = [-1 if side is None else side for side in served.read.shape or (None, None, None)]
-    inputs.append({"name": "input", "datatype": "FP32", "shape": [-1, *shape]})
-    sizes = {"log_probs": [-1, served.model.hierarchy.num_classes], "class": [-1], "path": [-1]}
     return JSONResponse(
         {
             "name": served.name,
             "versions": [served.version],
             "platform": "nbdt",
-            "inputs": inputs,
-            "outputs": [
-                {"name": name, "datatype": datatype, "shape": sizes[name]}
-                for name, datatype in OUTPUTS.items()
-            ],
+            "inputs": inputs_of(served.read),
+            "outputs": _outputs_of(served),
         }
     )
+
+
+def _outputs_of(served: ServedModel) -> list[dict[str, Any]]:
+    classes = served.model.hierarchy.num_classes
+    more = {"log_probs": [classes]}
+    return [_input(name, kind, -1, *more.get(name, ())) for name, kind in OUTPUTS.items()]
+
+
+@router.get("/models/{model}/config", responses=answer(ModelConfig))
+@router.get("/models/{model}/versions/{version}/config", responses=answer(ModelConfig))
+async def model_config(
+    request: Request, model: ModelName, version: str | None = None
+) -> JSONResponse:
+    """A model's configuration, as Triton has it."""
+    served = _model(request, model, version)
+    settings = service_of(request).settings
+    return JSONResponse(
+        {
+            "name": served.name,
+            "platform": "nbdt",
+            "backend": "nbdt",
+            "version_policy": {"latest": {"num_versions": 1}},
+            "max_batch_size": settings.request_rows,
+            "input": [_in_triton(one) for one in inputs_of(served.read)],
+            "output": [_in_triton(one) for one in _outputs_of(served)],
+            "dynamic_batching": {
+                "preferred_batch_size": [settings.batch_rows],
+                "max_queue_delay_microseconds": round(1e6 * settings.batch_wait),
+            },
+        }
+    )
+
+
+def _in_triton(tensor: Mapping[str, Any]) -> dict[str, Any]:
+    """A tensor as in a configuration, whose dimensions leave out the rows."""
+    datatype = tensor["datatype"]
+    found = {"name": tensor["name"], "data_type": _IN_TRITON.get(datatype, f"TYPE_{datatype}")}
+    if len(tensor["shape"]) == 1:
+        return found | {"dims": [1], "reshape": {"shape": []}}
+    return found | {"dims": tensor["shape"][1:]}
+
+
+@router.post(
+    "/repository/index",
+    openapi_extra=body(IndexRequest, {}, required=False),
+    responses=answer(RepositoryIndex),
+)
+async def repository_index(request: Request) -> JSONResponse:
+    """All models, and the reason why one is not served, as Triton lists them."""
+    service = service_of(request)
+    service.check_ready()
+    data = await read_body(request)
+    asked = read_document(IndexRequest, data) if data else IndexRequest()
+    registry = service.registry
+    found = [
+        {"name": name, "version": registry.get(name).version, "state": "READY", "reason": ""}
+        for name in registry.names
+    ]
+    if not asked.ready:
+        found += [
+            {"name": name, "version": "", "state": "UNAVAILABLE", "reason": reason}
+            for name, reason in registry.failed.items()
+        ]
+    return JSONResponse(found)
 
 
 @router.get("/models/{model}/ready", responses=answer(ModelReady))
@@ -447,7 +710,10 @@ async def infer(request: Request, model: ModelName, version: str | None = None) 
         _check_version(served, version)  # the model may have been replaced since
         return _written(served, asked, found)
 
-    return await respond(request, model, lambda data: _parsed(data, length, limit), write)
+    def parse(data: bytes, served: ServedModel) -> InferenceParsed:
+        return _parsed(data, length, served.read, limit)
+
+    return await respond(request, model, parse, write)
 
 
 def _model(request: Request, name: str, version: str | None) -> ServedModel:

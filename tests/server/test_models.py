@@ -89,7 +89,7 @@ def test_a_golden_request_has_to_come_out(tmp_path):
     assert load_model(folder, "digits", Settings()).name == "digits"
     document["predictions"][1]["probability"] -= 0.01
     (folder / GOLDEN).write_text(json.dumps(document))
-    with pytest.raises(FormatError, match=r"golden\.json: instance 1 is predicted as class"):
+    with pytest.raises(FormatError, match=r"golden\.json: row 1 is predicted as class"):
         load_model(folder, "digits", Settings())
     for wrong, said in (
         ([], "valid dictionary"),
@@ -164,7 +164,8 @@ def test_networks_of_ones_own_are_built_by_what_the_operator_names(tmp_path):
     save_model(tmp_path / "served" / "built")
 
     def served(*networks):
-        registry = Registry(Settings(models=(tmp_path / "served",), networks=networks))
+        settings = Settings(models=(tmp_path / "served",), networks=networks, strict=True)
+        registry = Registry(settings)
         registry.load()
         return registry
 

@@ -148,6 +148,32 @@ def test_the_shape_of_rows(preprocessing, shape):
     assert RowReader(preprocessing, Settings()).shape == shape
 
 
+@pytest.mark.parametrize(
+    ("instance", "said"),
+    [
+        ("text", "this model reads an image"),
+        (None, "this model reads an image"),
+        ({"b64": 3}, "this model reads an image"),
+        ({"b64": "AA==", "more": 1}, "this model reads an image"),
+        ({"url": "http://127.0.0.1/secret"}, "this model reads an image"),
+        ({"b64": "not base64!"}, "this is not base64"),
+        ({"b64": "Ä"}, "this is not base64"),
+        ([], "expected an array of numbers"),
+        ([[1, 2], [3]], "expected an array of numbers"),
+        ([["1"]], "expected an array of numbers"),
+        ([[True]], "expected an array of numbers"),
+        ([1, [2]], "expected an array of numbers"),
+        ([[1, {}]], "expected an array of numbers"),
+        ([[None]], "expected an array of numbers"),
+        ([[1e39]], "32 bits cannot hold"),
+        ([[[[1]], []]], "expected an array of numbers"),
+    ],
+)
+def test_rows_that_are_none_are_named(instance, said):
+    with pytest.raises(InputError, match=f"row 1: .*{said}"):
+        RowReader(GREY, Settings())([np.zeros((1, 8, 8)).tolist(), instance])
+
+
 def test_arrays_have_to_be_of_that_shape():
     reader = RowReader(GREY, Settings())
     with pytest.raises(InputError, match=r"row 1: the network takes 1 × 8 × 8 numbers, got \(8,\)"):
@@ -165,7 +191,7 @@ def test_a_row_may_have_so_many_numbers():
 
 
 def test_without_preprocessing_images_are_refused():
-    with pytest.raises(InputError, match="send arrays"):
+    with pytest.raises(InputError, match="send an array"):
         RowReader(None, Settings())([png()])
 
 

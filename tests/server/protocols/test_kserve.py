@@ -47,8 +47,8 @@ def test_names_and_states(client):
     ("path", "body", "status", "said"),
     [
         ("nope", b'{"instances": []}', 404, "there is no model 'nope'"),
-        ("digits", b'{"instances": []}', 400, "holds no image"),
-        ("digits", b'{"instances": [3]}', 400, "instance 0: expected an image"),
+        ("digits", b'{"instances": []}', 400, "holds no row"),
+        ("digits", b'{"instances": [3]}', 400, "row 0: this model reads an image"),
         ("digits", b"{", 400, "not valid JSON"),
         ("digits", b"", 400, "body is empty"),
     ],

@@ -56,7 +56,7 @@ def test_params_choose_the_rule_and_explanations(client, model):
     [
         ({}, "exactly one of instances, inputs, dataframe_split"),
         ({"inputs": [], "instances": []}, "one of instances"),
-        ({"inputs": {"a": [1]}}, "inputs: .*valid list"),
+        ({"inputs": {"a": [1]}}, "row 0: this model reads an image.*got 1"),
         (
             {"inputs": [[1.0]], "params": {"temperature": 1}},
             "params has an unknown key 'temperature'",
@@ -66,7 +66,7 @@ def test_params_choose_the_rule_and_explanations(client, model):
         ({"inputs": [[1.0]], "params": {"rule": 1}}, "params.rule: "),
         (
             {"dataframe_split": {"data": [["a", "b"]]}},
-            r"dataframe_split.data\[0\]: .*at most 1 item",
+            "row 0: this model reads an image",
         ),
         ({"dataframe_split": []}, "dataframe_split: "),
     ],

@@ -115,7 +115,7 @@ def test_explanations_are_written_beside_the_event_loop(client, monkeypatch, mod
         ({"files": {"image": ("a.png", b"no image")}}, 415, "row 0: this is not a JPEG"),
         ({"json": {"instances": [[[1.0]]]}}, 400, "row 0: the network takes 1 × 8 × 8"),
         ({"json": {"instances": [[0.0]] * 65}}, 413, "65 rows; the limit is 64"),
-        ({"json": {"instances": [None]}}, 400, "or an array, got null"),
+        ({"json": {"instances": [None]}}, 400, "an array of numbers; got null"),
         ({"json": {"instances": [{"b46": "x"}]}}, 400, "got an object with the key 'b46'"),
         (
             {"json": {"instances": [[0.0]], "rule": "hard", "top": 3}},
@@ -132,9 +132,9 @@ def test_explanations_are_written_beside_the_event_loop(client, monkeypatch, mod
         ({"params": {"top": "-1"}, "json": {"instances": [[0.0]]}}, 422, "top: "),
         ({"params": {"timeout": "0"}, "json": {"instances": [[0.0]]}}, 422, "timeout: "),
         (
-            {"content": b"{}", "headers": {"Content-Encoding": "gzip"}},
+            {"content": b"{}", "headers": {"Content-Encoding": "br"}},
             415,
-            "compressed bodies are not read",
+            "compressed by gzip or deflate, or not at all",
         ),
     ],
 )
