@@ -28,6 +28,7 @@ from .errors import ErrorAnswer, NotReadyError, Problem, error_response
 from .exchange import Bodies, service_of
 from .keys import KeyCheck, KeyRing, read_keys
 from .logs import logger
+from .models import ServedModel
 from .observation import CONTENT_TYPE, ID_HEADER, Metrics, Observation, trace
 from .openapi import answer, describe, errors
 from .protocols import find_protocols
@@ -55,6 +56,13 @@ _SECURITY_HEADERS = {
 }
 
 OnLoaded = Callable[[Exception | None], None]
+
+
+class Readiness(Status):
+    """Whether requests should be sent here; by name, why some models cannot be served."""
+
+    failed: dict[str, str] | None = None
+
 
 operations = APIRouter(tags=["Operations"], responses=errors())
 
@@ -91,16 +99,19 @@ def create_app(settings: Settings, *, on_loaded: OnLoaded | None = None) -> Fast
         app.include_router(router)
         _answer_head(app, router)
 
+    examples = {tag: one.example for one in protocols for tag in one.router.tags}
+
     @lru_cache(maxsize=1)
-    def described(models: tuple[str, ...]) -> bytes:
+    def described(models: tuple[ServedModel, ...]) -> bytes:
         forms = dict.fromkeys((Problem, *app.state.error_forms.values()))
-        return json.dumps(describe(app, models, forms)).encode()
+        return json.dumps(describe(app, examples, models, forms)).encode()
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response:
         # Clients without a key may read it, too, and they must not learn the models' names.
         names = service.registry.names if keys is None else ()
-        return Response(described(names), media_type="application/json")
+        models = tuple(map(service.registry.get, names))
+        return Response(described(models), media_type="application/json")
 
     if settings.tracing:
         trace(app, quiet=probes | {"/metrics"})
@@ -116,13 +127,18 @@ async def livez() -> JSONResponse:
     return JSONResponse({"status": "alive"})
 
 
-@operations.get("/readyz", responses=answer(Status))
+@operations.get("/readyz", responses=answer(Readiness))
 async def readyz(request: Request) -> JSONResponse:
-    """Whether requests should be sent here: not while it loads or is about to stop."""
+    """Whether requests should be sent here: not while it loads or is about to stop.
+
+    Models that cannot be loaded are listed with the reason, unless clients need keys.
+    """
     service = service_of(request)
     if not service.ready:
         raise NotReadyError("about to stop." if service.draining else "the models are loading.")
-    return JSONResponse({"status": "ready"})
+    # Clients without a key must not learn the models' names.
+    failed = service.registry.failed if request.app.state.keys is None else {}
+    return JSONResponse({"status": "ready"} | ({"failed": failed} if failed else {}))
 
 
 @operations.get(

@@ -1,17 +1,18 @@
 """The OpenAPI document: bodies that routes read themselves, answers, errors, and examples.
 
-Its examples work when pasted: the image in them is a handwritten three, and the model names are
-those of the served models, unless only clients with a key may see them.
+Its examples work when pasted, one for each model: an image in them is a handwritten three. Only
+clients with a key see names of models, where keys are needed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from types import MappingProxyType
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import FastAPI, Path
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
@@ -19,12 +20,16 @@ from pydantic.json_schema import models_json_schema
 
 from .answers import EXPLANATION
 from .errors import ErrorForm, Problem
+from .models import ServedModel
+from .rows import RowReader
 
 SAMPLE_IMAGE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAP0lEQVR42jXGQRHAIAwAsBwKKgEplTIJSEDCJEwK"
     "EioBCUjYi7yCcSpg1nMSelSh2dF3ALHW3Tc1ZmYGjKqXH1f0D7X+o9i7AAAAAElFTkSuQmCC"
 )
 INSTANCES_EXAMPLE = {"instances": [{"b64": SAMPLE_IMAGE}]}
+
+_MOST_EXAMPLES = 20
 
 ModelName = Annotated[str, Path(description="The model's name, as in the list of models.")]
 
@@ -61,10 +66,31 @@ def answer(
     return {200: {"description": schema.__doc__, "model": schema, "content": content}}
 
 
+def example_row(read: RowReader) -> Any:
+    """A row that a model reads, as JSON: an image, the example that it knows, or zeros."""
+    schema = read.schema
+    if read.reads_images:
+        return {"b64": SAMPLE_IMAGE}
+    if examples := schema.get("examples"):
+        return examples[0]
+    return np.zeros([side or 1 for side in read.shape or (1,)]).tolist()
+
+
+def example_instances(read: RowReader) -> Any:
+    """A body with one row, as most protocols have it."""
+    return {"instances": [example_row(read)]}
+
+
 def describe(
-    app: FastAPI, models: tuple[str, ...], forms: Iterable[type[ErrorForm]]
+    app: FastAPI,
+    examples: Mapping[str, Callable[[RowReader], Any]],
+    models: Sequence[ServedModel],
+    forms: Iterable[type[ErrorForm]],
 ) -> dict[str, Any]:
-    """The OpenAPI document of an application, with these model names; it takes 0.1 s to make."""
+    """The OpenAPI document of an application with these models; it takes 0.1 s to make.
+
+    Bodies have an example for each model, which `examples` has by the tag of the routes.
+    """
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -79,10 +105,22 @@ def describe(
     document["components"]["schemas"] |= _explanation() | of_errors["$defs"]
     for path in document["paths"].values():
         for operation in path.values():
-            for parameter in operation.get("parameters", ()):
-                if parameter["name"] == "model" and models:
-                    parameter["schema"]["enum"] = list(models)
-                    parameter["example"] = models[0]
+            asks = [one for one in operation.get("parameters", ()) if one["name"] == "model"]
+            if not models or not asks:
+                continue
+            for parameter in asks:
+                parameter["schema"]["enum"] = [one.name for one in models]
+                parameter["example"] = models[0].name
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                if content.pop("example", None) is not None:
+                    make = examples[operation["tags"][0]]
+                    content["examples"] = {
+                        one.name: {
+                            "summary": f"{one.name} reads {one.read.own.reads}",
+                            "value": make(one.read),
+                        }
+                        for one in models[:_MOST_EXAMPLES]
+                    }
     return document
 
 

@@ -60,6 +60,13 @@ def serve(
         str | None,
         option("--keys FILE", "Only accept clients with a key from this file.", shown="everybody"),
     ] = None,
+    strict: Annotated[
+        bool,
+        option(
+            "--strict",
+            "Stop if one of several models cannot be loaded; else it is listed with the reason.",
+        ),
+    ] = False,
     new_key: Annotated[
         str | None, option("--new-key NAME", "Only make a key and its entry for FILE.")
     ] = None,
@@ -91,6 +98,7 @@ def serve(
             workers=workers,
             threads=threads,
             keys=keys,
+            strict=strict or None,
         )
     )
     supervisor = Supervisor(

@@ -133,13 +133,9 @@ class TableInput(Input):
 
     def json_schema(self) -> dict[str, Any]:
         """An object with the columns, and the example."""
-        return {
-            "type": "object",
-            "description": "A row: the value of each column, by name.",
-            "properties": {column.name: column.json_schema() for column in self.columns},
-            "required": list(self.names),
-            "additionalProperties": False,
-        } | ({"examples": [self.example_row]} if self.example else {})
+        columns = {column.name: column.json_schema() for column in self.columns}
+        schema = {"type": "object", "properties": columns, "required": list(self.names)}
+        return schema | ({"examples": [self.example_row]} if self.example else {})
 
     def accepted_by(self, answer: Callable[[Any], Any]) -> Self:
         """The columns with missing values and unseen categories allowed where `answer` takes them.

@@ -103,6 +103,13 @@ class TextInput(Input):
         self._tokenizer = tokenizer
         return self
 
+    def json_schema(self) -> dict[str, Any]:
+        """A string; with a tokenizer also two of them, as a pair."""
+        text: dict[str, Any] = {"type": "string", "description": "A text."}
+        pair = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
+        kinds = text if self.tokenizer is None else {"anyOf": [text, pair]}
+        return kinds | {"examples": ["The quick brown fox jumps over the lazy dog."]}
+
     # ── reading ───────────────────────────────────────────────────────────────────────────────
 
     def open(self, path: str | os.PathLike[str]) -> Text:

@@ -8,13 +8,16 @@ call `nbdt.server.exchange.respond` with functions that parse and write.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
 
 from fastapi import APIRouter
 
 from ..errors import ErrorForm
+from ..openapi import example_instances
+from ..rows import RowReader
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Protocol:
         router: its routes, with their parts of the OpenAPI document.
         errors: the form of its errors, by path prefix; others are RFC 9457's.
         probes: health paths: open without a key, and not logged.
+        example: an example of a body that asks a model, from what it reads.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Protocol:
     router: APIRouter
     errors: Mapping[str, type[ErrorForm]] = field(default_factory=dict)
     probes: frozenset[str] = frozenset()
+    example: Callable[[RowReader], Any] = example_instances
 
 
 def find_protocols() -> list[Protocol]:

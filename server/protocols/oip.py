@@ -38,7 +38,7 @@ from ..errors import NotReadyError, PlainError
 from ..exchange import read_body, respond, service_of
 from ..inference import Answer
 from ..models import ServedModel
-from ..openapi import SAMPLE_IMAGE, ModelName, answer, body, errors
+from ..openapi import SAMPLE_IMAGE, ModelName, answer, body, errors, example_row
 from ..parsing import (
     ParsedRequest,
     RequestDocument,
@@ -57,6 +57,7 @@ PROTOCOL = Protocol(
     router,
     {"/v2": PlainError},
     probes=frozenset({"/v2/health/live", "/v2/health/ready"}),
+    example=lambda read: example_infer(read),
 )
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -105,6 +106,26 @@ def inputs_of(read: RowReader) -> list[dict[str, Any]]:
         shape = [-1 if side is None else side for side in read.shape or (None, None, None)]
         inputs.append(_input("input", "FP32", -1, *shape))
     return inputs
+
+
+def example_infer(read: RowReader) -> dict[str, Any]:
+    """A request for one row."""
+    row = example_row(read)
+    shape = [1]
+    if isinstance(row, dict) and read.columns:
+        cells = {name: [value] for name, value in row.items()}
+    elif read.reads_images:
+        cells = {"image": [row["b64"]]}
+    elif isinstance(row, str):
+        cells = {"text": [row]}
+    else:
+        cells, shape = {"input": np.ravel(row).tolist()}, [1, *np.shape(row)]
+    kinds = {one["name"]: one["datatype"] for one in inputs_of(read)}
+    return {
+        "inputs": [
+            _input(name, kinds[name], *shape) | {"data": data} for name, data in cells.items()
+        ]
+    }
 
 
 def _input(name: str, datatype: str, *shape: int) -> dict[str, Any]:

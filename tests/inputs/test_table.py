@@ -154,7 +154,7 @@ def changed(**cells):
         (FRAME[:0], "no row"),
         ([], "no rows were given"),
         (Image.new("L", (2, 2)), "this model reads a row of columns; got a PIL image."),
-        (3, "this model reads a row of columns; got an int."),
+        (3, "this model reads a row of columns; got a number."),
         ("gone.csv", "gone.csv: no such file."),
         ("[1, 2", "not valid JSON"),
     ],

@@ -75,17 +75,16 @@ def test_references_lead_somewhere(document):
 def test_examples_work_when_pasted(document, client):
     tried = 0
     for path, method, operation in operations(document):
-        example = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-        if "example" not in example:
-            continue
-        params = {"model": "digits"} if path == "/invocations" else {}
-        url = path.format(model="digits", version="0").replace("/versions/0", "")
-        answer = client.request(method, url, params=params, json=example["example"])
-        assert answer.status_code == 200, path
-        tried += 1
-        if path == "/v1/models/{model}:explain":
-            Explanation.from_dict(answer.json()["explanations"][0])
-    assert tried >= 7
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        for model, example in content.get("examples", {}).items():
+            params = {"model": model} if path == "/invocations" else {}
+            url = path.format(model=model, version="0").replace("/versions/0", "")
+            answer = client.request(method, url, params=params, json=example["value"])
+            assert answer.status_code == 200, (path, model)
+            tried += 1
+            if path == "/v1/models/{model}:explain":
+                Explanation.from_dict(answer.json()["explanations"][0])
+    assert tried >= 14
 
 
 @pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])

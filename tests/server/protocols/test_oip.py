@@ -123,7 +123,7 @@ DATA = [0.0] * 64
         (request(data=DATA) | {"id": 3}, "id: .*valid string; got 3"),
         (request(data=DATA, datatype="FP8"), r"inputs\[0\]\.datatype: .*'FP32'.*; got 'FP8'"),
         (request(data=DATA, datatype=[]), r"inputs\[0\]\.datatype"),
-        (request(data=DATA, name="image"), r"inputs are image \(BYTES\), input \(FP32\); got image"),
+        (request(data=DATA, name="image"), r"image \(BYTES\), input \(FP32\); got image"),
         (request(data=DATA, name="other"), r"inputs are .*; got other \(FP32\)"),
         (request(data=DATA, shape=[]), r"inputs\[0\]\.shape: .*at least 1"),
         (request(data=DATA, shape=[1] * 9), r"inputs\[0\]\.shape: .*at most 8"),
