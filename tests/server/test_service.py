@@ -271,13 +271,13 @@ def test_a_service_by_itself(models):
         try:
             with pytest.raises(NotFoundError):
                 service.model("nope")
-            served, _, found = await service.answer("digits", lambda: ParsedRequest([png(1)]))
+            served, _, found = await service.answer("digits", lambda _: ParsedRequest([png(1)]))
             assert served.name == "digits"
             assert found.explanations == ()
             with pytest.raises(DeadlineError):
-                await service.answer("digits", lambda: time.sleep(0.3), seconds=0.01)
+                await service.answer("digits", lambda _: time.sleep(0.3), seconds=0.01)
             with service.capacity.reserved(60), pytest.raises(OverloadedError):
-                await service.answer("digits", lambda: ParsedRequest([png(1)] * 5))
+                await service.answer("digits", lambda _: ParsedRequest([png(1)] * 5))
         finally:
             await service.stop()
 
