@@ -14,6 +14,7 @@ from nbdt.display import display_with
 
 if TYPE_CHECKING:
     from nbdt.classifiers import find_head, induce
+    from nbdt.conversion import convert
     from nbdt.errors import NBDTError
     from nbdt.explain import Decision, Explanation
     from nbdt.hierarchy import Hierarchy, list_hierarchies, load_hierarchy
@@ -33,6 +34,7 @@ __all__ = [
     "SoftRules",
     "TreeSupervisionLoss",
     "__version__",
+    "convert",
     "find_head",
     "induce",
     "list_hierarchies",
@@ -52,6 +54,7 @@ _MODULE_OF = {
     "Ramp": "nbdt.losses",
     "SoftRules": "nbdt.rules",
     "TreeSupervisionLoss": "nbdt.losses",
+    "convert": "nbdt.conversion",
     "find_head": "nbdt.classifiers",
     "induce": "nbdt.classifiers",
     "list_hierarchies": "nbdt.hierarchy",
@@ -59,7 +62,7 @@ _MODULE_OF = {
 }
 _MODULES = (
     *("attribution", "classifiers", "data", "errors", "evaluation", "explain", "hierarchy"),
-    *("inputs", "losses", "model", "report", "rules", "selective", "training", "view"),
+    *("inputs", "losses", "model", "report", "rules", "selective", "sklearn", "training", "view"),
 )
 
 

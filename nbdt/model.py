@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from nbdt.classifiers import (
     weights_device,
 )
 from nbdt.display import Displayed
-from nbdt.errors import HeadError, InputError
+from nbdt.errors import HeadError, InputError, Note
 from nbdt.explain import Explanations, FeatureGeometry, explain_predictions, explain_sites
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs import Input
@@ -143,6 +144,7 @@ class NBDT(nn.Module, Displayed):
         self._head_given = head
         self._head = self._find_head()
         self._move_layout()
+        self._note_floors()
 
     @property
     def head(self) -> str | None:
@@ -190,6 +192,8 @@ class NBDT(nn.Module, Displayed):
     @score.setter
     def score(self, score: ScoreName) -> None:
         self._score: ScoreName = get_score(score).name
+        if "_head" in vars(self):
+            self._note_floors()
 
     @property
     def rule(self) -> RuleName:
@@ -425,6 +429,17 @@ class NBDT(nn.Module, Displayed):
                 f"tree has {num_classes}."
             )
         return head
+
+    def _note_floors(self) -> None:
+        opaque = isinstance(self.network, Adapter) or self.outputs != "logits"
+        if get_score(self.score).is_linear and self._head is None and opaque:
+            warnings.warn(
+                f"score={self.score!r} averages log-probabilities, so a class with a probability "
+                "near 0 sinks its whole group; score='logsumexp' suits a classifier that has no "
+                "row of weights per class.",
+                Note,
+                stacklevel=3,
+            )
 
     def _move_layout(self) -> None:
         """Moves the layout to the logits' device, if that is known before a call."""

