@@ -139,7 +139,7 @@ class NBDTClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):  # typ
             raise InputError(
                 f"{type(estimator).__name__}.fit takes no sample_weight; leave it out."
             )
-        labels = getattr(estimator, "classes_", ())
+        labels: Any = getattr(estimator, "classes_", ())
         if len(labels) == 1:
             raise InputError(f"y has one class only, {str(labels[0])!r}; a tree needs two classes.")
         network = cast(EstimatorModule, check_classifier(estimator))
