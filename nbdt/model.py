@@ -28,6 +28,7 @@ from nbdt.classifiers import (
     eval_mode,
     find_head,
     input_of,
+    libraries_of,
     moved,
     network_logits,
     open_classifier,
@@ -127,10 +128,9 @@ class NBDT(nn.Module, Displayed):
         self.outputs = check_outputs(outputs)
         if isinstance(network, str | os.PathLike):
             network = open_classifier(network)
-        self.preprocessing: Input | None = (
-            input_of(network) if preprocessing is None else as_input(preprocessing)
-        )
+        reads = input_of(network) if preprocessing is None else as_input(preprocessing)
         network = check_classifier(network, self.outputs)
+        self.preprocessing = None if reads is None else _fitted(reads, network)
         self.score = score
         self.rule = rule
         self.builder = Builder(name=builder) if isinstance(builder, str) else builder
@@ -467,6 +467,16 @@ class NBDT(nn.Module, Displayed):
         geometry = FeatureGeometry(self.hierarchy, whole)
         self._geometry = rows.clone(), geometry
         return geometry
+
+
+def _fitted(reads: Input, network: nn.Module) -> Input:
+    """The input as this network takes it."""
+    inner, _ = unwrap(network)
+    if not isinstance(inner, Adapter):
+        reads = reads.fitted_to(inner.forward)
+        for library in libraries_of(inner):
+            reads = library.fitted(reads, inner)
+    return reads
 
 
 def _equal(old: Tensor, new: Tensor) -> bool:

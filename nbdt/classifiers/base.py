@@ -103,6 +103,10 @@ class Library:
         """A preprocessing object of the library as an `Input`; None if it is not one."""
         return None
 
+    def fitted(self, found: Input, module: nn.Module) -> Input:
+        """An input as the library's network takes it; an InputError if they don't fit together."""
+        return found
+
     # ── models in files ───────────────────────────────────────────────────────────────────────
 
     def open(self, source: str) -> Any:

@@ -139,6 +139,10 @@ class Input(CompleteDocument):
             return [source for file in files for source in self.sources(str(file))]
         return [Source(argument, lambda: self.open(path))]
 
+    def fitted_to(self, forward: Callable[..., Any]) -> Self:
+        """The input as a network with this `forward` takes it."""
+        return self
+
     # ── stored in a model folder ──────────────────────────────────────────────────────────────
 
     def save(self, folder: Path) -> None:

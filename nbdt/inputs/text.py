@@ -67,17 +67,34 @@ class TextInput(Input):
     def with_tokenizer(cls, tokenizer: Any, tensors: Sequence[TensorName] = ()) -> Self:
         """The input with a `tokenizers.Tokenizer`, or with one that transformers has in Python.
 
-        The former's own padding and truncation are used.
+        The former's own padding and truncation are used; nothing else may change them.
         """
-        if type(tokenizer).__module__.startswith("tokenizers"):
-            copy = _copied(tokenizer)
-            limit = (copy.truncation or {}).get("max_length")
-            return cls(tokenizer="tokenizers", tensors=tuple(tensors), max_length=limit)._with(copy)
-        return cls(tokenizer="transformers", tensors=tuple(tensors))._with(tokenizer)
+        is_fast = type(tokenizer).__module__.startswith("tokenizers")
+        return cls(
+            tokenizer="tokenizers" if is_fast else "transformers",
+            tensors=tuple(tensors),
+            max_length=(tokenizer.truncation or {}).get("max_length") if is_fast else None,
+        )._with(tokenizer)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens the tokenizer has."""
+        is_fast = self.tokenizer == "tokenizers"
+        return self._tokenizer.get_vocab_size() if is_fast else len(self._tokenizer)
+
+    @property
+    def padding_id(self) -> int | None:
+        """The token that shorter texts are padded with; None if there is none."""
+        if self.tokenizer == "transformers":
+            return None if self._tokenizer.pad_token is None else self._tokenizer.pad_token_id
+        return (self._tokenizer.padding or {}).get("pad_id")
 
     def fitted_to(self, forward: Callable[..., Any]) -> Self:
         """The input with just the tensors that a network's `forward` takes by name."""
-        parameters = signature(forward).parameters.values()
+        try:
+            parameters = signature(forward).parameters.values()
+        except (TypeError, ValueError):  # a scripted module has none
+            return self
         names = {one.name for one in parameters if one.kind is not one.VAR_KEYWORD}
         kept = tuple(name for name in self.tensors if name in names)
         takes_any = len(names) < len(parameters)
