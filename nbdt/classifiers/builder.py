@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -9,9 +11,11 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from nbdt.classifiers.base import Limits, WeightsInfo, libraries_of, split_name
+from nbdt.classifiers.base import Library, Limits, WeightsInfo, libraries_of, split_name
 from nbdt.documents import Document
-from nbdt.errors import InputError, NotFoundError
+from nbdt.errors import InputError, Note, NotFoundError
+
+_MAKERS = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
 
 
 class Builder(Document):
@@ -72,16 +76,20 @@ class Builder(Document):
                 return self.build()
         except (NotImplementedError, RuntimeError):
             # It computes its sizes with tensors, as RegNet does.
-            with _EmptyOnMeta():
+            with _WeightlessTensors():
                 return self.build()
 
 
-class _EmptyOnMeta(TorchFunctionMode):
-    """Puts only tensors without values, as layers make their weights, on the meta device."""
+class _WeightlessTensors(TorchFunctionMode):
+    """Puts only what layers make their weights with on the meta device."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        return func(*args, **kwargs | ({"device": "meta"} if func is torch.empty else {}))
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if func in _MAKERS and given.get("device") is None:
+            given["device"] = "meta"
+        return func(*args, **given)
 
 
 def builder_of(network: nn.Module) -> Builder | None:
@@ -95,9 +103,45 @@ def search_builder(network: nn.Module) -> Builder | None:
     if builder_of(network) is not None:
         return None  # not the user's own
     for library in libraries_of(network):
-        if (known := library.rebuilds(network)) is not None:
+        try:
+            known = library.rebuilds(network)
+        except InputError as error:
+            warnings.warn(
+                f"{error} So the folder cannot build it: to load the model, build the network "
+                "yourself and pass it, by network=… or, to a command, --network FILE.py:FUNCTION.",
+                Note,
+                stacklevel=3,
+            )
+            return None
+        if known is not None:
             return Builder(name=f"{library.name}:{known[0]}", arguments=known[1])
     return None
+
+
+def first_that_builds(
+    network: nn.Module, candidates: Iterable[tuple[str, dict[str, Any]]], library: Library
+) -> tuple[str, dict[str, Any]]:
+    """The first name, with arguments, that builds this network; an InputError if none does."""
+    nearest = None
+    for name, arguments in candidates:
+        try:
+            builder = Builder(name=f"{library.name}:{name}", arguments=arguments)
+            different = difference(network, builder.blueprint())
+        except InputError:
+            continue
+        if different is None:
+            return name, arguments
+        nearest = nearest or f"{library.name}:{name} is like it, but here {different}."
+    raise InputError(
+        f"no network of {library.name} is this {type(network).__name__}: {nearest or 'none fits.'}"
+    )
+
+
+def shortest_between(low: float, high: float) -> float:
+    """The number with the fewest digits in an interval, nearest to its middle."""
+    middle = (low + high) / 2
+    found = (round(middle, digits) for digits in range(1, 9))
+    return next((number for number in found if low <= number <= high), middle)
 
 
 def build(name: str, *, weights: str | None = None, **arguments: Any) -> nn.Module:
@@ -178,13 +222,14 @@ def difference(network: nn.Module, built: nn.Module) -> str | None:
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:
-    # In-place or not, the numbers are the same; train or eval is not part of the architecture.
+    # In-place or not, the numbers are the same; train or eval is not part of the architecture, and
+    # a replaced last layer leaves the number of classes as it was.
     return {
         key: value
         for key, value in vars(module).items()
-        if isinstance(value, bool | int | float | str)
+        if (isinstance(value, bool | int | float | str | tuple) or key == "forward")
         and not key.startswith("_")
-        and key not in ("training", "inplace")
+        and key not in ("training", "inplace", "num_classes")
     }
 
 

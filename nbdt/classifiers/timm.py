@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from torch import nn
@@ -17,8 +17,10 @@ from nbdt.classifiers.base import (
     Limits,
     WeightsInfo,
 )
+from nbdt.classifiers.builder import Builder, first_that_builds
 from nbdt.classifiers.search import runs_code_of
 from nbdt.errors import InputError, NotFoundError, missing
+from nbdt.hierarchy.library import load_classes
 from nbdt.inputs.image import Preprocessing
 
 _MODULE = "timm."
@@ -48,6 +50,44 @@ class Timm(Library):
         names = {id(part): name for name, part in module.named_modules()}
         return [names[id(part)] for part in parts if id(part) in names] or None
 
+    def input(self, model: nn.Module) -> Preprocessing | None:
+        config = _config(model)
+        stem = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+        size = config.get("input_size", ())
+        if stem is None or not size or stem.in_channels != size[0]:
+            return None
+        try:
+            return self.as_input(config | {"input_size": (size[0], *_image_size(model, size[1:]))})
+        except InputError:
+            return None
+
+    def as_input(self, value: Any) -> Preprocessing | None:
+        if type(value).__module__.startswith("timm.") and hasattr(value, "to_dict"):
+            value = value.to_dict()  # a PretrainedCfg
+        if not isinstance(value, Mapping) or not value.keys() >= {"input_size", "crop_pct", "mean"}:
+            return None
+        return preprocessing_of(value)
+
+    def rebuilds(self, module: nn.Module) -> tuple[str, dict[str, Any]] | None:
+        config = _config(module)
+        name, tag = config.get("architecture"), config.get("tag")
+        if not isinstance(name, str) or not type(module).__module__.startswith("timm."):
+            return None
+        names = [one for one in (name, f"{name}.{tag}") if one in self.networks()]
+        return first_that_builds(module, self._candidates(names, module), self)
+
+    def _candidates(
+        self, names: list[str], module: nn.Module
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name in names:
+            builder = Builder(name=f"{self.name}:{name}")
+            found, expected = _settings(module), _settings(builder.blueprint())
+            if rate := found.get("drop_path_rate"):
+                # Not every network reaches the rate that it is built with.
+                tenth = _settings(builder.replace(arguments={"drop_path_rate": 0.1}).blueprint())
+                found["drop_path_rate"] = round(0.1 * rate / tenth["drop_path_rate"], 6)
+            yield name, {k: v for k, v in found.items() if v != expected.get(k)}
+
     def networks(self) -> list[str]:
         timm = _import_timm()
         return sorted({*timm.list_models(), *timm.list_pretrained()})
@@ -66,8 +106,11 @@ class Timm(Library):
     def weights_info(self, network: str, weights: str) -> WeightsInfo:
         timm = _import_timm()
         config = timm.get_pretrained_cfg(self.weights(network, weights)[0]).to_dict()
+        classes = None
+        if config["num_classes"] == len(names := load_classes("imagenet1k")):
+            classes = tuple(row.name for row in names)
         return WeightsInfo(
-            preprocessing_of(timm.data.resolve_data_config(pretrained_cfg=config)), None
+            preprocessing_of(timm.data.resolve_data_config(pretrained_cfg=config)), classes
         )
 
 
@@ -99,6 +142,36 @@ def preprocessing_of(config: Mapping[str, Any]) -> Preprocessing:
         raise
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(f"this data config of timm is not complete: {error!r}.") from None
+
+
+def _config(module: nn.Module) -> dict[str, Any]:
+    config = getattr(module, "pretrained_cfg", None)
+    return dict(config) if isinstance(config, Mapping) else {}
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    """The arguments of its builder that a network's attributes and layers tell."""
+    found: dict[str, Any] = {}
+    layers = list(module.modules())
+    heads = module.get_classifier()  # type: ignore[operator]
+    head = heads[0] if isinstance(heads, tuple | list) else heads
+    if last := [m for m in head.modules() if isinstance(m, nn.Linear | nn.Conv2d)]:
+        found["num_classes"] = len(last[-1].weight)
+    if stems := [m for m in layers if isinstance(m, nn.Conv2d)]:
+        found["in_chans"] = stems[0].in_channels
+    if isinstance(rate := getattr(module, "drop_rate", None), int | float):
+        found["drop_rate"] = float(rate)
+    if paths := [
+        float(getattr(m, "drop_prob", 0)) for m in layers if type(m).__name__ == "DropPath"
+    ]:
+        found["drop_path_rate"] = max(paths)
+    height, width = _image_size(module, (0, 0))
+    return found | ({"img_size": height} if height == width != 0 else {})
+
+
+def _image_size(module: nn.Module, usual: tuple[int, int]) -> tuple[int, int]:
+    size = getattr(getattr(module, "patch_embed", None), "img_size", None)
+    return size if isinstance(size, tuple) and len(size) == 2 else usual
 
 
 def _import_timm() -> Any:

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from pydantic import BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as F
+from torchvision.transforms.v2 import functional as F
 
 from nbdt.errors import InputError, NotFoundError
 from nbdt.inputs.array import as_array, check_shape
@@ -24,7 +24,7 @@ from nbdt.inputs.parts import Preview
 
 CHANNELS = {"L": 1, "RGB": 3}
 # Only these exist for tensors; Pillow has all modes but always antialiases.
-_WITHOUT_ANTIALIAS = ("nearest", "bilinear", "bicubic")
+_FOR_TENSORS = ("nearest", "bilinear", "bicubic")
 _MAX_SIDE = 8192
 _MAX_RESIZED = 2**26
 # Far beyond sensible values, well within float32's range.
@@ -74,6 +74,9 @@ class Preprocessing(Input):
         antialias: whether to smooth before shrinking, as torchvision and timm do. False is for
             networks trained with a TensorFlow or OpenCV pipeline; not with the last three
             interpolations.
+        resize_as: what is resized: the "image", by Pillow; or a tensor of its pixels, "uint8" or
+            "float", as where a transform has ToTensor before Resize. Without antialias it is
+            "float".
         crop: the side, or (height, width), of the center crop in pixels; a smaller image is padded
             with black. None keeps all of it.
         scale: multiplies the pixels, 0 to 255.
@@ -88,6 +91,7 @@ class Preprocessing(Input):
         torch.Size([1, 8, 8])
     """
 
+    optional: ClassVar[frozenset[str]] = frozenset({"resize_as"})
     model_config = ConfigDict(validate_default=True)  # one number becomes one per channel
 
     kind: ClassVar[str] = "image"
@@ -100,6 +104,7 @@ class Preprocessing(Input):
         "bilinear"
     )
     antialias: bool = True
+    resize_as: Literal["image", "uint8", "float"] = "image"
     crop: Size = None
     scale: float = 1 / 255
     mean: float | tuple[float, ...] = 0.0
@@ -131,9 +136,11 @@ class Preprocessing(Input):
 
     @model_validator(mode="after")
     def _check_antialias(self) -> Preprocessing:
-        if not self.antialias and self.interpolation not in _WITHOUT_ANTIALIAS:
+        by_pillow = self.antialias and self.resize_as == "image"
+        if not by_pillow and self.interpolation not in _FOR_TENSORS:
+            setting = f"resize_as={self.resize_as!r}" if self.antialias else "antialias=False"
             raise ValueError(
-                f"antialias=False works with interpolation {', '.join(_WITHOUT_ANTIALIAS)}, "
+                f"{setting} works with interpolation {', '.join(_FOR_TENSORS)}, "
                 f"not with {self.interpolation}."
             )
         return self
@@ -152,6 +159,11 @@ class Preprocessing(Input):
         if self.rotate in (90, 270):
             height, width = width, height
         return self.channels, height, width
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values; `resize_as` only where it is not the image."""
+        values = super().to_dict()
+        return {k: v for k, v in values.items() if (k, v) != ("resize_as", "image")}
 
     def open(self, path: str | os.PathLike[str]) -> Image.Image:
         """The image in a file; see `open_image`."""
@@ -233,7 +245,10 @@ class Preprocessing(Input):
         """The resized and cropped pixels, 0 to 255, as float32; shape (channels, h, w)."""
         # Pillow's resampling (antialiased, rounded to 8 bits) is what torchvision's weights
         # were measured with; without antialiasing a float tensor is resampled.
-        picture: Any = image if self.antialias else F.pil_to_tensor(image).float()
+        form = self.resize_as if self.antialias or self.resize_as != "image" else "float"
+        picture: Any = image if form == "image" else F.pil_to_tensor(image)
+        if form == "float":
+            picture = picture.float()
         if self.resize is not None:
             _check_enlargement(image, self.resize)
             picture = F.resize(
@@ -244,7 +259,7 @@ class Preprocessing(Input):
             )
         if self.crop is not None:
             picture = F.center_crop(picture, _as_list(self.crop))
-        tensor: Tensor = F.pil_to_tensor(picture) if self.antialias else picture
+        tensor: Tensor = F.pil_to_tensor(picture) if form == "image" else picture
         return tensor.float()
 
 

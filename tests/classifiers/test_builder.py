@@ -59,9 +59,10 @@ class TestBlueprint:
     def test_takes_no_memory(self):
         assert all(p.is_meta for p in Builder(name="nbdt:digits-cnn").blueprint().parameters())
 
-    def test_is_built_for_real_where_it_must_be(self):
+    def test_takes_none_even_where_sizes_are_worked_out_with_tensors(self):
         net = Builder(name="torchvision:regnet_y_400mf", arguments={"num_classes": 3}).blueprint()
         assert net.fc.out_features == 3
+        assert all(p.is_meta for p in net.parameters())
 
 
 class TestValidation:

@@ -190,7 +190,7 @@ class TestTimm:
 
     def test_info(self):
         info = weights_info("timm:resnet50", "a1_in1k")
-        assert info.classes is None
+        assert info.classes == weights_info("torchvision:resnet50").classes
         assert (info.preprocessing.crop, info.preprocessing.resize) == ((224, 224), 235)
         assert weights_info("timm:resnet50").preprocessing.interpolation == "bicubic"
 
