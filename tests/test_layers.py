@@ -62,7 +62,14 @@ OPTIONAL = SERVER_EXTRA | {
     *("pandas", "polars", "pyarrow"),
 }
 # Importing these takes up to a second or, with torch, several: only functions that need them do.
-SLOW = {"sklearn", "networkx", "scipy.cluster.hierarchy", "scipy.sparse", "nbdt.pretrained"}
+SLOW = {
+    "sklearn",
+    "networkx",
+    "scipy.io",
+    "scipy.cluster.hierarchy",
+    "scipy.sparse",
+    "nbdt.pretrained",
+}
 CORE = {
     *("torch", "torchvision", "numpy", "scipy", "sklearn", "networkx", "graphviz"),
     *("safetensors", "typer", "rich", "jaxtyping", "PIL", "pydantic"),

@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -106,7 +107,7 @@ class TextInput(Input):
             return self
         limited = self.replace(max_length=max_length)
         if self.tokenizer == "tokenizers":
-            limited._tokenizer = _copied(self._tokenizer)
+            limited._tokenizer = deepcopy(self._tokenizer)
             limited._tokenizer.enable_truncation(
                 **(self._tokenizer.truncation or {}) | {"max_length": max_length}
             )
@@ -261,7 +262,7 @@ class TextInput(Input):
         if self.tokenizer == "transformers":
             return max(0, len(self._tokenizer(*parts, verbose=False).input_ids) - self.max_length)
         if self._whole is None:
-            whole = _copied(self._tokenizer)
+            whole = deepcopy(self._tokenizer)
             whole.no_truncation()
             whole.no_padding()
             self._whole = whole
@@ -343,10 +344,6 @@ class TextInput(Input):
             return self.replace()._with(read(folder / FOLDER))
 
 
-def _copied(tokenizer: Any) -> Any:
-    return type(tokenizer).from_str(tokenizer.to_str())
-
-
 def _read(folder: Path) -> Any:
     try:
         from tokenizers import Tokenizer
@@ -366,10 +363,10 @@ def _read(folder: Path) -> Any:
 def _read_in_python(folder: Path) -> Any:
     try:
         from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except ImportError:
         raise missing("transformers", "transformers", "this model's tokenizer") from None
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever a tokenizer's settings lead to
         raise FormatError(f"it holds no tokenizer of transformers: {reason_of(error)}.") from None
 

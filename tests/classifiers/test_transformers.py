@@ -12,6 +12,7 @@ from nbdt.errors import FormatError, HeadError, InputError, NotFoundError, Sampl
 from nbdt.hierarchy.shapes import balanced
 from nbdt.inputs import Preprocessing
 from nbdt.inputs.processor import AudioInput, ImageProcessor
+from nbdt.pretrained import reseal
 from tests.inputs.test_text import PAIR, word_pieces
 
 T = pytest.importorskip("transformers")
@@ -351,16 +352,6 @@ def saved(folder, network=None):
     return folder / "network"
 
 
-def sealed(folder):
-    """Lists the files of a folder as they are now, as an attacker would."""
-    from nbdt.pretrained.folder import _record
-
-    path = folder / "config.json"
-    config = json.loads(path.read_text())
-    config["files"] = {name: _record(folder / name).to_dict() for name in config["files"]}
-    path.write_text(json.dumps(config))
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -378,7 +369,7 @@ def test_a_stored_network_is_read_with_care(changes, message, tmp_path):
     folder = saved(tmp_path / "model")
     settings = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(settings | changes))
-    sealed(tmp_path / "model")
+    reseal(tmp_path / "model")  # as an attacker would
     with pytest.raises(FormatError, match=message):
         NBDT.from_pretrained(tmp_path / "model")
 
