@@ -8,21 +8,31 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from nbdt.attribution.contributions import PART_METHODS, batch_logits, contributions
+from nbdt.attribution.contributions import (
+    MOST_SAMPLED,
+    PART_METHODS,
+    Shares,
+    as_contributions,
+    batch_logits,
+    contributions,
+)
 from nbdt.attribution.difference import (
     Attribution,
     Attributions,
+    Choice,
     Path,
     checked_model,
     choices_on,
     decision_log_probs,
 )
+from nbdt.attribution.gradients import METHOD as GRADIENTS
+from nbdt.attribution.gradients import integrated_gradients
 from nbdt.attribution.saliency import path_saliency
 from nbdt.classifiers import Adapter
 from nbdt.errors import InputError
 from nbdt.explain import Decision, explain_predictions
 from nbdt.hierarchy.lookup import Node
-from nbdt.inputs import ArrayInput, Input, Preprocessing, Preview
+from nbdt.inputs import ArrayInput, Input, Parts, Preprocessing, Preview
 from nbdt.inputs.base import kind_of
 from nbdt.model import NBDT
 
@@ -59,10 +69,11 @@ def attribute_path(
     Args:
         sample: one sample, in any form that the model's input reads.
         path: by default that of the model's explanation of the sample.
-        method: "shapley" or "ablation", which work for every model but not for pixels, or one of
-            `decision_saliency`'s. By default the best that the model allows: of images GradCAM, of
-            texts Integrated Gradients, of others Shapley values, which are exact where a decision
-            is a sum over the parts.
+        method: "shapley" or "ablation", which work for every model but not for pixels;
+            "integrated_gradients" of words and values; one of `decision_saliency`'s of pixels; or a
+            class of `captum.attr`. By default the best that the model allows: GradCAM, Integrated
+            Gradients of words, else Shapley values, which are exact where a decision is a sum over
+            the parts.
         baseline: what takes the place of a part that is left out: a row, a number, an array; by
             default the model's example row, 0, or nothing in place of words.
         by: of texts: "word", "character", or a number n for the n-grams of characters.
@@ -81,16 +92,41 @@ def attribute_path(
         path = explain_predictions(model.predictions(logits))[0]
     choices = choices_on(model, path, decision_log_probs(model, logits)[0])
     parts = reader.parts(one, baseline=baseline, by=by)
-    if method is not None and method not in PART_METHODS:
-        raise InputError(
-            f"method must be one of {', '.join(PART_METHODS)} for a model that reads "
-            f"{reader.reads}; got {method!r:.80}."
-        )
+    if not len(parts):
+        raise InputError("the sample has no part that could be left out.")
+    shares, floor = _shares(model, reader, one, parts, choices, method, arguments)
     return Attributions(
-        contributions(
-            model, reader, parts, choices, method=method, preview=reader.preview(one), **arguments
-        )
+        as_contributions(model, parts, choices, shares, floor=floor, preview=reader.preview(one))
     )
+
+
+def _shares(
+    model: NBDT,
+    reader: Input,
+    sample: Any,
+    parts: Parts,
+    choices: list[Choice],
+    method: Any,
+    arguments: dict[str, Any],
+) -> tuple[Shares, float | None]:
+    """Gradients where they are asked for or fit best; else what leaving parts out does."""
+    known = (*PART_METHODS, GRADIENTS)
+    if not (method is None or callable(method) or method in known):
+        raise InputError(
+            f"method must be one of {', '.join(known)}, or a class of captum.attr, for a model "
+            f"that reads {reader.reads}; got {method!r:.80}."
+        )
+    is_best = parts.kind == "word" or (parts.kind == "value" and len(parts) > MOST_SAMPLED)
+    if choices and (method == GRADIENTS or (method is None and is_best)):
+        found = integrated_gradients(model, reader, sample, parts, choices, **arguments)
+        if found is not None:
+            return found, None
+        if method == GRADIENTS:
+            raise InputError(
+                f"{GRADIENTS} needs a network that gives gradients for each {parts.kind}, which "
+                "this one does not; use method='shapley' or 'ablation'."
+            )
+    return contributions(model, reader, parts, choices, method=method, **arguments)
 
 
 def _pixels(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nbdt.attribution.difference import (
     Attribution,
@@ -24,6 +24,7 @@ from nbdt.attribution.difference import (
     decision_log_probs,
     differences,
 )
+from nbdt.attribution.methods import import_captum, made_by
 from nbdt.classifiers import eval_mode, moved, network_logits, weights_device
 from nbdt.errors import InputError, NBDTError, reason_of
 from nbdt.hierarchy.validation import FloatArray
@@ -31,8 +32,7 @@ from nbdt.inputs import Input, Parts
 from nbdt.inputs.parts import PartKind, Span
 from nbdt.model import NBDT
 
-PartMethod = Literal["shapley", "ablation"]
-PART_METHODS: tuple[PartMethod, ...] = get_args(PartMethod)
+PART_METHODS = ("shapley", "ablation")
 BoolArray = npt.NDArray[np.bool_]
 
 EVALUATIONS = 1024
@@ -40,7 +40,7 @@ EVALUATIONS = 1024
 
 _ROWS = 512  # of a batch
 _MOST_ENUMERATED = 10  # parts; all their 1,024 subsets are then tried
-_MOST_SAMPLED = 64  # parts; of more, too few orders can be tried
+MOST_SAMPLED = 64  # parts; of more, too few orders can be tried
 _TRIED = 16  # random subsets that show whether contributions add up
 _TOLERANCE = 1e-5
 # A class that a forest gives the probability 0 has no finite score.
@@ -266,37 +266,68 @@ def _sampled(
     return Shares(paired.mean(0), "shapley", full, empty, False, errors)
 
 
+def captum_shares(
+    method: Any, game: Game, parts: int, decisions: int, arguments: Mapping[str, Any]
+) -> Shares:
+    """What a class of Captum makes of masks: a row of ones, whose baseline is zeros."""
+
+    class Masked(nn.Module):
+        def forward(self, masks: Tensor) -> Tensor:
+            return torch.from_numpy(game(masks.cpu().numpy() > 0.5))
+
+    attribution = made_by(method, Masked(), import_captum())
+    whole = torch.ones(1, parts)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that gradients are missing, which fails below
+            found = [
+                attribution.attribute(whole, target=target, **arguments)[0].double()
+                for target in range(decisions)
+            ]
+    except (AssertionError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"{type(attribution).__name__} of Captum can't attribute parts, which have no "
+            f"gradients: {reason_of(error)}"
+        ) from error
+    full = game(np.ones((1, parts), dtype=bool))[0]
+    values = torch.stack(found, dim=-1).numpy()
+    return Shares(values, type(attribution).__name__, full, None, False)
+
+
 def contributions(
     model: NBDT,
     reader: Input,
     parts: Parts,
     choices: list[Choice],
     *,
-    method: PartMethod | None = None,
-    evaluations: int | None = None,
+    method: Any = None,
+    evaluations: int = EVALUATIONS,
     seed: int = 0,
-    **fields: Any,
-) -> list[Contributions]:
-    """The contributions of the parts to each decision; `fields` are those of `Attribution`."""
+    **arguments: Any,
+) -> tuple[Shares, float | None]:
+    """The contributions of the parts to each decision, and the floor of probabilities, if any."""
     game, number = Game(model, reader, parts, choices), len(parts)
-    if not number:
-        raise InputError("the sample has no part that could be left out.")
-    most = EVALUATIONS if evaluations is None else evaluations
-    if type(most) is not int or most < 1:
+    if type(evaluations) is not int or evaluations < 1:
         raise InputError(f"evaluations must be a positive whole number, got {evaluations!r:.80}.")
-    if method == "ablation":
+    if callable(method):
+        shares = captum_shares(method, game, number, len(choices), arguments)
+    elif arguments:
+        raise InputError(
+            f"{method or 'shapley'} takes evaluations and seed, not {', '.join(arguments)}."
+        )
+    elif method == "ablation":
         shares = ablation(game, number)
-    elif method == "shapley" or number <= _MOST_SAMPLED:
-        shares = shapley(game, number, evaluations=most, seed=seed)
+    elif method == "shapley" or number <= MOST_SAMPLED:
+        shares = shapley(game, number, evaluations=evaluations, seed=seed)
     else:
         shares = _added(game, number, seed) or ablation(game, number)
-    return described(model, parts, choices, shares, floor=game.floor, **fields)
+    return shares, game.floor
 
 
-def described(
+def as_contributions(
     model: NBDT, parts: Parts, choices: list[Choice], shares: Shares, **fields: Any
 ) -> list[Contributions]:
-    """The contributions to each decision, with its names."""
+    """The contributions to each decision, with the names of all."""
     return [
         Contributions(
             **choice.named(model),

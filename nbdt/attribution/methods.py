@@ -89,7 +89,7 @@ def attributor(
     input without information (None for Captum's, 0), `layer` that of "grad_cam"; the `arguments`
     are passed on to Captum's ``attribute``.
     """
-    captum = _import_captum()
+    captum = import_captum()
     known: dict[str, Any] = {}
     given = dict(arguments)
     if method == "integrated_gradients":
@@ -103,7 +103,7 @@ def attributor(
         window = given["sliding_window_shapes"]
         known = {"repeats": window[0] if isinstance(window, tuple) else 1, "at_once": True}
     else:
-        attribution = _made_by(method, explained, captum)
+        attribution = made_by(method, explained, captum)
     name = method if isinstance(method, str) else type(attribution).__name__
 
     parameters = inspect.signature(attribution.attribute).parameters
@@ -121,14 +121,15 @@ def attributor(
     return Attributor(name, attribution, given, **known)
 
 
-def _import_captum() -> Any:
+def import_captum() -> Any:
+    """`captum.attr`; a MissingDependencyError if it is not installed."""
     try:
         with warnings.catch_warnings():
             # In notebooks without widgets, of which Captum's progress bars could make use.
             warnings.filterwarnings("ignore", message="IProgress not found")
             import captum.attr
     except ImportError:
-        raise missing("captum", "attribution", "saliency") from None
+        raise missing("captum", "attribution", "attribution by gradients") from None
     return captum.attr
 
 
@@ -140,7 +141,8 @@ def _windows(x: Tensor) -> dict[str, tuple[int, ...]]:
     return {"sliding_window_shapes": (channels, *window), "strides": (channels, *steps)}
 
 
-def _made_by(method: object, explained: nn.Module, captum: Any) -> Any:
+def made_by(method: object, explained: nn.Module, captum: Any) -> Any:
+    """The attribution of Captum that a caller's class or function makes."""
     if isinstance(method, captum.Attribution):
         kind = type(method).__name__
         raise InputError(
