@@ -163,12 +163,16 @@ def _answers(module: nn.Module, batch: Any, num_classes: int | None, outputs: Ou
     device = weights_device(module)
     with eval_mode(module) as still:
         if isinstance(still, Adapter):
-            return network_logits(still, batch, num_classes, outputs)
+            return _of_sites(network_logits(still, batch, num_classes, outputs))
         batch = as_batch(batch)
         parts = torch.split(batch, _BATCH) if isinstance(batch, Tensor) else [batch]
-        return torch.cat(
-            [network_logits(still, moved(x, device), num_classes, outputs).cpu() for x in parts]
-        )
+        found = (network_logits(still, moved(x, device), num_classes, outputs) for x in parts)
+        return torch.cat([_of_sites(logits).cpu() for logits in found])
+
+
+def _of_sites(logits: Tensor) -> Tensor:
+    """Every site of a map as a sample."""
+    return logits.movedim(1, -1).reshape(-1, logits.shape[1])
 
 
 def _indices(
@@ -179,7 +183,7 @@ def _indices(
     known: dict[Any, int] = {name: i for i, name in enumerate(names or ())}
     own = range(num_classes) if values is None else np.asarray(values).tolist()
     known |= {value: i for i, value in enumerate(own)}
-    given = labels.tolist() if isinstance(labels, Tensor) else np.asarray(labels).tolist()
+    given = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels).ravel().tolist()
     for sample, label in enumerate(given):
         if isinstance(label, list) or label not in known:
             raise InputError(

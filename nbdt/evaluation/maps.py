@@ -175,7 +175,8 @@ class IoUCounter(Measure[IoUTable]):
         union = labels[stop] - labels[start] + found[stop] - found[start] - both
         shares: FloatArray = np.full(len(union), np.nan)
         np.divide(both, union, out=shares, where=union > 0)
-        return shares.tolist()
+        found: list[float] = shares.tolist()
+        return found
 
 
 def evaluate_maps(

@@ -167,7 +167,8 @@ def logits_at(
             f"at must be {names} on a map of {size_text(shape)} sites, counted from 0; got "
             f"{at!r:.60}."
         )
-    return logits[(slice(None), slice(None), *site)], site
+    chosen: Any = (slice(None), slice(None), *site)
+    return logits[chosen], site
 
 
 def region_logits(

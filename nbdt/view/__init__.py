@@ -10,6 +10,7 @@ from nbdt.view.dot import render, to_graphviz
 from nbdt.view.folding import Folding, Item, fold
 from nbdt.view.html import NodeDetails, Prototype, to_html
 from nbdt.view.layout import Layout, layout
+from nbdt.view.maps import MapPicture, decision_map, depth_map
 from nbdt.view.notebook import Comparison, compare
 from nbdt.view.svg import to_svg
 from nbdt.view.svg.tanglegram import tanglegram_svg
@@ -20,10 +21,13 @@ __all__ = [
     "Folding",
     "Item",
     "Layout",
+    "MapPicture",
     "NodeDetails",
     "Prototype",
     "compare",
     "compare_svg",
+    "decision_map",
+    "depth_map",
     "fold",
     "layout",
     "render",

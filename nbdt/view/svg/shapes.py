@@ -127,6 +127,17 @@ class Rect(_Boxed):
 
 
 @dataclass(frozen=True, slots=True)
+class Swatch(_Boxed):
+    """A small rectangle of a color of its own, red, green and blue, in light and dark alike."""
+
+    color: tuple[int, int, int]
+
+    def svg(self) -> str:
+        """The rectangle as an SVG element."""
+        return f'<rect {self._place()} rx="3" fill="rgb{self.color}"/>'.replace(", ", ",")
+
+
+@dataclass(frozen=True, slots=True)
 class Picture(_Boxed):
     """An image, fitted into a box; `uri` is a ``data:`` one, so that nothing is fetched."""
 
