@@ -32,6 +32,7 @@ from nbdt.classifiers import (
     moved,
     network_logits,
     open_classifier,
+    own_source,
     search_builder,
     unwrap,
     weights_device,
@@ -370,7 +371,7 @@ class NBDT(nn.Module, Displayed):
             outputs=self.outputs,
             head=self._head_given and self._head_given.removeprefix(f"{prefix}."),
             temperature=self.temperature,
-            provenance=self.provenance,
+            provenance=own_source(network) | self.provenance,
         )
         write_model(folder, config, self.hierarchy, network)
 

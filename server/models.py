@@ -21,7 +21,7 @@ from nbdt.documents import checked
 from nbdt.errors import FormatError, InputError, NBDTError, NotFoundError
 from nbdt.files import error_context, read_json
 from nbdt.model import NBDT
-from nbdt.pretrained import CONFIG, ModelConfig
+from nbdt.pretrained import CONFIG, ModelConfig, own_arguments
 
 from .errors import NotReadyError
 from .inference import Answer, Inference, Question
@@ -267,7 +267,7 @@ def load_model(folder: Path, name: str, settings: Settings, generation: int = 1)
         config = ModelConfig.from_dict(read_json(folder / CONFIG))
     own = _own_sources(settings)
     source = own.get(name, own.get("") if config.builder is None else None)
-    network = None if source is None else own_network(source)
+    network = None if source is None else own_network(source, **own_arguments(folder))
     model = NBDT.from_pretrained(folder, network=network)
     if _config_digest(folder) != digest:
         raise FormatError(f"{folder}: the model was replaced while it was read; try again.")

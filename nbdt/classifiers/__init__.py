@@ -26,13 +26,14 @@ from nbdt.classifiers.builder import (
     build,
     builder_of,
     difference,
+    likely_info,
     search_builder,
     weights_info,
 )
 from nbdt.classifiers.eval_mode import eval_mode
 from nbdt.classifiers.head import Head
 from nbdt.classifiers.outputs import OUTPUTS, OutputKind, as_logits, check_outputs
-from nbdt.classifiers.own import is_own, own_network
+from nbdt.classifiers.own import is_own, own_network, own_source
 from nbdt.classifiers.search import unwrap
 from nbdt.classifiers.source import induce
 from nbdt.classifiers.torch import (
@@ -67,11 +68,13 @@ __all__ = [
     "is_own",
     "libraries_of",
     "library_named",
+    "likely_info",
     "list_networks",
     "moved",
     "network_logits",
     "open_classifier",
     "own_network",
+    "own_source",
     "search_builder",
     "unwrap",
     "weights_device",

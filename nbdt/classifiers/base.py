@@ -173,6 +173,10 @@ class Library:
         """What the publisher states about weights; nothing is downloaded."""
         raise NotFoundError(f"{self.name}:{network} has no published weights; train it.")
 
+    def likely_weights(self, network: str, file: str) -> str | None:
+        """The published weights that a file of weights holds, by its name, or was trained like."""
+        return None
+
     def set_by_weights(self, module: nn.Module) -> dict[str, Any]:
         """Arguments that published weights changed, and that rebuilding needs."""
         return {}

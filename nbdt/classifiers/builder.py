@@ -189,6 +189,17 @@ def weights_info(name: str, weights: str = "DEFAULT") -> WeightsInfo:
     return library.weights_info(network, weights)
 
 
+def likely_info(name: str, file: str) -> tuple[str, WeightsInfo] | None:
+    """The published weights that a file of weights holds or was trained like, and their facts."""
+    library, network = split_name(name)
+    library.check_network(network)
+    weights = library.likely_weights(network, file)
+    try:
+        return None if weights is None else (weights, library.weights_info(network, weights))
+    except (NotFoundError, InputError):
+        return None
+
+
 def difference(network: nn.Module, built: nn.Module) -> str | None:
     """The first difference between two networks, apart from their weights, as a phrase.
 

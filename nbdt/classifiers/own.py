@@ -188,7 +188,15 @@ def own_network(source: str, **arguments: Any) -> nn.Module:
         raise InputError(
             f"{source} returned {type(network).__name__}; expected a network, a torch.nn.Module."
         )
+    network._nbdt_source = {"network": f"{path.name}:{function}"} | (  # type: ignore[assignment]
+        {"arguments": arguments} if arguments else {}
+    )
     return network
+
+
+def own_source(network: nn.Module) -> dict[str, Any]:
+    """The file's name, the function and the arguments that `own_network` made a network by."""
+    return dict(getattr(network, "_nbdt_source", {}))
 
 
 def _called(path: Path, function: str, arguments: dict[str, Any]) -> Any:

@@ -113,6 +113,9 @@ class Timm(Library):
             preprocessing_of(timm.data.resolve_data_config(pretrained_cfg=config)), classes
         )
 
+    def likely_weights(self, network: str, file: str) -> str | None:
+        return "DEFAULT"
+
 
 def preprocessing_of(config: Mapping[str, Any]) -> Preprocessing:
     """The evaluation transform from ``timm.data.resolve_model_data_config(network)``.

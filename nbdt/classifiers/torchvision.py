@@ -136,6 +136,11 @@ class Torchvision(Library):
         chosen = self.weights(network, weights)[1]["weights"]
         return WeightsInfo(preprocessing_of(chosen.transforms()), tuple(chosen.meta["categories"]))
 
+    def likely_weights(self, network: str, file: str) -> str | None:
+        known = models.get_model_weights(network).__members__
+        own = (name for name, one in known.items() if one.url.endswith(f"/{file}"))
+        return next(own, list(known.values())[-1].name)
+
     def set_by_weights(self, module: nn.Module) -> dict[str, Any]:
         # Without these the rebuilt network would scale the input differently.
         flags = {key: getattr(module, key, None) for key in ("aux_logits", "transform_input")}

@@ -13,7 +13,16 @@ import numpy.typing as npt
 import typer
 from torch import nn
 
-from nbdt.classifiers import build, find_head, induce, is_own, own_network, weights_info
+from nbdt.classifiers import (
+    build,
+    find_head,
+    induce,
+    is_own,
+    likely_info,
+    own_network,
+    own_source,
+    weights_info,
+)
 from nbdt.cli.inputs import read_classes, read_options, read_tree
 from nbdt.cli.models import as_given
 from nbdt.cli.options import (
@@ -150,6 +159,7 @@ def convert(
         arguments |= {} if names is None else {"num_classes": len(names)}
         network = build(source, **arguments)
         load_checkpoint(network, Path(weights), trust_pickle=trust_pickle)
+        names, steps = _as_published(source, weights, arguments.get("num_classes"), names, steps)
     else:
         known = weights_info(source, weights)
         names = names or known.classes
@@ -170,7 +180,8 @@ def convert(
             **given(score=score, rule=rule),
         )
         model.provenance = {
-            "network": Path(source).name if is_own(source) else source,
+            "network": source,
+            **own_source(network),
             "weights": Path(weights).name,
             "tree": tree or "induced",
         }
@@ -188,6 +199,27 @@ def convert(
             "the model has no preprocessing from an image to its input, so nbdt explain cannot use "
             "it; give --preprocessing."
         )
+
+
+def _as_published(
+    source: str,
+    file: str,
+    num_classes: int | None,
+    names: Sequence[str] | None,
+    steps: Preprocessing | None,
+) -> tuple[Sequence[str] | None, Preprocessing | None]:
+    """The classes and the preprocessing that are not given, from the network's publisher."""
+    weights, known = likely_info(source, Path(file).name) or (None, None)
+    if known is None or known.classes is None or num_classes not in (None, len(known.classes)):
+        return names, steps
+    taken = [what for what, given in (("classes", names), ("preprocessing", steps)) if not given]
+    if taken:
+        is_what = "are those" if names is None else "is the one"
+        note(
+            f"the {' and the '.join(taken)} {is_what} published for {source} ({weights}); if they "
+            f"are not yours, give {' and '.join(f'--{what}' for what in taken)}."
+        )
+    return names or known.classes, steps or known.preprocessing
 
 
 def _is_file(weights: str) -> bool:

@@ -13,6 +13,7 @@ from nbdt.cli.output import working
 from nbdt.errors import InputError
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
+from nbdt.pretrained import own_arguments
 from nbdt.rules import RuleName
 
 ModelArgument = Annotated[str, argument("MODEL", "A model's folder, as nbdt convert makes it.")]
@@ -40,7 +41,7 @@ def restored(folder: str, network: str | None = None) -> NBDT:
         folder: the model's.
         network: what builds its network, where the folder does not say; see `own_network`.
     """
-    built = None if network is None else own_network(network)
+    built = None if network is None else own_network(network, **own_arguments(folder))
     return NBDT.from_pretrained(folder, network=built)
 
 

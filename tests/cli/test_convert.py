@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torchvision import models
 
-from nbdt.classifiers import WeightsInfo, build, find_head, induce
+from nbdt.classifiers import WeightsInfo, build, find_head, induce, likely_info, weights_info
 from nbdt.cli import convert as command
 from nbdt.hierarchy.library import save_hierarchy
 from nbdt.hierarchy.naming import name_by_taxonomy
@@ -157,6 +158,38 @@ def test_published_weights_bring_their_classes_and_preprocessing(
     assert converted("--preprocessing", "DEFAULT").preprocessing == known.preprocessing
     Path("steps.json").write_text(WRITTEN, encoding="utf-8")
     assert converted("--preprocessing", "steps.json").preprocessing == STEPS
+
+
+@pytest.mark.parametrize(("options", "said", "classes", "resize"), [
+    ((), "the classes and the preprocessing are those published for torchvision:squeezenet1_1 "
+     "(IMAGENET1K_V1); if they are not yours, give --classes and --preprocessing.", "tench", 256),
+    (("--classes", "1000"), "the preprocessing is the one published for torch", "0", 256),
+    (("--preprocessing", '{"resize": 64}'), "the classes are those published", "tench", 64),
+    (("--classes", "lemon,lime"), "give --preprocessing", "lemon", None),
+])  # fmt: skip
+def test_a_file_of_weights_brings_what_its_publisher_says(
+    options, said, classes, resize, run, tmp_path
+):
+    count = {} if classes != "lemon" else {"num_classes": 2}
+    network = build("torchvision:squeezenet1_1", **count)
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    source = ("torchvision:squeezenet1_1", "--weights", "weights.safetensors")
+    result = run("convert", *source, "-o", "model", *options)
+    assert result.exit_code == 0, result.stderr
+    assert said in result.stderr
+    model = NBDT.from_pretrained("model")
+    assert model.classes[0] == classes
+    assert (None if model.preprocessing is None else model.preprocessing.resize) == resize
+
+
+def test_the_name_of_a_file_tells_which_weights_it_holds():
+    known = models.get_model_weights("resnet50")
+    for name, weights in known.__members__.items():
+        if name != "DEFAULT":
+            found = likely_info("torchvision:resnet50", weights.url.rpartition("/")[2])
+            assert found == (name, weights_info("torchvision:resnet50", name))
+    assert likely_info("torchvision:resnet50", "mine.pt")[0] == known.DEFAULT.name
+    assert likely_info("nbdt:lenet", "mine.pt") is None
 
 
 def test_the_head_and_arguments_are_passed_on(convert, converted, tmp_path):

@@ -6,7 +6,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from nbdt.classifiers import own_network
+from nbdt.errors import InputError
+from nbdt.hierarchy.shapes import flat
 from nbdt.model import NBDT
+from nbdt.pretrained import own_arguments
 from tests.cli.conftest import refused
 
 CODE = """
@@ -62,7 +65,12 @@ def test_it_becomes_a_model_that_commands_can_use(run, source, tmp_path):
     for name in model.classes:
         (tmp_path / "photos" / name).mkdir(parents=True)
         Image.new("L", (8, 8), 99).save(tmp_path / "photos" / name / "grey.png")
-    refused(run("explain", "model", "photos/cat/grey.png"), "--network FILE.py:FUNCTION")
+    refused(
+        run("explain", "model", "photos/cat/grey.png"), "give a command --network mine.py:build"
+    )
+    refused(run("evaluate", "model", "photos"), "give a command --network mine.py:build")
+    with pytest.raises(InputError, match=r"own_network\('mine.py:build'\)\."):
+        NBDT.from_pretrained("model")
     pixels = torch.full((1, 1, 8, 8), 99 / 255)
     result = run("explain", "model", "photos/cat/grey.png", "--network", source)
     assert model.explain(pixels)[0].prediction_name in result.stdout
@@ -74,6 +82,39 @@ def test_it_becomes_a_model_that_commands_can_use(run, source, tmp_path):
     ):
         result = run(*command.split(), "--network", source)
         assert result.exit_code == 0, result.stderr
+
+
+def test_its_arguments_are_remembered(run, source, tmp_path):
+    network = own_network(source, width=7)
+    save_file(network.state_dict(), tmp_path / "wide.safetensors")
+    options = ["--argument", "width=7", "--classes", "cat,dog,car", "-o", "model"]
+    steps = ["--preprocessing", '{"mode": "L", "resize": [8, 8]}']
+    assert run("convert", source, "--weights", "wide.safetensors", *options, *steps).exit_code == 0
+    Image.new("L", (8, 8), 99).save("grey.png")
+    assert run("explain", "model", "grey.png", "--network", source).exit_code == 0
+    with pytest.raises(InputError, match=r"own_network\('mine.py:build', width=7\)\."):
+        NBDT.from_pretrained("model")
+
+
+def test_a_model_made_in_python_remembers_its_source_and_takes_only_numbers(source, tmp_path):
+    NBDT(own_network(source), flat(3)).save_pretrained("model")
+    with pytest.raises(
+        InputError, match=r"was made from mine\.py:build, whose code is run only if"
+    ):
+        NBDT.from_pretrained("model")
+    for arguments, taken in (
+        ({"width": 7, "path": "/etc/passwd", "wide": True}, {"width": 7, "wide": True}),
+        (["width"], {}),
+    ):
+        model = NBDT(own_network(source), flat(3))
+        model.provenance = {"arguments": arguments}
+        model.save_pretrained("model")
+        assert own_arguments("model") == taken
+    model.provenance = {"network": "os.system('x')", "arguments": {"width": 7}}
+    model.save_pretrained("model")
+    assert own_arguments("model") == {}
+    with pytest.raises(InputError, match="does not say how its network is built"):
+        NBDT.from_pretrained("model")
 
 
 @pytest.mark.parametrize(("wrong", "said"), [
