@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torchvision
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.functional import cross_entropy, interpolate
@@ -164,3 +165,62 @@ def test_nan_and_maps_without_sites_are_refused(call: str) -> None:
         getattr(model, call)(logits)
     with pytest.raises(InputError, match="a map needs sites"):
         getattr(model, call)(torch.zeros(1, 2, 0, 3))
+
+
+@pytest.mark.parametrize("name", ["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"])
+def test_networks_of_torchvision_are_saved_alone(name: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    network = torchvision.models.get_model(
+        name, weights=None, weights_backbone=None, num_classes=3
+    ).eval()
+    model = nbdt.NBDT(network, nbdt.induce(network, ["sky", "road", "car"]))
+    x = torch.rand(1, 3, 32, 48)
+    assert model.predict(x, "hard").shape == (1, 32, 48)
+    model.save_pretrained(tmp_path / "model")
+    again = nbdt.NBDT.from_pretrained(tmp_path / "model")
+    assert again.predict_proba(x).equal(model.predict_proba(x))
+
+
+SEGFORMER = {"depths": [1] * 4, "hidden_sizes": [8] * 4, "num_attention_heads": [1] * 4}
+SMALL = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
+IMAGE = {"intermediate_size": 16, "image_size": 32, "patch_size": 4}
+OTHERS = [
+    ("Segformer", SEGFORMER | {"decoder_hidden_size": 8}, "decode_head.classifier"),
+    ("Beit", SMALL | IMAGE | {"out_indices": [0, 1, 2, 3]}, "decode_head.classifier"),
+    (
+        "DPT",
+        SMALL | IMAGE | {"backbone_out_indices": [0, 1, 2, 3], "fusion_hidden_size": 8,
+                         "neck_hidden_sizes": [8] * 4, "is_hybrid": False},
+        "head.head.4",
+    ),
+    ("MobileViT", {"image_size": 32}, "segmentation_head.classifier.convolution"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "options", "path"), OTHERS, ids=[one[0] for one in OTHERS])
+def test_networks_of_transformers_name_their_classes(kind: str, options: dict, path: str) -> None:  # type: ignore[type-arg]
+    transformers = pytest.importorskip("transformers")
+    names = {0: "sky", 1: "road", 2: "car"}
+    config = getattr(transformers, f"{kind}Config")(id2label=names, **options)
+    network = getattr(transformers, f"{kind}ForSemanticSegmentation")(config).eval()
+    assert nbdt.find_head(network).path == path
+    model = nbdt.NBDT(network, nbdt.induce(network))
+    assert model.classes == tuple(names.values())
+    answers = model.predict(torch.rand(1, 3, 32, 32))
+    assert answers.ndim == 3
+    [found] = model.explain(torch.rand(1, 3, 32, 32), at=(0, 0))
+    assert found.sites.shape == answers.shape[1:]
+
+
+def test_labels_of_tokens_are_maps_with_one_axis() -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.classifier = nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.classifier(x).movedim(-1, 1)
+
+    network = Tokens()
+    model = nbdt.NBDT(network, nbdt.induce(network, ["noun", "verb", "other"]))
+    assert model.predict(torch.rand(2, 7, 4)).shape == (2, 7)
+    assert model.explain(torch.rand(2, 7, 4), at=5)[1].sites.first == (5,)

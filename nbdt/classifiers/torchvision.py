@@ -48,6 +48,7 @@ class Torchvision(Library):
         "drop_rate": SHARE,
         "memory_efficient": bool,
         "aux_logits": bool,
+        "aux_loss": bool,
         "transform_input": bool,
     }
 
@@ -83,9 +84,11 @@ class Torchvision(Library):
         return preprocessing_of_steps([value]) if _is_transform(kind) else None
 
     def networks(self) -> list[str]:
-        return sorted(models.list_models(module=models))
+        return sorted([*models.list_models(module=models), *_of_maps()])
 
     def construct(self, network: str, **arguments: Any) -> nn.Module:
+        if network in _of_maps() and "weights" not in arguments:
+            arguments["weights_backbone"] = None  # else it would be downloaded
         if network in _NEED_INIT_WEIGHTS and "weights" not in arguments:
             arguments["init_weights"] = True
         module: nn.Module = models.get_model(network, **arguments)
@@ -96,6 +99,10 @@ class Torchvision(Library):
         names = [n for n in self.networks() if _builder(n).__module__ == kind.__module__]
         if not kind.__module__.startswith(_MODULE) or not names:
             return None
+        if names[0] in _of_maps() and (last := _last_layer(module)) is not None:
+            has_aux = getattr(module, "aux_classifier", None) is not None
+            arguments = {"num_classes": len(last.weight)} | ({"aux_loss": True} if has_aux else {})
+            return first_that_builds(module, ((name, arguments) for name in names), self)
         size = sum(parameter.numel() for parameter in module.parameters())
         if (head := _last_layer(module)) is not None:
             # As if it had the published networks' 1,000 classes.
@@ -148,6 +155,11 @@ class Torchvision(Library):
 
 
 # ── how a user's network was built ────────────────────────────────────────────────────────────
+
+
+def _of_maps() -> list[str]:
+    """The names of the networks for segmentation."""
+    return models.list_models(module=models.segmentation)
 
 
 def _builder(name: str) -> Any:
