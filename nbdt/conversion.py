@@ -6,7 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from nbdt.classifiers import (
+    Adapter,
     OutputKind,
     as_input,
     check_classifier,
@@ -15,7 +18,7 @@ from nbdt.classifiers import (
     input_of,
     open_classifier,
 )
-from nbdt.inputs import Input
+from nbdt.inputs import ArrayInput, Input
 from nbdt.inputs.table import TableInput
 from nbdt.model import NBDT
 from nbdt.rules import RuleName, ScoreName
@@ -96,7 +99,13 @@ def convert(
 
 
 def typed_reader(reader: Input | None, table: Any, network: Any) -> Input | None:
-    """A table's columns with the types, categories and example row of samples."""
+    """A table's columns with the types, categories and example row of samples.
+
+    Of an estimator that does not know its columns, arrays tell the shape of a sample.
+    """
+    if reader is None and isinstance(network, Adapter) and isinstance(table, np.ndarray):
+        known = network.library != "function" and table.ndim > 1 and table.dtype.kind == "f"
+        return ArrayInput(row=table.shape[1:]) if known else None
     if not isinstance(reader, TableInput) or hasattr(table, "nnz"):  # sparse: numbers anyway
         return reader
     named = hasattr(table, "columns") or not reader.named

@@ -65,7 +65,7 @@ def integrated_gradients(
         batch = moved(reader.batch([sample]), weights_device(network))
         if isinstance(reader, TextInput):
             return _of_words(model, network, reader, sample, batch, parts, choices, arguments)
-        if isinstance(reader, ArrayInput):
+        if isinstance(reader, ArrayInput) and isinstance(batch, Tensor):
             return _of_values(model, network, batch, parts, choices, arguments)
     return None
 

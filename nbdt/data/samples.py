@@ -81,11 +81,17 @@ def labelled(batch: Any) -> tuple[Any, Tensor]:
 
 
 def collated(samples: list[Any]) -> Any:
-    """Samples as one batch: tensors are stacked, and need one shape; other kinds are listed."""
+    """Samples as one batch: tensors are stacked, and need one shape; other kinds are listed.
+
+    Arrays of several shapes, such as sounds, are listed too: the model's input makes a batch of
+    them.
+    """
     is_labelled = all(map(_is_sample, samples))
     inputs = [sample[0] for sample in samples] if is_labelled else samples
+    arrays = {one.shape for one in inputs if isinstance(one, np.ndarray)}
     try:
-        batch = default_collate(inputs) if all(map(_is_tensor, inputs)) else inputs
+        fits = len(arrays) < 2 and all(map(_is_tensor, inputs))
+        batch = default_collate(inputs) if fits else inputs
         return [batch, default_collate([sample[1] for sample in samples])] if is_labelled else batch
     except (RuntimeError, TypeError) as error:
         raise InputError(

@@ -60,7 +60,8 @@ class ArrayInput(Input):
         """The rows of an array or of nested lists; one sample if it has a sample's shape."""
         if isinstance(value, str | os.PathLike):
             return [self.open(value)]
-        if isinstance(value, list | tuple) and any(isinstance(v, str | os.PathLike) for v in value):
+        alone = str | os.PathLike | np.ndarray | Tensor
+        if isinstance(value, list | tuple) and any(isinstance(one, alone) for one in value):
             return numbered(self.sample, value)
         array = as_array(value)
         if array.ndim == (1 if self.row is None else len(self.row)):
