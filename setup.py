@@ -21,6 +21,7 @@ EXTRAS = {
     "logs": ["tensorboard>=2.18"],
     "serve": [
         "fastapi>=0.115",
+        "fastapi-offline>=1.7",  # only for the files of Swagger UI
         "limits>=4",
         "prometheus-client>=0.21",
         "pydantic-settings>=2.7",

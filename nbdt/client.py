@@ -2,6 +2,8 @@
 
 client = nbdt.client.Client("http://127.0.0.1:8000")
 print(client.explain("digits", "seven.png")[0])
+print(client.explain("reviews", "a good film")[0])
+print(client.explain("income", {"age": 39, "sex": "Male"})[0])      # or a frame of rows
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import base64
 import io
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,18 +23,31 @@ from nbdt.errors import InputError, NBDTError, NotFoundError, missing
 from nbdt.explain import Explanation, Explanations
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.formats import from_dict
+from nbdt.inputs.column import is_missing
+from nbdt.inputs.frames import Table, as_table, read_table
 from nbdt.inputs.image import to_mode
 
 if TYPE_CHECKING:
     import httpx
 
-Row = str | os.PathLike[str] | bytes | Image.Image | np.ndarray[Any, Any]
-"""An image as a path, as the bytes of a file, or from Pillow; or an array, the network's input."""
-Rows = Row | list[Row] | tuple[Row, ...]
+Row = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | Image.Image
+    | np.ndarray[Any, Any]
+    | Mapping[str, Any]
+    | list[Any]
+)
+"""An image as a path, as the bytes of a file, or from Pillow; a text; the columns of a row by name;
+or numbers, the network's own input. A string is text for a model that reads text, else a path."""
+Rows = Any
+"""A `Row`, a list of them, or a table: a frame of pandas, polars or pyarrow, or the path of one."""
 
 # These pass; the service says when to try again.
 _BUSY = (429, 503)
 _LONGEST_WAIT = 10.0
+_FRAMES = ("pandas", "polars", "pyarrow")
 
 
 class ServiceError(NBDTError):
@@ -77,6 +93,7 @@ class Client:
         self._url = url.rstrip("/")
         self._retries = retries
         self._errors = (httpx.HTTPError, httpx.InvalidURL)
+        self._reads: dict[str, str] = {}
         self._http = httpx.Client(
             base_url=f"{self._url}/api/v1/",
             headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -114,7 +131,7 @@ class Client:
 
         Args:
             model: the model's name.
-            rows: one row, or several; see `Row`.
+            rows: one row, or several; see `Row` and `Rows`.
             rule: "soft" or "hard"; by default the model's own.
             top: how many of the likeliest classes to add as ``top``.
 
@@ -136,10 +153,25 @@ class Client:
         return Explanations(map(Explanation.from_dict, answer["explanations"]))
 
     def _put(self, model: str, what: str, holds: str, rows: Rows, **options: Any) -> Any:
-        several = rows if isinstance(rows, list | tuple) else [rows]
-        json = {"instances": [_instance(row) for row in several]}
+        json = {"instances": self._instances(model, rows)}
         params = {name: value for name, value in options.items() if value}
         return self._ask("POST", _path(model, what), holds=holds, params=params, json=json)
+
+    def _instances(self, model: str, rows: Rows) -> list[Any]:
+        """Rows as JSON; where a string may be a text or a path, the service says what it reads."""
+        if isinstance(rows, Mapping) or type(rows).__module__.partition(".")[0] in _FRAMES:
+            return _records(as_table(rows))
+        several = list(rows) if isinstance(rows, list | tuple) else [rows]
+        reads = ""
+        if any(isinstance(row, str) for row in several):
+            if model not in self._reads:
+                self._reads[model] = self.describe(model).get("input", {}).get("reads", "")
+            reads = self._reads[model]
+        if reads == "a row of columns" and len(several) == 1:
+            return _records(read_table(several[0]).typed())
+        return [
+            row if isinstance(row, str) and reads == "text" else _instance(row) for row in several
+        ]
 
     def _ask(self, method: str, path: str, *, holds: str = "", **options: Any) -> dict[str, Any]:
         """The JSON of an answer, which has a list of objects under the key `holds`."""
@@ -169,7 +201,24 @@ def _path(model: str, *rest: str) -> str:
     return "/".join(("models", model, *rest))
 
 
+def _records(table: Table) -> list[dict[str, Any]]:
+    """The rows of a table as JSON; what is missing is null, and times are texts."""
+    columns = {name: [_cell(cell) for cell in cells] for name, cells in table.columns.items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _cell(cell: Any) -> Any:
+    cell = cell.item() if isinstance(cell, np.generic) else cell
+    if is_missing(cell):
+        return None
+    return cell.isoformat() if hasattr(cell, "isoformat") else cell
+
+
 def _instance(row: Row) -> Any:
+    if isinstance(row, Mapping):
+        return {name: _cell(cell) for name, cell in row.items()}
+    if isinstance(row, list | tuple):  # numbers, or a pair of texts
+        return list(row)
     if isinstance(row, np.ndarray):
         if row.dtype.kind not in "biuf" or not np.isfinite(row).all():
             raise InputError("an array must hold finite numbers, as JSON knows no others.")
@@ -187,7 +236,8 @@ def _instance(row: Row) -> Any:
             raise InputError(f"{row}: cannot be read: {error.strerror}.") from None
     else:
         raise InputError(
-            f"a row is a path, bytes, a Pillow image or a numpy array, got {type(row).__name__}."
+            "a row is a text, a path, bytes, a Pillow image, a mapping of columns or an array of "
+            f"numbers; got {type(row).__name__}."
         )
     return {"b64": base64.b64encode(data).decode()}
 

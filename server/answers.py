@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from nbdt.attribution import strip
+from nbdt.attribution import Saliency, strip
 from nbdt.hierarchy.formats import to_dict
 from nbdt.hierarchy.text import one_line
 from nbdt.view import to_graphviz, to_html, to_svg
@@ -145,10 +145,16 @@ def _caption(source: Source) -> str:
     return one_line(source)[:_CAPTION] if isinstance(source, str) else ""
 
 
+def attributions_of(found: Answer) -> list[list[dict[str, Any]]]:
+    """What spoke for each decision of each row's path."""
+    return [[one.to_dict() for one in path] for path in found.attributions]
+
+
 def saliency_strips(served: ServedModel, sources: Sequence[Source], found: Answer) -> list[str]:
     """Which pixels made each decision: one picture per path, as ``data:image/png`` addresses."""
     strips = []
-    for source, maps in zip(sources, found.saliencies, strict=True):
+    for source, path in zip(sources, found.attributions, strict=True):
+        maps = [one for one in path if isinstance(one, Saliency)]
         file = io.BytesIO()
         strip(maps, served.read.image(file_of(source), "RGB")).save(file, "PNG")
         strips.append(f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}")

@@ -44,7 +44,7 @@ The same models answer over several protocols:
 
 _PROBES = frozenset({"/livez", "/readyz"})
 # Open for those who have no key yet, in addition to probes.
-_OPEN_PATHS = frozenset({"/", "/page/", "/openapi.json"})
+_OPEN_PATHS = frozenset({"/", "/page/", "/docs", "/docs/", "/openapi.json"})
 
 _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -104,7 +104,13 @@ def create_app(settings: Settings, *, on_loaded: OnLoaded | None = None) -> Fast
     @lru_cache(maxsize=1)
     def described(models: tuple[ServedModel, ...]) -> bytes:
         forms = dict.fromkeys((Problem, *app.state.error_forms.values()))
-        return json.dumps(describe(app, examples, models, forms)).encode()
+        document = describe(app, examples, models, forms)
+        if keys is not None:
+            document["components"]["securitySchemes"] = {
+                "key": {"type": "http", "scheme": "bearer"}
+            }
+            document["security"] = [{"key": []}]
+        return json.dumps(document).encode()
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nbdt.attribution import Saliency, path_saliency
+from nbdt.attribution import Attribution, attribute_path
 from nbdt.errors import InputError, NBDTError, reason_of
 from nbdt.explain import Explanation, FeatureGeometry, explain_predictions
 from nbdt.inputs.base import is_encoding
@@ -24,6 +24,8 @@ from nbdt.run import forward
 
 # What classifiers raise on rows that they do not take, and on faults of their own.
 _REFUSALS = (RuntimeError, ValueError, IndexError, KeyError, TypeError)
+# The model may be asked as often as a row has words or columns.
+_MOST_PARTS = 1_000
 _SAMPLE = re.compile(r"\bsample (\d+)\b")
 
 
@@ -38,7 +40,7 @@ class Question:
     rows: Sequence[Any]
     rule: RuleName
     explain: bool
-    saliency: bool = False
+    attribution: bool = False
     first: int = 0
 
 
@@ -50,13 +52,13 @@ class Answer:
         log_probs: the soft log-probability of each class in nats; shape (rows, C), float32.
         predictions: the predicted class by the question's rule; shape (rows,).
         explanations: one per row, if requested.
-        saliencies: the maps of each row's path, if requested.
+        attributions: those of each row's path, if requested.
     """
 
     log_probs: npt.NDArray[np.float32]
     predictions: npt.NDArray[np.int64]
     explanations: tuple[Explanation, ...]
-    saliencies: tuple[tuple[Saliency, ...], ...] = ()
+    attributions: tuple[tuple[Attribution, ...], ...] = ()
 
     @classmethod
     def joined(cls, parts: Sequence[Answer]) -> Answer:
@@ -67,7 +69,7 @@ class Answer:
             np.concatenate([part.log_probs for part in parts]),
             np.concatenate([part.predictions for part in parts]),
             tuple(one for part in parts for one in part.explanations),
-            tuple(one for part in parts for one in part.saliencies),
+            tuple(one for part in parts for one in part.attributions),
         )
 
 
@@ -111,26 +113,36 @@ class Inference:
                 rows = torch.cat([logits[spans[index]] for index in asked])
                 some = [questions[index] for index in asked]
                 for index, answer in zip(asked, self._answers(rows, some), strict=True):
-                    answers[index] = self._with_saliency(questions[index], answer)
+                    answers[index] = self._with_attribution(questions[index], answer)
         return [answers[index] for index in range(len(questions))]
 
-    def _with_saliency(self, question: Question, answer: Answer) -> Answer | Exception:
-        """The answer with saliency maps, if requested.
+    def _with_attribution(self, question: Question, answer: Answer) -> Answer | Exception:
+        """The answer with what spoke for each decision, if requested.
 
-        They hook the network's layers, which is safe here: nobody else uses the network meanwhile.
+        That may hook the network's layers, which is safe here: nobody else uses it meanwhile.
         """
-        if not question.saliency:
+        if not question.attribution:
             return answer
         try:
-            maps = (
-                tuple(path_saliency(self.model, row[None], explanation))
-                for row, explanation in zip(question.rows, answer.explanations, strict=True)
-            )
-            return replace(answer, saliencies=tuple(maps))
+            found = []
+            for row, explanation in zip(question.rows, answer.explanations, strict=True):
+                self._check_parts(row)
+                found.append(tuple(attribute_path(self.model, row, explanation)))
+            return replace(answer, attributions=tuple(found))
         except InputError as error:
             return error
         except NBDTError as error:
-            return InputError(f"this model gives no saliency: {error}")
+            return InputError(f"this model gives no attribution: {error}")
+
+    def _check_parts(self, row: Any) -> None:
+        reader = self.model.preprocessing
+        if isinstance(row, Tensor) or reader is None:
+            return
+        count = len(reader.parts(row).names)
+        if count > _MOST_PARTS:
+            raise InputError(
+                f"the row has {count:,} parts; attribution is computed of at most {_MOST_PARTS:,}."
+            )
 
     def _logits(self, questions: Sequence[Question]) -> Tensor:
         """The logits of all rows; the classifier gets rows of one form together."""

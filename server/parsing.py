@@ -36,13 +36,13 @@ class ParsedRequest:
         sources: the rows as received.
         rule: how decisions become an answer; None for the model's default.
         explain: whether to return the paths along with the predicted classes.
-        saliency: whether to compute which pixels made each decision as well.
+        attribution: whether to compute what in the row spoke for each decision as well.
     """
 
     sources: Sequence[Source]
     rule: RuleName | None = None
     explain: bool = False
-    saliency: bool = False
+    attribution: bool = False
 
 
 # ── JSON ──────────────────────────────────────────────────────────────────────────────────────

@@ -63,8 +63,8 @@ class ModelQueue:
             replace(question, rows=question.rows[start : start + size], first=start)
             for start in range(0, len(question.rows), size)
         ]
-        # Maps take many times as long as an answer, so they are batched alone.
-        futures = [self.queue.put(part, len(part.rows), alone=part.saliency) for part in parts]
+        # Attributions take many times as long as an answer, so they are batched alone.
+        futures = [self.queue.put(part, len(part.rows), alone=part.attribution) for part in parts]
         try:
             return Answer.joined(await asyncio.gather(*futures))
         finally:
@@ -159,13 +159,13 @@ class Service:
                 with queue.used():
                     asked = await self.in_decoder(lambda: parse(served))
                     count = len(asked.sources)
-                    if asked.saliency and count > 1:
-                        raise TooLargeError(f"saliency is drawn for one row, got {count}.")
+                    if asked.attribution and count > 1:
+                        raise TooLargeError(f"attribution is computed for one row, got {count}.")
                     check_rows(count, self.settings.request_rows)
                     with self.capacity.reserved(count), self._counted(count):
                         rows = await self.in_decoder(lambda: served.read(asked.sources))
                         rule = asked.rule or served.model.rule
-                        question = Question(rows, rule, asked.explain, asked.saliency)
+                        question = Question(rows, rule, asked.explain, asked.attribution)
                         found = await queue.ask(question)
                         return served, asked, found
         except TimeoutError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
@@ -27,6 +27,7 @@ from ..answers import (
     Prediction,
     Schema,
     Share,
+    attributions_of,
     explanations_as,
     explanations_of,
     likeliest,
@@ -82,6 +83,13 @@ TimeoutOption = Annotated[
 ]
 SaliencyOption = Annotated[
     bool, Query(description="Whether to draw which pixels made each decision; of one image.")
+]
+AttributionOption = Annotated[
+    bool,
+    Query(
+        description="Whether to tell what spoke for each decision: words, columns, values or, in "
+        "a picture, pixels; of one row."
+    ),
 ]
 FILES = "multipart/form-data"
 _FORM = {
@@ -187,6 +195,10 @@ class Explanations(_Answer):
     """The path of each row."""
 
     explanations: list[ExplanationSchema]
+    attribution: Annotated[
+        list[list[dict[str, Any]]] | None,
+        Field(description="If requested: for each row and decision, what spoke for it."),
+    ] = None
     saliency: Annotated[
         list[str] | None,
         Field(description="If requested: a picture of each path, as a data: address of a PNG."),
@@ -309,6 +321,7 @@ async def explain(
     top: TopOption = 0,
     timeout: TimeoutOption = None,
     saliency: SaliencyOption = False,
+    attribution: AttributionOption = False,
 ) -> Response:
     """The path of each row: the decisions from the root to the predicted class."""
     form = preferred(request, EXPLANATION_FORMS)
@@ -317,11 +330,13 @@ async def explain(
         if form != JSON:
             return _picture(form, explanations_as(form, served, asked.sources, found))
         document = _common(served, asked, found, top) | {"explanations": explanations_of(found)}
-        if saliency:
+        if attribution:
+            document["attribution"] = attributions_of(found)
+        if saliency or (attribution and _are_images(served, asked.sources)):
             document["saliency"] = saliency_strips(served, asked.sources, found)
         return JSONResponse(document)
 
-    parse = _parser(request, rule, explain=form, saliency=saliency)
+    parse = _parser(request, rule, explain=form, saliency=saliency, attribution=attribution)
     return await respond(request, model, parse, write, seconds=timeout)
 
 
@@ -337,6 +352,11 @@ async def reload(request: Request) -> JSONResponse:
     return JSONResponse(
         {"models": [{"name": o.name, "outcome": o.outcome, "reason": o.reason} for o in outcomes]}
     )
+
+
+def _are_images(served: ServedModel, sources: Sequence[Source]) -> bool:
+    is_file = all(isinstance(file_of(source), bytes) for source in sources)
+    return served.read.reads_images and is_file
 
 
 def _picture(form: str, text: str) -> Response:
@@ -358,7 +378,12 @@ def _common(served: ServedModel, asked: ParsedRequest, found: Answer, top: int) 
 
 
 def _parser(
-    request: Request, rule: RuleName | None, *, explain: str | None = None, saliency: bool = False
+    request: Request,
+    rule: RuleName | None,
+    *,
+    explain: str | None = None,
+    saliency: bool = False,
+    attribution: bool = False,
 ) -> Callable[[bytes, ServedModel], ParsedRequest]:
     """Reads the body by its media type: files, JSON or CSV; `explain` is a form, or None."""
     limit = service_of(request).settings.request_rows
@@ -372,16 +397,16 @@ def _parser(
             sources = sources_of_csv(data, served.read, limit)
         else:
             sources = sources_of(read_document(OnlyInstances, data).instances, limit)
-        if saliency and not all(isinstance(file_of(source), bytes) for source in sources):
-            raise InputError("saliency needs an image; send one instead of an array.")
+        if saliency and not _are_images(served, sources):
+            raise InputError("saliency needs an image; for other rows ask for attribution=true.")
+        if (attribution or saliency) and served.read.reads_images and find_spec("captum") is None:
+            raise InputError("this service draws no saliency; it needs the extra [attribution].")
         if explain == SVG and len(sources) > 1:
             raise InputError("an SVG shows one row; send one, or ask for text/html.")
         if explain in SIDES:
             sources = [Shown(one, SIDES[explain]) for one in sources]
-        return ParsedRequest(sources, rule, explain is not None, saliency)
+        return ParsedRequest(sources, rule, explain is not None, saliency or attribution)
 
-    if saliency and find_spec("captum") is None:
-        raise InputError("this service draws no saliency; it needs the extra [attribution].")
     if kind not in (FILES, JSON, CSV):
         raise MediaTypeError(
             f"send a form ({FILES}), or JSON or CSV with the header Content-Type: {JSON} or {CSV}; "

@@ -3,12 +3,15 @@
 
 (() => {
   const element = (id) => document.getElementById(id);
-  const [ask, model, drop, files, key] = ["ask", "model", "drop", "files", "key"].map(element);
+  const [ask, model, drop, files, key, text] =
+    ["ask", "model", "drop", "files", "key", "text"].map(element);
+  const FIELDS = { image: drop, text: element("text-field"), row: element("row-field") };
   const REPLACED = "The model is being replaced. Try again.";
   const SAMPLES = { grey: ["three", "seven"], colour: ["flower", "temple"] };
 
   const known = new Map(); // model → what the service tells of it, and its tree, of one version
-  let chosen = []; // the images that were asked last: {file, name, url}
+  let chosen = []; // the rows that were asked last: {name, file, url}, or {name, row}
+  let readRow = () => ({}); // the row in the form of columns
   let leftOut = []; // the names of files that were chosen with them, and are none
   let asked = 0; // answers that come after a later question are dropped
 
@@ -31,7 +34,7 @@
   }
 
   async function fetched(path, options = {}) {
-    const headers = { Accept: "application/json" };
+    const headers = { Accept: "application/json", ...options.headers };
     if (key.value) headers.Authorization = `Bearer ${key.value}`;
     const answer = await fetch(path, { ...options, headers });
     if (answer.status === 401) element("key-field").hidden = false;
@@ -56,12 +59,18 @@
 
   const rule = () => ask.elements.rule.value;
 
-  /** What the model says of images, all of one version. */
-  async function said(name, images) {
-    const body = new FormData();
-    for (const { file } of images) body.append("image", file, "image");
-    const path = `${address(name)}/explain?rule=${rule()}`;
-    return fetched(path, { method: "POST", body });
+  /** What the model says of rows, all of one version. */
+  async function said(name, chosen) {
+    const top = element("top").value;
+    const wanted = element("attribution").checked && chosen.length === 1;
+    const path = `${address(name)}/explain?rule=${rule()}&top=${top}&attribution=${wanted}`;
+    if (chosen[0].file) {
+      const body = new FormData();
+      for (const { file } of chosen) body.append("image", file, "image");
+      return fetched(path, { method: "POST", body });
+    }
+    const body = JSON.stringify({ instances: chosen.map(({ row }) => row) });
+    return fetched(path, { method: "POST", body, headers: { "Content-Type": "application/json" } });
   }
 
   /** The same; where one of several images is refused, it does not take the others with it. */
@@ -72,15 +81,16 @@
     } catch (error) {
       if (images.length < 2 || !refused(error)) throw error;
     }
-    const found = { explanations: [], images: [], reasons: [] };
+    const found = { explanations: [], images: [], reasons: [], top: undefined };
     for (const image of images) {
       try {
-        const { explanations, version } = await said(name, [image]);
+        const { explanations, version, top } = await said(name, [image]);
         if (turn !== asked) break; // nobody waits for the rest
         if (version !== (found.version ?? version)) throw new Error(REPLACED);
         found.version = version;
         found.explanations.push(...explanations);
         found.images.push(image);
+        if (top) found.top = [...(found.top ?? []), ...top];
       } catch (error) {
         if (!refused(error)) throw error;
         found.reasons.push(`${image.name}: ${error.message.replace(/^row 0: /, "")}`);
@@ -99,20 +109,29 @@
     say(chosen.length ? "Asking …" : "Loading …", "", { busy: true });
     try {
       const data = { tree: known.get(name).tree, explanations: [] };
-      const takesImages = known.get(name).input.images;
-      if (chosen.length && takesImages) {
-        const { explanations, version, images, reasons } = await saidOfEach(name, chosen, turn);
+      const sections = [];
+      if (chosen.length) {
+        const found = await saidOfEach(name, chosen, turn);
+        const { explanations, version, images, reasons } = found;
         const told = await knownOf(name, version);
         if (told.version !== version) throw new Error(REPLACED);
         Object.assign(data, { tree: told.tree, explanations });
-        data.images = images.map(({ url }) => url);
+        if (images[0].url) data.images = images.map(({ url }) => url);
         data.captions = images.map((one) => one.name);
         notes.push(...reasons);
+        if (element("attribution").checked && images.length > 1) {
+          notes.push("What spoke for each decision is told of one image at a time.");
+        }
+        const texts = [images[0].row].flat().filter((one) => typeof one === "string");
+        sections.push(...more.sections(found, data.captions, texts));
       }
       if (turn !== asked) return;
       nbdt.mount(element("view"), clean(data));
+      element("more").replaceChildren(...sections);
       const answers = clean(data.explanations.map((said) => said.answer_name));
-      if (!takesImages) notes.push("This model takes only arrays, which this page cannot send.");
+      if (rows.kindOf(known.get(name).input) === "array") {
+        notes.push("This model takes only arrays, which this page cannot send.");
+      }
       say(answers.length ? `Answer: ${answers.join(", ")}.` : "", notes.join(" "));
     } catch (error) {
       if (turn === asked) say("", error.message);
@@ -123,9 +142,39 @@
     const images = [...list].filter((file) => file.type.startsWith("image/"));
     if (!images.length) return say("", "This is not an image; choose JPEG, PNG or WebP.");
     leftOut = [...list].filter((file) => !images.includes(file)).map(({ name }) => name);
-    for (const { url } of chosen) URL.revokeObjectURL(url);
+    const left = leftOut;
+    forget();
+    leftOut = left;
     chosen = images.map((file) => ({ file, name: file.name, url: URL.createObjectURL(file) }));
     return show();
+  }
+
+  function forget() {
+    for (const { url } of chosen) if (url) URL.revokeObjectURL(url);
+    [chosen, leftOut] = [[], []];
+  }
+
+  /** Asks for what stands in the text box, or in the form of columns. */
+  function submit() {
+    const kind = known.has(model.value) && rows.kindOf(known.get(model.value).input);
+    if (kind !== "text" && kind !== "row") return start();
+    const row = kind === "text" ? text.value : readRow();
+    const named = kind === "text" ? row.trim().replace(/\s+/g, " ") : rows.caption(row);
+    chosen = [{ name: named.length > 120 ? `${named.slice(0, 119)}…` : named, row }];
+    leftOut = [];
+    return show();
+  }
+
+  /** Shows the form that fits what a model reads; what was asked of another kind is forgotten. */
+  function offerForm(input) {
+    const kind = rows.kindOf(input);
+    const before = Object.keys(FIELDS).find((one) => !FIELDS[one].hidden);
+    if (kind !== before || kind === "row") forget();
+    for (const [one, field] of Object.entries(FIELDS)) field.hidden = one !== kind;
+    const example = input.row.examples?.[0];
+    if (kind === "row") readRow = rows.fill(element("columns"), input.row);
+    element("row-example").hidden = kind !== "row" || !example;
+    element("text-example").hidden = typeof example !== "string";
   }
 
   async function changeModel() {
@@ -136,6 +185,7 @@
       const told = await knownOf(name);
       if (name !== model.value) return;
       ask.elements.rule.value = told.rule;
+      offerForm(told.input);
       offerSamples(told.input);
       await show();
     } catch (error) {
@@ -164,22 +214,41 @@
   async function start() {
     say("");
     try {
-      const { models } = await fetched("api/v1/models");
+      const { models, failed = [] } = await fetched("api/v1/models");
       element("key-field").hidden = !key.value;
       model.replaceChildren(...models.map(({ name }) => new Option(name, name)));
+      const reasons = clean(failed).map(({ name, reason }) => {
+        const item = document.createElement("li");
+        item.textContent = `${name} cannot be loaded: ${reason}`;
+        return item;
+      });
+      element("failed").replaceChildren(...reasons);
+      element("failed").hidden = !reasons.length;
       await changeModel();
     } catch (error) {
       say("", error.message);
     }
   }
 
-  ask.addEventListener("submit", (event) => { event.preventDefault(); start(); });
+  ask.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
+  text.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit();
+  });
+  element("text-example").addEventListener("click", () => {
+    text.value = known.get(model.value).input.row.examples[0];
+    submit();
+  });
+  element("row-example").addEventListener("click", () => {
+    readRow = rows.fill(element("columns"), known.get(model.value).input.row);
+    submit();
+  });
+  for (const one of [element("top"), element("attribution")]) one.addEventListener("change", show);
   key.addEventListener("change", start);
   model.addEventListener("change", changeModel);
   for (const one of ask.elements.rule) one.addEventListener("change", show);
   files.addEventListener("change", () => { choose(files.files); files.value = ""; });
   document.addEventListener("paste", (event) => {
-    if (event.clipboardData?.files.length) choose(event.clipboardData.files);
+    if (event.clipboardData?.files.length && !drop.hidden) choose(event.clipboardData.files);
   });
   for (const kind of ["dragenter", "dragover"]) {
     document.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
@@ -190,7 +259,7 @@
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    if (event.dataTransfer?.files.length) choose(event.dataTransfer.files);
+    if (event.dataTransfer?.files.length && !drop.hidden) choose(event.dataTransfer.files);
   });
   start();
 })();

@@ -38,10 +38,10 @@ def test_maps_are_those_of_the_library(model):
     from nbdt.attribution import path_saliency
 
     row = model.preprocessing(decode_image(png(3), "L"))
-    question = Question([row], "soft", explain=True, saliency=True)
+    question = Question([row], "soft", explain=True, attribution=True)
     (answer,) = Inference(model)([question])
     expected = path_saliency(model, row[None], model.explain(row[None])[0])
-    for found, wanted in zip(answer.saliencies[0], expected, strict=True):
+    for found, wanted in zip(answer.attributions[0], expected, strict=True):
         assert torch.allclose(found.attribution, wanted.attribution, atol=1e-5)
 
 
@@ -49,7 +49,7 @@ def test_maps_are_those_of_the_library(model):
 @pytest.mark.parametrize(
     ("instances", "status", "said"),
     [
-        ([b64(png(1))] * 2, 413, "saliency is drawn for one row, got 2"),
+        ([b64(png(1))] * 2, 413, "attribution is computed for one row, got 2"),
         ([[[[0.0] * 8] * 8]], 400, "saliency needs an image"),
     ],
 )
@@ -73,10 +73,10 @@ def test_a_network_that_gives_none_is_told(model, monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(inference, "path_saliency", fail)
+    monkeypatch.setattr(inference, "attribute_path", fail)
     row = model.preprocessing(decode_image(png(3), "L"))
     questions = [
-        Question([row], "soft", explain=True, saliency=True),
+        Question([row], "soft", explain=True, attribution=True),
         Question([row], "soft", explain=True),
     ]
     first, second = Inference(model)(questions)
