@@ -150,7 +150,7 @@ def test_what_is_not_there_or_not_right(client, tmp_path):
         client.predict("pets", tmp_path)
     with pytest.raises(InputError, match="row 0: three numbers"):
         client.predict("pets", np.zeros(2))
-    with pytest.raises(InputError, match="a row is a path, bytes"):
+    with pytest.raises(InputError, match="a row is a text, a path, bytes"):
         client.predict("pets", 3)
     for name in ("", "a/b", "..%2f", "ä"):
         with pytest.raises(InputError, match="a model's name has letters"):

@@ -256,3 +256,97 @@ def test_an_image_that_is_refused_takes_no_other_with_it(page):
     page.set_input_files("#files", good[0])
     page.wait_for_function("!document.getElementById('status').textContent.includes(',')")
     assert page.inner_text("#error") == ""
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    """A service of a text model, a table and images, in this order, and of one that is broken."""
+    pytest.importorskip("skops", reason="estimators are stored by the extra [sklearn]")
+    from tests.server.test_kinds import table_model, text_model
+
+    folder = tmp_path_factory.mktemp("kinds")
+    text_model().save_pretrained(folder / "texts")
+    table_model().save_pretrained(folder / "table")
+    save_model(folder / "digits")
+    (folder / "broken").mkdir()
+    (folder / "broken" / "config.json").write_text("{}")
+    order = tuple(folder / name for name in ("texts", "table", "digits", "broken"))
+    with serving(Settings(models=order)) as running:
+        yield running
+
+
+def opened(browser, url, said, **options):
+    page = browser.new_page(**options)
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda one: said.append(one.url) if "://127.0.0.1" not in one.url else None)
+    page.goto(url)
+    return page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_texts_and_rows_are_asked_in_a_form_of_their_own(browser, kinds, width):
+    said = []
+    page = opened(browser, kinds.url, said, viewport={"width": width, "height": 844})
+    page.wait_for_selector(".outline")
+    assert page.input_value("#model") == "texts"
+    assert "broken cannot be loaded: config.json" in page.inner_text("#failed")
+    page.select_option("#top", "3")
+    page.check("#attribution")
+    page.fill("#text", "a good film,\nbut <b>cold</b> rain 🌧 lost")
+    page.click("#text-field .go")
+    assert answer_of(page).startswith("Predicted ")
+    assert page.locator("#more dt").all_inner_texts() != []
+    marked = page.locator("#more .words").first
+    assert marked.inner_text() == "a good film,\nbut <b>cold</b> rain 🌧 lost"
+    assert "good" in marked.locator("mark").all_inner_texts()
+
+    page.select_option("#model", "table")
+    page.wait_for_selector("#columns input")
+    assert page.locator("#text-field, #drop").filter(visible=True).count() == 0
+    page.fill("#columns input >> nth=0", "70")
+    with page.expect_request("**/explain*") as asked:
+        page.click("#row-field .go")
+    (row,) = asked.value.post_data_json["instances"]
+    assert row["age"] == 70
+    assert isinstance(row["at, work"], bool)
+    page.locator("#more dt", has_text="age = 70").first.wait_for()
+    page.fill("#columns input >> nth=0", "7.5")
+    page.evaluate("document.getElementById('ask').noValidate = true")
+    page.click("#row-field .go")
+    page.wait_for_selector("#error:not(:empty)")
+    assert "column 'age' takes a whole number; got 7.5" in page.inner_text("#error")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    page.select_option("#model", "digits")
+    page.get_by_role("button", name="seven").click()
+    assert answer_of(page).startswith("Predicted ")
+    page.close()
+    assert [line for line in said if "status of 400" not in line and "data:" not in line[:5]
+            and "blob:" not in line[:5]] == []  # fmt: skip
+
+
+@pytest.mark.slow
+def test_swagger_ui_tries_the_service_under_the_pages_policy(browser, kinds):
+    pytest.importorskip("fastapi_offline", reason="the files of Swagger UI are not installed")
+    said = []
+    page = opened(browser, f"{kinds.url}/docs", said)
+    page.locator(".opblock-summary-path", has_text="explain").first.click()
+    page.get_by_role("button", name="Try it out").first.click()
+    with page.expect_response("**:explain") as answered:
+        page.get_by_role("button", name="Execute").first.click()
+    assert answered.value.status == 200
+    page.close()
+    assert [line for line in said if not line.startswith("data:")] == []
+
+
+def test_without_swagger_uis_files_it_says_what_to_install(client, monkeypatch):
+    from nbdt.server import page
+
+    monkeypatch.setattr(page, "find_spec", lambda name: None)
+    page._swagger_file.cache_clear()
+    answer = client.get("/docs")
+    assert answer.status_code == 404
+    assert "pip install fastapi-offline" in answer.text
+    assert client.get("/docs/other.js").status_code == 404
