@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -90,6 +91,16 @@ async def _body_of(request: Request) -> AsyncIterator[bytes]:
             data = await service.in_decoder(lambda: inflated(packed, coding, limit))
             body.add(len(data))
         yield data
+
+
+async def check_parameters(request: Request) -> None:
+    """Refuses unknown query parameters: a misspelled one would have no effect."""
+    known = [one.alias for one in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            there = f"this route takes {', '.join(known)}" if known else "this route takes none"
+            error = {"loc": ("query", name[:80]), "msg": f"unknown parameter; {there}"}
+            raise RequestValidationError([error])
 
 
 def _declared(request: Request) -> int | None:

@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
@@ -36,7 +35,7 @@ from ..answers import (
     tree_as,
 )
 from ..errors import ForbiddenError, MediaTypeError
-from ..exchange import preferred, respond, service_of
+from ..exchange import check_parameters, preferred, respond, service_of
 from ..inference import Answer
 from ..models import ServedModel
 from ..openapi import INSTANCES_EXAMPLE, ModelName, answer, body, errors
@@ -51,16 +50,6 @@ from ..parsing import (
 )
 from ..rows import Shown, Source, file_of
 from . import Protocol
-
-
-async def check_parameters(request: Request) -> None:
-    """Refuses unknown query parameters: a misspelled one would have no effect."""
-    known = [one.alias for one in request.scope["route"].dependant.query_params]
-    for name in request.query_params:
-        if name not in known:
-            there = f"this route takes {', '.join(known)}" if known else "this route takes none"
-            error = {"loc": ("query", name[:80]), "msg": f"unknown parameter; {there}"}
-            raise RequestValidationError([error])
 
 
 router = APIRouter(
@@ -85,11 +74,7 @@ SaliencyOption = Annotated[
     bool, Query(description="Whether to draw which pixels made each decision; of one image.")
 ]
 AttributionOption = Annotated[
-    bool,
-    Query(
-        description="Whether to tell what spoke for each decision: words, columns, values or, in "
-        "a picture, pixels; of one row."
-    ),
+    bool, Query(description="Whether to tell which words, columns or pixels spoke; of one row.")
 ]
 FILES = "multipart/form-data"
 _FORM = {
