@@ -14,9 +14,11 @@ from nbdt.classifiers import (
     as_input,
     check_classifier,
     check_outputs,
+    fitted_input,
     induce,
     input_of,
     open_classifier,
+    zero_shot,
 )
 from nbdt.inputs import ArrayInput, Input
 from nbdt.inputs.table import TableInput
@@ -39,6 +41,7 @@ def convert(
     rule: RuleName | None = None,
     preprocessing: Any = None,
     outputs: OutputKind = "logits",
+    prompts: str | Sequence[str] | None = None,
 ) -> NBDT:
     """Induces the tree of any trained classifier and gives the model: what ``nbdt convert`` does.
 
@@ -51,6 +54,8 @@ def convert(
             knows.
         score: "logsumexp" by default.
         rule: "soft" by default.
+        prompts: for a model that compares images with texts, such as CLIP: texts in which ``{}``
+            stands for a class, "a photo of a {}." by default. The rows are their features.
 
     The other arguments are those of `nbdt.induce`.
 
@@ -68,8 +73,10 @@ def convert(
     check_outputs(outputs)
     if isinstance(source, str | os.PathLike):
         source = open_classifier(source)
+    source = zero_shot(source, classes, prompts, preprocessing)
     network = check_classifier(source, outputs)
     reader = input_of(source) if preprocessing is None else as_input(preprocessing)
+    reader = None if reader is None else fitted_input(reader, network)
     if preprocessing is None and X is not None:
         reader = typed_reader(reader, X, network)
     samples = X if X is None or reader is None else reader.prepared(X)

@@ -27,8 +27,8 @@ from nbdt.classifiers import (
     check_outputs,
     eval_mode,
     find_head,
+    fitted_input,
     input_of,
-    libraries_of,
     moved,
     network_logits,
     open_classifier,
@@ -41,7 +41,6 @@ from nbdt.display import Displayed
 from nbdt.errors import HeadError, InputError, Note
 from nbdt.explain import Explanations, FeatureGeometry, explain_predictions, explain_sites
 from nbdt.hierarchy import Hierarchy
-from nbdt.inputs import Input
 from nbdt.pretrained import ModelConfig, read_model, read_whole, write_model
 from nbdt.rules import (
     Predictions,
@@ -131,7 +130,7 @@ class NBDT(nn.Module, Displayed):
             network = open_classifier(network)
         reads = input_of(network) if preprocessing is None else as_input(preprocessing)
         network = check_classifier(network, self.outputs)
-        self.preprocessing = None if reads is None else _fitted(reads, network)
+        self.preprocessing = None if reads is None else fitted_input(reads, network)
         self.score = score
         self.rule = rule
         self.builder = Builder(name=builder) if isinstance(builder, str) else builder
@@ -468,16 +467,6 @@ class NBDT(nn.Module, Displayed):
         geometry = FeatureGeometry(self.hierarchy, whole)
         self._geometry = rows.clone(), geometry
         return geometry
-
-
-def _fitted(reads: Input, network: nn.Module) -> Input:
-    """The input as this network takes it."""
-    inner, _ = unwrap(network)
-    if not isinstance(inner, Adapter):
-        reads = reads.fitted_to(inner.forward)
-        for library in libraries_of(inner):
-            reads = library.fitted(reads, inner)
-    return reads
 
 
 def _equal(old: Tensor, new: Tensor) -> bool:

@@ -20,6 +20,7 @@ from nbdt.classifiers.base import (
     library_named,
     list_networks,
     open_classifier,
+    zero_shot,
 )
 from nbdt.classifiers.builder import (
     Builder,
@@ -40,6 +41,7 @@ from nbdt.classifiers.torch import (
     as_batch,
     check_classifier,
     find_head,
+    fitted_input,
     moved,
     network_logits,
     weights_device,
@@ -63,6 +65,7 @@ __all__ = [
     "difference",
     "eval_mode",
     "find_head",
+    "fitted_input",
     "induce",
     "input_of",
     "is_own",
@@ -79,4 +82,5 @@ __all__ = [
     "unwrap",
     "weights_device",
     "weights_info",
+    "zero_shot",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -106,6 +106,15 @@ class Library:
     def fitted(self, found: Input, module: nn.Module) -> Input:
         """An input as the library's network takes it; an InputError if they don't fit together."""
         return found
+
+    def zero_shot(
+        self, model: Any, classes: Sequence[str], prompts: Any = None, processor: Any = None
+    ) -> nn.Module | None:
+        """A model that compares samples with texts, as a classifier of these classes.
+
+        None if it is not such a model.
+        """
+        return None
 
     # ── models in files ───────────────────────────────────────────────────────────────────────
 
@@ -248,6 +257,33 @@ def as_input(value: Any) -> Input:
         f"preprocessing must be a Preprocessing or another Input, or a library's own, such as "
         f"weights.transforms(); got {value!r:.80}."
     )
+
+
+def zero_shot(
+    model: Any,
+    classes: Sequence[str] | None,
+    prompts: str | Sequence[str] | None = None,
+    processor: Any = None,
+) -> Any:
+    """A model such as CLIP as a classifier of these classes; any other classifier as it is.
+
+    Args:
+        model: a classifier, or a model of transformers that compares images with texts.
+        classes: their names.
+        prompts: texts in which ``{}`` stands for a name, "a photo of a {}." by default; several are
+            averaged.
+        processor: the model's own, if it was not opened from a folder that has one.
+    """
+    if classes is not None:
+        for library in libraries_of(model):
+            if (found := library.zero_shot(model, classes, prompts, processor)) is not None:
+                return found
+    if prompts is not None:
+        raise InputError(
+            "prompts are for models that compare images with texts, such as CLIP, together with "
+            f"classes; got {type(model).__name__}."
+        )
+    return model
 
 
 def builders() -> dict[str, Library]:

@@ -20,10 +20,11 @@ from nbdt.classifiers.search import (
     named_part,
     not_found,
     search,
+    unwrap,
 )
 from nbdt.errors import HeadError, InputError
 from nbdt.inputs.array import as_array
-from nbdt.inputs.base import kind_of
+from nbdt.inputs.base import Input, kind_of
 
 
 def find_head(
@@ -191,3 +192,13 @@ def _not_a_classifier(value: object) -> str:
         else f"an object of type {type(value).__name__}"
     )
     return f"a network (torch.nn.Module) or a fitted scikit-learn classifier is needed; got {kind}."
+
+
+def fitted_input(reads: Input, network: nn.Module) -> Input:
+    """The input as this network takes it; an InputError if they don't fit together."""
+    inner, _ = unwrap(network)
+    if not isinstance(inner, Adapter):
+        reads = reads.fitted_to(inner.forward)
+        for library in libraries_of(inner):
+            reads = library.fitted(reads, inner)
+    return reads
