@@ -144,6 +144,15 @@ def is_file(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether this is a folder, or a link to one."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        # Nothing can be called so: it is too long, say.
+        return False
+
+
 def _called(path: str | os.PathLike[str]) -> str:
     """The path as an error names it: as it was given, its beginning left out if it is very long."""
     text = os.fspath(path)

@@ -8,23 +8,25 @@ from typing import Annotated, Any
 import typer
 
 from nbdt.cli.labelled import (
-    BATCH,
     DataArgument,
+    LabelOption,
     PartialOption,
     PartOption,
     Watcher,
-    load_images,
+    load_samples,
 )
 from nbdt.cli.models import (
     DeviceOption,
     ModelArgument,
     NetworkOption,
     as_given,
+    batch_size,
     device_of,
     load_model,
 )
 from nbdt.cli.options import JsonOption, option
 from nbdt.cli.output import say, say_json
+from nbdt.cli.samples import ColumnOption, IgnoreOption
 from nbdt.evaluation.jobs import Source
 from nbdt.selective import SelectiveNBDT
 from nbdt.selective.calibration import CALIBRATION, write_calibration
@@ -37,10 +39,13 @@ app = typer.Typer(add_completion=False)
 def calibrate(
     model: ModelArgument,
     data: DataArgument,
+    label: LabelOption = None,
+    column: ColumnOption = None,
+    ignore: IgnoreOption = None,
     partial: PartialOption = False,
     part: PartOption = None,
     guarantee: Annotated[
-        float, option("--guarantee SHARE", "The guarantee that these images must allow.")
+        float, option("--guarantee SHARE", "The guarantee that these samples must allow.")
     ] = 0.95,
     per_superclass: Annotated[
         bool,
@@ -52,20 +57,29 @@ def calibrate(
 ) -> None:
     """Find out when a model is unsure, so that explain can stop there.
 
-    Use images that took no part in training or in fitting the model's temperature. The result is
-    saved in the model's folder and serves any guarantee that the images suffice for, which takes
-    1 / (1 - guarantee) - 1 of them. Unreadable images are named and left out.
+    Use samples that took no part in training or in fitting the model's temperature. The result is
+    saved in the model's folder and serves any guarantee that the samples suffice for, which takes
+    1 / (1 - guarantee) - 1 of them. Unreadable samples are named and left out.
     """
     checked_guarantee(guarantee)
     place = device_of(device)
-    network, preprocessing = load_model(model, network_from)
+    network, reader = load_model(model, network_from, [data])
     network.to(place)
     network.rule = "soft"  # stopping starts from the soft answer, whatever the model's rule
-    images = load_images(data, network.classes, preprocessing, partial=partial, part=part)
+    samples = load_samples(
+        data,
+        network.classes,
+        reader,
+        label=label,
+        column=column,
+        ignore=ignore,
+        partial=partial,
+        part=part,
+    )
     watcher = Watcher(data=("Calibrating", data))
     selective = SelectiveNBDT(network, guarantee, per_superclass=per_superclass).calibrate(
-        images,
-        batch_size=BATCH,
+        samples,
+        batch_size=batch_size(network),
         source=Source(data, part),
         on_failure="keep",
         watch=watcher,
@@ -91,7 +105,7 @@ def calibrate(
         say(f"Wrote {path}: {wrong}.")
         say(str(selective))
         options = f"--guarantee {guarantee}{' --per-superclass' if per_superclass else ''}"
-        say(f"Next: nbdt explain {model} IMAGE … {options}{as_given(network_from)}")
+        say(f"Next: nbdt explain {model} {reader.noun.upper()} … {options}{as_given(network_from)}")
     if watcher.failed:
         raise typer.Exit(1)
 

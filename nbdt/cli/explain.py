@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from torch import Tensor
 
-from nbdt.cli.labelled import BATCH
 from nbdt.cli.models import (
     DeviceOption,
     ModelArgument,
     NetworkOption,
     RuleOption,
+    batch_size,
     device_of,
     load_model,
 )
 from nbdt.cli.options import JsonOption, argument, option
 from nbdt.cli.output import check_folder, complain, note, progress, say, say_drawing, say_json
-from nbdt.data import decode_image, list_images, open_image
-from nbdt.errors import InputError, NBDTError
+from nbdt.cli.samples import ColumnOption, IgnoreOption, Samples, TextOption
+from nbdt.errors import InputError
 from nbdt.explain import Explanation, explain_predictions
 from nbdt.files import write_text
 from nbdt.hierarchy import Hierarchy
-from nbdt.inputs.image import MAX_BYTES, Preprocessing
 from nbdt.model import NBDT
 from nbdt.rules import Predictions, RuleName, get_rule
 from nbdt.run import answers
@@ -36,8 +32,6 @@ from nbdt.selective.conformal import checked_guarantee
 from nbdt.view import to_html, to_rich, to_text
 from nbdt.view.html.page import IMAGE_SIZE
 from nbdt.view.svg import data_uri
-
-STANDARD_INPUT = "-"
 
 Explaining = Callable[[Predictions], list[Explanation]]
 
@@ -53,14 +47,22 @@ class Answer(NamedTuple):
 
 @app.command(
     epilog="Examples: nbdt explain my-model cat.jpg photos --top 3\n\n"
-    "cat cat.jpg | nbdt explain my-model - --json"
+    "cat cat.jpg | nbdt explain my-model - --json\n\n"
+    """nbdt explain my-texts "a text"; nbdt explain my-table adult.csv --ignore income"""
 )
 def explain(
     model: ModelArgument,
-    images: Annotated[
+    samples: Annotated[
         list[str],
-        argument("IMAGE", "Image files, folders of images, or - for one image on standard input."),
+        argument(
+            "SAMPLE",
+            "What the model reads: image files; texts, or files of them; tables (.csv, .parquet, "
+            "…), or a row as JSON; arrays (.npy, .npz); folders of these; or - for standard input.",
+        ),
     ],
+    text: TextOption = False,
+    column: ColumnOption = None,
+    ignore: IgnoreOption = None,
     rule: RuleOption = None,
     top: Annotated[int, option("--top N", "Also name the N likeliest classes.", min=0)] = 0,
     full: Annotated[bool, option("--full", "Show every decision of a long path.")] = False,
@@ -82,29 +84,38 @@ def explain(
     draw: Annotated[bool, option("--draw", "Also draw each path with its siblings.")] = False,
     html: Annotated[
         str | None,
-        option("--html FILE", "Also write a page with the images, their paths and the whole tree."),
+        option(
+            "--html FILE", "Also write a page with the samples, their paths and the whole tree."
+        ),
     ] = None,
     device: DeviceOption = None,
     network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Explain a model's predictions on images, decision by decision.
+    """Explain a model's predictions, decision by decision.
 
-    With --json, prints one line per image, with its name and its explanation or error.
+    With --json, prints one line per sample, with its name and its explanation or error.
     """
     if html is not None:
         check_folder(html)
     if per_superclass and guarantee is None:
         raise InputError("--per-superclass narrows a guarantee; add --guarantee.")
     place = device_of(device)
-    network, preprocessing = load_model(model, network_from)
+    network, reader = load_model(model, network_from, samples)
     network.to(place)
     explaining: Explaining = partial(explain_predictions, geometry=network.geometry())
     if guarantee is not None:
         explaining = _stopping(network, rule, guarantee, per_superclass, model)
-    sources = _Sources(images, preprocessing)
-    run = answers(network, sources, batch_size=BATCH, labels="none", on_failure="keep", rows=1)
-    shown = _Shown(network.hierarchy)
+    sources = Samples(samples, reader, text=text, column=column, ignore=ignore or ())
+    run = answers(
+        network,
+        sources,
+        batch_size=batch_size(network),
+        labels="none",
+        on_failure="keep",
+        rows=1,
+    )
+    shown = _Shown(network.hierarchy, sources)
     with progress("Explaining", len(sources), between_results=True) as run.progress:
         for block in run:
             found = dict(
@@ -118,17 +129,18 @@ def explain(
                 name = sources.names[index]
                 if index in block.failures:
                     message = block.failures[index].removeprefix(f"{name}: ")
+                    message = message.removeprefix("the image: ")  # on standard input
                     complain(f"{name}: {message}")
                     if json:
-                        say_json({"image": name, "error": message})
+                        say_json({reader.noun: name, "error": message})
                     continue
                 answer = found[index]
                 if json:
-                    say_json({"image": name, **_document(answer, network.classes, top)})
+                    say_json({reader.noun: name, **_document(answer, network.classes, top)})
                 else:
                     _tell(name if len(sources) > 1 else "", answer, network.classes, full, draw)
                 if html is not None:
-                    shown.add(name, answer.explanation)
+                    shown.add(index, answer.explanation)
     if html is not None and shown.explanations:
         write_text(html, shown.page())
         note(f"wrote {html}.")
@@ -137,53 +149,22 @@ def explain(
 
 
 class _Shown:
-    """The explanations of a page, and the images in the size that it shows."""
+    """The explanations of a page, and the pictures of samples in the size that it shows."""
 
-    def __init__(self, tree: Hierarchy) -> None:
-        self.tree = tree
+    def __init__(self, tree: Hierarchy, samples: Samples) -> None:
+        self.tree, self.samples = tree, samples
         self.names: list[str] = []
         self.explanations: list[Explanation] = []
         self.pictures: list[str | None] = []
 
-    def add(self, name: str, explanation: Explanation) -> None:
-        # Standard input can't be read again, so the page has no picture of it.
-        picture = None if name == STANDARD_INPUT else data_uri(open_image(name), IMAGE_SIZE)
-        self.names.append(name)
+    def add(self, index: int, explanation: Explanation) -> None:
+        picture = self.samples.reader.preview(self.samples.sample(index)).picture
+        self.names.append(self.samples.names[index])
         self.explanations.append(explanation)
-        self.pictures.append(picture)
+        self.pictures.append(None if picture is None else data_uri(picture, IMAGE_SIZE))
 
     def page(self) -> str:
         return to_html(self.tree, self.explanations, images=self.pictures, captions=self.names)
-
-
-class _Sources:
-    """The images by their place; for a folder that holds none, the reason why."""
-
-    def __init__(self, images: Sequence[str], preprocessing: Preprocessing) -> None:
-        self._preprocessing = preprocessing
-        self.names: list[str] = []
-        self._errors: dict[int, NBDTError] = {}
-        for name in images:
-            if name == STANDARD_INPUT or not Path(name).is_dir():
-                self.names.append(name)
-                continue
-            try:
-                self.names += map(str, list_images(name))
-            except NBDTError as error:
-                self._errors[len(self.names)] = error
-                self.names.append(name)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> Tensor:
-        name, mode = self.names[index], self._preprocessing.mode
-        if index in self._errors:
-            raise self._errors[index]
-        if name == STANDARD_INPUT:
-            data = sys.stdin.buffer.read(MAX_BYTES + 1)
-            return self._preprocessing(decode_image(data, mode, name=name))
-        return self._preprocessing(open_image(name, mode))
 
 
 def _stopping(

@@ -1,4 +1,4 @@
-"""The labeled images that a command is given, what it calls them, and a model's answers."""
+"""The labeled samples that a command is given, and a model's answers to them."""
 
 from __future__ import annotations
 
@@ -8,29 +8,24 @@ from typing import Annotated
 
 from nbdt.cli.options import argument, option
 from nbdt.cli.output import complain, progress
-from nbdt.data import (
-    ImageFolder,
-    LabelledImages,
-    describe_datasets,
-    list_images,
-    load_dataset,
-)
-from nbdt.data.classes import bundled_wnids
-from nbdt.data.folder import ImageFiles
+from nbdt.cli.samples import Samples
+from nbdt.data import LabelledSamples, describe_datasets, load_dataset
 from nbdt.data.stratify import Part
 from nbdt.errors import InputError
-from nbdt.inputs.image import Preprocessing
+from nbdt.inputs import Input
 from nbdt.run import Block, Run
-
-BATCH = 32
 
 DataArgument = Annotated[
     str,
     argument(
         "DATA",
-        "A folder with one subfolder of images per class, or the name of a data set, whose "
-        "test images are taken.",
+        "A folder with one subfolder of images (or texts, …) per class; a table (.csv, .parquet, "
+        "…) with a column of classes, see --label; an .npz of arrays; or the name of a data set, "
+        "whose test images are taken.",
     ),
+]
+LabelOption = Annotated[
+    str | None, option("--label COLUMN", "The column of a table that has the classes.")
 ]
 PartialOption = Annotated[
     bool,
@@ -40,80 +35,61 @@ PartOption = Annotated[
     str | None,
     option(
         "--part K/N",
-        "Only the Kth of N parts of the images, such as 1/3: drawn at random, each class "
+        "Only the Kth of N parts of the samples, such as 1/3: drawn at random, each class "
         "evenly, and the same each time.",
     ),
 ]
 
 
-def load_images(
+def load_samples(
     data: str,
-    classes: Sequence[str],
-    preprocessing: Preprocessing,
+    classes: Sequence[str] | None,
+    reader: Input,
     *,
+    label: str | None = None,
+    column: str | None = None,
+    ignore: Sequence[str] | None = None,
     partial: bool = False,
     part: str | None = None,
-) -> LabelledImages:
-    """The images to judge a model by: of a folder, or the test images of a data set.
+) -> LabelledSamples:
+    """The samples to judge a model by, as `load_dataset` finds them.
 
-    Args:
-        data: the folder, or the data set's name.
-        classes: those of the model, in its order.
-        preprocessing: how the model takes an image.
-        partial: whether classes of a folder may have no subfolder.
-        part: one of several disjoint parts of them, as ``K/N``; None for all.
+    `classes` are the model's, in its order; None for samples of other classes. `part` is one of
+    several disjoint parts of them, as ``K/N``; None for all.
     """
     chosen = Part(1, 1) if part is None else Part.parse(part)
     if partial and data in describe_datasets():
         raise InputError(f"{data}: --partial goes with a folder; a data set has all its classes.")
-    if partial:
-        wnids = bundled_wnids(classes)
-        images: LabelledImages = ImageFolder(
-            data, preprocessing, classes=classes, wnids=wnids, partial=True
-        )
-    else:
-        images = load_dataset(data, classes=classes).with_preprocessing(preprocessing)
-    return images if part is None else images.parts(chosen.number)[chosen.place - 1]
+    samples = load_dataset(
+        data,
+        classes=classes,
+        label=label,
+        column=column,
+        ignore=ignore or (),
+        preprocessing=reader,
+        partial=partial,
+    )
+    return samples if part is None else samples.parts(chosen.number)[chosen.place - 1]
 
 
-def load_others(data: str, preprocessing: Preprocessing) -> LabelledImages:
-    """Images of other classes than a model's: of a folder, or the test images of a data set.
-
-    Args:
-        data: the folder, or the data set's name.
-        preprocessing: how the model takes an image.
-    """
-    return load_dataset(data).with_preprocessing(preprocessing)
-
-
-def load_unlabelled(data: str, preprocessing: Preprocessing) -> LabelledImages:
-    """Images of no class: all in a folder, or the test images of a data set; labeled 0.
-
-    Args:
-        data: the folder, or the data set's name.
-        preprocessing: how the model takes an image.
-    """
-    if data in describe_datasets() or not Path(data).is_dir():
-        return load_others(data, preprocessing)
-    paths = list_images(data)
-    return LabelledImages(ImageFiles(paths), [0] * len(paths), ["unknown"], preprocessing)
-
-
-def image_names(images: LabelledImages) -> list[str]:
-    """What each image is called: its file's path, or else as "sample 7" of the whole data set."""
-    if isinstance(images.source, ImageFiles):
-        return [str(images.source.paths[place]) for place in images.indices]
-    return [f"sample {place}" for place in images.indices]
+def load_unlabelled(
+    data: str, reader: Input, *, column: str | None = None, ignore: Sequence[str] | None = None
+) -> LabelledSamples:
+    """Samples of no class, labeled 0: all in a folder or a file, or a data set's test images."""
+    if data in describe_datasets() or not Path(data).exists():
+        return load_samples(data, None, reader)
+    samples = Samples([data], reader, column=column, ignore=ignore or (), is_strict=True)
+    return LabelledSamples(samples, [0] * len(samples), ["unknown"], reader)
 
 
 class Watcher:
-    """Iterates over runs with a progress bar, and names the images that cannot be used.
+    """Iterates over runs with a progress bar, and names the samples that cannot be used.
 
     Args:
         runs: for each run by its name, what the progress bar says and what the data is called.
 
     Attributes:
-        failed: the images that could not be used, by name, each with the reason.
+        failed: the samples that could not be used, by name, each with the reason.
     """
 
     def __init__(self, **runs: tuple[str, str]) -> None:
@@ -121,9 +97,10 @@ class Watcher:
         self.failed: dict[str, str] = {}
 
     def __call__(self, what: str, run: Run) -> Iterator[Block]:
-        """The blocks of one run; refuses data of which no image can be used."""
+        """The blocks of one run; refuses data of which no sample can be used."""
         doing, data = self._runs[what]
-        names = image_names(run.work.data)
+        samples: LabelledSamples = run.work.data
+        names = samples.names()
         with progress(doing, len(names)) as run.progress:
             for block in run:
                 for index, reason in block.failures.items():
@@ -133,4 +110,4 @@ class Watcher:
                         complain(f"{name}: {self.failed[name]}")
                 yield block
         if not run.answered:
-            raise InputError(f"{data}: none of its {len(names)} images could be used.")
+            raise InputError(f"{data}: none of its {len(names)} {samples.noun}s could be used.")

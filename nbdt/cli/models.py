@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import torch
 
-from nbdt.classifiers import own_network
+from nbdt.classifiers import Adapter, own_network
 from nbdt.cli.options import argument, option, rule_option
 from nbdt.cli.output import working
 from nbdt.errors import InputError
-from nbdt.inputs.image import Preprocessing
+from nbdt.inputs import ArrayInput, Input
 from nbdt.model import NBDT
 from nbdt.pretrained import own_arguments
 from nbdt.rules import RuleName
+
+# Files of arrays, which a model without an input takes as they are.
+_ARRAYS = (".npy", ".npz")
 
 ModelArgument = Annotated[str, argument("MODEL", "A model's folder, as nbdt convert makes it.")]
 NetworkOption = Annotated[
@@ -45,16 +50,28 @@ def restored(folder: str, network: str | None = None) -> NBDT:
     return NBDT.from_pretrained(folder, network=built)
 
 
-def load_model(folder: str, network: str | None = None) -> tuple[NBDT, Preprocessing]:
-    """The model of a folder, as by `restored`, and how an image becomes its input."""
+def load_model(
+    folder: str, network: str | None = None, data: Sequence[str] = ()
+) -> tuple[NBDT, Input]:
+    """The model of a folder, as by `restored`, and the input that reads its samples.
+
+    `data` are the arguments that name samples. Arrays need no preprocessing.
+    """
     with working("Loading the model …"):
         model = restored(folder, network)
-    if model.preprocessing is None:
-        raise InputError(
-            f"{folder}: this model does not say how an image becomes its input; give it a "
-            "preprocessing, as by nbdt convert --preprocessing."
-        )
-    return model, model.preprocessing
+    if model.preprocessing is not None:
+        return model, model.preprocessing
+    if data and all(Path(argument).suffix.lower() in _ARRAYS for argument in data):
+        return model, ArrayInput()
+    raise InputError(
+        f"{folder}: this model does not say how an image becomes its input; give it a "
+        "preprocessing, as by nbdt convert --preprocessing, or give arrays (.npy, .npz)."
+    )
+
+
+def batch_size(model: NBDT) -> int:
+    """How many samples to answer at a time: a call of another library costs more than a row."""
+    return 512 if isinstance(model.network, Adapter) else 32
 
 
 def as_given(network: str | None) -> str:

@@ -42,7 +42,7 @@ class Application(LazyGroup):
         ),
         "explain": (
             "nbdt.cli.explain",
-            "Explain a model's predictions on images, decision by decision.",
+            "Explain a model's predictions, decision by decision.",
         ),
         "evaluate": (
             "nbdt.cli.evaluate",

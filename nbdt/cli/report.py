@@ -8,10 +8,17 @@ from typing import Annotated
 
 import typer
 
-from nbdt.cli.labelled import DataArgument, PartialOption, PartOption, image_names, load_images
-from nbdt.cli.models import ModelArgument, NetworkOption, RuleOption, load_model
+from nbdt.cli.labelled import (
+    DataArgument,
+    LabelOption,
+    PartialOption,
+    PartOption,
+    load_samples,
+)
+from nbdt.cli.models import ModelArgument, NetworkOption, RuleOption, batch_size, load_model
 from nbdt.cli.options import JsonOption, given, option
 from nbdt.cli.output import check_folder, complain, progress, say, say_json, working
+from nbdt.cli.samples import ColumnOption, IgnoreOption
 from nbdt.errors import InputError
 from nbdt.files import is_file, write_text
 from nbdt.pretrained import read_model
@@ -32,6 +39,9 @@ def report(
     model: ModelArgument,
     data: DataArgument,
     output: Annotated[str, option("--output -o FILE", "The page to write.")] = "report.html",
+    label: LabelOption = None,
+    column: ColumnOption = None,
+    ignore: IgnoreOption = None,
     partial: PartialOption = False,
     part: PartOption = None,
     rule: RuleOption = None,
@@ -60,12 +70,15 @@ def report(
     """Write a report on a model, in one page, for a colleague or an auditor.
 
     The report is one self-contained HTML file: the accuracy of network and tree, where mistakes
-    are made, calibration, the tree, and samples with their images.
+    are made, calibration, the tree, and explained samples.
     """
     notes = dict(map(_note, note or ()))
     check_folder(output)
     # The output path doesn't affect the page's content.
     options = [
+        *([f"--label={label}"] if label else []),
+        *([f"--column={column}"] if column else []),
+        *(f"--ignore={name}" for name in ignore or ()),
         *(["--partial"] if partial else []),
         *([f"--part={part}"] if part else []),
         *([f"--rule={rule}"] if rule else []),
@@ -74,7 +87,7 @@ def report(
         *(f"--note={what}={text}" for what, text in notes.items()),
         *([f"--network={network_from}"] if network_from else []),
     ]
-    network, preprocessing = load_model(model, network_from)
+    network, reader = load_model(model, network_from, [data])
     calibration = read_calibration(model) if is_file(Path(model) / CALIBRATION) else None
     if guarantee is not None:
         checked_guarantee(guarantee)
@@ -84,22 +97,32 @@ def report(
             )
         if not get_rule(rule or network.rule).ranks_classes:
             raise InputError("--guarantee needs the soft rule; add --rule soft.")
-    images = load_images(data, network.classes, preprocessing, partial=partial, part=part)
-    with progress("Measuring", len(images)) as advance:
+    samples = load_samples(
+        data,
+        network.classes,
+        reader,
+        label=label,
+        column=column,
+        ignore=ignore,
+        partial=partial,
+        part=part,
+    )
+    with progress("Measuring", len(samples)) as advance:
         found = measure(
             network,
-            images,
+            samples,
             calibration=calibration,
+            batch_size=batch_size(network),
             progress=advance,
             **given(rule=rule, guarantee=guarantee),
         )
-    names = image_names(images)
+    names = samples.names()
     failed = {
         names[place]: reason.removeprefix(f"{names[place]}: ")
         for place, reason in found.left_out.items()
     }
-    for image, reason in failed.items():
-        complain(f"{image}: {reason}")
+    for name, reason in failed.items():
+        complain(f"{name}: {reason}")
     saved = read_model(model).config
     origin = Origin(
         model=Path(model).resolve().name,
@@ -111,12 +134,12 @@ def report(
     )
     with working("Writing the report …"):
         write_text(output, to_page(found, origin, pictures=pictures))
-    samples = found.evaluation.samples
+    measured = found.evaluation.samples
     if json:
-        document = {"model": model, "data": data, "output": output, "samples": samples}
+        document = {"model": model, "data": data, "output": output, "samples": measured}
         say_json(document | {"failed": failed})
     else:
-        say(f"Wrote {output}: measured {samples:,} images.")
+        say(f"Wrote {output}: measured {measured:,} {reader.noun}s.")
     if failed:
         raise typer.Exit(1)
 

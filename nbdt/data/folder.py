@@ -169,15 +169,16 @@ def _labelled_files(
     return paths, targets, names, wnids
 
 
-def list_images(folder: str | os.PathLike[str]) -> list[Path]:
+def list_images(folder: str | os.PathLike[str], suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """The image files in a folder and the folders in it, sorted by path; at least one.
 
-    Files are recognized by their suffix. Hidden files and folders are left out, and links to
-    folders are not followed. A `Note` counts and names what is left out, apart from text files.
+    Other `suffixes` find other files. Files are recognized by their suffix. Hidden files and
+    folders are left out, and links to folders are not followed. A `Note` counts and names what is
+    left out, apart from text files.
     """
     top = checked_folder(folder)
-    images, left_out = _found_files(top, SUFFIXES)
-    _tell_of(top, left_out, SUFFIXES)
+    images, left_out = _found_files(top, suffixes)
+    _tell_of(top, left_out, suffixes)
     return images
 
 

@@ -16,7 +16,7 @@ from nbdt.data.published import IMAGENET, IMAGENET_AUGMENTATION
 from nbdt.data.rows import is_rows, labelled_rows
 from nbdt.documents import shortened
 from nbdt.errors import InputError, NotFoundError
-from nbdt.files import is_file, list_subfolders
+from nbdt.files import is_file, is_folder, list_subfolders
 from nbdt.inputs.image import Preprocessing
 
 VARIABLE = "NBDT_DATA"
@@ -109,7 +109,7 @@ def load_dataset(
     if root is not None or download:
         raise InputError(f"root and download go with a data set's name, not with {name!s:.80}.")
     wnids = () if classes is None else bundled_wnids(classes)
-    if isinstance(name, str | os.PathLike) and is_rows(name) and not _is_folder(Path(name)):
+    if isinstance(name, str | os.PathLike) and is_rows(name) and not is_folder(Path(name)):
         if split != "test":
             raise NotFoundError(
                 f"{name}: a file has no split {split!r:.80}; load it as it is, and use split() of "
@@ -145,7 +145,7 @@ def training_split(name: str) -> str:
     top = Path(name)
     if is_file(name):
         return "test"
-    undivided = name not in data_sets() and _is_folder(top) and not _splits(top)
+    undivided = name not in data_sets() and is_folder(top) and not _splits(top)
     return "test" if undivided else "train"
 
 
@@ -202,7 +202,7 @@ def _split_folder(path: str | os.PathLike[str], split: str) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"a data set is given by name or path, got {path!r:.80}.")
     top = Path(path)
-    if not _is_folder(top):
+    if not is_folder(top):
         close = difflib.get_close_matches(str(path)[:100], data_sets(), n=3)
         raise NotFoundError(
             f"{path!s:.200}: no folder has that name, and no data set "
@@ -223,14 +223,6 @@ def _split_folder(path: str | os.PathLike[str], split: str) -> Path:
         f"{top}: it has no subfolder {split} with one subfolder of images per class; "
         + (f"it has {' and '.join(splits)}." if splits else advice)
     )
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        # No file can be called so: it is too long, say.
-        return False
 
 
 def _splits(top: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -239,6 +240,12 @@ def _rows_of(table: Table, reader: Input | None, column: str | None) -> Sequence
     """The rows of a table as samples of an input."""
     if reader is None or isinstance(reader, TableInput):
         own = TableInput.from_frame(table.without_index(())) if reader is None else reader
+        surplus = own.unknown(table)
+        if surplus and len(table.columns) >= len(own.columns):
+            raise InputError(
+                f"the model does not read the column {described(surplus[0])}; leave it out: "
+                f"--ignore {shlex.quote(surplus[0])}, or ignore=[{surplus[0]!r}]."
+            )
         return own.samples(table)
     if column is not None and column not in table.columns:
         raise NotFoundError(f"has no column {described(column)}; it has {_names(table)}.")

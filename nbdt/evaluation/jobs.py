@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from nbdt.data import LabelledImages
+from nbdt.data import LabelledSamples
 from nbdt.data.loading import place_of, training_split
 from nbdt.data.samples import Data
 from nbdt.data.stratify import Part
@@ -56,9 +56,9 @@ class Source:
         """Refuses samples that the model was trained on."""
         if self.is_trained_on(model):
             raise InputError(
-                f"{self.data}: the model was trained on images of this place, so it is more "
-                "confident of them than of others; give images that had no part in training. (If "
-                "these are others in the same place, rename their folder.)"
+                f"{self.data}: the model was trained on {_samples(model)} of this place, so it is "
+                f"more confident of them than of others; give {_samples(model)} that had no part "
+                "in training. (If these are others in the same place, rename it.)"
             )
 
     def check_unfitted(self, model: NBDT) -> None:
@@ -66,8 +66,8 @@ class Source:
         fitted = fitted_to(model)
         if self._is_named(fitted.get("data")) and not self._is_apart(fitted.get("part")):
             raise InputError(
-                f"{self.data}: the model's temperature was fitted to these images, or to some of "
-                "them; give others, or divide them: nbdt evaluate --fit-temperature with --part "
+                f"{self.data}: the model's temperature was fitted to these {_samples(model)}, or to "
+                "some of them; give others, or divide them: nbdt evaluate --fit-temperature with --part "
                 "1/2, then nbdt calibrate with --part 2/2."
             )
 
@@ -88,6 +88,11 @@ class Source:
             return Part.parse(part).is_apart(Part.parse(self.part))
         except InputError:
             return False
+
+
+def _samples(model: NBDT) -> str:
+    """What messages call the samples that a model reads."""
+    return f"{'sample' if model.preprocessing is None else model.preprocessing.noun}s"
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +173,7 @@ def assess(
     per_node: bool = False,
     faithfulness: bool = False,
     unknown: Data | None = None,
-    unseen: LabelledImages | None = None,
+    unseen: LabelledSamples | None = None,
     taxonomy: Hierarchy | None = None,
     batch_size: int = 32,
     watch: Watch = unwatched,
@@ -251,8 +256,8 @@ def _measured(
 
 
 def _unseen_only(
-    model: NBDT, data: LabelledImages, taxonomy: Hierarchy
-) -> tuple[LabelledImages, UnseenCounter]:
+    model: NBDT, data: LabelledSamples, taxonomy: Hierarchy
+) -> tuple[LabelledSamples, UnseenCounter]:
     """The samples of classes that the model lacks, and what counts them."""
     # Folders may be named after a wnid, and have "_" in place of "/".
     full = {name.replace("/", "_"): name for name in taxonomy.classes}

@@ -40,11 +40,13 @@ class Input(CompleteDocument):
     Attributes:
         kind: its name in a model folder.
         reads: one sample, in words: "an image".
+        noun: what commands call one.
         suffixes: those of the files that hold samples, in lower case, as ".png".
     """
 
     kind: ClassVar[str]
     reads: ClassVar[str]
+    noun: ClassVar[str] = "sample"
     suffixes: ClassVar[tuple[str, ...]] = ()
 
     @property

@@ -17,7 +17,7 @@ from pydantic import Field
 from nbdt.documents import CompleteDocument, described
 from nbdt.errors import InputError, SampleWarning
 from nbdt.inputs.base import numbered as numbered_samples
-from nbdt.inputs.frames import ABSENT, MISSING_WORDS, is_scalar, number_of
+from nbdt.inputs.frames import ABSENT, MISSING_WORDS, Table, is_scalar, number_of
 
 Cell = bool | int | float | str
 Kind = Literal["number", "integer", "boolean", "category", "text", "any"]
@@ -345,3 +345,25 @@ def empty_cell(name: str, value: Any) -> Cell:
         f"nothing is known that could stand in place of {described(value)} in the column "
         f"{described(name)}; give a typical row to compare with, as baseline=…."
     )
+
+
+def mismatch(
+    what: str, table: Table, names: Sequence[str], lacking: list[str], unknown: list[str]
+) -> str:
+    """What a table lacks, and has beside the columns that the classifier reads."""
+    if not unknown:
+        lack = f"the column{'s' * (len(lacking) > 1)} {listed(lacking)}"
+        return f"{what} lacks {lack}; the model reads {listed(names, most=20)}."
+    # Of rows by name, only some may have the column.
+    cells = enumerate(table.columns[unknown[0]])
+    first = next((row for row, cell in cells if cell is not ABSENT), 0)
+    where = f"sample {first}: " if first else ""
+    close = difflib.get_close_matches(unknown[0], lacking or names, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    surplus = f"the column{'s' * (len(unknown) > 1)} {listed(unknown)}, which the model does not"
+    surplus += f" read{hint}"
+    if not lacking:
+        it = "it" if len(unknown) == 1 else "them"
+        return f"{where}{what} has {surplus}; leave {it} out."
+    lack = f"the column{'s' * (len(lacking) > 1)} {listed(lacking)}"
+    return f"{where}{what} lacks {lack}; it has {surplus}."

@@ -96,6 +96,7 @@ class Preprocessing(Input):
 
     kind: ClassVar[str] = "image"
     reads: ClassVar[str] = "an image"
+    noun: ClassVar[str] = "image"
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
 
     mode: Literal["RGB", "L"] = "RGB"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import warnings
@@ -26,11 +25,11 @@ from nbdt.inputs.column import (
     empty_cell,
     is_missing,
     listed,
+    mismatch,
     series_of,
     unseen_category,
 )
 from nbdt.inputs.frames import (
-    ABSENT,
     MAX_COLUMNS,
     SUFFIXES,
     Table,
@@ -191,11 +190,11 @@ class TableInput(Input):
             raise InputError(f"{os.fspath(path)}: expected one row, got {len(rows)}.")
         return rows[0]
 
-    def rows_in(self, path: str | os.PathLike[str], ignore: Iterable[str] = ()) -> Rows:
-        """The rows in a file, without the columns to `ignore`."""
+    def rows_in(self, path: str | os.PathLike[str]) -> Rows:
+        """The rows in a file."""
         table = read_table(path)
         with error_context(path):
-            return Rows(self, table.without(ignore))
+            return Rows(self, table)
 
     def samples(self, value: Any) -> Sequence[Any]:
         """The rows of a table of any library, of an array, a file, or of JSON or CSV as bytes."""
@@ -282,43 +281,35 @@ class TableInput(Input):
 
     def _matched(self, table: Table) -> list[Sequence[Any]]:
         """The columns of a table in the classifier's order."""
-        what = "the row" if table.is_row else "the table"
+        what = "the row" if table.is_row or len(table) == 1 else "the table"
         if not table.named:
             if len(table.columns) != len(self.columns):
                 raise InputError(
                     f"{what} has {len(table.columns)} columns; the model reads "
-                    f"{len(self.columns)}: {self._listed()}."
+                    f"{len(self.columns)}: {listed(self.names, most=20)}."
                 )
             return list(table.columns.values())
         table = table.without_index(self.names)
-        of_name = {name.strip(): name for name in table.columns} | {
-            name: name for name in table.columns
-        }
-        found = [of_name.get(name, of_name.get(name.strip())) for name in self.names]
-        lacking = [name for name, other in zip(self.names, found, strict=True) if other is None]
-        unknown = [name for name in table.columns if name not in found]
+        found = self._found(table)
+        lacking = [name for name in self.names if name not in found]
+        unknown = self.unknown(table)
         if lacking or unknown:
-            raise InputError(self._mismatch(what, table, lacking, unknown))
-        return [table.columns[name] for name in found if name is not None]
+            raise InputError(mismatch(what, table, self.names, lacking, unknown))
+        return [table.columns[name] for name in found.values()]
 
-    def _mismatch(self, what: str, table: Table, lacking: list[str], unknown: list[str]) -> str:
-        first = next((i for i, cell in enumerate(table.columns[unknown[0]]) if cell is not ABSENT),
-                     0) if unknown else 0  # fmt: skip
-        where = "" if table.is_row or len(table) == 1 or not first else f"sample {first}: "
-        close = difflib.get_close_matches(unknown[0], lacking or self.names, n=1) if unknown else []
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        columns = "the column" if len(unknown) == 1 else "the columns"
-        surplus = f"{columns} {listed(unknown)}, which the model does not read{hint}"
-        if not lacking:
-            return (
-                f"{where}{what} has {surplus}; leave {'it' if len(unknown) == 1 else 'them'} out."
-            )
-        lack = f"the column{'s' * (len(lacking) > 1)} {listed(lacking)}"
-        rest = f"; it has {surplus}." if unknown else f"; the model reads {self._listed()}."
-        return f"{where}{what} lacks {lack}{rest}"
+    def unknown(self, table: Table) -> list[str]:
+        """The columns of a table that the classifier does not read, apart from an index."""
+        found = set(self._found(table).values())
+        columns = table.without_index(self.names).columns if table.named else ()
+        return [name for name in columns if name not in found]
 
-    def _listed(self) -> str:
-        return listed(self.names, most=20)
+    def _found(self, table: Table) -> dict[str, str]:
+        """What a table calls the columns of the classifier; spaces around names don't count."""
+        given = {name.strip(): name for name in table.columns} | dict(
+            zip(table.columns, table.columns, strict=True)
+        )
+        pairs = {name: given.get(name, given.get(name.strip())) for name in self.names}
+        return {name: other for name, other in pairs.items() if other is not None}
 
     def _batch(self, columns: Sequence[Any]) -> Any:
         if self.named:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from nbdt.documents import described, shortened
 from nbdt.errors import FormatError, InputError, NotFoundError, SampleWarning, missing, reason_of
-from nbdt.files import error_context, is_file, read_text, write_text
+from nbdt.files import error_context, is_file, is_folder, read_text, write_text
 from nbdt.inputs.base import Input, Source, numbered
 from nbdt.inputs.parts import Parts, Preview, Span
 from nbdt.inputs.texts import KEYS, Text, several_texts, text_parts, texts_of
@@ -193,7 +193,7 @@ class TextInput(Input):
         """
         path = Path(argument)
         is_known = path.suffix.lower() in self.suffixes
-        if not text and _is_folder(path):
+        if not text and is_folder(path):
             files = sorted(file for file in path.rglob("*") if file.suffix.lower() in self.suffixes)
             if not files:
                 raise NotFoundError(
@@ -369,12 +369,6 @@ def _read_in_python(folder: Path) -> Any:
         raise missing("transformers", "transformers", "this model's tokenizer") from None
     except Exception as error:  # whatever a tokenizer's settings lead to
         raise FormatError(f"it holds no tokenizer of transformers: {reason_of(error)}.") from None
-
-
-def _is_folder(path: Path) -> bool:
-    with suppress(OSError):  # a text may be too long for the name of a file
-        return path.is_dir()
-    return False
 
 
 def _as_tensor(name: Any, values: Any) -> Any:

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from nbdt.data import LabelledImages
+from torch import nn
+
+from nbdt.classifiers import Adapter
+from nbdt.data import LabelledSamples
 from nbdt.evaluation import Evaluation, NodeAccuracy
 from nbdt.evaluation.fitting import fitted_to
 from nbdt.evaluation.tables import percent
 from nbdt.hierarchy import Hierarchy
+from nbdt.inputs import Input
 from nbdt.report.figures import Axis
 from nbdt.report.measure import FEW, Measurement
 from nbdt.report.samples import file_of, ranked
@@ -27,7 +31,7 @@ ENOUGH = 100
 
 _DIAGRAMS = 3  # how many nodes have one
 _LONGEST = 20_000  # characters of what a model records about its making
-_LISTED = 50  # images that are named as left out
+_LISTED = 50  # samples that are named as left out
 
 
 def about(found: Measurement) -> dict[str, Any]:
@@ -36,11 +40,11 @@ def about(found: Measurement) -> dict[str, Any]:
     names = Counter(_naming(tree, node) for node in tree.inner)
     text = json.dumps(model.provenance, indent=1, ensure_ascii=False) if model.provenance else ""
     return {
-        "builder": model.builder.name if model.builder else type(model.network).__name__,
+        "builder": model.builder.name if model.builder else _kind(model.network),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "deepest": int(tree.depths.max()),
         "naming": "; ".join(f"{count:,} {source}" for source, count in names.most_common()),
-        "preprocessing": json.dumps(found.data.preprocessing.to_dict()),
+        "preprocessing": _preprocessing(found.data.preprocessing),
         "training": list(_training(model.provenance)),
         "provenance": text if len(text) <= _LONGEST else text[:_LONGEST] + "\n…",
         "left_out": [
@@ -48,6 +52,15 @@ def about(found: Measurement) -> dict[str, Any]:
             for index, reason in islice(found.left_out.items(), _LISTED)
         ],
     }
+
+
+def _kind(network: nn.Module) -> str:
+    return type(network.model if isinstance(network, Adapter) else network).__name__
+
+
+def _preprocessing(reader: Input | None) -> str:
+    text = "none" if reader is None else json.dumps(reader.to_config(), ensure_ascii=False)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
 def _naming(tree: Hierarchy, node: int) -> str:
@@ -78,7 +91,7 @@ def _training(provenance: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"Accuracy then, {way}", percent(share)
 
 
-def _without_folders(data: LabelledImages, index: int, reason: str) -> str:
+def _without_folders(data: LabelledSamples, index: int, reason: str) -> str:
     """The reason with the name of the sample's file for its path; see `Album.sample_name`."""
     path = file_of(data, index)
     return reason if path is None else reason.replace(str(path), path.name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nbdt.data import LabelledImages
+from nbdt.data import LabelledImages, LabelledSamples
 from nbdt.errors import InputError
 from nbdt.evaluation import Evaluation, Measure, Predictions, evaluate, wilson_interval
 from nbdt.model import NBDT
@@ -94,33 +94,33 @@ class StoppingCounter(Measure[Stopping]):
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What was measured of a model on labelled images.
+    """What was measured of a model on labelled samples.
 
     Attributes:
-        data: the images, with the model's preprocessing.
-        evaluation: all measures, and the images that could not be read or answered.
+        data: the samples, as the model's input reads them.
+        evaluation: all measures, and the samples that could not be read or answered.
         stopping: how answers did that may stop when unsure; None where that was not measured.
     """
 
     model: NBDT
-    data: LabelledImages
+    data: LabelledSamples
     evaluation: Evaluation
     stopping: Stopping | None = None
 
     @property
     def left_out(self) -> Mapping[int, str]:
-        """The images that could not be read or answered, by index, each with the reason."""
+        """The samples that could not be read or answered, by index, each with the reason."""
         return self.evaluation.failures
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of all other images, which a `Calibration` has of its own ones."""
+        """The fingerprint of all other samples, which a `Calibration` has of its own ones."""
         return str(self.evaluation.fingerprint)
 
 
 def measure(
     model: NBDT,
-    data: LabelledImages,
+    data: LabelledSamples,
     *,
     rule: RuleName | None = None,
     calibration: Calibration | None = None,
@@ -128,17 +128,18 @@ def measure(
     batch_size: int = 32,
     progress: Callable[[int], None] | None = None,
 ) -> Measurement:
-    """Measures a model on labelled images, in one pass and bounded memory.
+    """Measures a model on labelled samples, in one pass and bounded memory.
 
-    Images that cannot be read, or that the network cannot take, are left out. The arguments are
+    Samples that cannot be read, or that the network cannot take, are left out. The arguments are
     those of `nbdt.report.report`.
     """
-    if not isinstance(data, LabelledImages):
+    if not isinstance(data, LabelledSamples):
         raise InputError(
-            f"a report shows its samples, so data must be LabelledImages, as load_dataset gives "
+            f"a report shows its samples, so data must be LabelledSamples, as load_dataset gives "
             f"them; got {type(data).__name__}."
         )
-    data = data.with_augmentation(None)
+    if isinstance(data, LabelledImages):
+        data = data.with_augmentation(None)
     if model.preprocessing is not None:
         data = data.with_preprocessing(model.preprocessing)
     rule = model.rule if rule is None else rule

@@ -12,7 +12,7 @@ import torch
 from jinja2 import Environment
 from markupsafe import Markup
 
-from nbdt.data import LabelledImages
+from nbdt.data import LabelledSamples
 from nbdt.errors import InputError
 from nbdt.evaluation.tables import percent, percent_range
 from nbdt.explain import percent as whole_percent
@@ -53,7 +53,7 @@ class Origin:
 
 def report(
     model: NBDT,
-    data: LabelledImages,
+    data: LabelledSamples,
     *,
     origin: Origin | None = None,
     rule: RuleName | None = None,
@@ -62,22 +62,22 @@ def report(
     pictures: int = 200,
     progress: Callable[[int], None] | None = None,
 ) -> str:
-    """Measures a model on labelled images and writes the result as one HTML file.
+    """Measures a model on labelled samples and writes the result as one HTML file.
 
     It holds the accuracy of network and tree, the tree with what was measured of each node, the
-    mistakes by where paths diverge, calibration, and samples with their images, chosen by stated
+    mistakes by where paths diverge, calibration, and explained samples, chosen by stated
     rules. The file needs nothing else and loads nothing, so it can be mailed. The same arguments
     give the same bytes; there is no date in it unless `origin` notes one.
 
     Args:
-        model: where it has a preprocessing, the images are prepared by it.
-        data: images of the model's classes.
+        model: where it has a preprocessing, that reads the samples.
+        data: samples of the model's classes.
         origin: the names of model and data, and further notes.
         rule: which answers are judged, "soft" or "hard"; by default the model's.
         calibration: the model's calibration, if it has one; used by the soft rule only.
         guarantee: the share of answers that should then contain the true class.
         pictures: how many pictures there are at most, each of about 3 kB.
-        progress: called with the number of images of each batch when it is done.
+        progress: called with the number of samples of each batch when it is done.
     """
     found = measure(
         model, data, rule=rule, calibration=calibration, guarantee=guarantee, progress=progress
@@ -106,6 +106,7 @@ def to_page(found: Measurement, origin: Origin | None = None, *, pictures: int =
         data=page_data(tree, details=details),
         more_styles=[own_style()],
         found=found,
+        noun=found.data.noun,
         origin=origin,
         evaluation=evaluation,
         tree=tree,

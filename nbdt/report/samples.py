@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nbdt.data import LabelledImages
-from nbdt.data.folder import ImageFiles
+from nbdt.data import LabelledImages, LabelledSamples
 from nbdt.errors import InputError
 from nbdt.evaluation import Evaluation, NodeAccuracy
 from nbdt.evaluation.prototypes import KINDS, Kind
@@ -38,15 +37,15 @@ class Album:
     `used` is how many were given, `characters` how long they are, all together.
     """
 
-    def __init__(self, data: LabelledImages, most: int) -> None:
+    def __init__(self, data: LabelledSamples, most: int) -> None:
         self.data = data
         self.most = most
         self.used = self.characters = 0
         self._addresses: dict[int, str] = {}
 
     def address(self, index: int) -> str | None:
-        """The picture of a sample as a ``data:`` address; None when there are enough."""
-        if self.used == self.most:
+        """The picture of a sample as a ``data:`` address; None when there are enough, or none."""
+        if self.used == self.most or not isinstance(self.data, LabelledImages):
             return None
         if index not in self._addresses:
             self._addresses[index] = data_uri(self.data.image(index), SIZE)
@@ -72,11 +71,10 @@ class Album:
         return f"sample {index}" if path is None else one_line(f"sample {index}, {path.name}")
 
 
-def file_of(data: LabelledImages, index: int) -> Path | None:
-    """Where a sample's picture lies; None for those that are in memory."""
-    if not isinstance(data.source, ImageFiles):
-        return None
-    return data.source.paths[int(data.indices[index])]
+def file_of(data: LabelledSamples, index: int) -> Path | None:
+    """The file that a sample is; None for those in memory, or in a file with others."""
+    paths: tuple[Path, ...] | None = getattr(data.source, "paths", None)
+    return None if paths is None else paths[int(data.indices[index])]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class TreeCommands(LazyGroup):
         ),
         "try": (
             "nbdt.cli.tree.model",
-            "Try edits of a model's tree on labeled images, and see how they change its accuracy.",
+            "Try edits of a model's tree on labeled samples, and see how they change its accuracy.",
         ),
         "convert": ("nbdt.cli.tree.files", "Convert a tree from one file format to another."),
     }

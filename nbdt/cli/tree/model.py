@@ -10,8 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from nbdt.cli.inputs import is_model, node_of, read_tree
-from nbdt.cli.labelled import BATCH, DataArgument, PartialOption, load_images
-from nbdt.cli.models import ModelArgument, NetworkOption, as_given, load_model, restored
+from nbdt.cli.labelled import DataArgument, LabelOption, PartialOption, load_samples
+from nbdt.cli.models import (
+    ModelArgument,
+    NetworkOption,
+    as_given,
+    batch_size,
+    load_model,
+    restored,
+)
 from nbdt.cli.options import (
     BranchingOption,
     JsonOption,
@@ -24,6 +31,7 @@ from nbdt.cli.options import (
     option,
 )
 from nbdt.cli.output import note, progress, say, say_json, working
+from nbdt.cli.samples import ColumnOption, IgnoreOption
 from nbdt.cli.tree.files import keep_tree
 from nbdt.errors import InputError
 from nbdt.evaluation import EditSession, MoveSuggestions, Trial, suggest_moves
@@ -182,11 +190,14 @@ def trial(
         int | None,
         option(
             "--tries N",
-            "How many moves --suggest tries; each answers all images once.",
+            "How many moves --suggest tries; each answers all samples once.",
             min=1,
             shown=str(TRIES),
         ),
     ] = None,
+    label: LabelOption = None,
+    column: ColumnOption = None,
+    ignore: IgnoreOption = None,
     partial: PartialOption = False,
     save: Annotated[
         str | None, option("--save FOLDER", "Save the model with the edited tree in this folder.")
@@ -194,7 +205,7 @@ def trial(
     network_from: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Try edits of a model's tree on labeled images, and see how they change its accuracy.
+    """Try edits of a model's tree on labeled samples, and see how they change its accuracy.
 
     Only --save changes anything. Options for edits are repeatable: moves come first, in order,
     then nodes put beside another, then dissolved ones. Name nodes by name or id.
@@ -205,10 +216,12 @@ def trial(
         *((edit.dissolve, (node,)) for node in dissolve or ()),
     ]
     _check(bool(edits), suggest, tries is not None, save is not None)
-    network, preprocessing = load_model(model, network_from)
-    images = load_images(data, network.classes, preprocessing, partial=partial)
-    with progress("Answering", len(images)) as advance:
-        session = EditSession(network, images, batch_size=BATCH, progress=advance)
+    network, reader = load_model(model, network_from, [data])
+    samples = load_samples(
+        data, network.classes, reader, label=label, column=column, ignore=ignore, partial=partial
+    )
+    with progress("Answering", len(samples)) as advance:
+        session = EditSession(network, samples, batch_size=batch_size(network), progress=advance)
     trials: list[Trial] = []
     for function, named in edits:
         nodes = (_node(session.tree, name) for name in named)
@@ -230,7 +243,10 @@ def trial(
     if found is not None:
         given = {"--move": move, "--beside": beside, "--dissolve": dissolve}
         made = [f"{option}={node}" for option, nodes in given.items() for node in nodes or ()]
-        say(_suggested(found, model, made) + (as_given(network_from) if found.moves else ""))
+        say(
+            _suggested(found, model, made, reader.noun)
+            + (as_given(network_from) if found.moves else "")
+        )
     if save is not None:
         edits_made = f"{len(trials)} edit{'s' * (len(trials) != 1)}"
         say(f"Wrote {save}: the model with {edits_made} of its tree.")
@@ -259,7 +275,7 @@ def _node(tree: Hierarchy, name: str) -> Node:
     return name if name in tree.names else node_of(tree, name)
 
 
-def _suggested(found: MoveSuggestions, model: str, made: Sequence[str]) -> str:
+def _suggested(found: MoveSuggestions, model: str, made: Sequence[str], noun: str) -> str:
     """What was found, and how to try the best of it after the edits that were made."""
     above = "On top of these edits:\n" if made else ""
     if not found.moves:
@@ -268,7 +284,7 @@ def _suggested(found: MoveSuggestions, model: str, made: Sequence[str]) -> str:
     nodes = "=".join(map(str, best.arguments.values()))
     edits = [*made, OPTIONS[best.name], nodes]
     command = shlex.join(["nbdt", "tree", "try", model, "OTHERS", *edits])
-    return f"{above}{found}\nNext, on other images: {command}"
+    return f"{above}{found}\nNext, on other {noun}s: {command}"
 
 
 def _document(
