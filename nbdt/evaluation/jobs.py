@@ -66,9 +66,9 @@ class Source:
         fitted = fitted_to(model)
         if self._is_named(fitted.get("data")) and not self._is_apart(fitted.get("part")):
             raise InputError(
-                f"{self.data}: the model's temperature was fitted to these {_samples(model)}, or to "
-                "some of them; give others, or divide them: nbdt evaluate --fit-temperature with --part "
-                "1/2, then nbdt calibrate with --part 2/2."
+                f"{self.data}: the model's temperature was fitted to these {_samples(model)}, or "
+                "to some of them; give others, or divide them: nbdt evaluate --fit-temperature "
+                "with --part 1/2, then nbdt calibrate with --part 2/2."
             )
 
     def _is_named(self, name: Any, *, training: bool = False) -> bool:

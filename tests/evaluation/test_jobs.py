@@ -110,12 +110,12 @@ def test_samples_that_had_a_part_in_the_model_are_known(tmp_path: Path) -> None:
     trained.provenance["data"] = str(tmp_path / "photos")
     assert here.is_trained_on(trained)
     assert assess(trained, DATA, source=here).is_trained_on
-    with pytest.raises(InputError, match="trained on images of this place"):
+    with pytest.raises(InputError, match="trained on samples of this place"):
         assess(trained, DATA, source=here, fit_temperature=True)
 
     fitted = model()
     assess(fitted, DATA, source=Source("digits", "1/3"), fit_temperature=True)
     Source("digits", "2/3").check_unfitted(fitted)
     for part in (None, "1/3", "2/6"):
-        with pytest.raises(InputError, match="temperature was fitted to these images"):
+        with pytest.raises(InputError, match="temperature was fitted to these samples"):
             Source("digits", part).check_unfitted(fitted)

@@ -95,7 +95,7 @@ def test_the_images_are_prepared_as_the_model_says(model: NBDT, digits: Labelled
 
 
 def test_bad_input_is_refused(model: NBDT, digits: LabelledImages) -> None:
-    with pytest.raises(InputError, match="LabelledImages, as load_dataset"):
+    with pytest.raises(InputError, match="LabelledSamples, as load_dataset"):
         measure(model, [1, 2])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="classes of the data set"):
         measure(model, digits.filter_classes(["one", "two"]))
