@@ -52,6 +52,12 @@ def check_logits(logits: Any, num_classes: int) -> None:
         Traceback (most recent call last):
         nbdt.errors.InputError: the logits hold NaN in row 1 (1 of 2); look for NaN in the input ...
     """
+    if isinstance(logits, Tensor) and logits.ndim > 2 and logits.shape[1] == num_classes:
+        raise InputError(
+            f"this model gives a map of classes, {tuple(logits.shape)}, where one answer a sample is "
+            "expected; in Python, predict gives maps, explain takes at=(row, column) or "
+            "region=mask, and nbdt.evaluation.evaluate_maps measures them."
+        )
     wide_logits(logits, num_classes)
     if logits.ndim != 2:
         raise InputError(

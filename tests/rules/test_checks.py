@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from nbdt.errors import InputError
-from nbdt.rules.checks import checked_ids, describe
+from nbdt.rules.checks import check_logits, checked_ids, describe
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64])
@@ -37,3 +37,8 @@ def test_all_else_is_refused_with_what_was_got(ids: object, said: str) -> None:
 def test_a_value_is_described() -> None:
     assert describe(torch.zeros(2, 0, dtype=torch.int32)) == "torch.int32 of shape (2, 0)"
     assert describe("yes") == "'yes'"
+
+
+def test_a_map_of_classes_is_called_one():
+    with pytest.raises(InputError, match=r"gives a map of classes, \(1, 3, 4, 5\), where one"):
+        check_logits(torch.zeros(1, 3, 4, 5), num_classes=3)
