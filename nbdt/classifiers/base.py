@@ -50,10 +50,13 @@ class Adapter(nn.Module):
     Attributes:
         library: the name of its `Library`.
         reason: why it cannot be trained, exported or differentiated: one sentence.
+        gives_logits: whether `forward` makes logits of what the classifier gives, so that a model's
+            `outputs` says no more than is known.
     """
 
     library: ClassVar[str]
     reason: ClassVar[str]
+    gives_logits: ClassVar[bool] = False
 
     def __init__(self, model: Any) -> None:
         super().__init__()

@@ -130,6 +130,8 @@ def network_logits(
     Without `num_classes` there are as many classes as outputs. An `x` that is a mapping is passed
     as keyword arguments. An InputError if the output has another form.
     """
+    if isinstance(network, Adapter) and network.gives_logits:
+        outputs = "logits"
     return as_logits(_called(network, x), outputs, num_classes)
 
 

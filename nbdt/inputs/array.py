@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,24 +17,33 @@ from nbdt.inputs.parts import Parts, Preview, refuse_division, shown
 
 _MOST_SHOWN = 100
 
-FloatArray = npt.NDArray[np.float32]
+NumberArray = npt.NDArray[Any]
+_Real = Literal["float32", "float64", "float16"]
+_Whole = Literal["int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"]
+DType = _Real | _Whole
 
 
 class ArrayInput(Input):
-    """Arrays as they are, in float32; `row` is a sample's shape, with None for any length."""
+    """Arrays as they are; `row` is a sample's shape, with None for any length.
+
+    `dtype` is the type of the numbers that the network takes.
+    """
+
+    optional: ClassVar[frozenset[str]] = frozenset({"dtype"})
 
     kind: ClassVar[str] = "array"
     reads: ClassVar[str] = "an array of numbers"
     suffixes: ClassVar[tuple[str, ...]] = (".npy",)
 
     row: tuple[int | None, ...] | None = None
+    dtype: DType = "float32"
 
     @property
     def shape(self) -> tuple[int | None, ...] | None:
         """`row`."""
         return self.row
 
-    def open(self, path: str | os.PathLike[str]) -> FloatArray:
+    def open(self, path: str | os.PathLike[str]) -> NumberArray:
         """The array in a .npy file."""
         try:
             return self.read(np.load(path, allow_pickle=False))
@@ -47,23 +56,23 @@ class ArrayInput(Input):
                 f"{os.fspath(path)}: not an array of numbers in numpy's .npy format."
             ) from None
 
-    def read(self, value: Any) -> FloatArray:
-        """Numbers in nested lists, or an array of another type, as float32.
+    def read(self, value: Any) -> NumberArray:
+        """Numbers in nested lists, or an array of another type, as an array of `dtype`.
 
-        An InputError if it is not an array of finite numbers, or of another shape.
+        An InputError if it is not an array of finite numbers of this type, or of another shape.
         """
-        array = as_array(value)
+        array = as_array(value, dtype=self.dtype)
         check_shape(array.shape, self.row)
         return array
 
-    def samples(self, value: Any) -> Sequence[FloatArray]:
+    def samples(self, value: Any) -> Sequence[NumberArray]:
         """The rows of an array or of nested lists; one sample if it has a sample's shape."""
         if isinstance(value, str | os.PathLike):
             return [self.open(value)]
         alone = str | os.PathLike | np.ndarray | Tensor
         if isinstance(value, list | tuple) and any(isinstance(one, alone) for one in value):
             return numbered(self.sample, value)
-        array = as_array(value)
+        array = as_array(value, dtype=self.dtype)
         if array.ndim == (1 if self.row is None else len(self.row)):
             return [self.read(array)]
         return numbered(self.read, array)
@@ -75,7 +84,7 @@ class ArrayInput(Input):
             raise InputError("a batch needs one array or more, all of one shape.")
         return torch.from_numpy(np.stack(arrays))
 
-    def preview(self, sample: FloatArray) -> Preview:
+    def preview(self, sample: NumberArray) -> Preview:
         """The values of a short row, by place."""
         if sample.ndim != 1 or sample.size > _MOST_SHOWN:
             return Preview()
@@ -85,7 +94,11 @@ class ArrayInput(Input):
         """The single values; 0 or the baseline, a number or an array, stands in their place."""
         refuse_division(by, self.reads)
         row = self.read(sample)
-        other = np.zeros_like(row) if baseline is None else as_array(baseline, "the baseline")
+        other = (
+            np.zeros_like(row)
+            if baseline is None
+            else as_array(baseline, "the baseline", self.dtype)
+        )
         if other.shape not in ((), row.shape):
             raise InputError(f"the baseline has the shape {other.shape}; expected {row.shape}.")
         places = [", ".join(map(str, place)) for place in np.ndindex(row.shape)]
@@ -98,8 +111,11 @@ class ArrayInput(Input):
         )
 
 
-def as_array(value: Any, name: str = "the array") -> FloatArray:
-    """Finite numbers in nested lists or an array, as float32; errors call it `name`."""
+def as_array(value: Any, name: str = "the array", dtype: DType = "float32") -> NumberArray:
+    """Finite numbers in nested lists or an array, as float32 or another type.
+
+    Errors call the array `name`. Whole types take whole numbers only, and none beyond their range.
+    """
     try:
         if isinstance(value, Tensor):
             value = value.detach().cpu().numpy()
@@ -110,11 +126,14 @@ def as_array(value: Any, name: str = "the array") -> FloatArray:
         raise InputError(
             f"{name}: expected an array of numbers; its lists need equal lengths, and not 0."
         )
-    with np.errstate(over="ignore"):  # the next line refuses overflow
-        array = array.astype(np.float32)
-    if not np.isfinite(array).all():
-        raise InputError(f"{name}: it holds NaN or a number that 32 bits cannot hold.")
-    return array
+    with np.errstate(over="ignore", invalid="ignore"):  # the next lines refuse overflow
+        found: NumberArray = array.astype(dtype)
+    if found.dtype.kind != "f" and not (found == array).all():
+        raise InputError(f"{name}: the network takes whole numbers ({dtype}), not fractions.")
+    if not np.isfinite(found).all():
+        bits = 8 * found.dtype.itemsize
+        raise InputError(f"{name}: it holds NaN or a number that {bits} bits cannot hold.")
+    return found
 
 
 def check_shape(
