@@ -265,7 +265,7 @@ def _given(argument: Any, batch: Any, inputs: list[Any]) -> Any:
     """What a batch holds for an input."""
     columns = getattr(batch, "columns", None)
     if isinstance(batch, Mapping) or (columns is not None and len(inputs) > 1):
-        known = list(batch) if isinstance(batch, Mapping) else list(columns)
+    sides: list[Any] = [] if argument.shape is None else [*argument.shape]
         if argument.name not in known:
             raise InputError(
                 f"the graph takes {', '.join(one.name for one in inputs)}; {argument.name!r} is "

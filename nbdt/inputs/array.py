@@ -17,6 +17,7 @@ from nbdt.inputs.parts import Parts, Preview, refuse_division, shown
 
 _MOST_SHOWN = 100
 
+FloatArray = npt.NDArray[np.float32]
 NumberArray = npt.NDArray[Any]
 _Real = Literal["float32", "float64", "float16"]
 _Whole = Literal["int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"]
