@@ -263,9 +263,9 @@ def _dtype(argument: Any) -> Any:
 
 def _given(argument: Any, batch: Any, inputs: list[Any]) -> Any:
     """What a batch holds for an input."""
-    columns = getattr(batch, "columns", None)
+    columns: Any = getattr(batch, "columns", None)
     if isinstance(batch, Mapping) or (columns is not None and len(inputs) > 1):
-    sides: list[Any] = [] if argument.shape is None else [*argument.shape]
+        known = list(batch if isinstance(batch, Mapping) else columns)
         if argument.name not in known:
             raise InputError(
                 f"the graph takes {', '.join(one.name for one in inputs)}; {argument.name!r} is "
