@@ -111,6 +111,8 @@ class Column(CompleteDocument):
         False may also mean that only `values` can tell.
         """
         dtype = values.dtype
+        if self.type == "any" and not self.dtype:
+            return True  # nothing is known that a value could break
         if self.type in ("any", "text") or str(dtype) != self.dtype or not len(values):
             return False
         if self.dtype == "category":
