@@ -32,6 +32,9 @@ _MODULES = (
 )
 # Modules whose public functions are pure, such as a search's score.
 _FUNCTIONS = ("metrics", "metrics.pairwise", "feature_selection")
+# Histogram boosting checks its categories by a function with some arguments bound; the functions
+# that can be bound are those trusted here.
+_BOUND = ("functools.partial", "sklearn.utils.validation.check_array")
 # Boosters are parsed by their own libraries, which run no code from a model.
 _BOOSTERS = (
     *("collections.OrderedDict", "collections.defaultdict", "builtins.bytearray"),
@@ -97,7 +100,7 @@ def _check_types(found: list[str], what: str, kind: type[InputError | FormatErro
 @cache
 def trusted_types() -> frozenset[str]:
     """The names of types that are loaded although skops does not trust them by itself."""
-    names = set(_BOOSTERS)
+    names = {*_BOOSTERS, *_BOUND}
     for module in _MODULES:
         path = f"sklearn.{module}"
         classes = inspect.getmembers(_module(path), inspect.isclass)
@@ -153,16 +156,16 @@ def _parts(root: Any) -> Iterator[Any]:
 def _rebuilt_neighbors(estimator: Any) -> Any:
     from sklearn.neighbors import NearestNeighbors
 
-    return (
-        NearestNeighbors(
-            algorithm=estimator._fit_method,
-            leaf_size=estimator.leaf_size,
-            metric=estimator.effective_metric_,
-            metric_params=estimator.effective_metric_params_,
-        )
-        .fit(estimator._fit_X)
-        ._tree
+    parameters = dict(estimator.effective_metric_params_)
+    power = parameters.pop("p", 2)
+    search = NearestNeighbors(
+        algorithm=estimator._fit_method,
+        leaf_size=estimator.leaf_size,
+        metric=estimator.effective_metric_,
+        p=power,
+        metric_params=parameters or None,
     )
+    return search.fit(estimator._fit_X)._tree
 
 
 def _check_tree(tree: Any, num_features: int) -> None:
