@@ -347,5 +347,5 @@ def _is_altered(estimator: Any, layer: nn.Linear) -> bool:
     spread = np.abs(features @ layer.weight.numpy().T).max()
     features /= max(spread, 1e-9)
     values = as_logits(layer(torch.from_numpy(features)), num_classes=max(2, layer.out_features))
-    found = EstimatorModule(estimator)(features).softmax(1)
+    found = EstimatorModule(estimator)(features).double().softmax(1)
     return not torch.allclose(found, values.softmax(1), atol=1e-6)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from nbdt.errors import FormatError, InputError, NotFoundError, missing, reason_of
 
 FILE = "model.skops"
+_NAMED = 20  # types that an error lists
 
 # Modules of scikit-learn all of whose own classes hold data and do nothing when they are made.
 _MODULES = (
@@ -89,7 +90,8 @@ def _skops() -> Any:
 def _check_types(found: list[str], what: str, kind: type[InputError | FormatError]) -> None:
     refused = sorted(set(found) - trusted_types())
     if refused:
-        names = ", ".join(refused[:5]) + (f" and {len(refused) - 5} more" * (len(refused) > 5))
+        more = f" and {len(refused) - _NAMED} more" * (len(refused) > _NAMED)
+        names = ", ".join(refused[:_NAMED]) + more
         raise kind(
             f"{what} holds types that skops does not trust, since they could run code: {names}. "
             "Take its predict_proba as a function instead, NBDT(estimator.predict_proba, tree, "

@@ -1,10 +1,15 @@
 import inspect
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy import sparse
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import IsolationForest, RandomForestClassifier, VotingClassifier
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
@@ -16,15 +21,18 @@ from sklearn.linear_model import (
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.utils import all_estimators
+from torch import nn
 
+import nbdt
 from nbdt.classifiers import check_classifier, find_head, induce
-from nbdt.errors import HeadError
+from nbdt.errors import HeadError, InputError, Note
 from nbdt.model import NBDT
 
 RNG = np.random.default_rng(0)
@@ -253,3 +261,198 @@ def test_every_classifier_has_its_tree_and_its_answers(name, kind, tmp_path):
     assert loaded.hierarchy == tree
     torch.testing.assert_close(loaded.predict_proba(COUNTS), model.predict_proba(COUNTS))
     assert str(loaded.explain(COUNTS[:1])[0]) == str(model.explain(COUNTS[:1])[0])
+
+
+# ── what reaches an estimator, and what does not ──────────────────────────────────────────────
+
+FRAME = pd.DataFrame(COUNTS, columns=list("abcde"))
+TEXTS = ["a good film", "a bad film", "good one", "so bad", "good", "bad bad"]
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda frame: frame,
+        lambda frame: frame[frame.columns[::-1]],
+        pd.DataFrame.to_numpy,
+        lambda frame: frame.to_dict("list"),
+        lambda frame: frame.to_dict("records"),
+        lambda frame: torch.tensor(frame.to_numpy()),
+        lambda frame: frame.to_numpy().tolist(),
+        lambda frame: pytest.importorskip("polars").from_pandas(frame),
+        lambda frame: pytest.importorskip("pyarrow").Table.from_pandas(frame),
+    ],
+    ids=["frame", "other order", "array", "columns", "rows", "tensor", "lists", "polars", "arrow"],
+)
+def test_rows_in_any_form_have_the_same_answers(convert):
+    """Without a warning on names: the test run makes warnings errors."""
+    names = [str(i) for i in range(5)]  # those of an array's columns
+    for fitted_to, frame in ((FRAME, FRAME), (COUNTS, FRAME.set_axis(names, axis=1))):
+        estimator = RandomForestClassifier(5, random_state=0).fit(fitted_to, TRUTHS)
+        typed = nbdt.convert(estimator, fitted_to)
+        for model in (typed, NBDT(estimator, typed.hierarchy)):
+            found = model.predict_proba(convert(frame))
+            np.testing.assert_allclose(found, estimator.predict_proba(fitted_to), atol=1e-7)
+
+
+def test_sparse_rows_stay_sparse():
+    estimator = LogisticRegression(max_iter=1000).fit(sparse.csr_matrix(COUNTS), TRUTHS)
+    model = nbdt.convert(estimator, sparse.csr_matrix(COUNTS))
+    found = model.predict_proba(sparse.csr_matrix(COUNTS))
+    np.testing.assert_allclose(found, estimator.predict_proba(COUNTS), atol=1e-12)
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda pipeline: pipeline,
+    lambda pipeline: GridSearchCV(pipeline, {"multinomialnb__alpha": [1.0]}, cv=2),
+    lambda pipeline: CalibratedClassifierCV(pipeline, cv=2, ensemble=False),
+    lambda pipeline: VotingClassifier([("a", pipeline), ("b", pipeline)], voting="soft"),
+], ids=["pipeline", "search", "calibrated", "voting"])  # fmt: skip
+@pytest.mark.parametrize("first", [
+    CountVectorizer(), HashingVectorizer(alternate_sign=False),
+    FeatureUnion([("words", TfidfVectorizer()), ("signs", CountVectorizer(analyzer="char"))]),
+], ids=name_of)  # fmt: skip
+def test_pipelines_that_begin_with_a_text_vectorizer_read_texts(wrap, first, tmp_path):
+    estimator = wrap(make_pipeline(first, MultinomialNB())).fit(TEXTS, [1, 0, 1, 0, 1, 0])
+    model = nbdt.convert(estimator, TEXTS)
+    assert model.preprocessing.kind == "text"
+    assert model.predict("good good").tolist() == [1]
+    assert model.predict(pd.Series(TEXTS)).tolist() == [1, 0, 1, 0, 1, 0]
+    pytest.importorskip("skops")
+    model.save_pretrained(tmp_path / "model")
+    loaded = NBDT.from_pretrained(tmp_path / "model")
+    assert str(loaded.explain("so good")[0]) == str(model.explain(["so good"])[0])
+
+
+def test_a_vectorizer_that_opens_files_is_refused():
+    pipeline = make_pipeline(CountVectorizer(), MultinomialNB()).fit(TEXTS, [1, 0] * 3)
+    pipeline[0].set_params(input="filename")
+    with pytest.raises(HeadError, match=r"opens files \(input='filename'\); set input='content'"):
+        check_classifier(pipeline)
+
+
+@pytest.mark.parametrize(("values", "names"), [
+    ([False, True], ("False", "True")), ([7, 3], ("3", "7")), ([0.5, 1.5], ("0.5", "1.5")),
+    (["no", "yes"], ("no", "yes")), (["a", "ä"], ("a", "ä")),
+], ids=str)  # fmt: skip
+def test_classes_of_any_type_have_names(values, names):
+    labels = np.array(values)[(TRUTHS > 0).astype(int)]
+    if labels.dtype.kind == "f":
+        labels = labels.astype(object)
+        labels = np.array([str(label) for label in labels])
+    estimator = GaussianNB().fit(COUNTS, labels)
+    model = nbdt.convert(estimator, COUNTS, labels)
+    assert model.classes == names
+    own = [str(value) for value in estimator.predict(COUNTS)]
+    assert [names[i] for i in model.predict(COUNTS)] == own
+
+
+@pytest.mark.parametrize(("estimator", "said"), [
+    (GridSearchCV(GaussianNB(), {}, refit=False, cv=2).fit(COUNTS, TRUTHS), "is not fitted yet"),
+    (VotingClassifier([("a", GaussianNB())]).fit(COUNTS, TRUTHS), "class only;.* voting='soft'"),
+    (SVC(decision_function_shape="ovo").fit(COUNTS, TRUTHS), "margin per pair of classes; call"),
+    (IsolationForest(n_estimators=2).fit(COUNTS), "IsolationForest is not a classifier"),
+    (RandomForestClassifier(2).fit(COUNTS, TRUTHS * 0), "knows one class only, '0'"),
+    (RandomForestClassifier(2).fit(COUNTS, np.stack([TRUTHS] * 2, axis=1)), "is multi-label or"),
+    (make_pipeline(StandardScaler(), None).fit(COUNTS), "None is not a classifier"),
+], ids=str)  # fmt: skip
+def test_reasons_why_there_is_no_tree(estimator, said):
+    with pytest.raises(HeadError, match=said):
+        check_classifier(estimator)
+
+
+def test_margins_of_pairs_can_be_asked_for_by_class():
+    machine = SVC(decision_function_shape="ovo").fit(COUNTS, TRUTHS)
+    machine.set_params(decision_function_shape="ovr")  # the way out that the message names
+    model = nbdt.convert(machine, COUNTS)
+    expected = machine.decision_function(COUNTS).argmax(axis=1)
+    np.testing.assert_array_equal(model.predict(COUNTS), expected)
+
+
+def test_what_the_estimator_refuses_is_one_sentence():
+    model = NBDT(GaussianNB().fit(COUNTS, TRUTHS), nbdt.Hierarchy([3, 3, 4, 4, -1], list("012ab")))
+    with pytest.raises(InputError, match="the table has 2 columns; the model reads 5"):
+        model.predict(COUNTS[:, :2])
+    with pytest.raises(InputError, match="sample 1: column '0' has no value"):
+        model.predict(np.where(np.arange(90)[:, None] == 1, np.nan, COUNTS)[:3])
+    pipeline = make_pipeline(StandardScaler(), GaussianNB()).fit(COUNTS, TRUTHS)
+    with pytest.raises(InputError, match="this Pipeline does not take the batch: Input X cont"):
+        NBDT(pipeline, model.hierarchy).predict(np.full((2, 5), np.nan))
+
+
+def test_mean_scores_of_probabilities_warn():
+    estimator = GaussianNB().fit(COUNTS, TRUTHS)
+    tree = induce(estimator, samples=COUNTS)
+    with pytest.warns(Note, match="score='mean' averages log-probabilities"):
+        model = NBDT(estimator, tree, score="mean")
+    model.score = "logsumexp"
+    with pytest.warns(Note, match="score='logsumexp' suits a classifier"):
+        model.score = "mean"
+    NBDT(LogisticRegression(max_iter=1000).fit(COUNTS, TRUTHS), tree, score="mean")
+
+
+def test_rows_give_exact_logits_where_probabilities_underflow():
+    estimator = LogisticRegression(C=1e4, max_iter=1000).fit(COUNTS, TRUTHS)
+    model = nbdt.convert(estimator)
+    assert (estimator.predict_proba(1e3 * COUNTS) == 0).any()
+    np.testing.assert_allclose(
+        model.logits(1e3 * COUNTS), estimator.decision_function(1e3 * COUNTS), rtol=1e-9
+    )
+
+
+# ── libraries that follow the contract ────────────────────────────────────────────────────────
+
+
+def boosters():
+    yield "lightgbm", lambda m: m.LGBMClassifier(n_estimators=4, verbose=-1)
+    yield "lightgbm", lambda m: make_pipeline(StandardScaler(), m.LGBMClassifier(verbose=-1))
+    yield "xgboost", lambda m: m.XGBClassifier(n_estimators=4)
+    yield "xgboost", lambda m: m.XGBRFClassifier(n_estimators=4)
+    yield "xgboost", lambda m: m.XGBClassifier(n_estimators=4, booster="gblinear")
+    yield (
+        "catboost",
+        lambda m: m.CatBoostClassifier(
+            iterations=4, verbose=False, allow_writing_files=False, thread_count=1
+        ),
+    )
+
+
+@pytest.mark.parametrize(("library", "build"), list(boosters()))
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_boosting_by_other_libraries(library, build, num_classes, tmp_path):
+    estimator = build(pytest.importorskip(library))
+    with pytest.raises(HeadError, match="is not fitted yet; call fit first"):
+        check_classifier(estimator)
+    labels = np.minimum(TRUTHS, num_classes - 1)
+    estimator.fit(COUNTS, labels)
+    model = nbdt.convert(estimator, COUNTS, labels)
+    assert model.classes == tuple(map(str, range(num_classes)))
+    expected = estimator.predict_proba(COUNTS)
+    np.testing.assert_allclose(model.predict_proba(COUNTS), expected, atol=1e-6)
+    pytest.importorskip("skops")
+    model.save_pretrained(tmp_path / "model")
+    loaded = NBDT.from_pretrained(tmp_path / "model")
+    assert torch.equal(loaded.predict_proba(COUNTS), model.predict_proba(COUNTS))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.linear(x).softmax(dim=-1)
+
+
+def test_networks_of_skorch(tmp_path):
+    skorch = pytest.importorskip("skorch")
+    network = skorch.NeuralNetClassifier(Net, max_epochs=1, verbose=0, train_split=None)
+    samples = COUNTS.astype(np.float32)
+    network.fit(samples, TRUTHS.astype(np.int64))
+    model = nbdt.convert(network, samples)
+    np.testing.assert_allclose(
+        model.predict_proba(samples), network.predict_proba(samples), atol=1e-6
+    )
+    pytest.importorskip("skops")
+    with pytest.raises(InputError, match=r"skops does not trust.*test_sklearn.Net"):
+        model.save_pretrained(tmp_path / "model")
