@@ -99,6 +99,28 @@ class Contributions(Attribution):
         name = self.child_name if value >= 0 else self.rival_name
         return f"{self.label(place)} spoke for {name} by {abs(value):.2f}"
 
+    @property
+    def note(self) -> str:
+        """What the numbers are, and what they are compared with, in one or two sentences."""
+        left = f"{self.in_place} in place of a {self.kind}"
+        if self.kind in ("word", "character", "n-gram"):
+            by_gradients = self.method == "integrated_gradients"
+            left = (
+                f"{'padding in place of' if by_gradients else 'the text without'} its {self.kind}s"
+            )
+        how = {
+            "shapley": f"Shapley values, compared with {left}",
+            "ablation": f"How far the difference falls if one {self.kind} is left out; this need "
+            "not add up",
+            "integrated_gradients": f"Integrated Gradients, compared with {left}",
+        }.get(self.method, f"{self.method} of Captum, compared with {left}")
+        if self.is_exact:
+            how += "; exact"
+        elif self.errors:
+            how += f"; sampled, with standard errors of up to {max(self.errors):.2g}"
+        floor = "" if self.floor is None else f" Probabilities below {self.floor} count as that."
+        return f"{how}.{floor}"
+
     def to_dict(self) -> dict[str, Any]:
         """As `Attribution.to_dict`, with ``parts``: a name, a contribution, and what is known."""
         parts = []

@@ -7,12 +7,14 @@ functions are pure: they return texts or objects and write no files.
 
 from nbdt.view.comparison import compare_svg
 from nbdt.view.dot import render, to_graphviz
+from nbdt.view.evidence import attribution_rich, attribution_text
 from nbdt.view.folding import Folding, Item, fold
 from nbdt.view.html import NodeDetails, Prototype, to_html
 from nbdt.view.layout import Layout, layout
 from nbdt.view.maps import MapPicture, decision_map, depth_map
 from nbdt.view.notebook import Comparison, compare
 from nbdt.view.svg import to_svg
+from nbdt.view.svg.evidence import attribution_svg
 from nbdt.view.svg.tanglegram import tanglegram_svg
 from nbdt.view.terminal import to_rich, to_text
 
@@ -24,6 +26,9 @@ __all__ = [
     "MapPicture",
     "NodeDetails",
     "Prototype",
+    "attribution_rich",
+    "attribution_svg",
+    "attribution_text",
     "compare",
     "compare_svg",
     "decision_map",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nbdt.attribution import Attribution, Attributions
 from nbdt.display import Bundle, Displayed
 from nbdt.errors import InputError
 from nbdt.explain import Explanations
@@ -19,7 +20,9 @@ from nbdt.hierarchy.text import one_line
 from nbdt.model import NBDT
 from nbdt.view.assets import templates
 from nbdt.view.comparison import Subject, compare_svg, folding_of, with_differences
+from nbdt.view.evidence import attribution_text
 from nbdt.view.svg import to_svg
+from nbdt.view.svg.evidence import attribution_svg
 from nbdt.view.svg.pictures import Picturable
 
 # A batch may hold hundreds; of more than these the first are drawn.
@@ -100,6 +103,10 @@ def mimebundle(subject: Any) -> Bundle:
         how = f"score {subject.score}, rule {subject.rule}"
         title = f"NBDT of {network}: {tree.num_classes:,} classes, {how}"
         return _bundle(to_svg(tree, title=title), f"{title}\n{tree}")
+    if isinstance(subject, Attribution) or (isinstance(subject, Attributions) and subject):
+        return _bundle(attribution_svg(subject), attribution_text(subject))
+    if isinstance(subject, Attributions):
+        return {"text/plain": "no decisions"}
     if isinstance(subject, Comparison):
         return _bundle(subject.to_svg(), str(subject))
     return _bundle(to_svg(subject), str(subject))

@@ -14,13 +14,16 @@ from typing import Any
 from jinja2 import Template
 from markupsafe import Markup
 
+from nbdt.attribution import Attribution
 from nbdt.errors import InputError
 from nbdt.evaluation.tables import percent
 from nbdt.explain import Explanation
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.formats import to_dict
 from nbdt.hierarchy.text import one_line
+from nbdt.inputs import Preview
 from nbdt.view.assets import TOKENS, read_asset, templates
+from nbdt.view.evidence import attribution_text, evidence_of, preview_data
 from nbdt.view.marks import in_names_of
 from nbdt.view.svg.pictures import Picturable, data_uri
 
@@ -33,7 +36,17 @@ _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 STATIC_LINES = 200
 
 # In the order of what each builds on.
-_SCRIPTS = ("elements", "tree", "summary", "outline", "map", "details", "search", "mount")
+_SCRIPTS = (
+    "elements",
+    "tree",
+    "evidence",
+    "summary",
+    "outline",
+    "map",
+    "details",
+    "search",
+    "mount",
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,8 @@ def to_html(
     captions: Sequence[str] | None = None,
     title: str | None = None,
     details: Mapping[int, NodeDetails] | None = None,
+    samples: Sequence[Preview | None] | None = None,
+    attributions: Sequence[Iterable[Attribution]] | None = None,
 ) -> str:
     """A tree, and the explanations of some samples in it, as one HTML file.
 
@@ -110,6 +125,10 @@ def to_html(
         captions: what each explanation is of, such as a file name.
         title: the heading; by default it says what the page holds.
         details: what else is known of single nodes, such as accuracy and typical samples.
+        samples: what is shown of each sample, as a model's input gives it: its picture, text or
+            columns.
+        attributions: what spoke for the decisions of each explanation, as `attribute_path` gives
+            it.
     """
     given = checked(tree, explanations)
     if not title:
@@ -119,7 +138,16 @@ def to_html(
     return render_page(
         templates().get_template("view.html"),
         title=title,
-        data=page_data(tree, given, images=images, captions=captions, details=details),
+        data=page_data(
+            tree,
+            given,
+            images=images,
+            captions=captions,
+            details=details,
+            samples=samples,
+            attributions=attributions,
+        ),
+        attributions=[attribution_text(few) for few in attributions or ()],
         tree=tree,
         explanations=given,
         captions=captions,
@@ -188,16 +216,24 @@ def page_data(
     images: Sequence[Picturable | None] | None = None,
     captions: Sequence[str] | None = None,
     details: Mapping[int, NodeDetails] | None = None,
+    samples: Sequence[Preview | None] | None = None,
+    attributions: Sequence[Iterable[Attribution]] | None = None,
 ) -> dict[str, Any]:
     """What the page's script shows; the arguments are those of `to_html`.
 
     That is ``tree`` (a document ``nbdt.hierarchy/1``), ``explanations`` (documents
-    ``nbdt.explanation/1``) and, where given, ``images``, ``captions`` and ``details``. All texts
-    in it are on one line, and none can reorder what stands around it.
+    ``nbdt.explanation/1``) and, where given, ``images``, ``captions``, ``details``, ``samples`` and
+    ``attributions``. All names in it are on one line, and no text can reorder what stands around
+    it.
     """
     given = checked(tree, explanations)
     count = len(given)
-    for name, several in (("images", images), ("captions", captions)):
+    for name, several in (
+        ("images", images),
+        ("captions", captions),
+        ("samples", samples),
+        ("attributions", attributions),
+    ):
         if several is not None and (isinstance(several, str) or not isinstance(several, Sequence)):
             raise InputError(f"{name} must be a list, got {type(several).__name__}.")
         if several and len(several) != count:
@@ -210,6 +246,13 @@ def page_data(
         "tree": _on_one_line(document),
         "explanations": [_on_one_line(explanation.to_dict()) for explanation in given],
     }
+    if samples:
+        data["samples"] = [None if one is None else preview_data(one) for one in samples]
+        pictures = [None if one is None else one.picture for one in samples]
+        if not images and any(pictures):
+            images = pictures
+    if attributions:
+        data["attributions"] = [[one.to_dict() for one in evidence_of(few)] for few in attributions]
     if images:
         data["images"] = [None if one is None else data_uri(one, IMAGE_SIZE) for one in images]
     if captions:

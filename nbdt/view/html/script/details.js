@@ -23,6 +23,7 @@ function detailsOf(state, actions) {
     const rest = order.length - shown.length;
     const role = state.reading.role.get(decision.child);
     const beyond = role === "beyond";
+    const found = state.data.attributions?.[state.sample]?.find(({ node: at }) => at === decision.node);
     return [
       make("h3", {}, beyond ? "Decision not taken (too unsure)" : "Decision here"),
       make("table", { "aria-label": "Probability of each child" },
@@ -43,6 +44,7 @@ function detailsOf(state, actions) {
         ["Uncertainty (0–1)", decision.entropy.toFixed(2)],
         ["Feature distance to a flip", decision.feature_distance?.toPrecision(3)],
       ]),
+      found && evidenceOf(found),
     ];
   }
 

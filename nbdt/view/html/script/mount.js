@@ -5,8 +5,8 @@ const mounted = new WeakMap(); // element → the AbortController of its listene
 let pages = 0;
 
 /**
- * Fills an element with the views of {tree, explanations, images, captions, details}: a document
- * nbdt.hierarchy/1, documents nbdt.explanation/1, and what page_data in data.py writes of the rest.
+ * Fills an element with the views of {tree, explanations, images, captions, details, samples, attributions}:
+ * a document nbdt.hierarchy/1, documents nbdt.explanation/1, and what page_data in page.py writes.
  */
 function mount(element, data) {
   mounted.get(element)?.abort();

@@ -12,10 +12,12 @@ function summaryOf(state, actions) {
     if (!said) return element.remove();
     const image = state.data.images?.[state.sample];
     const caption = state.data.captions?.[state.sample];
+    const sample = state.data.samples?.[state.sample];
     element.replaceChildren(...[
       image && picture(image, caption || "the image that was classified"),
       make("div", {},
         caption && make("p", { class: "caption" }, bdi(caption)),
+        sample && sampleOf(sample),
         make("p", { class: "answer" },
           said.stopped_at === null ? "Predicted " : "Stopped at ",
           make("strong", {}, node(said.answer, said.answer_name)), " ",
