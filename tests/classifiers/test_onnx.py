@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from nbdt import NBDT, induce
+from nbdt import NBDT, convert, induce
+from nbdt.attribution import attribute
 from nbdt.classifiers import find_head, open_classifier
 from nbdt.errors import FormatError, HeadError, InputError, NotFoundError
 
@@ -558,3 +559,23 @@ def test_magika(tmp_path: Path) -> None:
     assert torch.equal(
         NBDT.from_pretrained(tmp_path / "m").logits(features), model.logits(features)
     )
+
+
+def test_from_a_file_to_a_served_explanation(tmp_path: Path) -> None:
+    pytest.importorskip("httpx", reason="needs the extra client")
+    pytest.importorskip("fastapi", reason="needs the extra serve")
+    from nbdt.client import Client
+    from nbdt.server.settings import Settings
+    from tests.server.conftest import serving
+
+    onnx.save(graph(GEMM, node("Softmax", ["z"], ["y"])), tmp_path / "m.onnx")
+    model = convert(str(tmp_path / "m.onnx"), classes=["cat", "dog", "car"])
+    model.save_pretrained(tmp_path / "pets")
+    with serving(Settings(models=(tmp_path / "pets",))) as running, Client(running.url) as client:
+        found = client.explain("pets", X.tolist())
+        assert [one["prediction"] for one in client.predict("pets", X.tolist())] == P.argmax(
+            1
+        ).tolist()
+    assert [one.prediction for one in found] == [one.prediction for one in model.explain(X)]
+    attributed = attribute(model, X[0], model.explain(X[0])[0].closest)
+    assert len(attributed.values) == 4
