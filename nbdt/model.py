@@ -41,6 +41,7 @@ from nbdt.display import Displayed
 from nbdt.errors import HeadError, InputError, Note
 from nbdt.explain import Explanations, FeatureGeometry, explain_predictions, explain_sites
 from nbdt.hierarchy import Hierarchy
+from nbdt.hierarchy.classes import canonical
 from nbdt.pretrained import ModelConfig, read_model, read_whole, write_model
 from nbdt.rules import (
     Predictions,
@@ -173,7 +174,7 @@ class NBDT(nn.Module, Displayed):
 
     @hierarchy.setter
     def hierarchy(self, tree: Hierarchy) -> None:
-        if tree.classes != self.classes:
+        if [*map(canonical, tree.classes)] != [*map(canonical, self.classes)]:
             raise InputError(
                 "this tree has other classes than the model, or has them in another order, so it "
                 "does not fit the network's outputs."

@@ -24,6 +24,7 @@ from nbdt.classifiers.torch import (
     weights_device,
 )
 from nbdt.errors import HeadError, InputError
+from nbdt.hierarchy.classes import ambiguity, canonical, note_told_apart
 from nbdt.hierarchy.induce import induce as induce_from_rows
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, class_names
@@ -180,17 +181,23 @@ def _indices(
 ) -> npt.NDArray[np.int64]:
     """Labels as indices of classes; they are values of ``classes_``, names, or indices."""
     values = getattr(getattr(module, "model", None), "classes_", None)
-    known: dict[Any, int] = {name: i for i, name in enumerate(names or ())}
+    known: dict[Any, int] = {canonical(name): i for i, name in enumerate(names or ())}
     own = range(num_classes) if values is None else np.asarray(values).tolist()
-    known |= {value: i for i, value in enumerate(own)}
+    known |= {_key(value): i for i, value in enumerate(own)}
     given = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels).ravel().tolist()
     for sample, label in enumerate(given):
-        if isinstance(label, list) or label not in known:
+        if isinstance(label, str) and (several := ambiguity(label, names or ())):
+            raise InputError(f"the label of sample {sample}, {several}.")
+        if isinstance(label, list) or _key(label) not in known:
             raise InputError(
                 f"the label of sample {sample} is {label!r:.80}, which is none of the classes "
                 f"{', '.join(map(str, list(known)[:5]))}{', …' * (len(known) > 5)}."
             )
-    return np.array([known[label] for label in given], dtype=np.int64)
+    return np.array([known[_key(label)] for label in given], dtype=np.int64)
+
+
+def _key(label: Any) -> Any:
+    return canonical(label) if isinstance(label, str) else label
 
 
 def _rows_of_classifier(
@@ -200,6 +207,7 @@ def _rows_of_classifier(
     head = find_head(source, path, num_classes=num_classes, outputs=outputs)
     if names is None:
         names = None if head.classes is None else list(head.classes)
+        note_told_apart(names or ())
     elif len(names) != head.num_classes:
         raise InputError(
             f"the head {head.path!r} tells {head.num_classes} classes apart; got {len(names)} "

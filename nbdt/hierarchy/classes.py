@@ -72,6 +72,17 @@ def checked_distinct(names: Sequence[str], wnids: Sequence[str] = ()) -> list[st
     return chosen
 
 
+def note_told_apart(names: Sequence[str]) -> None:
+    """A `Note` if names that a classifier gives were made distinct by their indices."""
+    plain = list(names)
+    for index, name in enumerate(names):
+        tag = f" ({index})"
+        if name.endswith(tag) and len(candidates(name.removesuffix(tag), names)) > 1:
+            plain[index] = name.removesuffix(tag)
+    if plain != list(names):
+        checked_distinct(plain)
+
+
 def candidates(name: str, names: Iterable[str]) -> list[str]:
     """The names that `distinct_names` made of a name that several classes share."""
     plain = canonical(name)

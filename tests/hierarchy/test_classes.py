@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nbdt.errors import HierarchyError, Note, NotFoundError
 from nbdt.hierarchy import Hierarchy, distinct_names, edit, from_parents, induce
-from nbdt.hierarchy.classes import candidates, canonical
+from nbdt.hierarchy.classes import candidates, canonical, note_told_apart
 from nbdt.hierarchy.compare import compare
 from nbdt.hierarchy.formats.linkage import from_linkage
 from nbdt.hierarchy.formats.newick import from_newick
@@ -60,6 +60,13 @@ def test_lists_of_classes_are_made_distinct_with_a_note(made):
         HierarchyError, match=r"both called 'crane'; nbdt\.hierarchy\.distinct_names"
     ):
         Hierarchy(tree.parents, ["crane", "dog", "crane"])
+
+
+def test_names_that_a_classifier_tells_apart_by_index_get_a_note():
+    with pytest.warns(Note, match=r"'crane'; they are now 'crane \(0\)' and 'crane \(2\)'\.$"):
+        note_told_apart(CRANES)
+    for own in (("boeing (737)", "boeing (747)"), ("cat", "dog (1)"), ()):
+        note_told_apart(own)
 
 
 def test_names_are_found_in_every_unicode_form():
