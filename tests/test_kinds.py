@@ -179,6 +179,7 @@ KINDS = {
         refusals={"saved alone": UNTRUSTED, "service": UNTRUSTED},
         notes={"saved alone": AS_NETWORK, "service": AS_NETWORK},
     ),
+    "ONNX": Kind(onnx, "onnxruntime", convert={"classes": NAMES}),
     "a function": Kind(
         lambda: rows(probabilities),
         convert=numbers("probabilities"),

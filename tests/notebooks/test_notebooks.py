@@ -42,8 +42,8 @@ def check(notebook):
 
 
 def test_there_are_notebooks():
-    names = {"audit", "imagenet", "own-data", "quickstart", "service", "train", "trust"}
-    assert names == {path.stem for path in NOTEBOOKS}
+    names = "audit filetypes imagenet languages own-data quickstart service train trust"
+    assert names.split() == sorted(path.stem for path in NOTEBOOKS)
 
 
 @pytest.mark.slow
