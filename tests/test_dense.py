@@ -80,7 +80,7 @@ def test_the_head_is_the_last_convolution(network: nn.Module) -> None:
     assert (head.path, head.num_classes, head.altered) == ("classify", 11, False)
 
 
-def test_predicts_maps_by_rule(model: nbdt.NBDT, pictures) -> None:  # type: ignore[no-untyped-def]
+def test_predicts_maps_by_rule(model: nbdt.NBDT, pictures) -> None:
     images, _ = pictures
     probabilities = model.predict_proba(images)
     assert probabilities.shape == (30, 11, SIDE, SIDE)
@@ -93,7 +93,7 @@ def test_predicts_maps_by_rule(model: nbdt.NBDT, pictures) -> None:  # type: ign
     assert agreement > 0.9
 
 
-def test_the_trees_answers_are_far_better_than_chance(model: nbdt.NBDT, pictures) -> None:  # type: ignore[no-untyped-def]
+def test_the_trees_answers_are_far_better_than_chance(model: nbdt.NBDT, pictures) -> None:
     images, labels = pictures
     table = evaluate_maps(model, [(images, labels)])
     for rule in ("soft", "hard"):
@@ -105,7 +105,7 @@ def test_the_trees_answers_are_far_better_than_chance(model: nbdt.NBDT, pictures
 
 
 @pytest.mark.parametrize("rule", ["soft", "hard"])
-def test_a_site_is_explained_as_the_map_answers_it(model: nbdt.NBDT, pictures, rule: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_site_is_explained_as_the_map_answers_it(model: nbdt.NBDT, pictures, rule: str) -> None:
     images, _ = pictures
     answers, probabilities = model.predict(images, rule), model.predict_proba(images)
     for sample, found in enumerate(model.explain(images, rule, at=(5, 6))):
@@ -119,7 +119,7 @@ def test_a_site_is_explained_as_the_map_answers_it(model: nbdt.NBDT, pictures, r
         assert str(found).startswith("For row 5, column 6 of a map of 24 × 24 sites:\nPredicted")
 
 
-def test_a_region_is_explained_by_its_mean_logits(model: nbdt.NBDT, pictures) -> None:  # type: ignore[no-untyped-def]
+def test_a_region_is_explained_by_its_mean_logits(model: nbdt.NBDT, pictures) -> None:
     images, labels = pictures
     digits = labels != 10
     found = model.explain(images, region=digits)
@@ -134,7 +134,7 @@ def test_a_region_is_explained_by_its_mean_logits(model: nbdt.NBDT, pictures) ->
     assert background.prediction_name == "background"
 
 
-def test_paths_have_a_row_for_each_site(model: nbdt.NBDT, pictures) -> None:  # type: ignore[no-untyped-def]
+def test_paths_have_a_row_for_each_site(model: nbdt.NBDT, pictures) -> None:
     images, _ = pictures
     paths = model.decision_path(images[:2], "hard")
     answers = model.predict(images[:2], "hard").flatten().tolist()
@@ -144,7 +144,7 @@ def test_paths_have_a_row_for_each_site(model: nbdt.NBDT, pictures) -> None:  # 
 
 
 @pytest.mark.parametrize("where", [{}, {"at": (0, 0), "region": np.ones((SIDE, SIDE), dtype=bool)}])
-def test_a_map_is_explained_somewhere(model: nbdt.NBDT, where: dict) -> None:  # type: ignore[type-arg]
+def test_a_map_is_explained_somewhere(model: nbdt.NBDT, where: dict) -> None:
     said = r"24 × 24 sites a sample, so explain needs at=\(row, column\) or region=mask"
     with pytest.raises(InputError, match=said):
         model.explain(torch.zeros(1, 1, SIDE, SIDE), **where)
@@ -168,7 +168,7 @@ def test_nan_and_maps_without_sites_are_refused(call: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"])
-def test_networks_of_torchvision_are_saved_alone(name: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_networks_of_torchvision_are_saved_alone(name: str, tmp_path) -> None:
     network = torchvision.models.get_model(
         name, weights=None, weights_backbone=None, num_classes=3
     ).eval()
@@ -197,7 +197,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("kind", "options", "path"), OTHERS, ids=[one[0] for one in OTHERS])
-def test_networks_of_transformers_name_their_classes(kind: str, options: dict, path: str) -> None:  # type: ignore[type-arg]
+def test_networks_of_transformers_name_their_classes(kind: str, options: dict, path: str) -> None:
     transformers = pytest.importorskip("transformers")
     names = {0: "sky", 1: "road", 2: "car"}
     config = getattr(transformers, f"{kind}Config")(id2label=names, **options)

@@ -159,7 +159,7 @@ class Torchvision(Library):
 
 def _of_maps() -> list[str]:
     """The names of the networks for segmentation."""
-    return models.list_models(module=models.segmentation)
+    return list(models.list_models(module=models.segmentation))
 
 
 def _builder(name: str) -> Any:

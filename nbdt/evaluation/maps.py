@@ -175,8 +175,8 @@ class IoUCounter(Measure[IoUTable]):
         union = labels[stop] - labels[start] + found[stop] - found[start] - both
         shares: FloatArray = np.full(len(union), np.nan)
         np.divide(both, union, out=shares, where=union > 0)
-        found: list[float] = shares.tolist()
-        return found
+        listed: list[float] = shares.tolist()
+        return listed
 
 
 def evaluate_maps(

@@ -54,8 +54,8 @@ def check_logits(logits: Any, num_classes: int) -> None:
     """
     if isinstance(logits, Tensor) and logits.ndim > 2 and logits.shape[1] == num_classes:
         raise InputError(
-            f"this model gives a map of classes, {tuple(logits.shape)}, where one answer a sample is "
-            "expected; in Python, predict gives maps, explain takes at=(row, column) or "
+            f"this model gives a map of classes, {tuple(logits.shape)}, where one answer per "
+            "sample is expected; in Python, predict gives maps, explain takes at=(row, column) or "
             "region=mask, and nbdt.evaluation.evaluate_maps measures them."
         )
     wide_logits(logits, num_classes)
