@@ -46,7 +46,9 @@ MAX_ENTRIES = 2**27
 
 def path_indicator(tree: Hierarchy, leaves: IntArray) -> csr_matrix:
     """A row for each of these classes, of shape (leaves, nodes): 1 where its path has the node."""
-    paths = [sorted(tree.path(leaf)) for leaf in range(tree.num_classes)]
+    several, leaves = np.unique(leaves, return_inverse=True)
+    paths = [np.empty(0, dtype=np.int64), *(sorted(tree.path(leaf)) for leaf in several.tolist())]
+    leaves = leaves + 1  # the empty path keeps a batch without samples valid
     lengths = np.array(list(map(len, paths)))
     starts = np.concatenate([[0], np.cumsum(lengths[leaves])])
     if starts[-1] > MAX_ENTRIES:
