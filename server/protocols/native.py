@@ -51,7 +51,6 @@ from ..parsing import (
 from ..rows import Shown, Source, file_of
 from . import Protocol
 
-
 router = APIRouter(
     prefix="/api/v1",
     tags=["Native"],

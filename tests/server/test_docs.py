@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from nbdt.server.settings import Settings
-from tests.server.conftest import png
+from tests.server.conftest import png, serving
 
 PAGE = (Path(__file__).parents[2] / "docs" / "service.md").read_text("utf-8")
 
@@ -18,6 +18,19 @@ PAGE = (Path(__file__).parents[2] / "docs" / "service.md").read_text("utf-8")
 def commands():
     for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.S | re.M):
         yield from block.strip().splitlines()
+
+
+@pytest.fixture(scope="module")
+def server(models, tmp_path_factory):
+    """The models of the page: digits, and those that it makes itself."""
+    pytest.importorskip("skops", reason="estimators are stored by the extra [sklearn]")
+    folder = tmp_path_factory.mktemp("page")
+    code = next(
+        code for code in re.findall(r"^```py\n(.*?)^```", PAGE, re.S | re.M) if "fit(" in code
+    )
+    exec(code.replace('"models/', f'"{folder}/'), {})
+    with serving(Settings(models=(models / "digits", folder))) as running:
+        yield running
 
 
 @pytest.mark.parametrize("command", [*commands()], ids=lambda one: one[:60])
