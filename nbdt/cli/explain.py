@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from nbdt.attribution import Attribution, attribute_path
 from nbdt.cli.models import (
     DeviceOption,
     ModelArgument,
@@ -24,12 +26,14 @@ from nbdt.errors import InputError
 from nbdt.explain import Explanation, explain_predictions
 from nbdt.files import write_text
 from nbdt.hierarchy import Hierarchy
+from nbdt.inputs import Preview
 from nbdt.model import NBDT
 from nbdt.rules import Predictions, RuleName, get_rule
 from nbdt.run import answers
 from nbdt.selective import SelectiveNBDT, read_calibration
 from nbdt.selective.conformal import checked_guarantee
-from nbdt.view import to_html, to_rich, to_text
+from nbdt.view import attribution_rich, attribution_text, to_html, to_rich, to_text
+from nbdt.view.evidence import evidence_of
 from nbdt.view.html.page import IMAGE_SIZE
 from nbdt.view.svg import data_uri
 
@@ -39,10 +43,11 @@ app = typer.Typer(add_completion=False)
 
 
 class Answer(NamedTuple):
-    """An explanation, and the likeliest classes with their probabilities."""
+    """An explanation, the likeliest classes with their probabilities, and what spoke for it."""
 
     explanation: Explanation
     likeliest: list[tuple[int, float]]
+    attributions: Sequence[Attribution] = ()
 
 
 @app.command(
@@ -82,6 +87,13 @@ def explain(
         ),
     ] = False,
     draw: Annotated[bool, option("--draw", "Also draw each path with its siblings.")] = False,
+    attribution: Annotated[
+        bool,
+        option(
+            "--attribution",
+            "Also say what in each sample spoke for each decision: words, columns or pixels.",
+        ),
+    ] = False,
     html: Annotated[
         str | None,
         option(
@@ -116,6 +128,7 @@ def explain(
         rows=1,
     )
     shown = _Shown(network.hierarchy, sources)
+    unattributed = False
     with progress("Explaining", len(sources), between_results=True) as run.progress:
         for block in run:
             found = dict(
@@ -135,36 +148,55 @@ def explain(
                         say_json({reader.noun: name, "error": message})
                     continue
                 answer = found[index]
+                if attribution:
+                    try:
+                        spoke = attribute_path(network, sources.sample(index), answer.explanation)
+                        answer = answer._replace(attributions=spoke)
+                    except InputError as error:
+                        unattributed = True
+                        complain(f"{name}: {error}")
                 if json:
                     say_json({reader.noun: name, **_document(answer, network.classes, top)})
                 else:
                     _tell(name if len(sources) > 1 else "", answer, network.classes, full, draw)
                 if html is not None:
-                    shown.add(index, answer.explanation)
+                    shown.add(index, answer)
     if html is not None and shown.explanations:
         write_text(html, shown.page())
         note(f"wrote {html}.")
-    if run.failures:
+    if run.failures or unattributed:
         raise typer.Exit(1)
 
 
 class _Shown:
-    """The explanations of a page, and the pictures of samples in the size that it shows."""
+    """The explanations of a page, and the samples; their pictures in the size that it shows."""
 
     def __init__(self, tree: Hierarchy, samples: Samples) -> None:
         self.tree, self.samples = tree, samples
         self.names: list[str] = []
         self.explanations: list[Explanation] = []
+        self.previews: list[Preview] = []
         self.pictures: list[str | None] = []
+        self.attributions: list[Sequence[Attribution]] = []
 
-    def add(self, index: int, explanation: Explanation) -> None:
-        picture = self.samples.reader.preview(self.samples.sample(index)).picture
+    def add(self, index: int, answer: Answer) -> None:
+        preview = self.samples.reader.preview(self.samples.sample(index))
+        picture = preview.picture
         self.names.append(self.samples.names[index])
-        self.explanations.append(explanation)
+        self.explanations.append(answer.explanation)
+        self.previews.append(replace(preview, picture=None))
         self.pictures.append(None if picture is None else data_uri(picture, IMAGE_SIZE))
+        self.attributions.append(answer.attributions)
 
     def page(self) -> str:
-        return to_html(self.tree, self.explanations, images=self.pictures, captions=self.names)
+        return to_html(
+            self.tree,
+            self.explanations,
+            images=self.pictures,
+            captions=self.names,
+            samples=self.previews,
+            attributions=self.attributions,
+        )
 
 
 def _stopping(
@@ -204,6 +236,13 @@ def _document(answer: Answer, classes: Sequence[str], top: int) -> dict[str, Any
             {"class": index, "name": classes[index], "probability": probability}
             for index, probability in answer.likeliest
         ]
+    if answer.attributions:
+        document["attribution"] = [
+            one.to_dict() | ({"picture": drawn.picture} if drawn.picture else {})
+            for one, drawn in zip(
+                answer.attributions, evidence_of(answer.attributions), strict=True
+            )
+        ]
     return document
 
 
@@ -213,6 +252,8 @@ def _tell(heading: str, answer: Answer, classes: Sequence[str], full: bool, draw
     say(answer.explanation.to_text(full=full))
     if draw:
         say_drawing(to_rich(answer.explanation), to_text(answer.explanation))
+    if answer.attributions:
+        say_drawing(attribution_rich(answer.attributions), attribution_text(answer.attributions))
     if answer.likeliest:
         shown = ", ".join(f"{classes[i]} {100 * share:.1f} %" for i, share in answer.likeliest)
         say(f"Likeliest: {shown}.")

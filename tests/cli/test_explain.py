@@ -1,12 +1,16 @@
 import json
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
 
 from nbdt.data import open_image
 from nbdt.explain import Explanation
+from nbdt.hierarchy import Hierarchy
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
 from nbdt.rules import Temperature
@@ -227,3 +231,39 @@ def test_without_a_calibration_it_says_what_to_run(run, model, image):
     options = ("explain", model, image, "--guarantee")
     refused(run(*options, "0.9"), f"nbdt calibrate {model} DATA")
     refused(run(*options, "90"), "a guarantee must be a share between 0 and 1", "got 90.0")
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """A saved model of rows of three numbers."""
+    pytest.importorskip("skops")
+    x = np.random.RandomState(0).randn(60, 3)
+    estimator = LogisticRegression().fit(x, x.argmax(1))
+    tree = Hierarchy([3, 3, 4, 4, -1], ["0", "1", "2", "low", "any"])
+    NBDT(estimator, tree).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_what_spoke_for_each_decision(run, ask, rows):
+    document = ask("explain", rows, "[1, 2, 3]", "--attribution")
+    path = document["explanation"]["path"]
+    found = document["attribution"]
+    assert all(one["exact"] for one in found[1:])
+    assert [one["node"] for one in found] == [decision["node"] for decision in path]
+    for one, decision in zip(found, path, strict=True):
+        assert one["difference"] == pytest.approx(decision["margin"], abs=1e-5)
+        total = sum(part["contribution"] for part in one["parts"])
+        assert total == pytest.approx(one["difference"] - one["baseline_difference"], abs=1e-5)
+    result = run("explain", rows, "[1, 2, 3]", "[0, -1, 2]", "--attribution", "--html", "page.html")
+    assert result.exit_code == 0
+    assert "2 = 3" in result.stdout
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert page.count('"node":4,"title"') == 2
+
+
+def test_pixels_are_drawn_in_the_page_and_the_document(run, ask, model, image):
+    pytest.importorskip("captum")
+    document = ask("explain", model, image, "--attribution")
+    assert document["attribution"][0]["picture"].startswith("data:image/")
+    assert "parts" not in document["attribution"][0]
+    assert "not " in run("explain", model, image, "--attribution").stdout
