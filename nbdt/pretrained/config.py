@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -10,10 +11,13 @@ from pydantic import Field, PlainSerializer, PlainValidator, field_validator
 from nbdt.classifiers import Builder, OutputKind
 from nbdt.documents import CompleteDocument, Document, described, json_value
 from nbdt.errors import FormatError
+from nbdt.hierarchy.text import one_line
 from nbdt.inputs import Input
 from nbdt.rules import RULES, SCORES, Temperature
 
 SCHEMA = "nbdt.model/1"
+
+_OWN = re.compile(r"[\w.-]{1,100}\.py:\w{1,100}")
 
 
 class FileRecord(Document):
@@ -107,3 +111,30 @@ class ModelConfig(CompleteDocument):
                 f"{SCHEMA!r}."
             )
         return super().from_dict({k: v for k, v in document.items() if k != "schema"})
+
+
+def own_function(provenance: Mapping[str, Any]) -> str | None:
+    """The file and function of the user's own that made a model's network, if any did."""
+    made = provenance.get("network")
+    return made if isinstance(made, str) and _OWN.fullmatch(made) else None
+
+
+def how_to_build(config: ModelConfig) -> str:
+    """What to do about a model whose network only the user's code can build."""
+    made = own_function(config.provenance)
+    if made is None:
+        return (
+            "does not say how its network is built; build it yourself and pass it, by network=… "
+            "or, to a command, --network FILE.py:FUNCTION."
+        )
+    return (
+        f"was made from {made}, whose code is run only if you name it: give a command --network "
+        f"{made}, with the folder of the file before it, and Python "
+        f"network=nbdt.classifiers.own_network({made!r}{_keywords(config.provenance)})."
+    )
+
+
+def _keywords(provenance: Mapping[str, Any]) -> str:
+    arguments = provenance.get("arguments")
+    known = arguments.items() if isinstance(arguments, dict) else ()
+    return one_line("".join(f", {key}={value!r}" for key, value in known))[:200]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -28,9 +28,15 @@ from nbdt.files import (
 )
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.library import load_hierarchy, save_hierarchy
-from nbdt.hierarchy.text import one_line
 from nbdt.inputs import Input
-from nbdt.pretrained.config import SCHEMA, FileRecord, LibraryRecord, ModelConfig
+from nbdt.pretrained.config import (
+    SCHEMA,
+    FileRecord,
+    LibraryRecord,
+    ModelConfig,
+    how_to_build,
+    own_function,
+)
 from nbdt.pretrained.swap import link_tree, replaced_folder, standing
 from nbdt.pretrained.weights import check_shapes, load_tensors, save_tensors
 
@@ -45,7 +51,6 @@ _GET_AGAIN = "get the whole folder again, or take edits by hand with nbdt verify
 # In the folder or in a folder of it: no "..", no hidden files, nothing absolute.
 _FILE_NAME = re.compile("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,2}")
 
-_OWN = re.compile(r"[\w.-]{1,100}\.py:\w{1,100}")
 _SCHEMA_NAME = SCHEMA.partition("/")[0]
 
 
@@ -101,7 +106,7 @@ class SavedModel:
     def _built(self) -> nn.Module:
         """A new network, with random weights; an InputError if the config has no builder."""
         if self.config.builder is None:
-            raise InputError(f"{self.folder} {_how_to_build(self.config)}")
+            raise InputError(f"{self.folder} {how_to_build(self.config)}")
         builder, classes = self.config.builder, len(self.config.classes)
         outputs = builder.arguments.get("num_classes", classes)
         if outputs != classes and (outputs, classes) != (1, 2):
@@ -265,34 +270,9 @@ def own_arguments(folder: str | os.PathLike[str]) -> dict[str, Any]:
     except NBDTError:
         return {}  # `read_model` says what is wrong
     arguments = known.get("arguments")
-    if not isinstance(arguments, dict) or _own(known) is None:
+    if not isinstance(arguments, dict) or own_function(known) is None:
         return {}
     return {key: value for key, value in arguments.items() if isinstance(value, bool | int | float)}
-
-
-def _own(provenance: Mapping[str, Any]) -> str | None:
-    made = provenance.get("network")
-    return made if isinstance(made, str) and _OWN.fullmatch(made) else None
-
-
-def _how_to_build(config: ModelConfig) -> str:
-    made = _own(config.provenance)
-    if made is None:
-        return (
-            "does not say how its network is built; build it yourself and pass it, by network=… "
-            "or, to a command, --network FILE.py:FUNCTION."
-        )
-    return (
-        f"was made from {made}, whose code is run only if you name it: give a command --network "
-        f"{made}, with the folder of the file before it, and Python "
-        f"network=nbdt.classifiers.own_network({made!r}{_keywords(config.provenance)})."
-    )
-
-
-def _keywords(provenance: Mapping[str, Any]) -> str:
-    arguments = provenance.get("arguments")
-    known = arguments.items() if isinstance(arguments, dict) else ()
-    return one_line("".join(f", {key}={value!r}" for key, value in known))[:200]
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────
