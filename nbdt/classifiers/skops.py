@@ -34,8 +34,11 @@ _MODULES = (
 # Modules whose public functions are pure, such as a search's score.
 _FUNCTIONS = ("metrics", "metrics.pairwise", "feature_selection")
 # Histogram boosting checks its categories by a function with some arguments bound; the functions
-# that can be bound are those trusted here.
-_BOUND = ("functools.partial", "sklearn.utils.validation.check_array")
+# that can be bound are those trusted here. Dtypes select columns, and remember those of `fit`.
+_BOUND = (
+    *("functools.partial", "sklearn.utils.validation.check_array"),
+    *("builtins.object", "numpy.dtype", "numpy.mean"),
+)
 # Boosters are parsed by their own libraries, which run no code from a model.
 _BOOSTERS = (
     *("collections.OrderedDict", "collections.defaultdict", "builtins.bytearray"),
