@@ -19,8 +19,7 @@ TENSORS: tuple[TensorName, ...] = get_args(TensorName)
 
 _UNLIMITED = 10**9  # transformers says 10**30
 _INTERPOLATIONS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # Pillow's order
-# Torchvision and Pillow round resized pixels of 8 bits differently, by up to so many levels.
-_LEVELS = 4.01
+_LEVELS = 0.01  # of 255
 
 
 def text_input(tokenizer: Any) -> TextInput:
@@ -87,9 +86,9 @@ def _max_tokens(network: Any) -> int | None:
 
 
 def image_input(processor: Any) -> Preprocessing:
-    """The steps of an image processor, if they give what it gives; else the processor itself.
+    """The steps of an image processor if they give what it gives, as is tried on two pictures.
 
-    Whether they do is tried on two pictures; only the rounding of resized pixels may differ.
+    Else the processor itself.
     """
     try:
         steps = _steps(processor)
@@ -126,11 +125,18 @@ def _steps(processor: Any) -> Preprocessing:
         mode="RGB" if len(means) == CHANNELS["RGB"] else "L",
         resize=resize if options.get("do_resize") else None,
         interpolation=interpolation,
+        resize_as="uint8" if _resizes_tensors(processor) else "image",
         crop=crop,
         scale=processor.rescale_factor if options.get("do_rescale") else 1.0,
         mean=tuple(means),
         std=tuple(stds),
     )
+
+
+def _resizes_tensors(processor: Any) -> bool:
+    """Whether it resizes by torchvision, which rounds in another way than Pillow."""
+    by_name = "torchvision" if type(processor).__name__.endswith("Fast") else "pil"
+    return getattr(processor, "backend", by_name) == "torchvision"
 
 
 def _entry(size: Any, key: str) -> Any:

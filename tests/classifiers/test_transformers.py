@@ -142,10 +142,9 @@ def test_raw_samples_get_the_answer_of_transformers(family):
     network, processor, samples = family
     model = NBDT(network, TREE, preprocessing=processor)
     expected = expected_logits(network, processor, samples)
-    # Torchvision rounds resized pixels in another way than Pillow, and padding costs digits.
     with torch.no_grad():
-        torch.testing.assert_close(model.logits(samples), expected, atol=2e-3, rtol=1e-3)
-        torch.testing.assert_close(model.logits(samples[0]), expected[:1], atol=2e-3, rtol=1e-3)
+        torch.testing.assert_close(model.logits(samples), expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(model.logits(samples[0]), expected[:1], atol=1e-4, rtol=1e-4)
     assert [one.prediction for one in model.explain(samples)] == expected.argmax(1).tolist()
 
 
