@@ -281,7 +281,7 @@ class TestInput:
             torch.testing.assert_close(model.prepared(x), expected[None])
         assert model.prepared(forms[:6]).shape == (6, 1, 8, 8)
         for wrong, message in [
-            (3.5, "this model reads an image; got a float"),
+            (3.5, "this model reads an image; got a number"),
             ([picture, b"text"], "sample 1: the image: this is not an image"),
             ([], "there is no sample: the list is empty"),
         ]:
