@@ -140,11 +140,26 @@ def search(module: nn.Module, num_classes: int | None, outputs: OutputKind = "lo
     inner, wrapped_at = unwrap(module)
     if wrapped_at:
         return search(inner, num_classes, outputs).under(wrapped_at)
+    found = _search_inside(module, num_classes, outputs)
+    # A hook of somebody else may return something other than what it was given.
+    hooks = [getattr(hook, "__module__", "") for hook in module._forward_hooks.values()]
+    hooked = not all(str(where).startswith("torch.") for where in hooks)
+    return replace(found, altered=True) if hooked else found
+
+
+def _search_inside(module: nn.Module, num_classes: int | None, outputs: OutputKind) -> Found:
     known = libraries_of(module)
     for library in known:
         library.check(module)
     if is_linear(module):
         return _of_layer(module)
+    if type(module).__name__ == "FullyShardedDataParallel":
+        return Found(
+            None,
+            "its weights lie in flat pieces",
+            way_out="Take the network out of FullyShardedDataParallel, or shard it with "
+            "torch.distributed.fsdp.fully_shard instead.",
+        )
     if is_quantized(module):
         return Found("")  # `checked_layer` reports what is wrong
     if isinstance(module, nn.AdaptiveLogSoftmaxWithLoss):
@@ -310,7 +325,10 @@ def _choice(network: nn.Module, names: Sequence[str] = (), num_classes: int | No
     every = linear_layers(network)
     layers = {name: every[name] for name in names if name in every} or every
     if not layers:
-        return "It has no linear layer to name; give nbdt.induce an array of class rows instead."
+        return (
+            "It has no linear layer to name; give nbdt.induce an array of class rows instead, or "
+            "samples to answer: nbdt.induce(network, samples=…)."
+        )
     listed = f"Linear layers in it: {describe_layers(layers)}."
     outputs = {None: None, 2: {1, 2}}.get(num_classes, {num_classes})
     fitting = [name for name, one in layers.items() if not outputs or num_outputs(one) in outputs]
@@ -319,7 +337,8 @@ def _choice(network: nn.Module, names: Sequence[str] = (), num_classes: int | No
     return (
         f"{listed} Name the one whose outputs are the "
         f"classes, for example find_head(network, path={fitting[-1]!r}) or "
-        f"nbdt.induce(network, head={fitting[-1]!r})."
+        f"nbdt.induce(network, head={fitting[-1]!r}). If there is none, build the tree from its "
+        "answers: nbdt.induce(network, samples=…)."
     )
 
 

@@ -232,7 +232,9 @@ def test_sharded_weights(mesh, tmp_path):
 
     network, plain = built(), built()
     fully_shard(network, mesh=mesh)
-    torch.testing.assert_close(find_head(network).rows, plain.out.weight.detach())
+    head = find_head(network)
+    torch.testing.assert_close(head.rows, plain.out.weight.detach())
+    assert not head.altered
     tree = induce(network)
     assert clades(tree) == clades(induce(plain))
     model = NBDT(network, tree, score="mean")
@@ -352,6 +354,32 @@ def test_a_hierarchical_softmax_has_no_row_per_class():
             find_head(network, path)
     model = NBDT(network, induce(torch.randn(10, 3)))  # its log-probabilities serve as logits
     torch.testing.assert_close(model.predict_proba(X), network(X).exp().detach())
+
+
+def test_conditional_heads_are_no_rows_of_classes():
+    class CoarseAndFine(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.coarse, self.fine = nn.Linear(4, 2), nn.Linear(4, 6)
+
+        def forward(self, x):
+            groups = self.coarse(x).log_softmax(1)
+            classes = self.fine(x).view(-1, 2, 3).log_softmax(2)
+            return (groups[:, :, None] + classes).flatten(1)
+
+    network = CoarseAndFine()
+    with pytest.raises(HeadError, match=r"result of 'add'.*If there is none, .*samples="):
+        find_head(network)
+    assert find_head(network, "fine").altered
+    assert induce(network, samples=torch.randn(50, 4)).num_classes == 6
+
+
+@pytest.mark.parametrize("place", ["", "out"])
+def test_a_hook_may_alter_the_output(place):
+    network = built()
+    network.get_submodule(place).register_forward_hook(lambda _module, _args, output: 2 * output)
+    head = find_head(network)
+    assert (head.path, head.altered) == ("out", True)
 
 
 def test_a_hint_names_only_layers_that_fit():
