@@ -66,6 +66,15 @@ def share_bar(share: float) -> Markup:
     return _drawing("share", (rail, part), (150, 8), "")
 
 
+def sides_bar(share: float) -> Markup:
+    """A bar to the right of a middle line for the child taken, to the left for its rival."""
+    width = max(abs(36 * share), 1)
+    part = Rect(
+        Box(60 if share > 0 else 60 - width, 0, width, 10), "for" if share > 0 else "against"
+    )
+    return _drawing("share", (part, line((36, 0), (36, 10), css="frame")), (72, 10), "")
+
+
 def reliability_diagram(found: Reliability, title: str) -> Markup:
     """Confidence and how often it was right, bin by bin, with how many samples each bin holds.
 

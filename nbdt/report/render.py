@@ -18,9 +18,9 @@ from nbdt.evaluation.tables import percent, percent_range
 from nbdt.explain import percent as whole_percent
 from nbdt.model import NBDT
 from nbdt.report import facts
-from nbdt.report.figures import Axis, reliability_cells, reliability_diagram, share_bar
+from nbdt.report.figures import Axis, reliability_cells, reliability_diagram, share_bar, sides_bar
 from nbdt.report.measure import FEW, Measurement, measure
-from nbdt.report.samples import Album, choose, explained, node_details
+from nbdt.report.samples import Album, choose, explained, node_details, shown_beside
 from nbdt.rules import RuleName
 from nbdt.selective import Calibration
 from nbdt.view.assets import templates
@@ -145,6 +145,8 @@ def _templates() -> Environment:
         "reliability_diagram": reliability_diagram,
         "reliability_cells": reliability_cells,
         "share_bar": share_bar,
+        "shown_beside": shown_beside,
+        "sides_bar": sides_bar,
     }
     return environment
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from nbdt.attribution import attribute
 from nbdt.data import LabelledImages, LabelledSamples
-from nbdt.errors import InputError
+from nbdt.errors import InputError, NBDTError
 from nbdt.evaluation import Evaluation, NodeAccuracy
 from nbdt.evaluation.prototypes import KINDS, Kind
 from nbdt.evaluation.tables import percent, percent_range
-from nbdt.explain import Explanation, explain_predictions
+from nbdt.explain import Decision, Explanation, explain_predictions
 from nbdt.hierarchy.text import one_line
 from nbdt.report.measure import FEW, Measurement
 from nbdt.run import answers
+from nbdt.view.evidence import Evidence, preview_data
 from nbdt.view.html import NodeDetails, Prototype
 from nbdt.view.svg.pictures import data_uri
 
@@ -147,6 +151,20 @@ def explained(found: Measurement, group: Group, album: Album) -> Group:
     pictures = map(album.address, group.indices)
     triples = tuple(zip(group.indices, pictures, explanations, strict=True))
     return replace(group, explained=triples)
+
+
+def shown_beside(found: Measurement, index: int, decision: Decision) -> dict[str, Any] | None:
+    """A text or a row with what in it spoke for a decision; None for images and arrays alone."""
+    model, data = found.model, found.data
+    if isinstance(data, LabelledImages) or model.preprocessing is None:
+        return None
+    sample = data.source[int(data.indices[index])]
+    shown: dict[str, Any] = preview_data(model.preprocessing.preview(sample))
+    if not shown["texts"] and not shown["columns"]:
+        return None
+    with suppress(NBDTError):  # a model that attributes nothing, or lacks a package for it
+        shown |= Evidence.of(attribute(model, sample, decision)).to_dict()
+    return shown
 
 
 def node_details(evaluation: Evaluation, album: Album) -> dict[int, NodeDetails]:

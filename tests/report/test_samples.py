@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 import nbdt
-from nbdt.data import LabelledImages
+from nbdt.data import LabelledImages, LabelledSamples
 from nbdt.data.folder import ImageFiles
 from nbdt.errors import InputError
+from nbdt.hierarchy import Hierarchy
 from nbdt.inputs.image import Preprocessing
+from nbdt.inputs.text import TextInput
 from nbdt.model import NBDT
 from nbdt.report import Measurement, measure, to_page
 from nbdt.report.samples import SIZE, Album, choose
@@ -125,3 +130,14 @@ def test_pictures_are_small_and_counted(tmp_path: Path) -> None:
     assert (album.class_name(0), album.sample_name(0)) == ("x<y", "sample 0, a<b.jpg")
     in_memory = LabelledImages([Image.new("L", (4, 4))], [0], ["x"], Preprocessing(mode="L"))
     assert Album(in_memory, most=1).sample_name(0) == "sample 0"
+
+
+def test_a_text_stands_beside_its_explanation_with_what_spoke() -> None:
+    texts = ["good film", "slow film", "good", "slow", "good plot", "slow plot"]
+    estimator = make_pipeline(CountVectorizer(), LogisticRegression())
+    estimator.fit(texts, [1, 0] * 3)
+    tree = Hierarchy([2, 2, -1], ["bad", "fine", "any"])
+    model = NBDT(estimator, tree, preprocessing=TextInput())
+    data = LabelledSamples(texts, [1, 0] * 3, tree.classes, model.preprocessing)
+    page = to_page(measure(model, data))
+    assert re.search(r'<mark class="for l4" title="[^"]+">good</mark>', page)
