@@ -20,6 +20,7 @@ from nbdt.classifiers import (
     open_classifier,
     zero_shot,
 )
+from nbdt.hierarchy import Hierarchy
 from nbdt.inputs import ArrayInput, Input
 from nbdt.inputs.table import TableInput
 from nbdt.model import NBDT
@@ -31,6 +32,7 @@ def convert(
     X: Any = None,  # noqa: N803 - scikit-learn's name
     y: Any = None,
     *,
+    tree: Hierarchy | None = None,
     classes: Sequence[str] | None = None,
     head: str | None = None,
     linkage: str | None = None,
@@ -50,6 +52,7 @@ def convert(
         X: samples, best ones that it was not fitted to. A classifier without a row per class needs
             them for its tree, and the model of a table learns its columns' types from them.
         y: their true classes, for a tree from the confusion matrix; see `nbdt.induce`.
+        tree: of the classes, in the classifier's order, in place of an induced one.
         preprocessing: how a sample becomes the classifier's input; by default what its library
             knows.
         score: "logsumexp" by default.
@@ -80,7 +83,8 @@ def convert(
     if preprocessing is None and X is not None:
         reader = typed_reader(reader, X, network)
     samples = X if X is None or reader is None else reader.prepared(X)
-    tree = induce(
+    made_of = "given" if tree is not None else "induced"
+    tree = tree or induce(
         network,
         classes,
         samples=samples,
@@ -101,7 +105,7 @@ def convert(
         head=head,
         outputs=outputs,
     )
-    model.provenance = {"network": type(source).__name__, "tree": "induced"}
+    model.provenance = {"network": type(source).__name__, "tree": made_of}
     return model
 
 

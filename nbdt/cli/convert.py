@@ -14,16 +14,21 @@ import typer
 from torch import nn
 
 from nbdt.classifiers import (
+    OutputKind,
     build,
     find_head,
     induce,
+    input_of,
     is_own,
     likely_info,
+    open_classifier,
     own_network,
     own_source,
     weights_info,
 )
+from nbdt.classifiers.base import builders
 from nbdt.cli.inputs import read_classes, read_options, read_tree
+from nbdt.cli.labelled import LabelOption
 from nbdt.cli.models import as_given
 from nbdt.cli.options import (
     BranchingOption,
@@ -38,12 +43,19 @@ from nbdt.cli.options import (
     rule_option,
 )
 from nbdt.cli.output import note, say, say_json, working
+from nbdt.cli.samples import ColumnOption, IgnoreOption
 from nbdt.cli.tree.files import in_words, size_of
+from nbdt.conversion import convert as convert_classifier
+from nbdt.data import load_dataset
+from nbdt.data.rows import is_rows, unlabelled_rows
 from nbdt.documents import parsed_json
 from nbdt.errors import FormatError, InputError, NBDTError
+from nbdt.files import error_context
 from nbdt.hierarchy import Hierarchy
 from nbdt.hierarchy.edit import reorder
 from nbdt.hierarchy.naming import name_by_taxonomy
+from nbdt.inputs import TableInput
+from nbdt.inputs.frames import SUFFIXES, read_table
 from nbdt.inputs.image import Preprocessing
 from nbdt.model import NBDT
 from nbdt.pretrained import load_checkpoint
@@ -58,26 +70,48 @@ app = typer.Typer(add_completion=False)
 @app.command(
     epilog="Examples: nbdt convert torchvision:resnet50 --weights DEFAULT -o resnet50-tree\n\n"
     "nbdt convert nbdt:cifar-resnet20 --weights cifar10.safetensors --classes cifar10 "
-    """--preprocessing '{"resize": [32, 32]}' -o my-model"""
+    """--preprocessing '{"resize": [32, 32]}' -o my-model\n\n"""
+    "nbdt convert model.onnx -o my-model\n\n"
+    "nbdt convert model.skops --samples adult.csv --label income -o my-model"
 )
 def convert(
     source: Annotated[
         str,
         argument(
-            "NETWORK",
-            "torchvision:NAME, timm:NAME, nbdt:NAME (the project's own), or your own, built by "
-            "FILE.py:FUNCTION.",
-        ),
-    ],
-    weights: Annotated[
-        str,
-        option(
-            "--weights FILE",
-            "A safetensors file, or the name of published weights, such as DEFAULT, which are "
-            "downloaded if missing.",
+            "CLASSIFIER",
+            "A trained one: model.onnx, model.skops or transformers:FOLDER. Or a network, with "
+            "--weights: torchvision:NAME, timm:NAME, nbdt:NAME (the project's own), or your own, "
+            "built by FILE.py:FUNCTION.",
         ),
     ],
     output: Annotated[str, option("--output -o FOLDER", "The model's folder.")],
+    weights: Annotated[
+        str | None,
+        option(
+            "--weights FILE",
+            "A network's: a safetensors file, or the name of published weights, such as DEFAULT, "
+            "which are downloaded if missing.",
+        ),
+    ] = None,
+    samples: Annotated[
+        str | None,
+        option(
+            "--samples DATA",
+            "Samples for the tree of a classifier without a row per class, and for the types of a "
+            "table's columns: a table, texts, arrays, or a folder with a subfolder per class.",
+        ),
+    ] = None,
+    label: LabelOption = None,
+    column: ColumnOption = None,
+    ignore: IgnoreOption = None,
+    outputs: Annotated[
+        OutputKind | None,
+        option(
+            "--outputs KIND",
+            "What the classifier gives: logits, log_probs or probabilities.",
+            shown="logits",
+        ),
+    ] = None,
     classes: ClassesOption = None,
     tree: Annotated[
         str | None,
@@ -131,7 +165,7 @@ def convert(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Make a model folder from a trained network and a tree of its classes."""
+    """Make a model folder from a trained classifier and a tree of its classes."""
     induction = given(
         linkage=linkage,
         metric=metric,
@@ -152,6 +186,26 @@ def convert(
     steps = None if preprocessing is None else _preprocessing(preprocessing, source)
     arguments = dict(map(_argument, argument or ()))
 
+    if weights is None:
+        classifier = _opened(source)
+        with working("Building the tree …"):
+            X, y = _samples(samples, label, column, ignore or (), classifier)  # noqa: N806
+            model = convert_classifier(
+                classifier,
+                X,
+                y,
+                tree=own_tree,
+                classes=names,
+                head=head,
+                preprocessing=steps,
+                **induction,
+                **given(score=score, rule=rule, outputs=outputs),
+            )
+            model.provenance["network"] = Path(source).name
+            _finish(model, output, tree, taxonomy, json)
+        return
+    if samples is not None or label is not None:
+        raise InputError("--samples and --label go with a classifier in a file, without --weights.")
     if is_own(source):
         network = own_network(source, **arguments)
         load_checkpoint(network, Path(weights), trust_pickle=trust_pickle)
@@ -183,22 +237,70 @@ def convert(
             "network": source,
             **own_source(network),
             "weights": Path(weights).name,
-            "tree": tree or "induced",
         }
-        model.save_pretrained(output)
+    _finish(model, output, tree, None, json, source if is_own(source) else None)
+
+
+def _finish(
+    model: NBDT,
+    output: str,
+    tree: str | None,
+    taxonomy: Hierarchy | None,
+    json: bool,
+    own: str | None = None,
+) -> None:
+    """Saves the model and says what it is."""
+    if taxonomy is not None:
+        model.hierarchy = name_by_taxonomy(model.hierarchy, taxonomy)
+    model.provenance["tree"] = tree or "induced"
+    model.save_pretrained(output)
     if json:
         options = {"score": model.score, "rule": model.rule}
-        say_json({"output": output, **size_of(hierarchy), **options})
+        say_json({"output": output, **size_of(model.hierarchy), **options})
     else:
-        say(f"Wrote {output}: {in_words(hierarchy)}; score {model.score}, rule {model.rule}.")
+        shown = f"{in_words(model.hierarchy)}; score {model.score}, rule {model.rule}"
+        say(f"Wrote {output}: {shown}.")
         if model.preprocessing is not None:
-            own = as_given(source if is_own(source) else None)
-            say(f"Next: nbdt explain {output} IMAGE …{own}")
+            say(f"Next: nbdt explain {output} {model.preprocessing.noun.upper()} …{as_given(own)}")
     if model.preprocessing is None:
         note(
             "the model has no preprocessing from an image to its input, so nbdt explain cannot use "
             "it; give --preprocessing."
         )
+
+
+def _opened(source: str) -> Any:
+    """The classifier in a file or a library's folder."""
+    if is_own(source) or source.partition(":")[0] in builders():
+        raise InputError(
+            f"{source}: give the network's weights: --weights FILE, or the name of published ones, "
+            "such as DEFAULT."
+        )
+    return open_classifier(source)
+
+
+def _samples(
+    data: str | None, label: str | None, column: str | None, ignore: Sequence[str], classifier: Any
+) -> tuple[Any, list[str] | None]:
+    """Samples in any form that the classifier reads, and their classes if they are labeled."""
+    if data is None:
+        if label is not None:
+            raise InputError("--label names a column of --samples; give both.")
+        return None, None
+    reader = input_of(classifier)
+    if isinstance(reader, TableInput) and Path(data).suffix.lower() in SUFFIXES:
+        # Only the file knows what its columns hold.
+        table = read_table(data)
+        with error_context(data):
+            left = table.without([*([label] if label else []), *ignore]).typed()
+            names = [str(cell).strip() for cell in table.columns[label]] if label else None
+            return left.without_index(reader.names).to_frame(), names
+    if label is None and is_rows(data):
+        rows = unlabelled_rows(data, reader, column=column, ignore=ignore)
+        return [rows[place] for place in range(len(rows))], None
+    labelled = load_dataset(data, label=label, column=column, ignore=ignore, preprocessing=reader)
+    samples = [labelled.sample(index) for index in range(len(labelled))]
+    return samples, [labelled.classes[target] for target in labelled.targets]
 
 
 def _as_published(

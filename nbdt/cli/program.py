@@ -34,7 +34,7 @@ class Application(LazyGroup):
         ),
         "convert": (
             "nbdt.cli.convert",
-            "Make a model folder from a trained network and a tree of its classes.",
+            "Make a model folder from a trained classifier and a tree of its classes.",
         ),
         "train": (
             "nbdt.cli.train",

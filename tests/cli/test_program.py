@@ -70,7 +70,7 @@ def test_the_version(run):
     (["tree", "show"], "Missing argument 'TREE' (see 'nbdt tree show --help')."),
     (["explain", "m", "x", "--rule", "firm"], "'--rule': 'firm' is not one of 'soft', 'hard'"),
     (["tree", "show", "x", "--max-lines", "many"], "'--max-lines'"),
-    (["convert", "nbdt:small-cnn", "-o", "x"], "Missing option '--weights'"),
+    (["convert", "nbdt:small-cnn", "-o", "x"], "give the network's weights: --weights FILE"),
 ])  # fmt: skip
 def test_wrong_usage_is_one_sentence_and_exit_code_2(arguments, said, run):
     refused(run(*arguments), said)

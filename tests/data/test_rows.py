@@ -126,7 +126,7 @@ def test_arrays(tmp_path):
     assert isinstance(images, LabelledImages)
     assert images[0][0].shape == (1, 8, 8)
     np.savez(path, a=x, b=y, c=y)
-    with pytest.raises(InputError, match="np.savez.*it has a, b, c"):
+    with pytest.raises(InputError, match=r"np\.savez.*it has a, b, c"):
         load_dataset(path)
     np.savez(path, x=x, y=y[:2])
     with pytest.raises(InputError, match="one label per sample"):
