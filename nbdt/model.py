@@ -423,6 +423,11 @@ class NBDT(nn.Module, Displayed):
         except HeadError:
             if self._head_given is not None:
                 raise
+            known = getattr(self.network, "num_classes", num_classes)
+            if isinstance(self.network, Adapter) and known != num_classes:
+                raise InputError(
+                    f"the classifier has {known} classes, but the tree has {num_classes}."
+                ) from None
             return None
         if head.num_classes != num_classes:
             raise InputError(

@@ -42,6 +42,7 @@ class EstimatorModule(Adapter):
         "be trained or exported here."
     )
     library: ClassVar[str] = "sklearn"
+    gives_logits: ClassVar[bool] = True
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
@@ -119,7 +120,7 @@ class ScikitLearn(Library):
             advice = (
                 "set voting='soft'"
                 if getattr(last, "voting", None) == "hard"
-                else "wrap it in CalibratedClassifierCV, or take another"
+                else "take a classifier that has one of these"
             )
             raise HeadError(
                 f"this {type(last).__name__} answers with a class only; a tree needs "

@@ -380,6 +380,14 @@ def test_what_the_estimator_refuses_is_one_sentence():
         NBDT(pipeline, model.hierarchy).predict(np.full((2, 5), np.nan))
 
 
+def test_outputs_and_classes_are_known_from_the_estimator():
+    estimator = GaussianNB().fit(COUNTS, TRUTHS)
+    model = nbdt.convert(estimator, COUNTS, outputs="probabilities")  # true, and read anyway
+    assert torch.equal(model.predict(COUNTS), nbdt.convert(estimator, COUNTS).predict(COUNTS))
+    with pytest.raises(InputError, match="the classifier has 3 classes, but the tree has 2"):
+        NBDT(estimator, nbdt.Hierarchy([2, 2, -1], ["cat", "dog", "pet"]))
+
+
 def test_mean_scores_of_probabilities_warn():
     estimator = GaussianNB().fit(COUNTS, TRUTHS)
     tree = induce(estimator, samples=COUNTS)
