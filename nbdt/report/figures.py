@@ -69,9 +69,8 @@ def share_bar(share: float) -> Markup:
 def sides_bar(share: float) -> Markup:
     """A bar to the right of a middle line for the child taken, to the left for its rival."""
     width = max(abs(36 * share), 1)
-    part = Rect(
-        Box(60 if share > 0 else 60 - width, 0, width, 10), "for" if share > 0 else "against"
-    )
+    start, side = (36.0, "for") if share > 0 else (36.0 - width, "against")
+    part = Rect(Box(start, 0, width, 10), side)
     return _drawing("share", (part, line((36, 0), (36, 10), css="frame")), (72, 10), "")
 
 
