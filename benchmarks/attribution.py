@@ -92,6 +92,9 @@ def words() -> None:
     }
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, "[UNK]"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[UNK] $A", special_tokens=[("[UNK]", 1)]
+    )
     tokenizer.enable_padding()
     config = transformers.BertConfig(
         vocab_size=100,

@@ -339,10 +339,16 @@ def contributions(
         )
     elif method == "ablation":
         shares = ablation(game, number)
-    elif method == "shapley" or number <= MOST_SAMPLED:
+    elif method == "shapley":
         shares = shapley(game, number, evaluations=evaluations, seed=seed)
     else:
-        shares = _added(game, number, seed) or ablation(game, number)
+        try:
+            if number <= MOST_SAMPLED:
+                shares = shapley(game, number, evaluations=evaluations, seed=seed)
+            else:
+                shares = _added(game, number, seed) or ablation(game, number)
+        except InputError:  # of models that take no empty text
+            shares = ablation(game, number)
     return shares, game.floor
 
 
