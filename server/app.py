@@ -99,7 +99,7 @@ def create_app(settings: Settings, *, on_loaded: OnLoaded | None = None) -> Fast
         app.include_router(router)
         _answer_head(app, router)
 
-    examples = {tag: one.example for one in protocols for tag in one.router.tags}
+    examples = {str(tag): one.example for one in protocols for tag in one.router.tags}
 
     @lru_cache(maxsize=1)
     def described(models: tuple[ServedModel, ...]) -> bytes:

@@ -53,12 +53,14 @@ class Answer:
         predictions: the predicted class by the question's rule; shape (rows,).
         explanations: one per row, if requested.
         attributions: those of each row's path, if requested.
+        notes: what the client should know of its rows.
     """
 
     log_probs: npt.NDArray[np.float32]
     predictions: npt.NDArray[np.int64]
     explanations: tuple[Explanation, ...]
     attributions: tuple[tuple[Attribution, ...], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def joined(cls, parts: Sequence[Answer]) -> Answer:

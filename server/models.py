@@ -146,9 +146,9 @@ class Registry:
                     break
             if failed and (self._settings.strict or not self._served):
                 raise next(iter(failed.values()))
-            for name, error in failed.items():
-                self._failed[name] = self._reason(error, folders.get(name))
-                logger.error("the model %s cannot be loaded: %s", name, error)
+            for name, reason in failed.items():
+                self._failed[name] = self._reason(reason, folders.get(name))
+                logger.error("the model %s cannot be loaded: %s", name, reason)
 
     def reload(self) -> list[Reload]:
         """Loads what has changed, and what is new in the folders.

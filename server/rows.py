@@ -185,6 +185,17 @@ class RowReader:
                 raise kind(f"row {index}: {reason}") from None
         return rows
 
+    def with_notes(self, sources: Sequence[Source]) -> tuple[list[Any], tuple[str, ...]]:
+        """The rows, and what the client should know of them, as that the end of one is cut off."""
+        rows = self(sources)
+        notes = (
+            f"row {index}: {note}"
+            for index, row in enumerate(rows)
+            if not isinstance(row, Tensor) and not is_encoding(row)
+            for note in self.own.notes(row)
+        )
+        return rows, tuple(notes)
+
     def image(self, data: bytes, mode: str) -> Image.Image:
         """An image file, decoded within the limits."""
         return read_image(
@@ -211,7 +222,9 @@ class RowReader:
                 f"of numbers; got {in_json(value)}."
             )
         sample = self.own.read(self._within(value))
-        return self._within(torch.from_numpy(sample) if isinstance(sample, np.ndarray) else sample)
+        is_own = type(self.own).batch is ArrayInput.batch  # and not such as a sound's
+        is_array = is_own and isinstance(sample, np.ndarray)
+        return self._within(torch.from_numpy(sample) if is_array else sample)
 
     def _from_image(self, data: bytes) -> Any:
         """The network's input for an image file: a tensor, or a mapping of batches of one."""
@@ -230,7 +243,7 @@ class RowReader:
             raise TooLargeError(
                 f"{len(value):,} bytes exceed the limit of {settings.image_bytes:,}."
             )
-        parts = list(value.values()) if isinstance(value, Mapping) else value
+        parts: Any = list(value.values()) if isinstance(value, Mapping) else value
         if isinstance(value, Tensor) or is_encoding(value):
             numbers = sum(part.numel() for part in ([value] if parts is value else parts))
             if numbers > settings.row_values:

@@ -163,10 +163,12 @@ class Service:
                         raise TooLargeError(f"attribution is computed for one row, got {count}.")
                     check_rows(count, self.settings.request_rows)
                     with self.capacity.reserved(count), self._counted(count):
-                        rows = await self.in_decoder(lambda: served.read(asked.sources))
+                        rows, notes = await self.in_decoder(
+                            lambda: served.read.with_notes(asked.sources)
+                        )
                         rule = asked.rule or served.model.rule
                         question = Question(rows, rule, asked.explain, asked.attribution)
-                        found = await queue.ask(question)
+                        found = replace(await queue.ask(question), notes=notes)
                         return served, asked, found
         except TimeoutError:
             raise DeadlineError(f"the answer was not ready within {limit:g} s.") from None

@@ -122,6 +122,10 @@ class Input(CompleteDocument):
         shape = "" if self.shape is None else f", of shape {array_shape(self.shape)}"
         return {"type": "array", "description": f"Numbers in nested lists{shape}."}
 
+    def notes(self, sample: Any) -> list[str]:
+        """What whoever sends a sample should know, as that the end of a text is cut off."""
+        return []
+
     # ── what the command line names ───────────────────────────────────────────────────────────
 
     def sources(self, argument: str, *, text: bool = False) -> list[Source]:

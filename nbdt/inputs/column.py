@@ -86,13 +86,18 @@ class Column(CompleteDocument):
         if new:
             name = f"sample {new[0]}: " if len(values) > 1 else ""
             others = f" (and {len(new) - 1} more rows)" if len(new) > 1 else ""
-            warnings.warn(
-                f"{name}column {described(self.name)} has the category "
-                f"{described(values[new[0]])}, which the model has never seen; it makes of it what "
-                f"it can{others}.",
-                SampleWarning,
-                stacklevel=2,
-            )
+            said = f"{name}{self.note(values[new[0]])}{others}."
+            warnings.warn(said, SampleWarning, stacklevel=2)
+
+    def note(self, cell: Any) -> str:
+        """That a value is a category that was never seen, if it is one that is passed on."""
+        is_open = self.type == "category" and self.unseen == "passed on"
+        if not is_open or is_missing(cell) or (type(cell) is bool, cell) in self._categories:
+            return ""
+        return (
+            f"column {described(self.name)} has the category {described(cell)}, which the model "
+            "has never seen; it makes of it what it can"
+        )
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of a value; known categories are ``examples`` where others are taken."""

@@ -130,6 +130,13 @@ class TableInput(Input):
         """The example by name; empty if none is known."""
         return dict(zip(self.names, self.example, strict=False))
 
+    def notes(self, sample: Any) -> list[str]:
+        """Which categories were never seen, of those that are passed on."""
+        if not isinstance(sample, Mapping):
+            return []
+        notes = (column.note(sample[column.name]) for column in self.columns)
+        return [f"{note}." for note in notes if note]
+
     def json_schema(self) -> dict[str, Any]:
         """An object with the columns, and the example."""
         columns = {column.name: column.json_schema() for column in self.columns}

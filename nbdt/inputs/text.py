@@ -254,6 +254,20 @@ class TextInput(Input):
             self._warn(samples, (lengths >= self.max_length).nonzero()[:, 0].tolist())
         return {name: tensors[name] for name in self.tensors} or tensors["input_ids"]
 
+    def notes(self, sample: Text) -> list[str]:
+        """How much of the text is cut off, if anything is."""
+        size = sum(len(text.encode()) for text in texts_of(sample))
+        if self.max_length is None or size < self.max_length - 3:  # of what marks the ends
+            return []
+        count = self.cut(sample)
+        return [f"{self._too_long('the text', count)}."] if count else []
+
+    def _too_long(self, name: str, count: int) -> str:
+        return (
+            f"{name} is longer than the {self.max_length} tokens that the model reads; the rest, "
+            f"{count} tokens, was cut off"
+        )
+
     def cut(self, sample: Text) -> int:
         """How many of a text's tokens `batch` cuts off."""
         if self.tokenizer is None or self.max_length is None:
@@ -276,8 +290,7 @@ class TextInput(Input):
         name = "the text" if len(samples) == 1 else f"sample {index}"
         others = f", and so was the rest of {len(cut) - 1} other texts" if len(cut) > 1 else ""
         warnings.warn(
-            f"{name} is longer than the {self.max_length} tokens that the model reads; the rest, "
-            f"{count} tokens, was cut off{others}.",
+            f"{self._too_long(name, count)}{others}.",
             SampleWarning,
             stacklevel=2,
         )

@@ -60,8 +60,7 @@ router = APIRouter(
 PROTOCOL = Protocol("Native", "`/api/v1`", router)
 
 RuleOption = Annotated[
-    RuleName | None,
-    Query(description="How decisions become an answer; by default the model's own."),
+    RuleName | None, Query(description="How decisions become an answer; by default the model's.")
 ]
 TopOption = Annotated[
     int, Query(ge=0, le=1000, description="How many of the likeliest classes to name, too.")
@@ -105,7 +104,7 @@ class ModelSummary(Schema):
 
 
 class FailedModel(Schema):
-    """A model that cannot be loaded, and why."""
+    """A model that cannot be loaded."""
 
     name: str
     reason: str
@@ -167,6 +166,7 @@ class _Answer(Schema):
     top: Annotated[
         list[list[LikelyClass]] | None, Field(description="If requested: the likeliest classes.")
     ] = None
+    notes: list[str] | None = None
 
 
 class Predictions(_Answer):
@@ -339,8 +339,7 @@ async def reload(request: Request) -> JSONResponse:
 
 
 def _are_images(served: ServedModel, sources: Sequence[Source]) -> bool:
-    is_file = all(isinstance(file_of(source), bytes) for source in sources)
-    return served.read.reads_images and is_file
+    return served.read.reads_images and all(isinstance(file_of(one), bytes) for one in sources)
 
 
 def _picture(form: str, text: str) -> Response:
@@ -358,6 +357,8 @@ def _common(served: ServedModel, asked: ParsedRequest, found: Answer, top: int) 
     }
     if top:
         document["top"] = likeliest(served, found, top)
+    if found.notes:
+        document["notes"] = found.notes
     return document
 
 

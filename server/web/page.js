@@ -118,7 +118,7 @@
         Object.assign(data, { tree: told.tree, explanations });
         if (images[0].url) data.images = images.map(({ url }) => url);
         data.captions = images.map((one) => one.name);
-        notes.push(...reasons);
+        notes.push(...reasons, ...(found.notes ?? []).map((one) => one.replace(/^row 0: /, "")));
         if (element("attribution").checked && images.length > 1) {
           notes.push("What spoke for each decision is told of one image at a time.");
         }

@@ -532,7 +532,8 @@ def test_models_are_listed_as_they_were_given(client):
     assert names == ["texts", "table", "digits"]
 
 
-def test_token_ids_are_tensors(tmp_path):
+@pytest.mark.filterwarnings("ignore::nbdt.errors.SampleWarning")
+def test_token_ids_are_tensors_and_what_is_cut_off_is_told(tmp_path):
     transformers = pytest.importorskip("transformers")
     tokenizers = pytest.importorskip("tokenizers")
     from nbdt.inputs.text import TextInput
@@ -542,6 +543,7 @@ def test_token_ids_are_tensors(tmp_path):
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     tokenizer.enable_padding()
+    tokenizer.enable_truncation(16)
     config = transformers.BertConfig(
         vocab_size=5, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
         intermediate_size=8, num_labels=3, max_position_embeddings=16,
@@ -567,6 +569,12 @@ def test_token_ids_are_tensors(tmp_path):
         strings = client.post(url, json={"inputs": [texts]}).json()["outputs"]
         assert tensors[1]["data"] == strings[1]["data"]
         assert tensors[0]["data"] == pytest.approx(strings[0]["data"], abs=1e-5)
+        asked = {"instances": ["rain", "good " * 20]}
+        (note,) = client.post("/api/v1/models/bert/predict", json=asked).json()["notes"]
+        assert note == (
+            "row 1: the text is longer than the 16 tokens that the model reads; the rest, 4 "
+            "tokens, was cut off."
+        )
         for data in ([2, 99, 3, 0], [2, -1, 3, 0], [2, 0.5, 3, 0]):
             answer = client.post(url, json={"inputs": [ids | {"data": data}, mask]})
             assert answer.status_code == 400, answer.text
