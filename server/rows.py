@@ -245,7 +245,8 @@ class RowReader:
             )
         parts: Any = list(value.values()) if isinstance(value, Mapping) else value
         if isinstance(value, Tensor) or is_encoding(value):
-            numbers = sum(part.numel() for part in ([value] if parts is value else parts))
+            tensors: Any = [value] if isinstance(value, Tensor) else parts
+            numbers = sum(part.numel() for part in tensors)
             if numbers > settings.row_values:
                 raise TooLargeError(
                     f"{numbers:,} numbers exceed the limit of {settings.row_values:,}."

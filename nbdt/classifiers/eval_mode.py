@@ -49,10 +49,10 @@ def eval_mode(module: M) -> Iterator[M]:
                 _switched.leave()
 
 
-def _view(module: M, known: dict[int, nn.Module]) -> M | None:
+def _view(module: Any, known: dict[int, nn.Module]) -> Any:
     """A module of other objects and the same tensors, in eval mode; None if there cannot be one."""
     if (found := known.get(id(module))) is not None:
-        return found  # type: ignore[return-value]
+        return found
     kind, own = type(module), vars(module)
     if not _can_be_viewed(kind) or not isinstance(own.get("forward", _METHOD), MethodType):
         return None
@@ -61,7 +61,7 @@ def _view(module: M, known: dict[int, nn.Module]) -> M | None:
     values.update(own)
     values["training"] = False
     if not own["_modules"] and kind.__module__.startswith("torch.nn.modules."):
-        return view  # type: ignore[return-value]
+        return view
     # Children first: what else the module holds may refer to them.
     parts = {
         name: None if part is None else _view(part, known) for name, part in own["_modules"].items()
@@ -72,7 +72,7 @@ def _view(module: M, known: dict[int, nn.Module]) -> M | None:
     for name, value in own.items():
         if name[0] != "_" and isinstance(value, nn.Module | list | tuple | dict | MethodType):
             values[name] = _translated(value, known)
-    return view  # type: ignore[return-value]
+    return view
 
 
 @cache

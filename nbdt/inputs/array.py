@@ -70,7 +70,7 @@ class ArrayInput(Input):
         """The rows of an array or of nested lists; one sample if it has a sample's shape."""
         if isinstance(value, str | os.PathLike):
             return [self.open(value)]
-        alone = str | os.PathLike | np.ndarray | Tensor
+        alone = (str, os.PathLike, np.ndarray, Tensor)
         if isinstance(value, list | tuple) and any(isinstance(one, alone) for one in value):
             return numbered(self.sample, value)
         array = as_array(value, dtype=self.dtype)

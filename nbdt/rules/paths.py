@@ -47,9 +47,10 @@ MAX_ENTRIES = 2**27
 def path_indicator(tree: Hierarchy, leaves: IntArray) -> csr_matrix:
     """A row for each of these classes, of shape (leaves, nodes): 1 where its path has the node."""
     several, leaves = np.unique(leaves, return_inverse=True)
-    paths = [np.empty(0, dtype=np.int64), *(sorted(tree.path(leaf)) for leaf in several.tolist())]
+    paths = [np.array(sorted(tree.path(leaf))) for leaf in several.tolist()]
+    paths.insert(0, np.empty(0, dtype=np.int64))
     leaves = leaves + 1  # the empty path keeps a batch without samples valid
-    lengths = np.array(list(map(len, paths)))
+    lengths = np.array([len(path) for path in paths])
     starts = np.concatenate([[0], np.cumsum(lengths[leaves])])
     if starts[-1] > MAX_ENTRIES:
         raise InputError(
