@@ -12,7 +12,7 @@ import base64
 import io
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -125,7 +125,13 @@ class Client:
         return from_dict(self._ask("GET", _path(model, "tree")))
 
     def predict(
-        self, model: str, rows: Rows, *, rule: str | None = None, top: int = 0
+        self,
+        model: str,
+        rows: Rows,
+        *,
+        rule: str | None = None,
+        top: int = 0,
+        at: Sequence[int] | None = None,
     ) -> list[dict[str, Any]]:
         """The predicted class of each row: ``prediction``, ``prediction_name``, ``probability``.
 
@@ -134,27 +140,46 @@ class Client:
             rows: one row, or several; see `Row` and `Rows`.
             rule: "soft" or "hard"; by default the model's own.
             top: how many of the likeliest classes to add as ``top``.
+            at: (row, column) of one site, of a model that gives maps of classes.
 
         Raises:
             NotFoundError: no such model.
             InputError: the model does not take a row.
             ServiceError: there is no answer.
         """
-        answer = self._put(model, "predict", "predictions", rows, rule=rule, top=top)
+        answer = self._put(model, "predict", "predictions", rows, rule=rule, top=top, at=at)
         predictions: list[dict[str, Any]] = answer["predictions"]
         if "top" in answer:
             pairs = zip(predictions, answer["top"], strict=True)
             return [prediction | {"top": likeliest} for prediction, likeliest in pairs]
         return predictions
 
-    def explain(self, model: str, rows: Rows, *, rule: str | None = None) -> Explanations:
+    def explain(
+        self,
+        model: str,
+        rows: Rows,
+        *,
+        rule: str | None = None,
+        at: Sequence[int] | None = None,
+    ) -> Explanations:
         """The explanation of each row, as `NBDT.explain` gives it; see `predict`."""
-        answer = self._put(model, "explain", "explanations", rows, rule=rule)
+        answer = self._put(model, "explain", "explanations", rows, rule=rule, at=at)
         return Explanations(map(Explanation.from_dict, answer["explanations"]))
 
-    def _put(self, model: str, what: str, holds: str, rows: Rows, **options: Any) -> Any:
+    def _put(
+        self,
+        model: str,
+        what: str,
+        holds: str,
+        rows: Rows,
+        *,
+        at: Sequence[int] | None,
+        **options: Any,
+    ) -> Any:
         json = {"instances": self._instances(model, rows)}
         params = {name: value for name, value in options.items() if value}
+        if at is not None:
+            params["at"] = ",".join(map(str, at))
         return self._ask("POST", _path(model, what), holds=holds, params=params, json=json)
 
     def _instances(self, model: str, rows: Rows) -> list[Any]:

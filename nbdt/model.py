@@ -286,10 +286,11 @@ class NBDT(nn.Module, Displayed):
         An InputError for NaN, +inf or all −inf.
         """
         with eval_mode(self) as still:
-            log_probs: Tensor = still(x, **encoding)
-            if not log_probs.numel() or bool(log_probs.isnan().any()):
+            probabilities: Tensor = still(x, **encoding).exp()
+            # One NaN makes the sum NaN, which costs less than asking each value.
+            if not probabilities.numel() or bool(probabilities.sum().isnan()):
                 check_answerable(still.logits(x, **encoding))
-            return log_probs.exp()
+            return probabilities
 
     def decision_path(
         self, x: Any = None, rule: RuleName | None = None, **encoding: Any

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from nbdt.attribution import Attribution, attribute_path
 from nbdt.errors import InputError, NBDTError, reason_of
-from nbdt.explain import Explanation, FeatureGeometry, explain_predictions
+from nbdt.explain import Explanation, FeatureGeometry, Sites, explain_predictions
 from nbdt.inputs.base import is_encoding
 from nbdt.model import NBDT
-from nbdt.rules import RULES, RuleName
+from nbdt.rules import RULES, RuleName, is_map
 from nbdt.rules.checks import usable_rows
+from nbdt.rules.sites import logits_at, size_text
 from nbdt.run import forward
 
 # What classifiers raise on rows that they do not take, and on faults of their own.
@@ -34,7 +35,7 @@ class Question:
     """What one request, or a part of it, asks of a model; see `ParsedRequest`.
 
     `rows` are samples of the model's input, or the network's own tensors; `first` is the place of
-    the first one in the request.
+    the first one in the request; `at` is the site of a map.
     """
 
     rows: Sequence[Any]
@@ -42,6 +43,7 @@ class Question:
     explain: bool
     attribution: bool = False
     first: int = 0
+    at: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Inference:
 
     def __call__(self, questions: Sequence[Question]) -> list[Answer | Exception]:
         """One answer or error per question; raises if the network refuses rows of this shape."""
-        logits = self._logits(questions)
+        logits, sites = self._logits(questions)
         usable = usable_rows(logits)
         ends = np.cumsum([len(question.rows) for question in questions]).tolist()
         spans = [slice(end - len(q.rows), end) for q, end in zip(questions, ends, strict=True)]
@@ -115,8 +117,15 @@ class Inference:
                 rows = torch.cat([logits[spans[index]] for index in asked])
                 some = [questions[index] for index in asked]
                 for index, answer in zip(asked, self._answers(rows, some), strict=True):
-                    answers[index] = self._with_attribution(questions[index], answer)
+                    where = sites[spans[index]]
+                    answers[index] = self._with_attribution(questions[index], _at(answer, where))
         return [answers[index] for index in range(len(questions))]
+
+    def first_site(self, row: Any) -> tuple[int, ...] | None:
+        """The first site of the map that the network gives for a row; None if it gives no map."""
+        with torch.inference_mode():
+            logits = self._forward([row], _form(row))
+        return (0,) * (logits.ndim - 2) if is_map(logits) else None
 
     def _with_attribution(self, question: Question, answer: Answer) -> Answer | Exception:
         """The answer with what spoke for each decision, if requested.
@@ -146,9 +155,14 @@ class Inference:
                 f"the row has {count:,} parts; attribution is computed of at most {_MOST_PARTS:,}."
             )
 
-    def _logits(self, questions: Sequence[Question]) -> Tensor:
-        """The logits of all rows; the classifier gets rows of one form together."""
+    def _logits(self, questions: Sequence[Question]) -> tuple[Tensor, list[Sites | None]]:
+        """The logits of all rows, of maps at the questions' sites, and where these are.
+
+        The classifier gets rows of one form together.
+        """
         rows = [row for question in questions for row in question.rows]
+        asked = [question.at for question in questions for _ in question.rows]
+        sites: list[Sites | None] = [None] * len(rows)
         forms: dict[Any, list[int]] = {}
         for index, row in enumerate(rows):
             forms.setdefault(_form(row), []).append(index)
@@ -158,11 +172,17 @@ class Inference:
                 names = [questions[0].first + place for place in places]
                 some = [rows[place] for place in places]
                 try:
-                    logits[places] = self._forward(some, form).float()
+                    found = self._forward(some, form)
+                    if is_map(found) or any(asked[place] is not None for place in places):
+                        for place, one in zip(places, found, strict=True):
+                            row, sites[place] = _site(one[None], asked[place])
+                            logits[place] = row[0]
+                    else:
+                        logits[places] = found.float()
                 except NBDTError as error:
                     # Only a question that is alone names its row; others are asked again alone.
                     raise InputError(_with_rows(str(error), names)) from error
-        return logits
+        return logits, sites
 
     def _forward(self, rows: list[Any], form: Any) -> Tensor:
         try:
@@ -204,11 +224,33 @@ class Inference:
             if wanted.any():
                 rows = wanted.repeat_interleave(torch.tensor(lengths))
                 some = predictions if wanted.all() else predictions.of_rows(rows)
-                explanations = iter(explain_predictions(some, self._geometry))
+                # As in Python, explanations of maps have no distances.
+                geometry = self._geometry if questions[0].at is None else None
+                explanations = iter(explain_predictions(some, geometry))
         for question, end in zip(questions, accumulate(lengths), strict=True):
             own = slice(end - len(question.rows), end)
             few = tuple(islice(explanations, len(question.rows))) if question.explain else ()
             yield Answer(log_probs[own], answers[own], few)
+
+
+def _site(logits: Tensor, at: tuple[int, ...] | None) -> tuple[Tensor, Sites]:
+    """The logits at the site of a map, and where that is."""
+    shape = tuple(logits.shape[2:])
+    if at is None:
+        raise InputError(
+            f"this model answers {size_text(shape)} sites a row; name one by the native protocol, "
+            f"as POST /api/v1/models/MODEL/explain?at={','.join('0' * len(shape))}."
+        )
+    rows, site = logits_at(logits, at)
+    return rows, Sites.one(shape, site)
+
+
+def _at(answer: Answer, sites: Sequence[Sites | None]) -> Answer:
+    """The answer, whose explanations say where in their maps they are."""
+    if not answer.explanations or sites[0] is None:
+        return answer
+    pairs = zip(answer.explanations, sites, strict=True)
+    return replace(answer, explanations=tuple(replace(one, sites=site) for one, site in pairs))
 
 
 def _form(row: Any) -> Any:

@@ -309,8 +309,10 @@ def _config_digest(folder: Path) -> str:
         raise NotFoundError(f"{folder / CONFIG}: cannot be read: {error.strerror}.") from None
 
 
-def _answered(served: ServedModel, sources: list[Source]) -> Answer:
-    question = Question(served.read(sources), served.model.rule, explain=True)
+def _answered(
+    served: ServedModel, sources: list[Source], at: tuple[int, ...] | None = None
+) -> Answer:
+    question = Question(served.read(sources), served.model.rule, explain=True, at=at)
     (answer,) = served.infer([question])
     if isinstance(answer, Exception):
         raise answer
@@ -322,7 +324,8 @@ def _try_out(served: ServedModel) -> None:
     sources = _samples_to_try(served.read)
     if not sources:
         return
-    together, alone = _answered(served, sources), _answered(served, sources[-1:])
+    at = served.infer.first_site(served.read(sources[:1])[0])
+    together, alone = _answered(served, sources, at), _answered(served, sources[-1:], at)
     if not np.allclose(np.exp(together.log_probs[-1]), np.exp(alone.log_probs[0]), atol=TOLERANCE):
         raise FormatError("the network answers a row otherwise in a batch than alone.")
 

@@ -37,12 +37,14 @@ class ParsedRequest:
         rule: how decisions become an answer; None for the model's default.
         explain: whether to return the paths along with the predicted classes.
         attribution: whether to compute what in the row spoke for each decision as well.
+        at: the site that is asked for, of models that give maps of classes.
     """
 
     sources: Sequence[Source]
     rule: RuleName | None = None
     explain: bool = False
     attribution: bool = False
+    at: tuple[int, ...] | None = None
 
 
 # ── JSON ──────────────────────────────────────────────────────────────────────────────────────

@@ -167,7 +167,9 @@ class Service:
                             lambda: served.read.with_notes(asked.sources)
                         )
                         rule = asked.rule or served.model.rule
-                        question = Question(rows, rule, asked.explain, asked.attribution)
+                        question = Question(
+                            rows, rule, asked.explain, asked.attribution, at=asked.at
+                        )
                         found = replace(await queue.ask(question), notes=notes)
                         return served, asked, found
         except TimeoutError:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
+import torch
 import typer
+from torch import Tensor
 
 from nbdt.attribution import Attribution, attribute_path
 from nbdt.cli.models import (
@@ -23,13 +25,14 @@ from nbdt.cli.options import JsonOption, argument, option
 from nbdt.cli.output import check_folder, complain, note, progress, say, say_drawing, say_json
 from nbdt.cli.samples import ColumnOption, IgnoreOption, Samples, TextOption
 from nbdt.errors import InputError
-from nbdt.explain import Explanation, explain_predictions
+from nbdt.explain import Explanation, Sites, explain_predictions
 from nbdt.files import write_text
 from nbdt.hierarchy import Hierarchy
 from nbdt.inputs import Preview
 from nbdt.model import NBDT
-from nbdt.rules import Predictions, RuleName, get_rule
-from nbdt.run import answers
+from nbdt.rules import Predictions, RuleName, get_rule, is_map
+from nbdt.rules.sites import logits_at, site_of, size_text
+from nbdt.run import answers, forward
 from nbdt.selective import SelectiveNBDT, read_calibration
 from nbdt.selective.conformal import checked_guarantee
 from nbdt.view import attribution_rich, attribution_text, to_html, to_rich, to_text
@@ -94,6 +97,10 @@ def explain(
             "Also say what in each sample spoke for each decision: words, columns or pixels.",
         ),
     ] = False,
+    at: Annotated[
+        str | None,
+        option("--at ROW,COLUMN", "The site to explain, where the model gives a map of classes."),
+    ] = None,
     html: Annotated[
         str | None,
         option(
@@ -112,10 +119,13 @@ def explain(
         check_folder(html)
     if per_superclass and guarantee is None:
         raise InputError("--per-superclass narrows a guarantee; add --guarantee.")
+    site = None if at is None else site_of(at)
     place = device_of(device)
     network, reader = load_model(model, network_from, samples)
     network.to(place)
-    explaining: Explaining = partial(explain_predictions, geometry=network.geometry())
+    # As in Python, explanations of maps have no distances.
+    geometry = network.geometry() if site is None else None
+    explaining: Explaining = partial(explain_predictions, geometry=geometry)
     if guarantee is not None:
         explaining = _stopping(network, rule, guarantee, per_superclass, model)
     sources = Samples(samples, reader, text=text, column=column, ignore=ignore or ())
@@ -126,18 +136,16 @@ def explain(
         labels="none",
         on_failure="keep",
         rows=1,
+        forward=partial(_forward, site),
     )
     shown = _Shown(network.hierarchy, sources)
     unattributed = False
     with progress("Explaining", len(sources), between_results=True) as run.progress:
         for block in run:
-            found = dict(
-                zip(
-                    block.indices.tolist(),
-                    _answered(network.predictions(block.logits, rule), explaining, top),
-                    strict=True,
-                )
-            )
+            told = _answered(network.predictions(block.logits, rule), explaining, top)
+            if site is not None and block.others:
+                told = list(map(partial(_placed, site), told, block.others[0].tolist()))
+            found = dict(zip(block.indices.tolist(), told, strict=True))
             for index in sorted({*found, *block.failures}):
                 name = sources.names[index]
                 if index in block.failures:
@@ -166,6 +174,27 @@ def explain(
         note(f"wrote {html}.")
     if run.failures or unattributed:
         raise typer.Exit(1)
+
+
+def _forward(
+    site: tuple[int, ...] | None, model: NBDT, inputs: Any
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The logits of a batch; those of a site of maps with the shape of each map."""
+    logits = forward(model, inputs)
+    if site is not None:
+        rows, _ = logits_at(logits, site)
+        return rows, torch.tensor([logits.shape[2:]] * len(logits))
+    if is_map(logits):
+        raise InputError(
+            f"this model answers {size_text(logits.shape[2:])} sites a sample; name one: "
+            "--at ROW,COLUMN."
+        )
+    return logits
+
+
+def _placed(site: tuple[int, ...], answer: Answer, shape: list[int]) -> Answer:
+    where = Sites.one(tuple(shape), site)
+    return answer._replace(explanation=replace(answer.explanation, sites=where))
 
 
 class _Shown:

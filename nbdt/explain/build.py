@@ -118,7 +118,7 @@ def explain_sites(
         )
     if at is not None:
         rows, site = logits_at(logits, at)
-        where = [Sites(shape=shape, count=1, first=site, last=site)] * len(rows)
+        where = [Sites.one(shape, site)] * len(rows)
     else:
         rows, masks = region_logits(logits, region)
         where = [_sites_of(mask) for mask in masks]

@@ -73,6 +73,11 @@ class Sites(Document):
     )
     last: tuple[Node, ...] = _says("The highest row, column, …, itself in the box.")
 
+    @classmethod
+    def one(cls, shape: tuple[int, ...], site: tuple[int, ...]) -> Sites:
+        """A single site of a map of this shape."""
+        return cls(shape=shape, count=1, first=site, last=site)
+
     @model_validator(mode="after")
     def _check_box(self) -> Sites:
         if not len(self.shape) == len(self.first) == len(self.last):

@@ -171,6 +171,19 @@ def logits_at(
     return logits[chosen], site
 
 
+def site_of(text: str) -> tuple[int, ...]:
+    """The site that a text names.
+
+    Example:
+        >>> site_of("12, 40")
+        (12, 40)
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise InputError(f"a site is such as 12,40, its row and column; got {text!r:.60}.")
+    return tuple(map(int, parts))
+
+
 def region_logits(
     logits: Float[Tensor, "batch classes *sites"], region: Any
 ) -> tuple[Float[Tensor, "batch classes"], list[Bool[np.ndarray, " *sites"]]]:

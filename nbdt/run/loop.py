@@ -12,6 +12,8 @@ from torch import Tensor
 from nbdt.data.classes import check_own_classes
 from nbdt.data.samples import Data, Fingerprint, batches_of, check_batch_size, is_indexed
 from nbdt.model import NBDT
+from nbdt.rules import is_map
+from nbdt.rules.checks import check_logits
 from nbdt.run.batch import Forward, Part, Work, forward, local
 
 BLOCK = 512
@@ -81,6 +83,9 @@ class Run:
             except KeyboardInterrupt as interrupt:
                 part, stopped = None, interrupt
             if part is not None:
+                if self.rows > 1 and part.outputs and is_map(part.outputs[0][0]):
+                    # Before many maps are joined to a block.
+                    check_logits(part.outputs[0][0], self.work.model.hierarchy.num_classes)
                 pending.append((self._seen, part))
                 self._note(part)
             rows = sum(part.size for _, part in pending)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from nbdt.errors import InputError
 from nbdt.rules import RuleName, ScoreName
+from nbdt.rules.sites import site_of
 
 from ..answers import (
     DOT,
@@ -73,6 +74,14 @@ SaliencyOption = Annotated[
 ]
 AttributionOption = Annotated[
     bool, Query(description="Whether to tell which words, columns or pixels spoke; of one row.")
+]
+AtOption = Annotated[
+    str | None,
+    Query(
+        description="The site that is asked for, as row,column from 0; of models that give maps of "
+        "classes.",
+        examples=["12,40"],
+    ),
 ]
 FILES = "multipart/form-data"
 _FORM = {
@@ -277,6 +286,7 @@ async def predict(
     rule: RuleOption = None,
     top: TopOption = 0,
     timeout: TimeoutOption = None,
+    at: AtOption = None,
 ) -> Response:
     """The predicted class of each row."""
 
@@ -284,7 +294,7 @@ async def predict(
         predictions = {"predictions": predictions_of(served, found)}
         return JSONResponse(_common(served, asked, found, top) | predictions)
 
-    return await respond(request, model, _parser(request, rule), write, seconds=timeout)
+    return await respond(request, model, _parser(request, rule, at), write, seconds=timeout)
 
 
 @router.post(
@@ -306,6 +316,7 @@ async def explain(
     timeout: TimeoutOption = None,
     saliency: SaliencyOption = False,
     attribution: AttributionOption = False,
+    at: AtOption = None,
 ) -> Response:
     """The path of each row: the decisions from the root to the predicted class."""
     form = preferred(request, EXPLANATION_FORMS)
@@ -320,7 +331,7 @@ async def explain(
             document["saliency"] = saliency_strips(served, asked.sources, found)
         return JSONResponse(document)
 
-    parse = _parser(request, rule, explain=form, saliency=saliency, attribution=attribution)
+    parse = _parser(request, rule, at, explain=form, saliency=saliency, attribution=attribution)
     return await respond(request, model, parse, write, seconds=timeout)
 
 
@@ -365,6 +376,7 @@ def _common(served: ServedModel, asked: ParsedRequest, found: Answer, top: int) 
 def _parser(
     request: Request,
     rule: RuleName | None,
+    at: str | None,
     *,
     explain: str | None = None,
     saliency: bool = False,
@@ -372,6 +384,7 @@ def _parser(
 ) -> Callable[[bytes, ServedModel], ParsedRequest]:
     """Reads the body by its media type: files, JSON or CSV; `explain` is a form, or None."""
     limit = service_of(request).settings.request_rows
+    site = None if at is None else site_of(at)
     content_type = request.headers.get("content-type", JSON)
     kind = content_type.partition(";")[0].strip().lower()
 
@@ -390,7 +403,7 @@ def _parser(
             raise InputError("an SVG shows one row; send one, or ask for text/html.")
         if explain in SIDES:
             sources = [Shown(one, SIDES[explain]) for one in sources]
-        return ParsedRequest(sources, rule, explain is not None, saliency or attribution)
+        return ParsedRequest(sources, rule, explain is not None, saliency or attribution, site)
 
     if kind not in (FILES, JSON, CSV):
         raise MediaTypeError(
