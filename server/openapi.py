@@ -13,10 +13,12 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import FastAPI, Path
+from fastapi import FastAPI, Path, Query
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+
+from nbdt.rules import RuleName
 
 from .answers import EXPLANATION
 from .errors import ErrorForm, Problem
@@ -32,6 +34,30 @@ INSTANCES_EXAMPLE = {"instances": [{"b64": SAMPLE_IMAGE}]}
 _MOST_EXAMPLES = 20
 
 ModelName = Annotated[str, Path(description="The model's name, as in the list of models.")]
+RuleOption = Annotated[
+    RuleName | None,
+    Query(description="How decisions become an answer; by default the model's own."),
+]
+TopOption = Annotated[
+    int, Query(ge=0, le=1000, description="How many of the likeliest classes to name, too.")
+]
+TimeoutOption = Annotated[
+    float | None, Query(gt=0, description="Seconds after which the answer is of no use any more.")
+]
+SaliencyOption = Annotated[
+    bool, Query(description="Whether to draw which pixels made each decision; of one image.")
+]
+AttributionOption = Annotated[
+    bool, Query(description="Whether to tell which words, columns or pixels spoke; of one row.")
+]
+AtOption = Annotated[
+    str | None,
+    Query(
+        description="The site that is asked for, as row,column from 0; of models that give maps of "
+        "classes.",
+        examples=["12,40"],
+    ),
+]
 
 _COMPONENTS = "#/components/schemas/"
 

@@ -24,6 +24,7 @@ from nbdt.attribution.difference import (
     checked_model,
     choices_on,
     decision_log_probs,
+    site_on,
 )
 from nbdt.attribution.gradients import METHOD as GRADIENTS
 from nbdt.attribution.gradients import integrated_gradients
@@ -139,6 +140,8 @@ def _pixels(
     methods: list[Any] = [method] if method is not None else _PIXEL_METHODS
     if method is None and isinstance(model.network, Adapter):
         methods = _PIXEL_METHODS[-1:]
+    elif method is None and site_on(path) is not None:
+        methods = _PIXEL_METHODS[1:]  # the last map of features is the map of classes itself
     for place, one in enumerate(methods, 1):
         try:
             found = path_saliency(model, x, path, method=one, **options)

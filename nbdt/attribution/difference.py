@@ -16,6 +16,8 @@ from nbdt.explain import Decision, Explanation, percent
 from nbdt.hierarchy.lookup import Node, node_ids
 from nbdt.inputs import Preview
 from nbdt.model import NBDT
+from nbdt.rules import is_map
+from nbdt.rules.sites import logits_at
 
 _NOTHING = Preview()
 
@@ -136,10 +138,29 @@ def choices_on(model: NBDT, path: Path, log_probs: Float[Tensor, " nodes"]) -> l
     return [_choice(model, decision, log_probs) for decision in decisions]
 
 
+def site_on(path: Path) -> tuple[int, ...] | None:
+    """The site of a map that a path belongs to, if its explanation is of one."""
+    sites = path.sites if isinstance(path, Explanation) else None
+    if sites is not None and sites.count > 1:
+        raise InputError(
+            "attribution explains one site of a map, got a region; explain at=(row, column)."
+        )
+    return None if sites is None else sites.first
+
+
 def decision_log_probs(
-    model: NBDT, logits: Float[Tensor, "batch classes"]
+    model: NBDT,
+    logits: Float[Tensor, "batch classes *sites"],
+    site: tuple[int, ...] | None = None,
 ) -> Float[Tensor, "batch nodes"]:
-    """The log-probability of each node given its parent."""
+    """The log-probability of each node given its parent, of a map at one site."""
+    if site is not None:
+        logits, _ = logits_at(logits, site)
+    elif is_map(logits):
+        raise InputError(
+            "attribution of a model of maps is by pixels and needs the explanation of one site, as "
+            "model.explain(x, at=(row, column))[0]."
+        )
     return model.temperature.decisions(logits, model.layout, model.score)
 
 

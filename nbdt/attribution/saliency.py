@@ -18,6 +18,7 @@ from nbdt.attribution.difference import (
     choices_on,
     decision_log_probs,
     differences,
+    site_on,
 )
 from nbdt.attribution.layers import feature_layer
 from nbdt.attribution.methods import Method, attributor
@@ -139,6 +140,7 @@ def path_saliency(
     decisions at once.
     """
     checked_model(model)
+    site = site_on(path)
     x = _checked_input(x)
     if layer is not None and method != "grad_cam":
         raise InputError("layer is only used by method='grad_cam'; leave it out.")
@@ -148,11 +150,11 @@ def path_saliency(
     with torch.inference_mode(False), eval_mode(model) as model, torch.enable_grad():
         x = x.detach().clone()
         with torch.no_grad():
-            log_probs = decision_log_probs(model, model.logits(x))[0]
+            log_probs = decision_log_probs(model, model.logits(x), site)[0]
         choices = choices_on(model, path, log_probs)
         if not choices:
             return []
-        explained = _Differences(model, choices)
+        explained = _Differences(model, choices, site)
         watched = None
         if method == "grad_cam":
             layer = feature_layer(model, x, layer)
@@ -192,12 +194,13 @@ def path_saliency(
 class _Differences(nn.Module):
     """The score of each child minus that of its rival; a column a decision."""
 
-    def __init__(self, model: NBDT, choices: list[Choice]) -> None:
+    def __init__(self, model: NBDT, choices: list[Choice], site: tuple[int, ...] | None) -> None:
         super().__init__()
-        self.model, self._choices = model, choices
+        self.model, self._choices, self._site = model, choices, site
 
     def forward(self, x: Tensor) -> Float[Tensor, "batch decisions"]:
-        return differences(decision_log_probs(self.model, self.model.logits(x)), self._choices)
+        log_probs = decision_log_probs(self.model, self.model.logits(x), self._site)
+        return differences(log_probs, self._choices)
 
 
 def _preprocessing_of(model: NBDT) -> Preprocessing | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
@@ -39,7 +39,19 @@ from ..errors import ForbiddenError, MediaTypeError
 from ..exchange import check_parameters, preferred, respond, service_of
 from ..inference import Answer
 from ..models import ServedModel
-from ..openapi import INSTANCES_EXAMPLE, ModelName, answer, body, errors
+from ..openapi import (
+    INSTANCES_EXAMPLE,
+    AtOption,
+    AttributionOption,
+    ModelName,
+    RuleOption,
+    SaliencyOption,
+    TimeoutOption,
+    TopOption,
+    answer,
+    body,
+    errors,
+)
 from ..parsing import (
     CSV,
     OnlyInstances,
@@ -60,29 +72,6 @@ router = APIRouter(
 )
 PROTOCOL = Protocol("Native", "`/api/v1`", router)
 
-RuleOption = Annotated[
-    RuleName | None, Query(description="How decisions become an answer; by default the model's.")
-]
-TopOption = Annotated[
-    int, Query(ge=0, le=1000, description="How many of the likeliest classes to name, too.")
-]
-TimeoutOption = Annotated[
-    float | None, Query(gt=0, description="Seconds after which the answer is of no use any more.")
-]
-SaliencyOption = Annotated[
-    bool, Query(description="Whether to draw which pixels made each decision; of one image.")
-]
-AttributionOption = Annotated[
-    bool, Query(description="Whether to tell which words, columns or pixels spoke; of one row.")
-]
-AtOption = Annotated[
-    str | None,
-    Query(
-        description="The site that is asked for, as row,column from 0; of models that give maps of "
-        "classes.",
-        examples=["12,40"],
-    ),
-]
 FILES = "multipart/form-data"
 _FORM = {
     "type": "object",

@@ -1,7 +1,10 @@
 """Maps of classes: from a file of weights to the explanation of a site, over HTTP."""
 
+import asyncio
 import io
+import json
 
+import httpx
 import pytest
 import torch
 import torchvision
@@ -9,6 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
+from nbdt.attribution import path_saliency
 from nbdt.cli import app
 from nbdt.client import Client
 from nbdt.errors import InputError
@@ -21,6 +25,10 @@ NAME = "lraspp_mobilenet_v3_large"
 SITE = (5, 40)
 IMAGE = png(size=(64, 48))
 NATIVE, BODY = "/api/v1/models/street", {"instances": [b64(IMAGE)]}
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +44,7 @@ def folder(tmp_path_factory):
         *("--classes", "sky,road,car,tree", "--preprocessing", '{"resize": [48, 64]}'),
         *("-o", folder / "models" / "street"),
     )
-    result = CliRunner().invoke(app, list(map(str, arguments)))
+    result = run(*arguments)
     assert result.exit_code == 0, result.stderr
     save_model(folder / "models" / "digits")
     return folder / "models"
@@ -77,10 +85,6 @@ def test_a_site_is_explained_as_the_library_explains_it(server, model, tmp_path)
 
 
 def test_sites_of_one_batch_and_its_errors_are_kept_apart(client):
-    import asyncio
-
-    import httpx
-
     async def ask():
         async with httpx.AsyncClient(base_url=client.base_url, trust_env=False) as several:
             ats = ["0,0", "47,63", "48,0", "5,40", "1", "5,40"]
@@ -95,6 +99,31 @@ def test_sites_of_one_batch_and_its_errors_are_kept_apart(client):
     assert "at must be (row, column) on a map of 48 × 64 sites" in answers[2].json()["detail"]
 
 
+def test_the_command_line_explains_a_site(folder, model, tmp_path):
+    (tmp_path / "street.png").write_bytes(IMAGE)
+    result = run("explain", folder / "street", tmp_path / "street.png", "--at", "5,40", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = Explanation.from_dict(json.loads(result.stdout)["explanation"])
+    [expected] = model.explain(Image.open(io.BytesIO(IMAGE)), at=SITE)
+    assert str(found) == str(expected)
+    for arguments, said in (
+        ((), "street.png: this model answers 48 × 64 sites a sample; name one: --at ROW,COLUMN."),
+        (("--at", "48,0"), "street.png: at must be (row, column) on a map of 48 × 64 sites"),
+    ):
+        result = run("explain", folder / "street", tmp_path / "street.png", *arguments)
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+        assert said in result.stderr
+
+
+def test_what_counts_samples_names_what_counts_sites(folder, tmp_path):
+    for name in ("sky", "road", "car", "tree"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_bytes(IMAGE)
+    result = run("evaluate", folder / "street", tmp_path)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.stderr
+    assert "nbdt.evaluation.evaluate_maps" in result.stderr
+
+
 @pytest.mark.parametrize("accept", ["text/html", "image/svg+xml"])
 def test_a_site_is_drawn(client, accept):
     url = f"{NATIVE}/explain?at=5,40"
@@ -102,12 +131,28 @@ def test_a_site_is_drawn(client, accept):
     assert answer.status_code == 200, answer.text
 
 
+def test_what_spoke_for_a_site_is_told_by_pixels(client, model):
+    pytest.importorskip("captum")
+    answer = client.post(f"{NATIVE}/explain?at=5,40&attribution=true", json=BODY).json()
+    x = model.prepared(Image.open(io.BytesIO(IMAGE)))
+    [explanation] = model.explain(x, at=SITE)
+    expected = path_saliency(model, x, explanation, method="integrated_gradients")
+    for found, saliency in zip(answer["attribution"][0], expected, strict=True):
+        assert found["child"] == saliency.child
+        assert found["difference"] == pytest.approx(saliency.difference, abs=1e-4)
+    margins = [saliency.difference for saliency in expected]
+    assert margins == pytest.approx([step.margin for step in explanation.path], abs=1e-5)
+    with pytest.raises(InputError, match="one site of a map, got a region"):
+        path_saliency(model, x, model.explain(x, region=torch.ones(48, 64, dtype=torch.bool))[0])
+    with pytest.raises(InputError, match="needs the explanation of one site"):
+        path_saliency(model, x, explanation.path)
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [
         (f"{NATIVE}/predict", "name one by the native protocol"),
         (f"{NATIVE}/explain?at=one,two", "a site is such as 12,40"),
-        (f"{NATIVE}/explain?at=0,0&attribution=true", "(1, 4, 48, 64)"),
         ("/v1/models/street:predict", "/api/v1/models/MODEL/explain?at=0,0"),
         ("/v1/models/street:explain", "/api/v1/models/MODEL/explain?at=0,0"),
         ("/invocations?model=street", "/api/v1/models/MODEL/explain?at=0,0"),
