@@ -30,6 +30,17 @@ SAMPLE_IMAGE = (
     "EioBCUjYi7yCcSpg1nMSelSh2dF3ALHW3Tc1ZmYGjKqXH1f0D7X+o9i7AAAAAElFTkSuQmCC"
 )
 INSTANCES_EXAMPLE = {"instances": [{"b64": SAMPLE_IMAGE}]}
+FORM = {
+    "type": "object",
+    "properties": {
+        "image": {
+            "type": "array",
+            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+            "minItems": 1,
+        }
+    },
+    "required": ["image"],
+}
 
 _MOST_EXAMPLES = 20
 

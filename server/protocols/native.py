@@ -40,6 +40,7 @@ from ..exchange import check_parameters, preferred, respond, service_of
 from ..inference import Answer
 from ..models import ServedModel
 from ..openapi import (
+    FORM,
     INSTANCES_EXAMPLE,
     AtOption,
     AttributionOption,
@@ -73,18 +74,7 @@ router = APIRouter(
 PROTOCOL = Protocol("Native", "`/api/v1`", router)
 
 FILES = "multipart/form-data"
-_FORM = {
-    "type": "object",
-    "properties": {
-        "image": {
-            "type": "array",
-            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
-            "minItems": 1,
-        }
-    },
-    "required": ["image"],
-}
-_ROWS = body(OnlyInstances, INSTANCES_EXAMPLE, _FORM)
+_ROWS = body(OnlyInstances, INSTANCES_EXAMPLE, FORM)
 
 
 # ── the schemas of answers ────────────────────────────────────────────────────────────────────
