@@ -48,8 +48,7 @@ class EstimatorModule(Adapter):
         super().__init__(model)
         self.method = _PROBABILITIES if hasattr(model, _PROBABILITIES) else _MARGINS
         self.num_classes = len(model.classes_)
-        names = getattr(model, "feature_names_in_", None)
-        self.columns = None if names is None else [str(name) for name in names]
+        self.columns = column_names(model)
 
     def forward(self, batch: Any) -> Tensor:
         """The logs of ``predict_proba``, or the margins of ``decision_function``."""
@@ -148,9 +147,8 @@ class ScikitLearn(Library):
         model = model.model if isinstance(model, EstimatorModule) else model
         if text_vectorizer(model) is not None:
             return TextInput()
-        names = getattr(model, "feature_names_in_", None)
-        count = getattr(model, "n_features_in_", None)
-        columns = count if names is None else [str(name) for name in names]
+        names = column_names(model)
+        columns = getattr(model, "n_features_in_", None) if names is None else names
         if not columns:
             return None
         table = TableInput.from_names(columns)
@@ -228,6 +226,15 @@ def _takes_nan(model: Any) -> bool:
 def class_names(model: Any) -> tuple[str, ...]:
     """``classes_`` as text; names that are equal as text get their index."""
     return tuple(distinct_names([str(label) for label in np.asarray(model.classes_).tolist()]))
+
+
+def column_names(model: Any) -> list[str] | None:
+    """The columns of `fit`; None if they had no names."""
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:  # CatBoost's own, which are places if the columns had none
+        names = getattr(model, "feature_names_", None)
+        names = None if names == [*map(str, range(len(names or ())))] else names
+    return None if names is None else [str(name) for name in names]
 
 
 def text_vectorizer(model: Any) -> Any | None:

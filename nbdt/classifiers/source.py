@@ -28,6 +28,7 @@ from nbdt.hierarchy.classes import ambiguity, canonical, note_told_apart
 from nbdt.hierarchy.induce import induce as induce_from_rows
 from nbdt.hierarchy.tree import Hierarchy
 from nbdt.hierarchy.validation import FloatArray, class_names
+from nbdt.inputs.table import TableInput
 
 # Samples of a tensor that a network answers at a time.
 _BATCH = 256
@@ -141,6 +142,8 @@ def _of_classifier(
                 raise
     module = check_classifier(source, outputs)
     reader = input_of(source)
+    if isinstance(reader, TableInput) and not reader.named and hasattr(samples, "columns"):
+        reader = TableInput.from_frame(samples)  # the names are news to the classifier
     batch = samples if reader is None else reader.prepared(samples)
     logits = _answers(module, batch, None if names is None else len(names), outputs)
     if names is None:

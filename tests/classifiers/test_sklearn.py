@@ -443,6 +443,31 @@ def test_boosting_by_other_libraries(library, build, num_classes, tmp_path):
     assert torch.equal(loaded.predict_proba(COUNTS), model.predict_proba(COUNTS))
 
 
+def test_catboost_reads_columns_by_name(tmp_path):
+    catboost, _ = pytest.importorskip("catboost"), pytest.importorskip("skops")
+    words = np.array(["red", "green", "blue"])[TRUTHS]
+    rows = pd.DataFrame({"a.b": COUNTS[:, 0], "text": words, "größe": COUNTS[:, 1]})
+    estimator = catboost.CatBoostClassifier(
+        iterations=4, verbose=False, allow_writing_files=False, thread_count=1, cat_features=[1]
+    ).fit(rows, TRUTHS)
+    model = nbdt.convert(estimator, rows, TRUTHS)
+    assert model.preprocessing.names == tuple(rows)
+    model.save_pretrained(tmp_path / "model")
+    loaded = NBDT.from_pretrained(tmp_path / "model")
+    for given in (rows, rows[["text", "größe", "a.b"]], rows.to_dict("records")):
+        answers = loaded.predict_proba(given)
+        np.testing.assert_allclose(answers, estimator.predict_proba(rows), atol=1e-6)
+
+
+def test_a_frame_gives_its_names_to_a_classifier_of_an_array():
+    rows = pd.DataFrame(COUNTS, columns=list("abcde"))
+    estimator = RandomForestClassifier(5, random_state=0).fit(COUNTS, TRUTHS)
+    model = nbdt.convert(estimator, rows, TRUTHS)
+    assert model.preprocessing.names == tuple("abcde")
+    np.testing.assert_allclose(model.predict_proba(rows[["e", "d", "c", "b", "a"]]),
+                               estimator.predict_proba(COUNTS), atol=1e-12)  # fmt: skip
+
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
