@@ -108,10 +108,10 @@ class OnnxModule(Adapter):
     model: OnnxGraph
 
     def forward(self, batch: Any) -> Tensor:
-        """The logits, in the graph's precision (at least float32), of shape (batch, classes)."""
+        """The logits, of shape (batch, classes, *sites), in the graph's precision or float32."""
         inputs = self.model.session.get_inputs()
         feeds = {one.name: _array_for(one, _given(one, batch, inputs)) for one in inputs}
-        counts = {len(array) for array in feeds.values()}
+        counts = {len(array) for array in feeds.values() if array.ndim}  # scalars are settings
         if len(counts) != 1:
             raise InputError(f"the inputs have different numbers of samples: {sorted(counts)}.")
         (count,) = counts
@@ -120,9 +120,25 @@ class OnnxModule(Adapter):
         if values.dtype.itemsize < 4 or values.dtype.kind not in "f":
             values = values.astype(np.float32)
         tensor = torch.from_numpy(np.ascontiguousarray(values))
-        tensor = tensor[:, None] if tensor.ndim == 1 else tensor
+        tensor = self._by_class(tensor[:, None] if tensor.ndim == 1 else tensor, count)
         columns = tensor.shape[1] if tensor.ndim > 1 else 0
         return as_logits(tensor, self.model.kind, max(2, columns))
+
+    def _by_class(self, values: Tensor, count: int) -> Tensor:
+        """The answers with classes on axis 1, and without sites where a sample has only one."""
+        if len(values) != count:
+            raise InputError(
+                f"the graph gave an answer of shape {tuple(values.shape)} for {count} samples; its "
+                "first axis must be the samples."
+            )
+        if values.ndim < 3:
+            return values
+        sites = self.model.session.get_outputs()[0].shape[2:]
+        if sites == [1] * (values.ndim - 2):  # pooled: one answer per sample
+            return values.flatten(1)
+        end = self.model.end
+        last = end.last_axis and end.rows is not None and len(end.rows) == values.shape[-1]
+        return values.movedim(-1, 1) if last else values
 
     def _in_steps(
         self, feeds: Mapping[str, npt.NDArray[Any]], count: int, size: int | None

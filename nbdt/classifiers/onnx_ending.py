@@ -39,6 +39,7 @@ class Ending:
         layer: the node's name.
         altered: whether the graph does something else to the layer's output.
         classes: the class names in the graph.
+        last_axis: whether the layer's outputs are on its last axis, as a MatMul's are.
     """
 
     value: str
@@ -49,6 +50,7 @@ class Ending:
     altered: bool = False
     classes: tuple[str, ...] | None = None
     reason: str = ""
+    last_axis: bool = False
 
 
 def ending_of(proto: Any) -> Ending:
@@ -112,7 +114,8 @@ class _Way:
             rows, bias = layer
             name = node.name or value
             kind = end.kind or "logits"
-            return replace(end, rows=rows, bias=_sum(bias, end.bias), layer=name, kind=kind), ""
+            end = replace(end, rows=rows, bias=_sum(bias, end.bias), layer=name, kind=kind)
+            return replace(end, last_axis=step != "Conv"), ""
         if step in ("Add", "Sub", "Mul", "Div"):
             return self._arithmetic(end, node)
         return None

@@ -369,6 +369,40 @@ TOKENS = graph(
 )
 
 
+def test_classes_are_found_on_their_axis_and_one_site_is_none() -> None:
+    steps = graph(
+        node("MatMul", ["x", "WT"], ["z"]),
+        node("Softmax", ["z"], ["y"], axis=-1),
+        inputs={"x": (T.FLOAT, ["n", "t", 4])},
+    )
+    for length in (3, 6):  # also as many steps as classes
+        values = np.stack([X[:length], X[-length:]]) if length < 6 else np.stack([X[[0] * 6]] * 2)
+        found = NBDT(steps, TREE)(values).movedim(1, -1).exp()
+        assert np.allclose(found, softmax_of(values @ W.T), atol=1e-6)
+    pooled = graph(
+        node("Conv", ["x", "K"], ["z"]),
+        node("GlobalAveragePool", ["z"], ["y"]),
+        inputs={"x": (T.FLOAT, ["n", 4, 2, 2])},
+        K=W[:, :, None, None],
+    )
+    values = np.repeat(X, 4, 1).reshape(5, 4, 2, 2)
+    model = NBDT(pooled, TREE)
+    assert np.allclose(model(values).exp(), softmax_of(X @ W.T), atol=1e-6)
+    assert len(model.explain(values)) == 5
+    turned = graph(
+        node("MatMul", ["x", "WT"], ["z"]),
+        node("Transpose", ["z"], ["y"], perm=[1, 0, 2]),
+        inputs={"x": (T.FLOAT, ["n", "t", 4])},
+    )
+    with pytest.raises(InputError, match="its first axis must be the samples"):
+        NBDT(turned, TREE)(np.stack([X, X]))
+
+
+def softmax_of(logits: Any) -> Any:
+    powers = np.exp(logits)
+    return powers / powers.sum(-1, keepdims=True)
+
+
 def test_several_inputs_are_a_mapping() -> None:
     model = NBDT(TOKENS, TREE)
     ids = torch.tensor([[1, 2, 3], [4, 5, 6]])
