@@ -148,13 +148,10 @@ class OnnxModule(Adapter):
             return self.model.run(feeds)
         parts = []
         for start in range(0, count, size):
-            part = {name: array[start : start + size] for name, array in feeds.items()}
-            missing_rows = size - len(next(iter(part.values())))
-            if missing_rows:
-                part = {
-                    k: np.concatenate([v, v[:1].repeat(missing_rows, 0)]) for k, v in part.items()
-                }
-            parts.append(self.model.run(part)[: size - missing_rows])
+            # The last sample fills up what is missing.
+            places = np.minimum(np.arange(start, start + size), count - 1)
+            part = {k: array[places] if array.ndim else array for k, array in feeds.items()}
+            parts.append(self.model.run(part)[: count - start])
         return np.concatenate(parts)
 
     def extra_repr(self) -> str:

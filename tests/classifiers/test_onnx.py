@@ -398,6 +398,18 @@ def test_classes_are_found_on_their_axis_and_one_site_is_none() -> None:
         NBDT(turned, TREE)(np.stack([X, X]))
 
 
+@pytest.mark.parametrize("size", ["n", 1, 2])
+def test_an_input_without_axes_is_for_all_samples(size: Any) -> None:
+    scaled = graph(
+        node("Mul", ["x", "s"], ["u"]),
+        node("Gemm", ["u", "W", "B"], ["y"], transB=1),
+        inputs={"x": (T.FLOAT, [size, 4]), "s": (T.FLOAT, [])},
+    )
+    rows = X if size == "n" else X[:3]
+    found = NBDT(scaled, TREE)({"x": rows, "s": np.float32(1)}).exp()
+    assert np.allclose(found, P[: len(rows)], atol=1e-6)
+
+
 def softmax_of(logits: Any) -> Any:
     powers = np.exp(logits)
     return powers / powers.sum(-1, keepdims=True)
