@@ -215,7 +215,8 @@ def _unknown(words: Sequence[str], word: str, number: int, classes: Sequence[str
         return f"the label {several}."
     count = words.count(word)
     close = difflib.get_close_matches(word[:100], classes, n=1)
-    others = f", and so are {number - 1} others" if number > 1 else ""
+    nor = "is 1 other" if number == 2 else f"are {number - 1} others"
+    others = f", nor {nor}" if number > 1 else ""
     known = join_names(classes, len(classes), most=_SHOWN)
     return (
         f"the label {described(word)} ({count:,} sample{'s' * (count != 1)}) is not one of the "

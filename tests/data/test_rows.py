@@ -57,7 +57,7 @@ def test_views_of_rows_share_what_views_of_images_do(adult):
         ({"label": "incom"}, "no column 'incom'; did you mean 'income'"),
         ({"label": "income", "ignore": ["ages"]}, "no column 'ages'"),
         ({"label": "income", "classes": ["<=50K.", ">50K."]}, "'>50K' .2 samples. is not one of "
-         "the model's 2 classes, and so are 1 others; did you mean '>50K.'"),
+         "the model's 2 classes, nor is 1 other; did you mean '>50K.'"),
         ({"label": "age", "classes": CLASSES}, "label '39' .1 sample. is not one"),
         ({"label": "income", "preprocessing": TextInput()}, "say which column has it .--column"),
         ({"label": "income", "preprocessing": TextInput(), "column": "text"}, "no column 'text'"),
