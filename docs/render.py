@@ -1,8 +1,9 @@
 """Writes into docs/cli.md what its commands print: `python docs/render.py`.
 
-Every example that needs no more than the demo's model and the digits of scikit-learn is run, in
-order, in an empty folder. Examples that need other data (`NEED_DATA`) stay as they are. A demo is
-trained, so its numbers depend on the machine's arithmetic; the page notes whose it shows.
+Every example that needs no more than the demo's model and scikit-learn's data is run, and so is
+the page's Python, in order, in an empty folder. Examples that need other data (`NEED_DATA`) stay as
+they are. A demo is trained, so its numbers depend on the machine's arithmetic; the page notes whose
+it shows.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from nbdt.cli import app
 
 PAGE = Path(__file__).parent / "cli.md"
 NEED_DATA = (
-    *("demo", "convert", "train", "serve", "report", "verify", "tree build wordnet"),
-    *("evaluate my-model", "evaluate eight", "tree support my-model"),
+    *("demo", "convert nbdt:", "convert torchvision:", "train", "serve", "report", "verify"),
+    *("tree build wordnet", "evaluate my-model", "evaluate eight", "tree support my-model"),
 )
 DEMO = "nbdt-demo"
 _MARK = re.compile(r"<!-- demo: (\w*) -->")
-_BLOCK = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
+_BLOCK = re.compile(r"(?<=```)(console|python)\n(.*?)(?=```)", re.DOTALL)
 
 
 def examples(page: str) -> Iterator[tuple[str, str]]:
     """Each command on the page with the output shown below it."""
-    for block in _BLOCK.findall(page):
-        for example in block.split("$ ")[1:]:
+    for language, block in _BLOCK.findall(page):
+        for example in block.split("$ ")[1:] if language == "console" else ():
             command, _, output = example.partition("\n")
             yield command, output
 
@@ -57,6 +58,9 @@ def rendered(page: str) -> str:
     """The page with what its commands print in the current folder."""
 
     def filled(block: re.Match[str]) -> str:
+        if block[1] == "python":
+            exec(block[2], {})  # our own page
+            return block[0]
         before, *shown = block[0].split("$ ")
         parts = [example.partition("\n") for example in shown]
         return before + "".join(f"$ {cmd}\n{printed(cmd, output)}" for cmd, _, output in parts)

@@ -12,7 +12,8 @@ from nbdt.data.folder import list_images
 from nbdt.data.rows import is_rows, unlabelled_rows
 from nbdt.errors import InputError, NBDTError
 from nbdt.files import is_file, is_folder
-from nbdt.inputs import Input, Source
+from nbdt.inputs import Input, Source, TableInput
+from nbdt.inputs.frames import as_table, parsed_table
 from nbdt.inputs.image import MAX_BYTES
 
 STANDARD_INPUT = "-"
@@ -84,7 +85,10 @@ def _sources(
         data = sys.stdin.buffer.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise InputError(f"standard input is longer than {MAX_BYTES // 10**6} MB.")
-        samples: Sequence[Any] = reader.samples(data)
+        given: Any = data
+        if ignore and isinstance(reader, TableInput):
+            given = as_table(parsed_table(data)).without(ignore)
+        samples: Sequence[Any] = reader.samples(given)
         return [
             Source(f"-, sample {place + 1}" if len(samples) > 1 else "-",
                    partial(samples.__getitem__, place))

@@ -93,6 +93,12 @@ def test_a_text_and_a_row_as_arguments(ask, run, folder):
     piped = run("explain", folder / "table", "-", stdin=b"width,height\n-3,0\n3,0\n")
     assert [line for line in piped.stdout.splitlines() if line.startswith("Predicted")] != []
     assert piped.stdout.count("Predicted") == 2
+    for data in (
+        b"width,height,kind\n-3,0,low\n3,0,high\n",
+        b'[{"width": -3, "height": 0, "kind": "low"}, {"width": 3, "height": 0, "kind": "high"}]',
+    ):
+        piped = run("explain", folder / "table", "-", "--ignore", "kind", stdin=data)
+        assert (piped.exit_code, piped.stdout.count("Predicted")) == (0, 2), piped.stderr
 
 
 def test_a_bad_row_fails_alone(run, folder, tmp_path):
