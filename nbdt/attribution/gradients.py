@@ -92,6 +92,10 @@ def _of_values(
         .flatten()
         for target in range(len(choices))
     ]
+    if parts.groups is not None:
+        groups = torch.from_numpy(np.array(parts.groups)).to(x.device)
+        blocks = torch.zeros(len(parts), dtype=x.dtype, device=x.device)
+        columns = [blocks.index_add(0, groups, column) for column in columns]
     return _shares(columns, full, empty)
 
 

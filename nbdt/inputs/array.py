@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,11 +13,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nbdt.errors import InputError, NotFoundError
-from nbdt.inputs.base import Input, array_shape, numbered
+from nbdt.errors import InputError, NBDTError, NotFoundError
+from nbdt.inputs.base import Input, Source, array_shape, numbered
 from nbdt.inputs.parts import Parts, Preview, refuse_division, shown
 
 _MOST_SHOWN = 100
+_MOST_PARTS = 256  # attribution speaks of blocks of larger arrays
 
 FloatArray = npt.NDArray[np.float32]
 NumberArray = npt.NDArray[Any]
@@ -45,16 +48,33 @@ class ArrayInput(Input):
         return self.row
 
     def open(self, path: str | os.PathLike[str]) -> NumberArray:
-        """The array in a .npy file."""
+        """The array in a .npy file that holds one sample."""
+        return self._in_file(path, self.read)
+
+    def sources(self, argument: str, *, text: bool = False) -> list[Source]:
+        """The samples in .npy files, each of one sample, or of several along the first axis."""
+        found = super().sources(argument, text=text)
+        if len(found) != 1 or Path(argument).suffix.lower() not in self.suffixes:
+            return found
         try:
-            return self.read(np.load(path, allow_pickle=False))
+            samples = self._in_file(argument, self.samples)
+        except NBDTError:
+            return found  # whose `open` says why
+        if len(samples) < 2:
+            return found
+        return [Source(f"{argument}:{i}", partial(self.read, one)) for i, one in enumerate(samples)]
+
+    def _in_file(self, path: str | os.PathLike[str], read: Callable[[Any], Any]) -> Any:
+        try:
+            return read(np.load(path, allow_pickle=False))
         except FileNotFoundError:
             raise NotFoundError(f"{os.fspath(path)}: no such file.") from None
         except InputError as error:
             raise InputError(f"{os.fspath(path)}: {error}") from None
         except (OSError, ValueError, EOFError):
             raise InputError(
-                f"{os.fspath(path)}: not an array of numbers in numpy's .npy format."
+                f"{os.fspath(path)}: not an array of numbers in numpy's .npy format; if it is a "
+                "picture, give the model a preprocessing."
             ) from None
 
     def read(self, value: Any) -> NumberArray:
@@ -69,7 +89,8 @@ class ArrayInput(Input):
     def samples(self, value: Any) -> Sequence[NumberArray]:
         """The rows of an array or of nested lists; one sample if it has a sample's shape."""
         if isinstance(value, str | os.PathLike):
-            return [self.open(value)]
+            found: Sequence[NumberArray] = self._in_file(value, self.samples)
+            return found
         alone = (str, os.PathLike, np.ndarray, Tensor)
         if isinstance(value, list | tuple) and any(isinstance(one, alone) for one in value):
             return numbered(self.sample, value)
@@ -92,7 +113,7 @@ class ArrayInput(Input):
         return Preview(columns=tuple((str(i), shown(v)) for i, v in enumerate(sample.tolist())))
 
     def parts(self, sample: Any, *, baseline: Any = None, by: str | int | None = None) -> Parts:
-        """The single values; 0 or the baseline, a number or an array, stands in their place."""
+        """The values, of a large array in blocks; 0 or the baseline stands in their place."""
         refuse_division(by, self.reads)
         row = self.read(sample)
         other = (
@@ -102,14 +123,44 @@ class ArrayInput(Input):
         )
         if other.shape not in ((), row.shape):
             raise InputError(f"the baseline has the shape {other.shape}; expected {row.shape}.")
+        in_place = "0" if baseline is None else "the baseline"
+        if row.size > _MOST_PARTS:
+            groups, names = _blocks(row.shape)
+
+            def without(left_out: npt.NDArray[np.bool_]) -> list[Any]:
+                return list(np.where(left_out[:, groups], other, row))
+
+            return Parts("value", names, without, in_place, groups=groups.ravel())
         places = [", ".join(map(str, place)) for place in np.ndindex(row.shape)]
         return Parts(
             "value",
             tuple(f"value {place}" for place in places),
             lambda left_out: list(np.where(left_out.reshape(-1, *row.shape), other, row)),
-            "0" if baseline is None else "the baseline",
+            in_place,
             values=tuple(map(shown, row.ravel().tolist())),
         )
+
+
+def _blocks(shape: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """The block of each value of a large array, and the blocks' names.
+
+    A row is divided into 64 pieces, an array of more axes into 8 × 8 along the last two.
+    """
+    sides = shape[-2:]
+    counts = [min(side, 64 if len(shape) == 1 else 8) for side in sides]
+    axes = [np.arange(side) * count // side for side, count in zip(sides, counts, strict=True)]
+    groups = axes[0] if len(axes) == 1 else axes[0][:, None] * counts[1] + axes[1]
+    pieces = []
+    for axis in axes:
+        starts = np.flatnonzero(np.diff(axis, prepend=-1)).tolist()
+        ends = [*starts[1:], len(axis)]
+        pieces.append([f"{one}–{end - 1}" for one, end in zip(starts, ends, strict=True)])
+    names = (
+        [f"values {piece}" for piece in pieces[0]]
+        if len(pieces) == 1
+        else [f"rows {row}, columns {column}" for row in pieces[0] for column in pieces[1]]
+    )
+    return np.broadcast_to(groups, shape), tuple(names)
 
 
 def as_array(value: Any, name: str = "the array", dtype: DType = "float32") -> NumberArray:

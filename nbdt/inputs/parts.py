@@ -40,6 +40,7 @@ class Parts:
         in_place: what stands in place of a part that is left out: "nothing", "the example row".
         values: of columns, as a reader sees them; empty for others.
         spans: of words, where they stand; empty for others.
+        groups: of large arrays, the part that each value belongs to, in the order of the values.
     """
 
     kind: PartKind
@@ -48,6 +49,7 @@ class Parts:
     in_place: str
     values: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
+    groups: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.names)

@@ -79,3 +79,28 @@ def test_texts_are_refused_before_they_are_padded_to_the_longest():
 @pytest.mark.parametrize("value", [[1, 2.5], [[1], [True]], [[[0]]], [list(range(1000))] * 1000])
 def test_numbers_in_lists_are_read_as_numpy_reads_them(value):
     assert np.array_equal(as_array(value, "a"), np.asarray(value, np.float32))
+
+
+@pytest.mark.parametrize(("shape", "count"), [((1000,), 64), ((3, 48, 100), 64), ((2, 5, 300), 40)])
+def test_large_arrays_are_divided_into_blocks(shape, count):
+    row = np.arange(np.prod(shape), dtype=np.float32).reshape(shape) + 1
+    parts = ArrayInput(row=shape).parts(row)
+    assert len(parts) == count
+    lacking = np.stack(parts.without(np.eye(count, dtype=bool))) == 0
+    assert (lacking.sum(axis=0) == 1).all()  # every value belongs to one block
+    assert (lacking.reshape(count, -1).argmax(axis=0) == parts.groups).all()
+
+
+def test_a_file_holds_one_sample_or_several(tmp_path):
+    reader = ArrayInput(row=(2,))
+    np.save(tmp_path / "several.npy", np.eye(2))
+    assert reader.prepared(str(tmp_path / "several.npy")).tolist() == [[1, 0], [0, 1]]
+    sources = reader.sources(str(tmp_path / "several.npy"))
+    assert [source.open().tolist() for source in sources] == [[1, 0], [0, 1]]
+    np.save(tmp_path / "one.npy", np.ones(2))
+    (source,) = reader.sources(str(tmp_path / "one.npy"))
+    assert source.open().tolist() == [1, 1]
+    np.save(tmp_path / "wrong.npy", np.ones((2, 3)))
+    (source,) = reader.sources(str(tmp_path / "wrong.npy"))
+    with pytest.raises(InputError, match="the network takes 2 numbers"):
+        source.open()
