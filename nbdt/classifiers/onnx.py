@@ -128,7 +128,7 @@ class OnnxModule(Adapter):
         """The answers with classes on axis 1, and without sites where a sample has only one."""
         if len(values) != count:
             raise InputError(
-                f"the graph gave an answer of shape {tuple(values.shape)} for a batch of {count}; its "
+                f"the graph gave an answer of shape {tuple(values.shape)} for {count} rows; its "
                 "first axis must be the samples."
             )
         if values.ndim < 3:

@@ -53,6 +53,8 @@ class FileRows:
         return len(self.table)
 
     def __getitem__(self, place: int) -> Any:
+        if place in self.table.broken:
+            raise InputError(self.table.broken[place])
         return self._rows[place]
 
     def name(self, place: int) -> str:
@@ -152,7 +154,10 @@ def labelled_rows(
         if label is None or label not in table.columns:
             raise _no_label(table, label, reader)
         cells = [cell.strip() if isinstance(cell, str) else cell for cell in table.columns[label]]
-        targets, names = targets_of(cells, classes, wnids)
+        whole = [place for place in range(len(cells)) if place not in table.broken]
+        found, names = targets_of([cells[place] for place in whole], classes, wnids)
+        targets = np.zeros(len(cells), dtype=np.int64)  # broken rows are never counted
+        targets[whole] = found
         table = table.without([label, *ignore])
     rows = FileRows(file, table, reader, column)
     return LabelledSamples(rows, targets, names, reader, wnids=wnids)

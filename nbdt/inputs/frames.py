@@ -11,7 +11,7 @@ import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,14 @@ class Table:
     Attributes:
         is_text: whether cells are texts whose types are still to be read, as in a CSV file.
         is_row: whether it was given as a single row, not as a table of one.
+        broken: the rows that a file does not hold whole, by place, and why; their cells are "".
     """
 
     columns: Mapping[str, Sequence[Any]]
     named: bool = True
     is_text: bool = False
     is_row: bool = False
+    broken: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -66,7 +68,7 @@ class Table:
                 raise NotFoundError(
                     f"has no column {described(name)}; it has {', '.join(self.columns)}."
                 )
-        return Table(left, self.named, self.is_text, self.is_row)
+        return replace(self, columns=left)
 
     def without_index(self, known: Iterable[str]) -> Table:
         """The table without the columns that exporters make of a frame's index."""
@@ -76,10 +78,12 @@ class Table:
             for name, values in self.columns.items()
             if name in kept or not _INDEX.fullmatch(name)
         }
-        return Table(columns, self.named, self.is_text, self.is_row)
+        return replace(self, columns=columns)
 
     def typed(self) -> Table:
         """The table with numbers and truth values in place of texts that hold nothing else."""
+        for why in self.broken.values():
+            raise FormatError(why)
         if not self.is_text:
             return self
         return Table({name: _typed(column) for name, column in self.columns.items()}, self.named)
@@ -295,19 +299,23 @@ def table_of_csv(lines: Iterable[str], delimiter: str | None = None) -> Table:
             )  # fmt: skip
             raise FormatError(f"its first line, which names the columns, has {what}.")
         columns: list[list[str]] = [[] for _ in header]
+        broken: dict[int, str] = {}
         for row in reader:
             if not row:
                 continue
             if len(row) != len(header):
-                raise FormatError(
+                broken[len(columns[0])] = (
                     f"line {reader.line_num} has {len(row)} cells; the first line names "
                     f"{len(header)} columns."
                 )
+                row = [""] * len(header)
             for column, cell in zip(columns, row, strict=True):
                 column.append(cell)
     except csv.Error as error:
         raise FormatError(f"line {reader.line_num} is not valid CSV: {reason_of(error)}.") from None
-    return Table(dict(zip(header, columns, strict=True)), is_text=True)
+    if broken and len(broken) == len(columns[0]):
+        raise FormatError(next(iter(broken.values())))
+    return Table(dict(zip(header, columns, strict=True)), is_text=True, broken=broken)
 
 
 def json_rows(texts: Iterable[str]) -> list[Any]:

@@ -360,7 +360,7 @@ class Rows(Sequence[Row]):
             reader.refuse(value)
         self.reader = reader
         table = as_table(value)
-        self._is_text = table.is_text
+        self._is_text, self._broken = table.is_text, table.broken
         self._cells = reader._matched(table)
         if not len(self):
             raise InputError("the table has no row; give one or more.")
@@ -376,6 +376,8 @@ class Rows(Sequence[Row]):
         """A row by name, in the classifier's order; those of a slice."""
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
+        if index in self._broken:
+            raise InputError(self._broken[index])
         return {
             column.name: column.values([cells[index]], self._is_text)[0]
             for column, cells in zip(self.reader.columns, self._cells, strict=True)
@@ -383,6 +385,8 @@ class Rows(Sequence[Row]):
 
     def columns(self) -> list[Any]:
         """The checked values of all columns; an error names the sample, where there are several."""
+        for index, why in self._broken.items():
+            raise InputError(f"sample {index}: {why}")
         return [
             column.values(cells, self._is_text, numbered=len(self) > 1)
             for column, cells in zip(self.reader.columns, self._cells, strict=True)

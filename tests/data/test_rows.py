@@ -139,3 +139,20 @@ def test_samples_in_memory():
     data = LabelledSamples(["so good", "bad"], [0, 1], ["praise", "blame"])
     assert data.names() == ["sample 0", "sample 1"]
     assert [*data[1:]] == [("bad", 1)]
+
+
+def test_a_broken_line_is_one_failure_and_the_others_are_read(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b,kind\n1,2,cat\n3\n5,6,dog\n7,8,9,10\n1,1,cat\n")
+    reader = TableInput.from_frame({"a": [1, 2], "b": [3, 4]})
+    data = load_dataset(path, label="kind", preprocessing=reader)
+    assert len(data) == 5
+    assert data[2] == ({"a": 5, "b": 6}, 1)
+    for place, line in ((1, 3), (3, 5)):
+        with pytest.raises(InputError, match=f"line {line} has .* cells; the first line names 3"):
+            data[place]
+    (tmp_path / "plain.csv").write_text("a,b\n1,2\n3\n5,6\n")
+    first, broken, last = reader.sources(str(tmp_path / "plain.csv"))
+    assert [first.open(), last.open()] == [{"a": 1, "b": 2}, {"a": 5, "b": 6}]
+    with pytest.raises(InputError, match="line 3 has 1 cells"):
+        broken.open()
