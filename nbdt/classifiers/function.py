@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nbdt.classifiers.base import Adapter, Library, libraries
 from nbdt.classifiers.outputs import as_tensor
-from nbdt.errors import HeadError, InputError
+from nbdt.errors import HeadError, InputError, NBDTError, reason_of
 
 
 class FunctionModule(Adapter):
@@ -23,7 +23,15 @@ class FunctionModule(Adapter):
 
     def forward(self, batch: Any) -> Tensor:
         """What the function returns; an InputError if that isn't one row per sample."""
-        values = as_tensor(self.model(batch))
+        try:
+            values = as_tensor(self.model(batch))
+        except (NBDTError, Warning):
+            raise
+        except Exception as error:  # the function is the user's, and may raise anything
+            raise InputError(
+                f"the function {_name(self.model)} failed: {type(error).__name__}: "
+                f"{reason_of(error)}"
+            ) from error
         count = _count(batch)
         if count is not None and values.ndim and len(values) != count:
             raise InputError(

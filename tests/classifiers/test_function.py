@@ -97,3 +97,12 @@ def test_networks_that_end_in_a_softmax_say_so(end):
     assert model.head == "2"
     assert model.hierarchy == induce(network[2])
     torch.testing.assert_close(model.predict_proba(x), NBDT(network[:3], TREE).predict_proba(x))
+
+
+def test_what_a_function_raises_is_one_sentence():
+    def divided(batch):
+        return 1 / 0
+
+    model = NBDT(divided, TREE, outputs="probabilities")
+    with pytest.raises(InputError, match=r"divided failed: ZeroDivisionError: division by zero"):
+        model.predict(np.zeros((2, 3)))
