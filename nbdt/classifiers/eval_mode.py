@@ -53,7 +53,8 @@ def _view(module: Any, known: dict[int, nn.Module]) -> Any:
     """A module of other objects and the same tensors, in eval mode; None if there cannot be one."""
     if (found := known.get(id(module))) is not None:
         return found
-    kind, own = type(module), vars(module)
+    kind: Any = type(module)
+    own = vars(module)
     if not _can_be_viewed(kind) or not isinstance(own.get("forward", _METHOD), MethodType):
         return None
     view = known[id(module)] = object.__new__(kind)  # graph modules make a class for each object

@@ -146,7 +146,8 @@ class Torchvision(Library):
     def likely_weights(self, network: str, file: str) -> str | None:
         known = models.get_model_weights(network).__members__
         own = (name for name, one in known.items() if one.url.endswith(f"/{file}"))
-        return next(own, list(known)[-1])
+        likely: str = next(own, list(known)[-1])
+        return likely
 
     def set_by_weights(self, module: nn.Module) -> dict[str, Any]:
         # Without these the rebuilt network would scale the input differently.

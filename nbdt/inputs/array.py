@@ -49,7 +49,8 @@ class ArrayInput(Input):
 
     def open(self, path: str | os.PathLike[str]) -> NumberArray:
         """The array in a .npy file that holds one sample."""
-        return self._in_file(path, self.read)
+        found: NumberArray = self._in_file(path, self.read)
+        return found
 
     def sources(self, argument: str, *, text: bool = False) -> list[Source]:
         """The samples in .npy files, each of one sample, or of several along the first axis."""
