@@ -146,7 +146,7 @@ class Torchvision(Library):
     def likely_weights(self, network: str, file: str) -> str | None:
         known = models.get_model_weights(network).__members__
         own = (name for name, one in known.items() if one.url.endswith(f"/{file}"))
-        likely: str = next(own, list(known)[-1])
+        likely: str = next(own, list(known.values())[-1].name)  # the names have an alias too
         return likely
 
     def set_by_weights(self, module: nn.Module) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def spans_of(text: str, by: str | int | None = None) -> list[tuple[int, int]]:
         >>> text = "It isn't bad, 猫!"
         >>> [text[start:end] for start, end in spans_of(text)]
         ['It', "isn't", 'bad', ',', '猫', '!']
-        >>> [text[start:end] for start, end in spans_of("good", by=3)]
+        >>> ["good"[start:end] for start, end in spans_of("good", by=3)]
         ['goo', 'ood']
     """
     if by in (None, "word"):

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -42,9 +42,12 @@ def replaced_folder(target: Path, own: Callable[[Path], set[str]]) -> Iterator[P
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_NEW}")
-    new.mkdir()
     try:
-        with _locked(new):
+        with ExitStack() as held:
+            # Another writer must not take the folder for a leftover before its lock is held.
+            with _locked(target.parent, wait=True):
+                new.mkdir()
+                held.enter_context(_locked(new))
             yield new
             with _locked(target.parent, wait=True):
                 _settle(target)

@@ -37,7 +37,7 @@ def test_an_image_becomes_as_large_as_it_is_drawn(
 def test_sixteen_bits_are_drawn_as_the_network_sees_them(side: int, mode: str) -> None:
     values = np.linspace(0, 65535, side * side).reshape(side, side)
     deep = Image.fromarray(values.astype(np.uint16))
-    deep.info["transparency"] = 0
+    deep.info["transparency"] = 65535  # white, as transparent areas become
     drawn = read(data_uri(deep.convert(mode), side // 2)).convert("L")
     expected = (values.astype(int) >> 8).astype(np.uint8)
     assert np.abs(np.asarray(drawn).astype(int) - expected).max() <= 3
