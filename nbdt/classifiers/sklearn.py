@@ -196,6 +196,11 @@ def check_estimator(model: Any) -> None:
     except (NotFittedError, AttributeError):
         labels = None
     if labels is None or len(labels) == 0:
+        if hasattr(last, "cv_results_") and not last.refit:
+            raise HeadError(
+                f"this {kind} has no best_estimator_, as it was fitted with refit=False; fit it "
+                "with refit=True."
+            )
         raise HeadError(f"this {kind} is not fitted yet; call fit first.")
     several = any(np.ndim(label) for label in labels) or getattr(last, "multilabel_", False)
     binarizer = getattr(last, "_label_binarizer", None)
