@@ -348,7 +348,7 @@ def test_classes_of_any_type_have_names(values, names):
 
 
 @pytest.mark.parametrize(("estimator", "said"), [
-    (GridSearchCV(GaussianNB(), {}, refit=False, cv=2).fit(COUNTS, TRUTHS), "fit it with refit=True"),
+    (GridSearchCV(GaussianNB(), {}, refit=False, cv=2).fit(COUNTS, TRUTHS), "with refit=True"),
     (VotingClassifier([("a", GaussianNB())]).fit(COUNTS, TRUTHS), "class only;.* voting='soft'"),
     (SVC(decision_function_shape="ovo").fit(COUNTS, TRUTHS), "margin per pair of classes; call"),
     (IsolationForest(n_estimators=2).fit(COUNTS), "IsolationForest is not a classifier"),
